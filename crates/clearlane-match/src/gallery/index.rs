@@ -1,0 +1,126 @@
+//! Where each template and each subject is. Only writers look here.
+
+use std::collections::{HashMap, HashSet};
+
+use clearlane_template::{SubjectId, TemplateId};
+
+use super::{MOST_ROWS, Owner};
+use crate::GalleryError;
+
+/// A row of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    segment: u32,
+    row: u32,
+}
+
+impl Place {
+    /// How many segments can be numbered, so that no gallery has more than 2³² rows.
+    pub(super) const MOST_SEGMENTS: usize = (1 << 32) / MOST_ROWS;
+
+    pub(super) fn new(segment: usize, row: usize) -> Self {
+        debug_assert!(segment < Self::MOST_SEGMENTS && row < MOST_ROWS);
+        Self { segment: segment as u32, row: row as u32 }
+    }
+
+    pub(super) fn segment(self) -> usize {
+        self.segment as usize
+    }
+
+    pub(super) fn row(self) -> usize {
+        self.row as usize
+    }
+}
+
+/// The templates of one subject; hardly anyone has more than one.
+#[derive(Clone, Debug)]
+enum Templates {
+    One(TemplateId),
+    Several(Box<Vec<TemplateId>>),
+}
+
+/// The templates that stand, by id, and by subject.
+#[derive(Default)]
+pub(super) struct Index {
+    places: HashMap<TemplateId, Place>,
+    subjects: HashMap<SubjectId, Templates>,
+}
+
+impl Index {
+    /// That none of these ids is in use, and none given twice.
+    pub(super) fn check_new(&self, ids: impl IntoIterator<Item = TemplateId>) -> Result<(), GalleryError> {
+        let ids = ids.into_iter();
+        let mut seen = HashSet::new();
+        let several = ids.size_hint().1 != Some(1);
+        for template in ids {
+            if self.places.contains_key(&template) || several && !seen.insert(template) {
+                return Err(GalleryError::DuplicateTemplate { template });
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for `count` further templates, so that inserting them cannot fail.
+    pub(super) fn try_reserve(&mut self, count: usize) -> Result<(), GalleryError> {
+        let bytes = count.saturating_mul(size_of::<(SubjectId, Templates)>() + size_of::<(TemplateId, Place)>());
+        let refused = |_| GalleryError::OutOfMemory { bytes };
+        self.places.try_reserve(count).map_err(refused)?;
+        self.subjects.try_reserve(count).map_err(refused)
+    }
+
+    pub(super) fn insert(&mut self, owner: Owner, place: Place) {
+        self.places.insert(owner.template, place);
+        self.subjects
+            .entry(owner.subject)
+            .and_modify(|templates| match templates {
+                Templates::One(first) => *templates = Templates::Several(Box::new(vec![*first, owner.template])),
+                Templates::Several(all) => all.push(owner.template),
+            })
+            .or_insert(Templates::One(owner.template));
+    }
+
+    /// Moves a template that stands to another row.
+    pub(super) fn set_place(&mut self, template: TemplateId, place: Place) {
+        self.places.insert(template, place);
+    }
+
+    pub(super) fn place(&self, template: TemplateId) -> Option<Place> {
+        self.places.get(&template).copied()
+    }
+
+    pub(super) fn remove(&mut self, owner: Owner) {
+        self.places.remove(&owner.template);
+        let Some(templates) = self.subjects.get_mut(&owner.subject) else { return };
+        match templates {
+            Templates::One(_) => {
+                self.subjects.remove(&owner.subject);
+            }
+            Templates::Several(all) => {
+                all.retain(|template| *template != owner.template);
+                if let [last] = all[..] {
+                    *templates = Templates::One(last);
+                }
+            }
+        }
+    }
+
+    /// Removes a subject, and gives the rows that its templates were in.
+    pub(super) fn remove_subject(&mut self, subject: SubjectId) -> Vec<Place> {
+        let templates = match self.subjects.remove(&subject) {
+            None => Vec::new(),
+            Some(Templates::One(template)) => vec![template],
+            Some(Templates::Several(all)) => *all,
+        };
+        templates.iter().filter_map(|template| self.places.remove(template)).collect()
+    }
+
+    pub(super) fn subjects(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// Bytes of the tables, from their capacity.
+    pub(super) fn bytes(&self) -> usize {
+        self.places.capacity() * (size_of::<(TemplateId, Place)>() + 1)
+            + self.subjects.capacity() * (size_of::<(SubjectId, Templates)>() + 1)
+    }
+}

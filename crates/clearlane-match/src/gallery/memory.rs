@@ -1,0 +1,40 @@
+//! What a gallery takes of the machine's memory.
+
+use super::index::Index;
+use super::snapshot::Version;
+use super::{Owner, Shape};
+
+/// Memory in use, in bytes, by part. Room that was reserved for later rows and not yet written is not counted: the
+/// system has not given it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// Stored vectors.
+    pub rows: u64,
+    /// Owners of rows and their withdrawal marks.
+    pub owners: u64,
+    /// The tables that find templates and subjects by id.
+    pub index: u64,
+    /// Of all these, what belongs to withdrawn rows, that compaction would give back.
+    pub withdrawn: u64,
+}
+
+impl MemoryUse {
+    pub(super) fn of(shape: &Shape, version: &Version, index: &Index) -> Self {
+        let all = version.rows as u64;
+        let row = shape.row_bytes() as u64;
+        let owner = (size_of::<Owner>() + size_of::<u64>()) as u64;
+        Self {
+            rows: all * row,
+            owners: all * owner,
+            index: index.bytes() as u64,
+            withdrawn: (version.rows - version.standing) as u64 * (row + owner),
+        }
+    }
+
+    /// All parts together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rows + self.owners + self.index
+    }
+}

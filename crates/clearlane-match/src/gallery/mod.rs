@@ -1,0 +1,268 @@
+//! The gallery: templates in memory that are searched while others come and go.
+//!
+//! A writer appends to the last [`segment`](segment::Segment) or withdraws rows, and then publishes a new version. A
+//! [`Snapshot`] is a version: it sees the rows that stood then, whatever happens later. Nobody waits for a search, and no
+//! search waits for a writer.
+
+mod filter;
+mod index;
+mod memory;
+mod rows;
+mod segment;
+mod shape;
+mod snapshot;
+
+use std::sync::Arc;
+
+use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
+use parking_lot::{Mutex, RwLock};
+
+use crate::search::{SearchOptions, SearchOutcome};
+use crate::{GalleryError, Kernel};
+use index::{Index, Place};
+
+pub use filter::SubjectFilter;
+pub use memory::MemoryUse;
+pub use rows::Precision;
+pub use shape::GalleryBuilder;
+pub use snapshot::Snapshot;
+
+pub(crate) use segment::{Owner, Segment};
+pub(crate) use shape::Shape;
+pub(crate) use snapshot::SegmentView;
+use snapshot::Version;
+
+/// Bytes that ids, the withdrawal mark and the index take for one template; the index's share is that of a hash table at
+/// its usual load.
+const BYTES_OF_IDS: usize = 24 + 80;
+
+/// The first segment's rows; each further one has room for as many as stand before it, up to [`MOST_ROWS`].
+const FIRST_ROWS: usize = 1 << 12;
+/// The most rows of one segment.
+const MOST_ROWS: usize = 1 << 21;
+
+/// Templates of one model, in memory, for one-to-many search.
+///
+/// Cheap to share behind an `Arc`: every method takes `&self`. Searching never waits for enrolling.
+pub struct Gallery {
+    shape: Arc<Shape>,
+    /// Where templates and subjects are; its lock is the writers' lock.
+    index: Mutex<Index>,
+    /// What snapshots see; locked for a few instructions only.
+    published: RwLock<Version>,
+}
+
+/// One template to enrol.
+#[derive(Clone, Copy, Debug)]
+pub struct Enrolment<'a> {
+    /// Whose template it is.
+    pub subject: SubjectId,
+    /// The template's id, not used before.
+    pub id: TemplateId,
+    /// The template.
+    pub template: &'a Template,
+}
+
+impl Gallery {
+    /// Settings for a gallery of templates of `model`, of `dimension` values each.
+    pub fn builder(model: ModelId, dimension: usize) -> GalleryBuilder {
+        GalleryBuilder::new(model, dimension)
+    }
+
+    fn with_shape(shape: Shape) -> Self {
+        Self { shape: Arc::new(shape), index: Mutex::default(), published: RwLock::default() }
+    }
+
+    /// Adds a template. Searches that start after this returned see it.
+    pub fn add(&self, subject: SubjectId, id: TemplateId, template: &Template) -> Result<(), GalleryError> {
+        self.extend(&[Enrolment { subject, id, template }])
+    }
+
+    /// Adds templates, all of them or, on an error, none.
+    pub fn extend(&self, enrolments: &[Enrolment<'_>]) -> Result<(), GalleryError> {
+        for enrolment in enrolments {
+            self.shape.check(enrolment.template)?;
+        }
+        let owners: Vec<_> = enrolments.iter().map(|e| Owner { subject: e.subject, template: e.id }).collect();
+        let mut index = self.index.lock();
+        index.check_new(owners.iter().map(|owner| owner.template))?;
+        let mut writer = self.next_version(&index);
+        writer.reserve(&self.shape, enrolments.len())?;
+        index.try_reserve(enrolments.len())?;
+        for (owner, enrolment) in owners.iter().zip(enrolments) {
+            let place = writer.append(std::slice::from_ref(owner), enrolment.template.as_slice());
+            index.insert(*owner, place);
+        }
+        self.publish(writer, 0);
+        Ok(())
+    }
+
+    /// Puts a template in the place of another of the same subject, in one step: no search sees both, or neither.
+    pub fn replace(&self, old: TemplateId, new: TemplateId, template: &Template) -> Result<(), GalleryError> {
+        self.shape.check(template)?;
+        let mut index = self.index.lock();
+        let place = index.place(old).ok_or(GalleryError::UnknownTemplate { template: old })?;
+        index.check_new([new])?;
+        let mut writer = self.next_version(&index);
+        writer.reserve(&self.shape, 1)?;
+        index.try_reserve(1)?;
+        let subject = writer.version.segments[place.segment()].owners.as_slice()[place.row()].subject;
+        let owner = Owner { subject, template: new };
+        let new_place = writer.append(&[owner], template.as_slice());
+        index.insert(owner, new_place);
+        index.remove(Owner { subject, template: old });
+        writer.withdraw(place);
+        self.publish(writer, 1);
+        Ok(())
+    }
+
+    /// Withdraws one template; its subject keeps the others. Says whose it was.
+    pub fn remove(&self, id: TemplateId) -> Result<SubjectId, GalleryError> {
+        let mut index = self.index.lock();
+        let place = index.place(id).ok_or(GalleryError::UnknownTemplate { template: id })?;
+        let writer = self.next_version(&index);
+        let subject = writer.version.segments[place.segment()].owners.as_slice()[place.row()].subject;
+        index.remove(Owner { subject, template: id });
+        writer.withdraw(place);
+        self.publish(writer, 1);
+        Ok(subject)
+    }
+
+    /// Withdraws all templates of a subject, and says how many there were. No search that starts after this returned has
+    /// the subject among its candidates.
+    pub fn revoke(&self, subject: SubjectId) -> Result<usize, GalleryError> {
+        let mut index = self.index.lock();
+        let places = index.remove_subject(subject);
+        if places.is_empty() {
+            return Err(GalleryError::UnknownSubject { subject });
+        }
+        let writer = self.next_version(&index);
+        for place in &places {
+            writer.withdraw(*place);
+        }
+        self.publish(writer, places.len());
+        Ok(places.len())
+    }
+
+    /// The gallery as it stands now. Costs a few reference counts, whatever the gallery's size.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(Arc::clone(&self.shape), self.published.read().clone())
+    }
+
+    /// Searches the gallery as it stands now: [`Snapshot::search`].
+    pub fn search(&self, probe: &Template, options: &SearchOptions<'_>) -> Result<SearchOutcome, GalleryError> {
+        self.snapshot().search(probe, options)
+    }
+
+    /// How many templates stand in the gallery.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.published.read().standing
+    }
+
+    /// Whether no template stands in the gallery.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many subjects have a template in the gallery.
+    #[must_use]
+    pub fn subjects(&self) -> usize {
+        self.index.lock().subjects()
+    }
+
+    /// Whether a template of this id stands in the gallery.
+    #[must_use]
+    pub fn contains(&self, id: TemplateId) -> bool {
+        self.index.lock().place(id).is_some()
+    }
+
+    /// The model that the gallery's templates are of.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.shape.model
+    }
+
+    /// The dimension of the gallery's templates.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.shape.dimension
+    }
+
+    /// The kernel that searches run on.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.shape.kernel
+    }
+
+    /// The memory in use, by part.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        let index = self.index.lock();
+        MemoryUse::of(&self.shape, &self.published.read(), &index)
+    }
+
+    /// What the next version starts from. Only the holder of the index's lock asks.
+    fn next_version(&self, _locked: &Index) -> Writer {
+        let mut version = self.published.read().clone();
+        version.number += 1;
+        Writer { version }
+    }
+
+    fn publish(&self, mut writer: Writer, withdrawn: usize) {
+        writer.version.standing -= withdrawn;
+        *self.published.write() = writer.version;
+    }
+}
+
+/// A version in the making.
+struct Writer {
+    version: Version,
+}
+
+impl Writer {
+    /// Makes room for `count` rows in the last segment and, where it is too small, in further ones.
+    fn reserve(&mut self, shape: &Shape, count: usize) -> Result<(), GalleryError> {
+        let version = &mut self.version;
+        let needed = (version.rows as u64).saturating_add(count as u64).saturating_mul(shape.bytes_a_template() as u64);
+        if needed > shape.memory_limit {
+            return Err(GalleryError::MemoryLimit { needed, limit: shape.memory_limit });
+        }
+        let free = version.segments.last().map_or(0, |last| last.free());
+        let mut missing = count.saturating_sub(free);
+        if missing == 0 {
+            return Ok(());
+        }
+        let mut segments = version.segments.to_vec();
+        // A caller that brings many at once knows how many; one that adds singly gets room in growing steps.
+        let mut room = if count == 1 { version.rows } else { 0 };
+        while missing > 0 {
+            if segments.len() == Place::MOST_SEGMENTS {
+                return Err(GalleryError::TooManyTemplates { limit: (Place::MOST_SEGMENTS * MOST_ROWS) as u64 });
+            }
+            room = room.max(missing).clamp(FIRST_ROWS, MOST_ROWS);
+            segments.push(Arc::new(Segment::with_capacity(shape, room)?));
+            missing = missing.saturating_sub(room);
+        }
+        version.segments = segments.into();
+        Ok(())
+    }
+
+    /// Appends one row's owner and vector into the first segment with room.
+    fn append(&mut self, owners: &[Owner], vector: &[f32]) -> Place {
+        let segments = &self.version.segments;
+        let number = segments.iter().rposition(|segment| segment.written() > 0).unwrap_or(0);
+        let number = if segments[number].free() == 0 { number + 1 } else { number };
+        let place = Place::new(number, segments[number].written());
+        segments[number].extend(owners, vector);
+        self.version.rows += owners.len();
+        self.version.standing += owners.len();
+        place
+    }
+
+    fn withdraw(&self, place: Place) {
+        self.version.segments[place.segment()].withdraw(place.row(), self.version.number);
+    }
+}

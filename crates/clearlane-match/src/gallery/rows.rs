@@ -1,0 +1,121 @@
+//! The stored vectors: what scores are computed from.
+
+use half::f16;
+
+use crate::GalleryError;
+use crate::kernel::{AppendBuffer, Kernel, RowSlice};
+
+/// How a gallery stores its vectors. Scores are exact for the stored vector; what is lost is lost when it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Four bytes a value: as given. A score's rounding error is below 1e-6.
+    #[default]
+    F32,
+    /// Two bytes a value. A score moves by at most 5e-4, by 1e-5 as a rule.
+    F16,
+    /// One byte a value, scaled so that the stored vector is again a unit vector. A score moves by at most
+    /// 0.5 · √dimension / 127 · (the largest magnitude among the values), by 3e-4 as a rule.
+    I8,
+}
+
+impl Precision {
+    /// Bytes a value.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+            Self::I8 => 1,
+        }
+    }
+}
+
+/// Rows of one segment.
+pub(crate) struct Rows {
+    dimension: usize,
+    values: Values,
+}
+
+enum Values {
+    F32(AppendBuffer<f32>),
+    F16(AppendBuffer<f16>),
+    /// What the sum over the integers has to be multiplied with stands beside each row.
+    I8(AppendBuffer<i8>, AppendBuffer<f32>),
+}
+
+impl Rows {
+    pub(crate) fn with_capacity(precision: Precision, dimension: usize, rows: usize) -> Result<Self, GalleryError> {
+        let values = rows.saturating_mul(dimension);
+        let values = match precision {
+            Precision::F32 => Values::F32(AppendBuffer::with_capacity(values)?),
+            Precision::F16 => Values::F16(AppendBuffer::with_capacity(values)?),
+            Precision::I8 => Values::I8(AppendBuffer::with_capacity(values)?, AppendBuffer::with_capacity(rows)?),
+        };
+        Ok(Self { dimension, values })
+    }
+
+    /// Appends vectors, one after the other; the caller has made sure that they fit.
+    pub(crate) fn extend(&self, vectors: &[f32]) {
+        match &self.values {
+            Values::F32(values) => {
+                values.extend_from_slice(vectors);
+            }
+            Values::F16(values) => {
+                values.extend(vectors.iter().map(|&value| f16::from_f32(value)));
+            }
+            Values::I8(values, scales) => {
+                for vector in vectors.chunks_exact(self.dimension) {
+                    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                    let step = 127.0 / largest;
+                    let quantised = |value: &f32| (value * step).round_ties_even() as i8;
+                    let norm: i32 = vector.iter().map(|value| i32::from(quantised(value)).pow(2)).sum();
+                    values.extend(vector.iter().map(quantised));
+                    scales.extend_from_slice(&[1.0 / (norm as f32).sqrt()]);
+                }
+            }
+        }
+    }
+
+    /// The scores of `probe` with the rows from `first` on, as many as `scores` has places.
+    pub(crate) fn score(&self, kernel: Kernel, probe: &[f32], first: usize, scores: &mut [f32]) {
+        let range = first * self.dimension..(first + scores.len()) * self.dimension;
+        match &self.values {
+            Values::F32(values) => kernel.score_rows(probe, RowSlice::F32(&values.as_slice()[range]), scores),
+            Values::F16(values) => kernel.score_rows(probe, RowSlice::F16(&values.as_slice()[range]), scores),
+            Values::I8(values, scales) => {
+                kernel.score_rows(probe, RowSlice::I8(&values.as_slice()[range]), scores);
+                for (score, scale) in scores.iter_mut().zip(&scales.as_slice()[first..]) {
+                    *score *= scale;
+                }
+            }
+        }
+        for score in scores {
+            // Rounding may pass 1 by an ulp; adding zero turns -0 into 0, so that order is the same for both.
+            *score = score.clamp(-1.0, 1.0) + 0.0;
+        }
+    }
+
+    /// Writes the stored vector of `row` to `vector`.
+    pub(crate) fn read(&self, row: usize, vector: &mut [f32]) {
+        let range = row * self.dimension..(row + 1) * self.dimension;
+        match &self.values {
+            Values::F32(values) => vector.copy_from_slice(&values.as_slice()[range]),
+            Values::F16(values) => {
+                for (value, stored) in vector.iter_mut().zip(&values.as_slice()[range]) {
+                    *value = stored.to_f32();
+                }
+            }
+            Values::I8(values, scales) => {
+                let scale = scales.as_slice()[row];
+                for (value, stored) in vector.iter_mut().zip(&values.as_slice()[range]) {
+                    *value = f32::from(*stored) * scale;
+                }
+            }
+        }
+    }
+
+    /// Bytes that one row takes.
+    pub(crate) fn bytes_a_row(precision: Precision, dimension: usize) -> usize {
+        dimension * precision.bytes() + if precision == Precision::I8 { size_of::<f32>() } else { 0 }
+    }
+}

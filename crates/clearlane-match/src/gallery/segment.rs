@@ -1,0 +1,63 @@
+//! A run of rows with what belongs to them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clearlane_template::{SubjectId, TemplateId};
+
+use super::rows::Rows;
+use super::shape::Shape;
+use crate::GalleryError;
+use crate::kernel::AppendBuffer;
+
+/// Who a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) subject: SubjectId,
+    pub(crate) template: TemplateId,
+}
+
+/// Rows, appended one after the other up to a fixed capacity, and never moved. A snapshot sees the first rows, as many as
+/// there were when it was taken, but for those that had been withdrawn by then.
+pub(crate) struct Segment {
+    pub(crate) rows: Rows,
+    pub(crate) owners: AppendBuffer<Owner>,
+    /// The version of the gallery in which each row was withdrawn; 0: it was not.
+    withdrawn: AppendBuffer<AtomicU64>,
+}
+
+impl Segment {
+    pub(crate) fn with_capacity(shape: &Shape, rows: usize) -> Result<Self, GalleryError> {
+        Ok(Self {
+            rows: Rows::with_capacity(shape.precision, shape.dimension, rows)?,
+            owners: AppendBuffer::with_capacity(rows)?,
+            withdrawn: AppendBuffer::with_capacity(rows)?,
+        })
+    }
+
+    /// How many rows were written. A snapshot may see fewer.
+    pub(crate) fn written(&self) -> usize {
+        self.owners.as_slice().len()
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.owners.capacity() - self.written()
+    }
+
+    /// Appends rows: `vectors` one after the other. The caller has made sure that they fit, and is the only writer.
+    pub(crate) fn extend(&self, owners: &[Owner], vectors: &[f32]) {
+        self.rows.extend(vectors);
+        self.withdrawn.extend(owners.iter().map(|_| AtomicU64::new(0)));
+        self.owners.extend_from_slice(owners);
+    }
+
+    /// Withdraws a row from `version` on.
+    pub(crate) fn withdraw(&self, row: usize, version: u64) {
+        self.withdrawn.as_slice()[row].store(version, Ordering::Release);
+    }
+
+    /// Whether `row` stood in the gallery at `version`.
+    pub(crate) fn stands(&self, row: usize, version: u64) -> bool {
+        let withdrawn = self.withdrawn.as_slice()[row].load(Ordering::Acquire);
+        withdrawn == 0 || withdrawn > version
+    }
+}

@@ -1,0 +1,112 @@
+//! A gallery at one moment.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use clearlane_template::{ModelId, Template};
+
+use super::{Segment, Shape};
+use crate::GalleryError;
+use crate::search::{self, SearchOptions, SearchOutcome};
+
+/// What one version of a gallery consists of.
+#[derive(Clone, Default)]
+pub(super) struct Version {
+    /// Filled in order: a segment has rows only if those before it are full.
+    pub(super) segments: Arc<[Arc<Segment>]>,
+    /// Counts up by one with every change.
+    pub(super) number: u64,
+    /// Rows in all segments, withdrawn ones included.
+    pub(super) rows: usize,
+    /// Rows that stand.
+    pub(super) standing: usize,
+}
+
+/// A gallery as it stood at one moment. It never changes, and costs nothing to keep but the memory of what has been
+/// withdrawn and compacted since.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) shape: Arc<Shape>,
+    version: Version,
+}
+
+/// The rows of one segment that a snapshot sees, withdrawn ones included.
+#[derive(Clone, Copy)]
+pub(crate) struct SegmentView<'a> {
+    pub(crate) segment: &'a Segment,
+    /// How many rows the snapshot sees.
+    pub(crate) rows: usize,
+    version: u64,
+}
+
+impl SegmentView<'_> {
+    /// Whether `row` stood when the snapshot was taken.
+    pub(crate) fn stands(&self, row: usize) -> bool {
+        self.segment.stands(row, self.version)
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(shape: Arc<Shape>, version: Version) -> Self {
+        Self { shape, version }
+    }
+
+    /// The k best subjects for `probe`.
+    pub fn search(&self, probe: &Template, options: &SearchOptions<'_>) -> Result<SearchOutcome, GalleryError> {
+        search::one(self, probe, options)
+    }
+
+    /// How many templates stand in the snapshot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.version.standing
+    }
+
+    /// Whether no template stands in the snapshot.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of the gallery's version: it counts up with every change.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.number
+    }
+
+    /// The model that the templates are of.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.shape.model
+    }
+
+    /// The dimension of the templates.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.shape.dimension
+    }
+
+    /// Rows of all segments, withdrawn ones included.
+    pub(crate) fn rows(&self) -> usize {
+        self.version.rows
+    }
+
+    /// The segments, each with the number of its first row in the snapshot.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (usize, SegmentView<'_>)> {
+        let mut first = 0;
+        self.version.segments.iter().map_while(move |segment| {
+            let start = first;
+            let rows = segment.owners.capacity().min(self.version.rows - start);
+            first += rows;
+            (rows > 0).then_some((start, SegmentView { segment, rows, version: self.version.number }))
+        })
+    }
+
+    /// The segments cut into runs of at most `length` rows, each run starting at a multiple of it.
+    pub(crate) fn spans(&self, length: usize) -> Vec<(SegmentView<'_>, Range<usize>)> {
+        let cut = |(_, view): (usize, SegmentView<'_>)| {
+            (0..view.rows).step_by(length).map(move |start| (start, (start + length).min(view.rows)))
+        };
+        self.segments().flat_map(|s| cut(s).map(move |(start, end)| (s.1, start..end))).collect()
+    }
+}
