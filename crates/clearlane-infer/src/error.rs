@@ -1,0 +1,75 @@
+/// Why a model did not load, or did not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferError {
+    /// The bytes do not decode as an ONNX model: another kind of file, or one that was cut short.
+    #[error("the bytes are not a whole ONNX model: {detail}")]
+    Decode {
+        /// What the decoder met.
+        detail: String,
+    },
+    /// The model keeps a tensor in another file. A model is one sequence of bytes here.
+    #[error("tensor `{tensor}` lies in another file; save the model with its weights inside")]
+    ExternalData {
+        /// The tensor's name in the graph.
+        tensor: String,
+    },
+    /// A tensor's extents and the bytes stored for it disagree.
+    #[error("tensor `{tensor}` has extents {extents:?}, which its stored data do not fill")]
+    TensorSize {
+        /// The tensor's name in the graph.
+        tensor: String,
+        /// The extents that the file states.
+        extents: Vec<i64>,
+    },
+    /// No operator of this name is known.
+    #[error("node `{node}` uses the operator {operator}, which is not supported")]
+    UnknownOperator {
+        /// The operator's ONNX name, with its domain unless that is the default one.
+        operator: String,
+        /// The node's name in the graph.
+        node: String,
+    },
+    /// The graph itself is wrong: an edge to nowhere, extents that do not fit, a missing attribute.
+    #[error("the graph does not hold together: {detail}")]
+    Graph {
+        /// Where, and what.
+        detail: String,
+    },
+    /// The model does not take exactly one tensor.
+    #[error("the model has {found} inputs; one image batch is expected")]
+    InputCount {
+        /// How many the graph declares.
+        found: usize,
+    },
+    /// The graph's input cannot have the wanted shape.
+    #[error("the model's input is declared as {declared} and cannot be 1 x {wanted:?}")]
+    DeclaredInput {
+        /// The declared extents, `?` where the model leaves one open.
+        declared: String,
+        /// The wanted shape of one input: channels, height, width.
+        wanted: [usize; 3],
+    },
+    /// An output is not made of 32-bit floats.
+    #[error("output `{output}` is of type {found}; 32-bit floats are expected")]
+    OutputType {
+        /// The output's name.
+        output: String,
+        /// Its element type.
+        found: String,
+    },
+    /// The batch handed to [`Network::run`](crate::Network::run) has another shape than the network was made for.
+    #[error("the input is {given:?}; a batch of at least one of {expected:?} is expected")]
+    InputShape {
+        /// The shape of one input: channels, height, width.
+        expected: [usize; 3],
+        /// The shape that was handed in, batch first.
+        given: [usize; 4],
+    },
+    /// A node failed while running.
+    #[error("the network failed while running: {detail}")]
+    Run {
+        /// Where, and what.
+        detail: String,
+    },
+}

@@ -1,0 +1,23 @@
+//! Runs ONNX networks on the CPU.
+//!
+//! A [`Network`] is made once from the bytes of an ONNX model and then run from as many threads as wanted:
+//!
+//! ```no_run
+//! use clearlane_infer::Network;
+//! use ndarray::Array4;
+//!
+//! let bytes = std::fs::read("model.onnx")?;
+//! let network = Network::from_onnx(&bytes, [3, 112, 112])?;
+//! let outputs = network.run(Array4::zeros((1, 3, 112, 112)).view())?;
+//! assert_eq!(outputs[0].shape()[0], 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod network;
+mod proto;
+mod reference;
+
+pub use error::InferError;
+pub use network::{Network, OutputInfo};

@@ -1,0 +1,118 @@
+//! The ONNX file: decoded, and checked for what the graph builder takes for granted.
+
+use std::collections::HashSet;
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::{
+    GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto,
+};
+use tract_onnx::prelude::Framework;
+
+use crate::InferError;
+
+/// Decodes a model and checks that its graph can be built: known operators, edges that lead somewhere, tensors whose
+/// bytes are there.
+pub(crate) fn decode(onnx: &Onnx, bytes: &[u8]) -> Result<ModelProto, InferError> {
+    let model =
+        onnx.proto_model_for_read(&mut &*bytes).map_err(|error| InferError::Decode { detail: root_cause(&error) })?;
+    let Some(graph) = &model.graph else {
+        return Err(InferError::Decode { detail: "it holds no graph".into() });
+    };
+    check(onnx, graph)?;
+    Ok(model)
+}
+
+/// The graph's only input that no initializer fills.
+pub(crate) fn only_input(graph: &GraphProto) -> Result<&ValueInfoProto, InferError> {
+    let filled: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let open: Vec<_> = graph.input.iter().filter(|input| !filled.contains(input.name.as_str())).collect();
+    match open[..] {
+        [input] => Ok(input),
+        _ => Err(InferError::InputCount { found: open.len() }),
+    }
+}
+
+/// Checks that the declared input may be `1 x wanted`: a fixed extent has to agree, an open one takes the wanted size.
+pub(crate) fn check_input(input: &ValueInfoProto, wanted: [usize; 3]) -> Result<(), InferError> {
+    let declared = declared_extents(input);
+    let agrees = |(extent, want): (&Option<i64>, i64)| extent.is_none_or(|extent| extent == want);
+    let [c, h, w] = wanted.map(|extent| i64::try_from(extent).unwrap_or(i64::MAX));
+    let fits = match &declared {
+        None => true,
+        Some(extents) => extents.len() == 4 && extents.iter().zip([1, c, h, w]).all(agrees),
+    };
+    if fits && wanted.iter().all(|&extent| extent > 0) {
+        return Ok(());
+    }
+    let names = declared.unwrap_or_default();
+    let names: Vec<_> =
+        names.iter().map(|extent| extent.map_or_else(|| "?".into(), |extent| extent.to_string())).collect();
+    Err(InferError::DeclaredInput { declared: format!("[{}]", names.join(", ")), wanted })
+}
+
+/// The declared extents, `None` for an open one; `None` altogether where the model declares no shape.
+fn declared_extents(input: &ValueInfoProto) -> Option<Vec<Option<i64>>> {
+    let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
+    let extents = tensor.shape.as_ref()?.dim.iter().map(|dim| match dim.value {
+        Some(tensor_shape_proto::dimension::Value::DimValue(extent)) if extent > 0 => Some(extent),
+        _ => None,
+    });
+    Some(extents.collect())
+}
+
+fn check(onnx: &Onnx, graph: &GraphProto) -> Result<(), InferError> {
+    for node in &graph.node {
+        let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
+        if !onnx.op_register.0.contains_key(&node.op_type) {
+            let operator =
+                if default_domain { node.op_type.clone() } else { format!("{}.{}", node.domain, node.op_type) };
+            return Err(InferError::UnknownOperator { operator, node: node.name.clone() });
+        }
+        node.attribute.iter().filter_map(|attribute| attribute.t.as_ref()).try_for_each(check_tensor)?;
+    }
+    graph.initializer.iter().try_for_each(check_tensor)?;
+    let made: HashSet<&str> = graph
+        .node
+        .iter()
+        .flat_map(|node| &node.output)
+        .chain(graph.initializer.iter().map(|tensor| &tensor.name))
+        .chain(graph.input.iter().map(|input| &input.name))
+        .map(String::as_str)
+        .collect();
+    let wanted = graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name));
+    match wanted.filter(|name| !name.is_empty()).find(|name| !made.contains(name.as_str())) {
+        Some(name) => Err(InferError::Graph { detail: format!("nothing makes the value `{name}`") }),
+        None if graph.output.is_empty() => Err(InferError::Graph { detail: "it has no output".into() }),
+        None => Ok(()),
+    }
+}
+
+/// A tensor's extents are believed only as far as the file holds data for them.
+fn check_tensor(tensor: &TensorProto) -> Result<(), InferError> {
+    use tensor_proto::{DataLocation, DataType};
+    if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
+        return Err(InferError::ExternalData { tensor: tensor.name.clone() });
+    }
+    let stored = |bytes_each: usize| {
+        let typed = tensor.float_data.len().max(tensor.int32_data.len()).max(tensor.int64_data.len());
+        let typed = typed.max(tensor.double_data.len()).max(tensor.uint64_data.len()).max(tensor.string_data.len());
+        if tensor.raw_data.is_empty() { typed } else { tensor.raw_data.len() / bytes_each }
+    };
+    let bytes_each = match DataType::try_from(tensor.data_type) {
+        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
+        Ok(DataType::Double | DataType::Int64 | DataType::Uint64 | DataType::Complex64) => 8,
+        Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Int16 | DataType::Uint16) => 2,
+        _ => 1,
+    };
+    let wanted = tensor.dims.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.try_into().ok()?));
+    if wanted == Some(stored(bytes_each)) {
+        Ok(())
+    } else {
+        Err(InferError::TensorSize { tensor: tensor.name.clone(), extents: tensor.dims.clone() })
+    }
+}
+
+/// The innermost cause, which says what is wrong, in one line.
+pub(crate) fn root_cause(error: &tract_onnx::prelude::TractError) -> String {
+    error.root_cause().to_string().lines().next().unwrap_or("unknown").to_owned()
+}

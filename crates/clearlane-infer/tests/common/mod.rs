@@ -1,0 +1,141 @@
+//! ONNX graphs written in the test itself, and the models of others where the machine has them.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use std::path::PathBuf;
+
+use prost::Message;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto, type_proto,
+};
+
+/// A graph under construction, with one image as input.
+pub struct Graph {
+    proto: GraphProto,
+    random: u64,
+}
+
+impl Graph {
+    /// `extents` of the input, batch first; 0 leaves one open.
+    pub fn new(extents: &[i64]) -> Self {
+        let proto = GraphProto { name: "test".into(), input: vec![value("input", extents)], ..Default::default() };
+        Self { proto, random: 0x9E37_79B9_7F4A_7C15 }
+    }
+
+    /// Adds a node with one output; gives the output's name.
+    pub fn node(&mut self, operator: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+        let output = format!("{operator}_{}", self.proto.node.len());
+        self.proto.node.push(NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.clone()],
+            attribute: attributes,
+            ..Default::default()
+        });
+        output
+    }
+
+    /// Adds a constant; gives its name.
+    pub fn constant(&mut self, extents: &[usize], values: Vec<f32>) -> String {
+        let name = format!("constant_{}", self.proto.initializer.len());
+        self.proto.initializer.push(TensorProto {
+            name: name.clone(),
+            data_type: DataType::Float as i32,
+            dims: extents.iter().map(|&extent| extent as i64).collect(),
+            float_data: values,
+            ..Default::default()
+        });
+        name
+    }
+
+    /// Adds a constant of integers; gives its name.
+    pub fn integers(&mut self, values: &[i64]) -> String {
+        let name = format!("constant_{}", self.proto.initializer.len());
+        self.proto.initializer.push(TensorProto {
+            name: name.clone(),
+            data_type: DataType::Int64 as i32,
+            dims: vec![values.len() as i64],
+            int64_data: values.to_vec(),
+            ..Default::default()
+        });
+        name
+    }
+
+    /// Adds a constant of values in ±`range`.
+    pub fn random(&mut self, extents: &[usize], range: f32) -> String {
+        let values = (0..extents.iter().product()).map(|_| self.uniform() * range).collect();
+        self.constant(extents, values)
+    }
+
+    /// A value in ±1.
+    pub fn uniform(&mut self) -> f32 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+
+    /// Ends the graph with these outputs.
+    pub fn onnx(mut self, outputs: &[&str]) -> Vec<u8> {
+        self.proto.output = outputs.iter().map(|name| value(name, &[])).collect();
+        let opset = OperatorSetIdProto { version: 13, ..Default::default() };
+        ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(self.proto), ..Default::default() }
+            .encode_to_vec()
+    }
+
+    /// The graph itself, for tests that spoil it.
+    pub fn proto(&mut self) -> &mut GraphProto {
+        &mut self.proto
+    }
+}
+
+fn value(name: &str, extents: &[i64]) -> ValueInfoProto {
+    use tensor_shape_proto::{Dimension, dimension::Value};
+    let dim = |&extent: &i64| Dimension {
+        value: Some(if extent > 0 { Value::DimValue(extent) } else { Value::DimParam("open".into()) }),
+        ..Default::default()
+    };
+    let shape = (!extents.is_empty()).then(|| TensorShapeProto { dim: extents.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
+}
+
+/// An attribute of integers.
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    let r#type = AttributeType::Ints as i32;
+    AttributeProto { name: name.into(), r#type, ints: values.to_vec(), ..Default::default() }
+}
+
+/// An attribute of one integer.
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
+}
+
+/// An attribute of one float.
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::Float as i32, f: value, ..Default::default() }
+}
+
+/// An attribute of text.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::String as i32, s: value.into(), ..Default::default() }
+}
+
+/// A model of others, where `CLEARLANE_MODELS` names the folder they are in.
+pub fn model(file: &str) -> Option<Vec<u8>> {
+    let folder = std::env::var_os("CLEARLANE_MODELS").map(PathBuf::from);
+    let bytes = folder.and_then(|folder| std::fs::read(folder.join(file)).ok());
+    if bytes.is_none() {
+        println!("skipped {file}: CLEARLANE_MODELS does not name a folder that holds it");
+    }
+    bytes
+}
+
+/// Images of values in ±1, always the same.
+pub fn images(shape: [usize; 4]) -> ndarray::Array4<f32> {
+    let mut state = 1_u64;
+    ndarray::Array4::from_shape_simple_fn(shape, || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    })
+}

@@ -1,0 +1,178 @@
+//! What loads, what does not, and which error says so.
+
+mod common;
+
+use clearlane_infer::{InferError, Network};
+use common::{Graph, images, int, ints, model};
+use ndarray::{Array4, Axis};
+use tract_onnx::pb::tensor_proto::DataLocation;
+
+/// input -> 1 x 1 convolution to 4 channels -> ReLU.
+fn small(extents: &[i64]) -> Graph {
+    let mut graph = Graph::new(extents);
+    let weights = graph.random(&[4, 3, 1, 1], 1.0);
+    let sums = graph.node("Conv", &["input", &weights], vec![]);
+    graph.node("Relu", &[&sums], vec![]);
+    graph
+}
+
+fn failure(bytes: &[u8], input: [usize; 3]) -> InferError {
+    Network::from_onnx(bytes, input).err().expect("the model is wrong")
+}
+
+#[test]
+fn bytes_that_are_no_model_are_refused() {
+    for bytes in [&b""[..], b"\xFF\xD8\xFF\xE0 a JPEG", &[0; 64], b"hello, world"] {
+        assert!(matches!(failure(bytes, [3, 4, 4]), InferError::Decode { .. }));
+    }
+}
+
+#[test]
+fn a_model_cut_short_anywhere_is_an_error_and_never_a_panic() {
+    let bytes = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
+    for end in 0..bytes.len() {
+        // What ends at a field's end may still be a model, of a graph without the fields that came after.
+        let _ = Network::from_onnx(&bytes[..end], [3, 4, 4]);
+    }
+    assert!(matches!(failure(&bytes[..bytes.len() / 2], [3, 4, 4]), InferError::Decode { .. }));
+}
+
+#[test]
+fn a_model_with_flipped_bytes_never_panics() {
+    let bytes = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
+    for position in 0..bytes.len() {
+        let mut spoiled = bytes.clone();
+        spoiled[position] ^= 0x55;
+        if let Ok(network) = Network::from_onnx(&spoiled, [3, 4, 4]) {
+            let _ = network.run(images([1, 3, 4, 4]).view());
+        }
+    }
+}
+
+#[test]
+fn an_unknown_operator_is_named() {
+    let mut graph = small(&[1, 3, 4, 4]);
+    graph.node("FaceMagic", &["Relu_1"], vec![]);
+    let error = failure(&graph.onnx(&["FaceMagic_2"]), [3, 4, 4]);
+    assert_eq!(error, InferError::UnknownOperator { operator: "FaceMagic".into(), node: "FaceMagic_2".into() });
+}
+
+#[test]
+fn a_tensor_whose_data_are_missing_or_elsewhere_is_refused() {
+    let mut graph = small(&[1, 3, 4, 4]);
+    graph.proto().initializer[0].dims = vec![1 << 40, 1 << 40, 1, 1];
+    assert!(matches!(failure(&graph.onnx(&["Relu_1"]), [3, 4, 4]), InferError::TensorSize { .. }));
+
+    let mut graph = small(&[1, 3, 4, 4]);
+    graph.proto().initializer[0].data_location = Some(DataLocation::External as i32);
+    assert!(matches!(failure(&graph.onnx(&["Relu_1"]), [3, 4, 4]), InferError::ExternalData { .. }));
+}
+
+#[test]
+fn an_edge_from_nowhere_is_refused() {
+    let mut graph = small(&[1, 3, 4, 4]);
+    graph.node("Relu", &["nothing"], vec![]);
+    assert!(matches!(failure(&graph.onnx(&["Relu_2"]), [3, 4, 4]), InferError::Graph { .. }));
+    assert!(matches!(failure(&small(&[1, 3, 4, 4]).onnx(&["nothing"]), [3, 4, 4]), InferError::Graph { .. }));
+}
+
+#[test]
+fn extents_that_do_not_fit_are_refused() {
+    let mut graph = Graph::new(&[1, 3, 4, 4]);
+    let weights = graph.random(&[4, 5, 1, 1], 1.0);
+    graph.node("Conv", &["input", &weights], vec![]);
+    assert!(matches!(failure(&graph.onnx(&["Conv_0"]), [3, 4, 4]), InferError::Graph { .. }));
+}
+
+#[test]
+fn a_fixed_input_extent_has_to_agree_and_an_open_one_takes_the_wanted_size() {
+    let fixed = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
+    assert!(matches!(failure(&fixed, [3, 8, 4]), InferError::DeclaredInput { wanted: [3, 8, 4], .. }));
+
+    let open = small(&[0, 3, 0, 0]).onnx(&["Relu_1"]);
+    let network = Network::from_onnx(&open, [3, 8, 6]).unwrap();
+    assert_eq!(network.input_shape(), [3, 8, 6]);
+    assert_eq!(network.outputs()[0].name(), "Relu_1");
+    assert_eq!(network.outputs()[0].shape(), [4, 8, 6]);
+}
+
+#[test]
+fn a_batch_of_another_shape_is_refused() {
+    let network = Network::from_onnx(&small(&[0, 3, 4, 4]).onnx(&["Relu_1"]), [3, 4, 4]).unwrap();
+    for shape in [[1, 3, 4, 5], [0, 3, 4, 4], [1, 4, 3, 4]] {
+        let error = network.run(Array4::zeros(shape).view()).unwrap_err();
+        assert_eq!(error, InferError::InputShape { expected: [3, 4, 4], given: shape });
+    }
+}
+
+#[test]
+fn an_output_that_is_not_float_is_refused() {
+    let mut graph = Graph::new(&[1, 3, 4, 4]);
+    graph.node("ArgMax", &["input"], vec![int("axis", 1)]);
+    assert!(matches!(failure(&graph.onnx(&["ArgMax_0"]), [3, 4, 4]), InferError::OutputType { .. }));
+}
+
+#[test]
+fn each_image_of_a_batch_gives_what_it_gives_alone() {
+    let network = Network::from_onnx(&small(&[0, 3, 5, 7]).onnx(&["Relu_1"]), [3, 5, 7]).unwrap();
+    let batch = images([3, 3, 5, 7]);
+    let together = network.run(batch.view()).unwrap();
+    assert_eq!(together[0].shape(), [3, 4, 5, 7]);
+    for (index, image) in batch.outer_iter().enumerate() {
+        let alone = network.run(image.insert_axis(Axis(0))).unwrap();
+        assert_eq!(alone[0].index_axis(Axis(0), 0), together[0].index_axis(Axis(0), index));
+    }
+}
+
+#[test]
+fn an_image_in_another_memory_order_is_the_same_image() {
+    let network = Network::from_onnx(&small(&[0, 3, 5, 7]).onnx(&["Relu_1"]), [3, 5, 7]).unwrap();
+    let image = images([1, 3, 5, 7]);
+    let mut transposed = Array4::zeros((7, 5, 3, 1)).reversed_axes();
+    transposed.assign(&image);
+    assert_eq!(network.run(image.view()).unwrap(), network.run(transposed.view()).unwrap());
+}
+
+#[test]
+fn many_threads_may_run_one_network_at_once() {
+    let network = Network::from_onnx(&small(&[1, 3, 16, 16]).onnx(&["Relu_1"]), [3, 16, 16]).unwrap();
+    let image = images([1, 3, 16, 16]);
+    let alone = network.run(image.view()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..8).for_each(|_| assert_eq!(network.run(image.view()).unwrap(), alone)));
+        }
+    });
+}
+
+#[test]
+fn the_models_that_lanes_are_built_with_load() {
+    let models: [(&str, [usize; 3], usize, &[usize]); 8] = [
+        ("mobilefacenet.onnx", [3, 112, 112], 1, &[128]),
+        ("scrfd_500m_bnkps_320.onnx", [3, 320, 320], 9, &[3200, 1]),
+        ("scrfd_500m_bnkps.onnx", [3, 640, 640], 9, &[12800, 1]),
+        ("scrfd_2.5g_bnkps.onnx", [3, 256, 320], 9, &[2560, 1]),
+        ("yunet_n_320_320.onnx", [3, 320, 320], 12, &[1600, 1]),
+        ("retinaface_mnet025_640.onnx", [3, 640, 640], 3, &[16800, 4]),
+        ("minifasnet_v2_2.7_80.onnx", [3, 80, 80], 1, &[3]),
+        ("minifasnet_v1se_4.0_80.onnx", [3, 80, 80], 1, &[3]),
+    ];
+    for (file, input, outputs, first) in models {
+        let Some(bytes) = model(file) else { continue };
+        let network = Network::from_onnx(&bytes, input).unwrap();
+        assert_eq!(network.outputs().len(), outputs, "{file}");
+        assert_eq!(network.outputs()[0].shape(), first, "{file}");
+        let out = network.run(images([1, input[0], input[1], input[2]]).view()).unwrap();
+        assert!(out.iter().flatten().all(|value| value.is_finite()), "{file}");
+    }
+}
+
+#[test]
+fn an_output_that_is_the_input_transposed_keeps_its_values() {
+    let mut graph = Graph::new(&[1, 3, 4, 4]);
+    graph.node("Transpose", &["input"], vec![ints("perm", &[0, 2, 3, 1])]);
+    let network = Network::from_onnx(&graph.onnx(&["Transpose_0"]), [3, 4, 4]).unwrap();
+    let image = images([1, 3, 4, 4]);
+    let turned = image.view().permuted_axes([0, 2, 3, 1]);
+    assert_eq!(network.run(image.view()).unwrap()[0], turned.to_owned().into_dyn());
+}
