@@ -1,0 +1,285 @@
+//! What can go wrong with a register, as variants that a program can match.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fmt, io};
+
+use clearlane_template::{ModelId, SubjectId, TemplateError, TemplateId};
+use rusqlite::ErrorCode;
+
+use crate::{KeyError, KeyId};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why the register did not do what it was asked. Nothing of a failed operation is kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A register (or any file) is there already, where a new one was to be made.
+    #[error("{path}: a file is there already; open it, or choose another path", path = path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a register.
+    #[error("{path}: not a clearlane register: {reason}", path = path.display())]
+    NotARegister {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: &'static str,
+    },
+    /// The register was written by a newer version of this library.
+    #[error("{path}: schema version {found} is newer than {supported}, the newest this version reads", path = path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: u32,
+        /// The newest schema version that is understood here.
+        supported: u32,
+    },
+    /// The register was written by an older version and is opened for reading only, so that it cannot be migrated.
+    #[error("{path}: schema version {found} has to be migrated to {supported}; open it for writing once", path = path.display())]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: u32,
+        /// The schema version that is wanted.
+        supported: u32,
+    },
+    /// The file is truncated or damaged. Restore a backup.
+    #[error("{path}: the file is truncated or damaged ({reason}); restore a backup", path = path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A row is not as this register wrote it.
+    #[error("{row}: {fault}")]
+    Refused {
+        /// The row.
+        row: Row,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// No room is left where the register lives.
+    #[error("{path}: no room is left on the disk", path = path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process is writing and did not finish in time.
+    #[error("{path}: another process is writing; gave up after {waited:?}", path = path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The register was opened for reading only.
+    #[error("{path}: opened for reading only", path = path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key is needed that the key source does not have.
+    #[error("the key {id} is needed and the key source does not have it")]
+    NoKey {
+        /// The id of the key.
+        id: KeyId,
+    },
+    /// The key source has no current key to make a register with.
+    #[error("the key source has no current key")]
+    NoCurrentKey,
+    /// The key source failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The register holds no template of this model, or the template is of another model than was asked for.
+    #[error("the register holds no template of model {wanted:.12}; it holds {}", list(present))]
+    OtherModel {
+        /// The model that was asked for.
+        wanted: ModelId,
+        /// The models that are present.
+        present: Vec<ModelId>,
+    },
+    /// The register knows the model with another dimension.
+    #[error("templates of model {model:.12} have {expected} values in this register, not {found}")]
+    OtherDimension {
+        /// The model.
+        model: ModelId,
+        /// Its dimension in this register.
+        expected: usize,
+        /// The dimension that was given.
+        found: usize,
+    },
+    /// A subject is enrolled under this key already.
+    #[error("`{key}` is enrolled already, as subject {subject}")]
+    AlreadyEnrolled {
+        /// The external key.
+        key: String,
+        /// The subject that has it.
+        subject: SubjectId,
+    },
+    /// No such subject, or it is revoked.
+    #[error("no subject {subject} is enrolled")]
+    UnknownSubject {
+        /// The id that was asked for.
+        subject: SubjectId,
+    },
+    /// A value given by the caller cannot be stored.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A line of an import cannot be read.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// The line, counted from 1.
+        line: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// A vector is no template, or belongs to another model.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// SQLite refused for another reason.
+    #[error("{path}: {source}", path = path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+/// A row of the register, named in errors and reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Row {
+    /// The register's own row: its id and its sealed secret.
+    Register,
+    /// A subject, its documents included.
+    Subject(SubjectId),
+    /// A template.
+    Template(TemplateId),
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register => f.write_str("the register's own row"),
+            Self::Subject(id) => write!(f, "subject {id}"),
+            Self::Template(id) => write!(f, "template {id}"),
+        }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The seal does not open: the row was altered, or its content belongs to another row.
+    #[error("its seal does not open: it was altered, or moved here from another row")]
+    Seal,
+    /// The sealed bytes have the wrong length.
+    #[error("it holds {found} sealed bytes where {expected} belong: it was cut or lengthened")]
+    Length {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// The authentication code does not fit the content: the row was altered.
+    #[error("its authentication code does not fit: it was altered outside this library")]
+    Authentication,
+    /// A value is not one that this library writes.
+    #[error("its {column} is not a value that is written here")]
+    Value {
+        /// The column.
+        column: &'static str,
+    },
+    /// A row that it refers to is missing.
+    #[error("the {what} it refers to is missing")]
+    Dangling {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The sealed vector opens but is no template.
+    #[error("what it holds is no template: {0}")]
+    Template(TemplateError),
+}
+
+impl Row {
+    pub(crate) fn refused(self, fault: Fault) -> StoreError {
+        StoreError::Refused { row: self, fault }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    /// The path is filled in where the operation ends; see [`StoreError::at`].
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite { path: PathBuf::new(), source }
+    }
+}
+
+impl StoreError {
+    /// Says what an error of SQLite means, and for which file.
+    pub(crate) fn at(self, path: &Path, waited: Duration) -> Self {
+        let Self::Sqlite { path: known, source } = self else { return self };
+        if !known.as_os_str().is_empty() {
+            return Self::Sqlite { path: known, source };
+        }
+        let path = path.to_owned();
+        let rusqlite::Error::SqliteFailure(code, ref text) = source else {
+            return Self::Sqlite { path, source };
+        };
+        let reason = || text.clone().unwrap_or_else(|| code.to_string());
+        match code.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked { path, waited },
+            ErrorCode::DiskFull => Self::DiskFull { path },
+            // The index of the write-ahead log is a file that is enlarged before use: on a full disk that fails first.
+            ErrorCode::SystemIoFailure if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+                Self::DiskFull { path }
+            }
+            ErrorCode::SystemIoFailure if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ => {
+                Self::Corrupt { path, reason: reason() }
+            }
+            // The schema of this version always has all its tables.
+            _ if reason().contains("no such table") => Self::Corrupt { path, reason: reason() },
+            ErrorCode::DatabaseCorrupt => Self::Corrupt { path, reason: reason() },
+            ErrorCode::NotADatabase => Self::NotARegister { path, reason: "it is no SQLite file" },
+            ErrorCode::ReadOnly => Self::ReadOnly { path },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull => Self::DiskFull { path: path.to_owned() },
+            io::ErrorKind::AlreadyExists => Self::Exists { path: path.to_owned() },
+            _ => Self::Io { path: path.to_owned(), source },
+        }
+    }
+}
+
+fn list(models: &[ModelId]) -> String {
+    if models.is_empty() {
+        return "none at all".to_owned();
+    }
+    models.iter().map(|model| format!("{model:.12}")).collect::<Vec<_>>().join(", ")
+}

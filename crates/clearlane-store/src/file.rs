@@ -1,0 +1,111 @@
+//! The file itself: made whole or not at all, and never touched unless it is a register.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::schema::{self, APPLICATION_ID};
+use crate::{Result, StoreError};
+
+/// Seven sealed templates of 512 values fill such a page to nine tenths.
+const PAGE_SIZE: u32 = 16 * 1024;
+
+/// Makes a new register beside `path` and then gives it that name, so that no half-made file ever bears it. `fill` writes
+/// the first rows.
+pub(crate) fn create(path: &Path, fill: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    if path.try_exists().map_err(StoreError::io(path))? {
+        return Err(StoreError::Exists { path: path.to_owned() });
+    }
+    write_beside(path, |beside| {
+        let connection = Connection::open(beside)?;
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let transaction = connection.unchecked_transaction()?;
+        schema::migrate(&transaction, 0)?;
+        fill(&transaction)?;
+        transaction.commit()?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.close().map_err(|(_, error)| error.into())
+    })
+}
+
+/// Lets `write` make a file in the directory of `path`, and gives it that name when it is whole and on disk. Only its
+/// owner can read it.
+pub(crate) fn write_beside(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let beside = tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory).map_err(StoreError::io(path))?;
+    write(beside.path()).map_err(|error| error.at(path, Duration::ZERO))?;
+    let file = beside.persist_noclobber(path).map_err(|error| StoreError::io(path)(error.error))?;
+    file.sync_all().map_err(StoreError::io(path))?;
+    // A new name is durable once its directory is; only Unix lets a directory be opened for that.
+    if cfg!(unix) {
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(path))?;
+    }
+    Ok(())
+}
+
+/// Whether a connection may write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// Opens a register's file, after a look at its first bytes: any other file is left alone.
+pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
+    check_header(path)?;
+    let open = || -> Result<Connection> {
+        let access = match access {
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(wait)?;
+        for (pragma, value) in [
+            ("synchronous", "FULL"),
+            ("foreign_keys", "ON"),
+            ("secure_delete", "ON"),
+            ("cell_size_check", "ON"),
+            ("trusted_schema", "OFF"),
+            // What is sorted for a query is not written to a file of its own.
+            ("temp_store", "MEMORY"),
+        ] {
+            connection.pragma_update(None, pragma, value)?;
+        }
+        Ok(connection)
+    };
+    open().map_err(|error| error.at(path, wait))
+}
+
+/// The schema version of an open file.
+pub(crate) fn version(connection: &Connection) -> Result<u32> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// The fields of the file header that tell a register from anything else (<https://sqlite.org/fileformat.html>, 1.3).
+fn check_header(path: &Path) -> Result<()> {
+    let refused = |reason| Err(StoreError::NotARegister { path: path.to_owned(), reason });
+    if fs::metadata(path).map_err(StoreError::io(path))?.is_dir() {
+        return refused("it is a directory");
+    }
+    let mut header = [0; 100];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return refused("it has less than 100 bytes"),
+        Err(error) => return Err(StoreError::io(path)(error)),
+    }
+    if !header.starts_with(b"SQLite format 3\0") {
+        return refused("it is no SQLite file");
+    }
+    if header[68..72] != APPLICATION_ID.to_be_bytes() {
+        return refused("it is the SQLite file of another application");
+    }
+    Ok(())
+}

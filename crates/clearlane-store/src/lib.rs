@@ -1,0 +1,59 @@
+//! The register: who is enrolled, with which templates, durably in one SQLite file.
+//!
+//! - **Durable.** Write-ahead log, `synchronous=FULL`: what a call returned `Ok` for survives a power cut.
+//! - **Sealed.** Each template is encrypted and authenticated (AES-256-GCM) for its own row, and each subject's row bears
+//!   an authentication code: what was swapped, cut or altered outside this library is refused and named. Keys come from a
+//!   [`KeySource`], never from the file.
+//! - **Renewable.** Templates are kept turned by an orthogonal transform drawn from the register's key ([`Turn`]), so
+//!   those of two registers do not match each other, and a new key renews all without a new capture.
+//!
+//! ```
+//! use clearlane_store::{Enrolment, Key, Keyring, Register};
+//! use clearlane_template::{ModelId, Template};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let register = Register::create(folder.path().join("port.register"), Keyring::new(Key::random()?))?;
+//!
+//! let model = ModelId::digest([b"the model's bytes".as_slice()]);
+//! let reference = Template::normalised(model, vec![3.0, 4.0, 0.0, 1.0])?;
+//! let (subject, _) = register.enrol(&Enrolment::new("Aaron").with_template(reference.clone()))?;
+//!
+//! // What is stored is turned; a probe is turned likewise, and scores as it would have.
+//! let turn = register.turn(model)?;
+//! let probe = Template::normalised(model, vec![3.0, 4.0, 1.0, 0.0])?;
+//! let stored = register.templates(subject, model)?;
+//! let score = turn.apply(&probe)?.score(&stored[0].template)?;
+//! assert!((score - probe.score(&reference)?).abs() < 1e-6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod canonical;
+mod digest;
+mod enrol;
+mod error;
+mod file;
+mod key;
+mod keys;
+mod load;
+mod register;
+mod revoke;
+mod rows;
+mod schema;
+mod seal;
+mod subject;
+mod turn;
+mod words;
+
+pub use digest::{ImageDigest, NumberDigest, ParseDigestError};
+pub use error::{Fault, Result, Row, StoreError};
+pub use key::{Key, KeyError, KeyId, KeySource, Keyring};
+pub use load::{Changes, Position};
+pub use register::{DEFAULT_WAIT, Register, Subjects};
+pub use revoke::{Erasure, Sweep};
+pub use subject::{
+    Consent, ConsentScope, Details, Document, Endorsement, Enrolment, MAX_LIST, MAX_TEXT, NewTemplate, Revocation,
+    StoredTemplate, Subject,
+};
+pub use turn::Turn;
+pub use words::{Category, DocumentKind, EndorsementKind, Entries, Nationality, UnknownWord};
