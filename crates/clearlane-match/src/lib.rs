@@ -18,6 +18,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod codes;
 mod error;
 mod gallery;
 mod kernel;

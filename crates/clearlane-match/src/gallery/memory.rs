@@ -11,6 +11,8 @@ use super::{Owner, Shape};
 pub struct MemoryUse {
     /// Stored vectors.
     pub rows: u64,
+    /// Codes, and what bounds their scores.
+    pub codes: u64,
     /// Owners of rows and their withdrawal marks.
     pub owners: u64,
     /// The tables that find templates and subjects by id.
@@ -23,18 +25,20 @@ impl MemoryUse {
     pub(super) fn of(shape: &Shape, version: &Version, index: &Index) -> Self {
         let all = version.rows as u64;
         let row = shape.row_bytes() as u64;
+        let code = shape.code_bytes() as u64;
         let owner = (size_of::<Owner>() + size_of::<u64>()) as u64;
         Self {
             rows: all * row,
+            codes: all * code,
             owners: all * owner,
             index: index.bytes() as u64,
-            withdrawn: (version.rows - version.standing) as u64 * (row + owner),
+            withdrawn: (version.rows - version.standing) as u64 * (row + code + owner),
         }
     }
 
     /// All parts together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.rows + self.owners + self.index
+        self.rows + self.codes + self.owners + self.index
     }
 }

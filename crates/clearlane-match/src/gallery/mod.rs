@@ -12,10 +12,13 @@ mod segment;
 mod shape;
 mod snapshot;
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use parking_lot::{Mutex, RwLock};
+use rayon::prelude::*;
 
 use crate::search::{SearchOptions, SearchOutcome};
 use crate::{GalleryError, Kernel};
@@ -40,6 +43,8 @@ const BYTES_OF_IDS: usize = 24 + 80;
 const FIRST_ROWS: usize = 1 << 12;
 /// The most rows of one segment.
 const MOST_ROWS: usize = 1 << 21;
+/// How many rows are taken from the caller at once.
+const ROWS_AT_ONCE: usize = 1 << 15;
 
 /// Templates of one model, in memory, for one-to-many search.
 ///
@@ -78,20 +83,47 @@ impl Gallery {
         self.extend(&[Enrolment { subject, id, template }])
     }
 
-    /// Adds templates, all of them or, on an error, none.
+    /// Adds templates, all of them or, on an error, none. Many at once are encoded by all threads of the current rayon pool.
     pub fn extend(&self, enrolments: &[Enrolment<'_>]) -> Result<(), GalleryError> {
         for enrolment in enrolments {
             self.shape.check(enrolment.template)?;
         }
         let owners: Vec<_> = enrolments.iter().map(|e| Owner { subject: e.subject, template: e.id }).collect();
+        self.append(&owners, |rows| {
+            Cow::Owned(enrolments[rows].iter().flat_map(|e| e.template.as_slice()).copied().collect())
+        })
+    }
+
+    /// Adds templates that stand one after the other in a matrix, all of them or, on an error, none: for each pair of ids
+    /// one row of [`Self::dimension`] values, a unit vector of the gallery's model. All threads of the current rayon pool
+    /// take part.
+    pub fn extend_rows(&self, ids: &[(SubjectId, TemplateId)], values: &[f32]) -> Result<(), GalleryError> {
+        let dimension = self.dimension();
+        if Some(values.len()) != ids.len().checked_mul(dimension) {
+            return Err(GalleryError::Matrix { ids: ids.len(), dimension, values: values.len() });
+        }
+        values.par_chunks_exact(dimension).enumerate().try_for_each(|(row, values)| {
+            let template = Template::from_unit(self.model(), values.to_vec());
+            template.map(drop).map_err(|source| GalleryError::Row { row, source })
+        })?;
+        let owners: Vec<_> = ids.iter().map(|&(subject, template)| Owner { subject, template }).collect();
+        self.append(&owners, |rows| Cow::Borrowed(&values[rows.start * dimension..rows.end * dimension]))
+    }
+
+    /// Appends rows for these owners; `vectors` gives those of some of them.
+    fn append<'v>(
+        &self,
+        owners: &[Owner],
+        vectors: impl Fn(Range<usize>) -> Cow<'v, [f32]>,
+    ) -> Result<(), GalleryError> {
         let mut index = self.index.lock();
         index.check_new(owners.iter().map(|owner| owner.template))?;
         let mut writer = self.next_version(&index);
-        writer.reserve(&self.shape, enrolments.len())?;
-        index.try_reserve(enrolments.len())?;
-        for (owner, enrolment) in owners.iter().zip(enrolments) {
-            let place = writer.append(std::slice::from_ref(owner), enrolment.template.as_slice());
-            index.insert(*owner, place);
+        writer.reserve(owners.len())?;
+        index.try_reserve(owners.len())?;
+        for first in (0..owners.len()).step_by(ROWS_AT_ONCE) {
+            let rows = first..(first + ROWS_AT_ONCE).min(owners.len());
+            writer.append(&owners[rows.clone()], &vectors(rows), |owner, place| index.insert(owner, place));
         }
         self.publish(writer, 0);
         Ok(())
@@ -104,12 +136,11 @@ impl Gallery {
         let place = index.place(old).ok_or(GalleryError::UnknownTemplate { template: old })?;
         index.check_new([new])?;
         let mut writer = self.next_version(&index);
-        writer.reserve(&self.shape, 1)?;
+        writer.reserve(1)?;
         index.try_reserve(1)?;
         let subject = writer.version.segments[place.segment()].owners.as_slice()[place.row()].subject;
         let owner = Owner { subject, template: new };
-        let new_place = writer.append(&[owner], template.as_slice());
-        index.insert(owner, new_place);
+        writer.append(&[owner], template.as_slice(), |owner, place| index.insert(owner, place));
         index.remove(Owner { subject, template: old });
         writer.withdraw(place);
         self.publish(writer, 1);
@@ -205,27 +236,28 @@ impl Gallery {
     }
 
     /// What the next version starts from. Only the holder of the index's lock asks.
-    fn next_version(&self, _locked: &Index) -> Writer {
+    fn next_version(&self, _locked: &Index) -> Writer<'_> {
         let mut version = self.published.read().clone();
         version.number += 1;
-        Writer { version }
+        Writer { shape: &self.shape, version }
     }
 
-    fn publish(&self, mut writer: Writer, withdrawn: usize) {
+    fn publish(&self, mut writer: Writer<'_>, withdrawn: usize) {
         writer.version.standing -= withdrawn;
         *self.published.write() = writer.version;
     }
 }
 
 /// A version in the making.
-struct Writer {
+struct Writer<'a> {
+    shape: &'a Shape,
     version: Version,
 }
 
-impl Writer {
+impl Writer<'_> {
     /// Makes room for `count` rows in the last segment and, where it is too small, in further ones.
-    fn reserve(&mut self, shape: &Shape, count: usize) -> Result<(), GalleryError> {
-        let version = &mut self.version;
+    fn reserve(&mut self, count: usize) -> Result<(), GalleryError> {
+        let (shape, version) = (self.shape, &mut self.version);
         let needed = (version.rows as u64).saturating_add(count as u64).saturating_mul(shape.bytes_a_template() as u64);
         if needed > shape.memory_limit {
             return Err(GalleryError::MemoryLimit { needed, limit: shape.memory_limit });
@@ -250,16 +282,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends one row's owner and vector into the first segment with room.
-    fn append(&mut self, owners: &[Owner], vector: &[f32]) -> Place {
+    /// Appends rows into the first segments with room, and tells where each came to stand. The room is there.
+    fn append(&mut self, mut owners: &[Owner], mut vectors: &[f32], mut placed: impl FnMut(Owner, Place)) {
         let segments = &self.version.segments;
-        let number = segments.iter().rposition(|segment| segment.written() > 0).unwrap_or(0);
-        let number = if segments[number].free() == 0 { number + 1 } else { number };
-        let place = Place::new(number, segments[number].written());
-        segments[number].extend(owners, vector);
         self.version.rows += owners.len();
         self.version.standing += owners.len();
-        place
+        let mut number = segments.iter().rposition(|segment| segment.written() > 0).unwrap_or(0);
+        while !owners.is_empty() {
+            let segment = &segments[number];
+            let first = segment.written();
+            let count = segment.free().min(owners.len());
+            let (now, later) = owners.split_at(count);
+            let (vectors_now, vectors_later) = vectors.split_at(count * self.shape.dimension);
+            segment.extend(self.shape, now, vectors_now);
+            for (row, owner) in (first..).zip(now) {
+                placed(*owner, Place::new(number, row));
+            }
+            (owners, vectors) = (later, vectors_later);
+            number += 1;
+        }
     }
 
     fn withdraw(&self, place: Place) {

@@ -3,7 +3,7 @@
 use half::f16;
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, Kernel, RowSlice};
+use crate::kernel::{AppendBuffer, Kernel, RowSlice, prefetch};
 
 /// How a gallery stores its vectors. Scores are exact for the stored vector; what is lost is lost when it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -92,6 +92,19 @@ impl Rows {
         for score in scores {
             // Rounding may pass 1 by an ulp; adding zero turns -0 into 0, so that order is the same for both.
             *score = score.clamp(-1.0, 1.0) + 0.0;
+        }
+    }
+
+    /// Asks for the vector of `row`, that will be scored soon.
+    pub(crate) fn prefetch(&self, row: usize) {
+        let range = row * self.dimension..(row + 1) * self.dimension;
+        match &self.values {
+            Values::F32(values) => prefetch(&values.as_slice()[range]),
+            Values::F16(values) => prefetch(&values.as_slice()[range]),
+            Values::I8(values, scales) => {
+                prefetch(&values.as_slice()[range]);
+                prefetch(&scales.as_slice()[row..=row]);
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use clearlane_template::{SubjectId, TemplateId};
 use super::rows::Rows;
 use super::shape::Shape;
 use crate::GalleryError;
-use crate::kernel::AppendBuffer;
+use crate::codes::{Codes, Layout};
+use crate::kernel::{AppendBuffer, BLOCK};
 
 /// Who a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub(crate) struct Owner {
 pub(crate) struct Segment {
     pub(crate) rows: Rows,
     pub(crate) owners: AppendBuffer<Owner>,
+    /// The codes for sketches.
+    sketch: Codes,
+    /// The finer codes for certified searches.
+    fine: Option<Codes>,
     /// The version of the gallery in which each row was withdrawn; 0: it was not.
     withdrawn: AppendBuffer<AtomicU64>,
 }
@@ -30,6 +35,8 @@ impl Segment {
         Ok(Self {
             rows: Rows::with_capacity(shape.precision, shape.dimension, rows)?,
             owners: AppendBuffer::with_capacity(rows)?,
+            sketch: Codes::with_capacity(shape.sketch, rows)?,
+            fine: shape.fine.map(|layout| Codes::with_capacity(layout, rows)).transpose()?,
             withdrawn: AppendBuffer::with_capacity(rows)?,
         })
     }
@@ -44,10 +51,19 @@ impl Segment {
     }
 
     /// Appends rows: `vectors` one after the other. The caller has made sure that they fit, and is the only writer.
-    pub(crate) fn extend(&self, owners: &[Owner], vectors: &[f32]) {
+    pub(crate) fn extend(&self, shape: &Shape, owners: &[Owner], vectors: &[f32]) {
         self.rows.extend(vectors);
+        let blocks = (self.written() + owners.len()) / BLOCK;
+        for codes in [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten() {
+            codes.encode_up_to(blocks, &shape.rotation, |row, vector| self.rows.read(row, vector));
+        }
         self.withdrawn.extend(owners.iter().map(|_| AtomicU64::new(0)));
         self.owners.extend_from_slice(owners);
+    }
+
+    /// The codes of a layout that this gallery keeps.
+    pub(crate) fn codes(&self, layout: Layout) -> &Codes {
+        self.fine.as_ref().filter(|codes| codes.layout() == layout).unwrap_or(&self.sketch)
     }
 
     /// Withdraws a row from `version` on.

@@ -56,6 +56,15 @@ impl Snapshot {
         search::one(self, probe, options)
     }
 
+    /// The k best subjects for each of several probes, in one pass over memory: cheaper than one search after the other.
+    pub fn search_batch(
+        &self,
+        probes: &[Template],
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<SearchOutcome>, GalleryError> {
+        search::batch(self, probes, options)
+    }
+
     /// How many templates stand in the snapshot.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,14 +1,19 @@
 //! Kernels for processors with AVX2, FMA and F16C: nearly every x86-64 since 2013.
 
 use std::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps,
-    _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+    __m256, __m256i, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128,
+    _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm_setr_epi8, _mm256_add_epi8, _mm256_add_epi32, _mm256_add_epi64,
+    _mm256_add_ps, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castps256_ps128, _mm256_castsi256_ps,
+    _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps,
+    _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_ps,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use half::f16;
 
 use super::LANES;
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
 
 /// Proof that the processor has what these kernels need.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,16 @@ impl Avx2 {
     pub(super) fn score_i8(self, probe: &[f32], rows: &[i8], scores: &mut [f32]) {
         // SAFETY: `self` proves the features.
         unsafe { score_i8(probe, rows, scores) }
+    }
+
+    pub(super) fn scan_planes(self, probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
+        // SAFETY: `self` proves the features.
+        unsafe { scan_planes(probe, blocks, thresholds, out) }
+    }
+
+    pub(super) fn scan_levels(self, probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
+        // SAFETY: `self` proves the features.
+        unsafe { scan_levels(probe, blocks, thresholds, out) }
     }
 }
 
@@ -113,4 +128,133 @@ pub(super) fn fold_halves(low: __m256, high: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+}
+
+#[target_feature(enable = "avx2")]
+fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    let group_bytes = probe.words.len() * LINE;
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let mut counts = [0; BLOCK];
+        for (group, counts) in block.chunks_exact(group_bytes).zip(counts.as_chunks_mut::<8>().0) {
+            let mut sums = [[_mm256_setzero_si256(); PLANES]; 2];
+            for (line, words) in group.as_chunks::<LINE>().0.iter().zip(&probe.words) {
+                prefetch(line);
+                for (codes, sums) in load_line(line).into_iter().zip(&mut sums) {
+                    for (sum, word) in sums.iter_mut().zip(words) {
+                        let differing = _mm256_xor_si256(codes, _mm256_set1_epi64x(*word as i64));
+                        *sum = _mm256_add_epi64(*sum, count_ones(differing));
+                    }
+                }
+            }
+            for (sums, counts) in sums.iter().zip(counts.as_chunks_mut::<4>().0) {
+                let mut sum = _mm256_setzero_si256();
+                for plane in sums.iter().rev() {
+                    sum = _mm256_add_epi64(_mm256_add_epi64(sum, sum), *plane);
+                }
+                let mut wide = [0_i64; 4];
+                // SAFETY: `wide` has 4 values of 8 bytes.
+                unsafe { _mm256_storeu_si256(wide.as_mut_ptr().cast(), sum) };
+                *counts = wide.map(|count| count as i32);
+            }
+        }
+        let most = probe.differing(*threshold);
+        let mask = mask(&counts, |counts| !mask_8(_mm256_cmpgt_epi32(counts, _mm256_set1_epi32(most))));
+        if mask != 0 {
+            push(survivors, number, mask, &counts, |count| probe.product(count));
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    if probe.bits == 4 {
+        scan_fields::<2, 4>(probe, blocks, thresholds, survivors);
+    } else {
+        scan_fields::<4, 2>(probe, blocks, thresholds, survivors);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn scan_fields<const FIELDS: usize, const BITS: i32>(
+    probe: &LevelProbe,
+    blocks: &[u8],
+    thresholds: &[i32],
+    survivors: &mut Vec<Survivor>,
+) {
+    let field = _mm256_set1_epi8((1 << BITS) - 1);
+    let ones = _mm256_set1_epi16(1);
+    let quads = probe.quads.as_chunks::<FIELDS>().0;
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let mut counts = [0; BLOCK];
+        for (group, counts) in block.as_chunks::<LINE>().0.chunks_exact(quads.len()).zip(counts.as_chunks_mut::<16>().0)
+        {
+            let mut sums = [_mm256_setzero_si256(); 2];
+            for (line, quads) in group.iter().zip(quads) {
+                prefetch(line);
+                for (mut codes, sum) in load_line(line).into_iter().zip(&mut sums) {
+                    for quad in quads {
+                        let values = _mm256_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
+                        // At most 2 · 15 · 127: the 16-bit sums do not saturate.
+                        let pairs = _mm256_maddubs_epi16(_mm256_and_si256(codes, field), values);
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                        codes = _mm256_srli_epi16::<BITS>(codes);
+                    }
+                }
+            }
+            for (sum, counts) in sums.iter().zip(counts.as_chunks_mut::<8>().0) {
+                // SAFETY: `counts` has 8 values of 4 bytes.
+                unsafe { _mm256_storeu_si256(counts.as_mut_ptr().cast(), *sum) };
+            }
+        }
+        let below = _mm256_set1_epi32(probe.levels(*threshold).saturating_sub(1));
+        let mask = mask(&counts, |counts| mask_8(_mm256_cmpgt_epi32(counts, below)));
+        if mask != 0 {
+            push(survivors, number, mask, &counts, |count| probe.product(count));
+        }
+    }
+}
+
+/// The bits of a block's codes, eight at a time.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mask(counts: &[i32; BLOCK], eight: impl Fn(__m256i) -> u8) -> u32 {
+    let masks = counts.as_chunks::<8>().0.iter().map(|counts| {
+        // SAFETY: `counts` has 8 values of 4 bytes.
+        eight(unsafe { _mm256_loadu_si256(counts.as_ptr().cast()) })
+    });
+    masks.rev().fold(0, |mask, eight| mask << 8 | u32::from(eight))
+}
+
+/// One bit for each lane of a comparison.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mask_8(lanes: __m256i) -> u8 {
+    _mm256_movemask_ps(_mm256_castsi256_ps(lanes)) as u8
+}
+
+/// How many bits are set in each 64-bit lane, by a table of half bytes (Muła, Kurz and Lemire 2018).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn count_ones(bits: __m256i) -> __m256i {
+    let table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    let half = _mm256_set1_epi8(15);
+    let low = _mm256_shuffle_epi8(table, _mm256_and_si256(bits, half));
+    let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(bits), half));
+    _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_line(line: &[u8; LINE]) -> [__m256i; 2] {
+    let (low, high) = line.split_at(LINE / 2);
+    // SAFETY: each half of a line has 32 bytes.
+    unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] }
+}
+
+/// Asks for memory ahead of a line of codes.
+#[inline]
+fn prefetch(line: &[u8; LINE]) {
+    // SAFETY: a prefetch never faults, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast()) };
 }

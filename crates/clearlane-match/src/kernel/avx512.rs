@@ -1,13 +1,18 @@
 //! Kernels for processors with AVX-512 (F, BW, VL, VNNI, VPOPCNTDQ): Intel since Ice Lake, AMD since Zen 4.
 
 use std::arch::x86_64::{
-    __m512, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_ps, _mm512_castps512_ps256, _mm512_cvtepi8_epi32,
-    _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps,
+    __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256, _mm256_storeu_si256,
+    _mm512_add_epi32, _mm512_add_epi64, _mm512_add_ps, _mm512_and_si512, _mm512_castps512_ps256,
+    _mm512_cmpge_epi32_mask, _mm512_cmple_epi64_mask, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepi64_epi32,
+    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_popcnt_epi64, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use half::f16;
 
 use super::LANES;
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
 
 /// Proof that the processor has what these kernels need.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,16 @@ impl Avx512 {
     pub(super) fn score_i8(self, probe: &[f32], rows: &[i8], scores: &mut [f32]) {
         // SAFETY: `self` proves the features.
         unsafe { score_i8(probe, rows, scores) }
+    }
+
+    pub(super) fn scan_planes(self, probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
+        // SAFETY: `self` proves the features.
+        unsafe { scan_planes(probe, blocks, thresholds, out) }
+    }
+
+    pub(super) fn scan_levels(self, probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
+        // SAFETY: `self` proves the features.
+        unsafe { scan_levels(probe, blocks, thresholds, out) }
     }
 }
 
@@ -107,4 +122,100 @@ fn load_i8(block: &[i8; LANES], i: usize) -> __m512 {
 fn fold(sums: [__m512; 4]) -> f32 {
     let sum = _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
     super::avx2::fold_halves(_mm512_castps512_ps256(sum), _mm512_extractf32x8_ps::<1>(sum))
+}
+
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    let group_bytes = probe.words.len() * LINE;
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let most = _mm512_set1_epi64(i64::from(probe.differing(*threshold)));
+        let mut counts = [_mm512_setzero_si512(); 4];
+        let mut mask = 0;
+        for (i, (group, count)) in block.chunks_exact(group_bytes).zip(&mut counts).enumerate() {
+            let mut planes = [_mm512_setzero_si512(); PLANES];
+            for (line, words) in group.as_chunks::<LINE>().0.iter().zip(&probe.words) {
+                prefetch(line);
+                let codes = load_line(line);
+                for (plane, word) in planes.iter_mut().zip(words) {
+                    let differing = _mm512_xor_si512(codes, _mm512_set1_epi64(*word as i64));
+                    *plane = _mm512_add_epi64(*plane, _mm512_popcnt_epi64(differing));
+                }
+            }
+            for plane in planes.iter().rev() {
+                *count = _mm512_add_epi64(_mm512_add_epi64(*count, *count), *plane);
+            }
+            mask |= u32::from(_mm512_cmple_epi64_mask(*count, most)) << (8 * i);
+        }
+        if mask != 0 {
+            let mut all = [0; BLOCK];
+            for (count, out) in counts.iter().zip(all.as_chunks_mut::<8>().0) {
+                let narrow = _mm512_cvtepi64_epi32(*count);
+                // SAFETY: `out` has 8 values of 4 bytes.
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), narrow) };
+            }
+            push(survivors, number, mask, &all, |count| probe.product(count));
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    if probe.bits == 4 {
+        scan_fields::<2, 4>(probe, blocks, thresholds, survivors);
+    } else {
+        scan_fields::<4, 2>(probe, blocks, thresholds, survivors);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn scan_fields<const FIELDS: usize, const BITS: u32>(
+    probe: &LevelProbe,
+    blocks: &[u8],
+    thresholds: &[i32],
+    survivors: &mut Vec<Survivor>,
+) {
+    let field = _mm512_set1_epi8((1 << BITS) - 1);
+    let quads = probe.quads.as_chunks::<FIELDS>().0;
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let least = _mm512_set1_epi32(probe.levels(*threshold));
+        let mut sums = [[_mm512_setzero_si512(); FIELDS]; 2];
+        let (first, second) = block.as_chunks::<LINE>().0.split_at(quads.len());
+        for ((first, second), quads) in first.iter().zip(second).zip(quads) {
+            for (line, sums) in [first, second].into_iter().zip(&mut sums) {
+                prefetch(line);
+                let mut codes = load_line(line);
+                for (quad, sum) in quads.iter().zip(sums) {
+                    let values = _mm512_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
+                    *sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(codes, field), values);
+                    codes = _mm512_srli_epi16::<BITS>(codes);
+                }
+            }
+        }
+        let mut all = [0; BLOCK];
+        let mut mask = 0;
+        for (i, (sums, out)) in sums.iter().zip(all.as_chunks_mut::<16>().0).enumerate() {
+            let sum = sums[1..].iter().fold(sums[0], |sum, part| _mm512_add_epi32(sum, *part));
+            mask |= u32::from(_mm512_cmpge_epi32_mask(sum, least)) << (16 * i);
+            // SAFETY: `out` has 16 values of 4 bytes.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
+        }
+        if mask != 0 {
+            push(survivors, number, mask, &all, |count| probe.product(count));
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_line(line: &[u8; LINE]) -> __m512i {
+    // SAFETY: a line has 64 bytes.
+    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
+}
+
+/// Asks for memory ahead of a line of codes.
+#[inline]
+fn prefetch(line: &[u8; LINE]) {
+    // SAFETY: a prefetch never faults, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast()) };
 }

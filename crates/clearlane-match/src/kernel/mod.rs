@@ -10,12 +10,16 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use half::f16;
 
 pub(crate) use append::AppendBuffer;
+pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
 /// How many partial sums a comparison score has.
 pub(crate) const LANES: usize = 64;
@@ -99,6 +103,43 @@ impl Kernel {
             RowSlice::I8(rows) => dispatch!(self, score_i8(probe, rows, scores)),
         }
     }
+
+    /// Scans blocks of one-bit codes, and adds those whose product with the probe reaches their block's threshold to the
+    /// survivors, in order, numbered from 0.
+    pub(crate) fn scan_planes(
+        self,
+        probe: &PlaneProbe,
+        blocks: &[u8],
+        thresholds: &[i32],
+        survivors: &mut Vec<Survivor>,
+    ) {
+        dispatch!(self, scan_planes(probe, blocks, thresholds, survivors));
+    }
+
+    /// Scans blocks of codes of two or four bits; otherwise as [`Self::scan_planes`].
+    pub(crate) fn scan_levels(
+        self,
+        probe: &LevelProbe,
+        blocks: &[u8],
+        thresholds: &[i32],
+        survivors: &mut Vec<Survivor>,
+    ) {
+        dispatch!(self, scan_levels(probe, blocks, thresholds, survivors));
+    }
+}
+
+/// Asks for the cache lines of some values that will be read soon.
+pub(crate) fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of_val(values)).step_by(64) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
 impl fmt::Debug for Kernel {

@@ -3,6 +3,7 @@
 use half::f16;
 
 use super::LANES;
+use super::scan::{BLOCK, LINE, LevelProbe, PlaneProbe, Survivor, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $widen:expr) => {
@@ -37,4 +38,50 @@ fn fold(lanes: [f32; LANES]) -> f32 {
         }
     }
     sums[0]
+}
+
+pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let mut counts = [0; BLOCK];
+        for (group, counts) in block.chunks_exact(probe.words.len() * LINE).zip(counts.as_chunks_mut::<8>().0) {
+            for (line, planes) in group.chunks_exact(LINE).zip(&probe.words) {
+                for (word, count) in line.as_chunks::<8>().0.iter().zip(&mut *counts) {
+                    let word = u64::from_le_bytes(*word);
+                    for (plane, bits) in planes.iter().enumerate() {
+                        *count += ((word ^ bits).count_ones() << plane) as i32;
+                    }
+                }
+            }
+        }
+        let most = probe.differing(*threshold);
+        let mask = mask(counts, |count| count <= most);
+        push(survivors, number, mask, &counts, |count| probe.product(count));
+    }
+}
+
+pub(super) fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    let fields = probe.fields();
+    let field = (1 << probe.bits) - 1;
+    for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let mut counts = [0; BLOCK];
+        for (group, counts) in block.chunks_exact(probe.lines() * LINE).zip(counts.as_chunks_mut::<16>().0) {
+            for (line, quads) in group.chunks_exact(LINE).zip(probe.quads.chunks_exact(fields)) {
+                for (code, count) in line.as_chunks::<4>().0.iter().zip(&mut *counts) {
+                    for (i, quad) in quads.iter().enumerate() {
+                        for (byte, value) in code.iter().zip(quad) {
+                            let level = byte >> (i as u32 * probe.bits) & field;
+                            *count += i32::from(level) * i32::from(*value);
+                        }
+                    }
+                }
+            }
+        }
+        let least = probe.levels(*threshold);
+        let mask = mask(counts, |count| count >= least);
+        push(survivors, number, mask, &counts, |count| probe.product(count));
+    }
+}
+
+fn mask(counts: [i32; BLOCK], survives: impl Fn(i32) -> bool) -> u32 {
+    counts.iter().rev().fold(0, |mask, count| mask << 1 | u32::from(survives(*count)))
 }

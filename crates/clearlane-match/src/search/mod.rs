@@ -5,12 +5,16 @@ mod options;
 mod outcome;
 mod scan;
 
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use clearlane_template::Template;
 use rayon::prelude::*;
 
 use crate::GalleryError;
-use crate::gallery::Snapshot;
-use scan::Scan;
+use crate::gallery::{SegmentView, Snapshot};
+use scan::{Found, Scan};
 
 pub use best::Candidate;
 pub use options::{Mode, SearchOptions};
@@ -18,6 +22,11 @@ pub use outcome::{Completeness, Margin, SearchOutcome, SearchStats};
 
 /// The unit of work of one thread: enough rows that handing it out costs nothing, few enough that all threads get some.
 const SPAN_ROWS: usize = 1 << 15;
+/// Rows between two looks at the clock, and that all probes of a batch go over before the next: their codes stay in the
+/// second-level cache meanwhile.
+const CHUNK_ROWS: usize = 1 << 11;
+/// The same where whole vectors are read.
+const CHUNK_VECTORS: usize = 1 << 8;
 
 /// Searches for one probe.
 pub(crate) fn one(
@@ -25,24 +34,68 @@ pub(crate) fn one(
     probe: &Template,
     options: &SearchOptions<'_>,
 ) -> Result<SearchOutcome, GalleryError> {
+    let mut outcomes = batch(snapshot, std::slice::from_ref(probe), options)?;
+    outcomes.pop().ok_or(GalleryError::Empty)
+}
+
+/// Searches for several probes in one pass over memory.
+pub(crate) fn batch(
+    snapshot: &Snapshot,
+    probes: &[Template],
+    options: &SearchOptions<'_>,
+) -> Result<Vec<SearchOutcome>, GalleryError> {
     options.check()?;
-    snapshot.shape.check(probe)?;
+    probes.iter().try_for_each(|probe| snapshot.shape.check(probe))?;
     if snapshot.is_empty() {
         return Err(GalleryError::Empty);
     }
-    let scan = Scan::new(snapshot, probe.as_slice(), options);
+    let scans: Vec<_> = probes.iter().map(|probe| Scan::new(snapshot, probe.as_slice(), options)).collect();
+    let start = || scans.iter().map(Scan::start).collect::<Vec<_>>();
+    let step = |found, (view, rows)| span(&scans, found, view, rows, options);
     let spans = snapshot.spans(SPAN_ROWS);
     let found = if options.parallel {
-        spans
-            .into_par_iter()
-            .fold(|| scan.start(), |found, (view, rows)| scan.span(found, view, rows))
-            .reduce(|| scan.start(), scan::Found::merge)
+        spans.into_par_iter().fold(start, step).reduce(start, |a, b| a.into_iter().zip(b).map(merge).collect())
     } else {
-        spans.into_iter().fold(scan.start(), |found, (view, rows)| scan.span(found, view, rows))
+        spans.into_iter().fold(start(), step)
     };
-    let scanned = found.stats.rows_scanned as usize;
-    let total = snapshot.rows();
+    Ok(found.into_iter().map(|found| outcome(snapshot, found, options)).collect())
+}
+
+/// Scans rows of one segment for all probes, as many as the deadline allows.
+fn span(
+    scans: &[Scan<'_>],
+    mut found: Vec<Found>,
+    view: SegmentView<'_>,
+    rows: Range<usize>,
+    options: &SearchOptions<'_>,
+) -> Vec<Found> {
+    let length = if options.mode == Mode::Exhaustive { CHUNK_VECTORS } else { CHUNK_ROWS };
+    for start in rows.clone().step_by(length) {
+        if must_stop(options) {
+            break;
+        }
+        let chunk = start..(start + length).min(rows.end);
+        for (scan, found) in scans.iter().zip(&mut found) {
+            scan.chunk(found, view, chunk.clone());
+        }
+    }
+    for (scan, found) in scans.iter().zip(&mut found) {
+        scan.finish(found, view);
+    }
+    found
+}
+
+fn must_stop(options: &SearchOptions<'_>) -> bool {
+    options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+        || options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+fn merge((a, b): (Found, Found)) -> Found {
+    a.merge(b)
+}
+
+fn outcome(snapshot: &Snapshot, found: Found, options: &SearchOptions<'_>) -> SearchOutcome {
+    let (scanned, total) = (found.stats.rows_scanned as usize, snapshot.rows());
     let completeness = if scanned == total { Completeness::Complete } else { Completeness::Partial { scanned, total } };
-    let candidates = found.best.into_candidates();
-    Ok(SearchOutcome::new(candidates, completeness, found.stats, options.k, options.threshold))
+    SearchOutcome::new(found.best.into_candidates(), completeness, found.stats, options.k, options.threshold)
 }

@@ -1,64 +1,139 @@
-//! One probe's way through a span of rows.
+//! One probe's way through a span of rows: the codes rule most rows out, the others wait until their vectors are near, and
+//! are scored.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::best::{Best, Candidate};
-use super::{SearchOptions, SearchStats};
+use super::{CHUNK_ROWS, Mode, SearchOptions, SearchStats};
 use crate::Kernel;
-use crate::gallery::{SegmentView, Snapshot};
+use crate::codes::{Bound, CodedProbe, Contract, Layout};
+use crate::gallery::{SegmentView, Shape, Snapshot};
+use crate::kernel::{BLOCK, Survivor};
 
-/// Rows between two looks at the clock: a few microseconds of codes, some tens of vectors.
-const CHUNK_ROWS: usize = 256;
+/// Rows that are asked for before the first of them is scored: enough to hide the memory's latency, few enough to stay in
+/// the first-level cache.
+const WAITING_ROWS: usize = 16;
 
 /// One probe's search, shared by the threads that work on it.
 pub(super) struct Scan<'a> {
-    probe: &'a [f32],
+    shape: &'a Shape,
     kernel: Kernel,
-    row_bytes: usize,
+    probe: &'a [f32],
+    coded: Option<(Layout, CodedProbe, Bound)>,
     options: &'a SearchOptions<'a>,
+    /// The best bound that any thread found: the bits of a float that is not negative.
+    shared_bound: AtomicU32,
 }
 
-/// What one thread found so far.
+/// What one thread found so far for one probe.
 pub(super) struct Found {
     pub(super) best: Best,
     pub(super) stats: SearchStats,
-    stopped: bool,
+    survivors: Vec<Survivor>,
+    /// Rows of the current span that were asked for.
+    waiting: Vec<usize>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(snapshot: &Snapshot, probe: &'a [f32], options: &'a SearchOptions<'a>) -> Self {
-        let row_bytes = snapshot.shape.row_bytes();
-        Self { probe, kernel: snapshot.shape.kernel, row_bytes, options }
+    pub(super) fn new(snapshot: &'a Snapshot, probe: &'a [f32], options: &'a SearchOptions<'a>) -> Self {
+        let shape = &*snapshot.shape;
+        let plan = match options.mode {
+            Mode::Sketch { miss } => Some((shape.sketch, Contract::with_miss(miss))),
+            Mode::Certified if shape.certified => Some((shape.fine.unwrap_or(shape.sketch), Contract::Always)),
+            Mode::Certified | Mode::Exhaustive => None,
+        };
+        let coded = plan.map(|(layout, contract)| {
+            let coded = CodedProbe::new(probe, layout, &shape.rotation);
+            let bound = Bound::new(&coded, contract, shape.score_slack());
+            (layout, coded, bound)
+        });
+        Self { shape, kernel: shape.kernel, probe, coded, options, shared_bound: AtomicU32::new(0) }
     }
 
     pub(super) fn start(&self) -> Found {
-        Found { best: Best::new(self.options.k, self.options.threshold), stats: SearchStats::default(), stopped: false }
+        Found {
+            best: Best::new(self.options.k, self.options.threshold),
+            stats: SearchStats::default(),
+            survivors: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 
-    /// Scans rows of one segment, as many as the deadline allows.
-    pub(super) fn span(&self, mut found: Found, view: SegmentView<'_>, rows: Range<usize>) -> Found {
-        for start in rows.clone().step_by(CHUNK_ROWS) {
-            found.stopped = found.stopped || self.must_stop();
-            if found.stopped {
-                break;
-            }
-            self.score_all(&mut found, view, start..(start + CHUNK_ROWS).min(rows.end));
+    /// Scans rows of one segment: at most [`CHUNK_ROWS`], the first of them the first of a block.
+    pub(super) fn chunk(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) {
+        found.stats.rows_scanned += rows.len() as u64;
+        let scanned = self.scan_codes(found, view, rows.clone()).unwrap_or(rows.start);
+        self.score_all(found, view, scanned..rows.end);
+        self.share(&found.best);
+    }
+
+    /// Scores the rows that wait. The span ends, or the search.
+    pub(super) fn finish(&self, found: &mut Found, view: SegmentView<'_>) {
+        self.score_waiting(found, view);
+        self.share(&found.best);
+    }
+
+    /// Scans the codes of the whole blocks among the rows, and says up to which row that went. `None` where codes cannot
+    /// rule anything out.
+    fn scan_codes(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) -> Option<usize> {
+        let (layout, coded, bound) = self.coded.as_ref()?;
+        let thresholds = bound.at(self.bound(&found.best))?;
+        let codes = view.segment.codes(*layout);
+        let blocks = rows.start / BLOCK..rows.end / BLOCK;
+        let mut products = [0; CHUNK_ROWS / BLOCK];
+        let products = &mut products[..blocks.len()];
+        for (product, factors) in products.iter_mut().zip(codes.block_factors(blocks.clone())) {
+            *product = thresholds.of_block(factors);
         }
-        found
+        let bytes = codes.bytes(blocks.clone());
+        let mut survivors = std::mem::take(&mut found.survivors);
+        coded.scan(self.kernel, bytes, products, &mut survivors);
+        found.stats.bytes_scanned += (bytes.len() + size_of_val(products)) as u64;
+        found.stats.survivors += survivors.len() as u64;
+        for survivor in survivors.drain(..) {
+            let row = blocks.start * BLOCK + survivor.row as usize;
+            if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
+                self.wait(found, view, row);
+            }
+        }
+        found.survivors = survivors;
+        Some(blocks.end * BLOCK)
+    }
+
+    /// Asks for a row's vector, to score it when it is near.
+    fn wait(&self, found: &mut Found, view: SegmentView<'_>, row: usize) {
+        view.segment.rows.prefetch(row);
+        found.waiting.push(row);
+        if found.waiting.len() == WAITING_ROWS {
+            self.score_waiting(found, view);
+        }
+    }
+
+    fn score_waiting(&self, found: &mut Found, view: SegmentView<'_>) {
+        let waiting = std::mem::take(&mut found.waiting);
+        for row in &waiting {
+            let mut score = [0.0];
+            view.segment.rows.score(self.kernel, self.probe, *row, &mut score);
+            self.offer(found, view, *row, score[0]);
+        }
+        found.stats.scored += waiting.len() as u64;
+        found.waiting = waiting;
+        found.waiting.clear();
     }
 
     fn score_all(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) {
-        let mut scores = [0.0; CHUNK_ROWS];
-        let scores = &mut scores[..rows.len()];
-        view.segment.rows.score(self.kernel, self.probe, rows.start, scores);
-        for (row, score) in rows.clone().zip(&*scores) {
-            self.offer(found, view, row, *score);
-        }
-        found.stats.rows_scanned += rows.len() as u64;
+        const AT_ONCE: usize = 64;
         found.stats.scored += rows.len() as u64;
-        found.stats.bytes_scanned += (rows.len() * self.row_bytes) as u64;
+        found.stats.bytes_scanned += (rows.len() * self.shape.row_bytes()) as u64;
+        for start in rows.clone().step_by(AT_ONCE) {
+            let mut scores = [0.0; AT_ONCE];
+            let scores = &mut scores[..AT_ONCE.min(rows.end - start)];
+            view.segment.rows.score(self.kernel, self.probe, start, scores);
+            for (row, score) in (start..).zip(&*scores) {
+                self.offer(found, view, row, *score);
+            }
+        }
     }
 
     /// Keeps a row's score, if it matters and the row may be found.
@@ -72,18 +147,22 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn must_stop(&self) -> bool {
-        self.options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
-            || self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    /// What a score has to reach to matter to any thread.
+    fn bound(&self, best: &Best) -> f32 {
+        best.bound().max(f32::from_bits(self.shared_bound.load(Ordering::Relaxed)))
+    }
+
+    /// Tells the other threads this one's bound. A bound above the threshold means that k subjects reach it; bits of floats
+    /// that are not negative are ordered as the floats are.
+    fn share(&self, best: &Best) {
+        if best.bound() > 0.0 {
+            self.shared_bound.fetch_max(best.bound().to_bits(), Ordering::Relaxed);
+        }
     }
 }
 
 impl Found {
     pub(super) fn merge(self, other: Self) -> Self {
-        Self {
-            best: self.best.merge(other.best),
-            stats: self.stats.plus(other.stats),
-            stopped: self.stopped || other.stopped,
-        }
+        Self { best: self.best.merge(other.best), stats: self.stats.plus(other.stats), ..self }
     }
 }

@@ -1,0 +1,129 @@
+//! Codes: small images of the stored vectors, scanned in place of them.
+//!
+//! A vector x is rotated by a random orthogonal matrix and its values are rounded to 2ᵇ levels each: its code o, odd
+//! integers. A probe q is rounded likewise, to r. The scan computes ⟨r, o⟩ in integers, and [`bound`] turns a threshold on
+//! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector, ⟨x, o⟩ and the length of what o has beside x. The
+//! estimator is RaBitQ's (Gao and Long, SIGMOD 2024; Gao and others, SIGMOD 2025, for several bits).
+
+mod bound;
+mod layout;
+mod probe;
+mod quantise;
+mod rotation;
+
+use rayon::prelude::*;
+
+use crate::GalleryError;
+use crate::kernel::{AppendBuffer, BLOCK};
+use quantise::Factors;
+
+pub(crate) use bound::{Bound, Contract};
+pub(crate) use layout::Layout;
+pub(crate) use probe::CodedProbe;
+pub(crate) use rotation::Rotation;
+
+/// Bytes that a code's factors take, its share of its block's included.
+pub(crate) const BYTES_OF_FACTORS: usize = size_of::<Factors>() + size_of::<BlockFactors>().div_ceil(BLOCK);
+
+/// From this many blocks on, encoding is spread over the threads of the current rayon pool.
+const PARALLEL_BLOCKS: usize = 64;
+
+/// The codes of one segment's rows, in blocks of 32. A block is there once its rows are: the rows of the last,
+/// incomplete block have no codes yet.
+pub(crate) struct Codes {
+    layout: Layout,
+    blocks: AppendBuffer<u8>,
+    /// One for each row, read only for rows that survive the scan.
+    rows: AppendBuffer<Factors>,
+    /// One for each block, read by the scan.
+    bounds: AppendBuffer<BlockFactors>,
+}
+
+/// What bounds the [`Factors`] of a block's rows.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockFactors {
+    least_along: f32,
+    most_beside: f32,
+    most_length: f32,
+}
+
+struct EncodedBlock {
+    bytes: Vec<u8>,
+    rows: [Factors; BLOCK],
+}
+
+impl Codes {
+    pub(crate) fn with_capacity(layout: Layout, rows: usize) -> Result<Self, GalleryError> {
+        let blocks = rows / BLOCK;
+        Ok(Self {
+            layout,
+            blocks: AppendBuffer::with_capacity(blocks * layout.block_bytes())?,
+            rows: AppendBuffer::with_capacity(blocks * BLOCK)?,
+            bounds: AppendBuffer::with_capacity(blocks)?,
+        })
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bounds.as_slice().len()
+    }
+
+    /// Encodes the blocks from the next one up to `blocks`. `read` writes the stored vector of a row.
+    pub(crate) fn encode_up_to(&self, blocks: usize, rotation: &Rotation, read: impl Fn(usize, &mut [f32]) + Sync) {
+        let encode = |block: usize| self.encode(block, rotation, &read);
+        for first in (self.len()..blocks).step_by(PARALLEL_BLOCKS * 16) {
+            let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks);
+            if group.len() >= PARALLEL_BLOCKS {
+                let encoded: Vec<_> = group.into_par_iter().map(encode).collect();
+                encoded.into_iter().for_each(|block| self.append(&block));
+            } else {
+                group.map(encode).for_each(|block| self.append(&block));
+            }
+        }
+    }
+
+    fn encode(&self, block: usize, rotation: &Rotation, read: impl Fn(usize, &mut [f32])) -> EncodedBlock {
+        let mut vector = vec![0.0; rotation.dimension()];
+        let mut levels = vec![0; rotation.dimension()];
+        let mut bytes = vec![0; self.layout.block_bytes()];
+        let rows = std::array::from_fn(|lane| {
+            read(block * BLOCK + lane, &mut vector);
+            rotation.apply(&mut vector);
+            let factors = quantise::nearest(&vector, self.layout.bits(), &mut levels);
+            self.layout.pack(&levels, lane, &mut bytes);
+            factors
+        });
+        EncodedBlock { bytes, rows }
+    }
+
+    fn append(&self, block: &EncodedBlock) {
+        self.blocks.extend_from_slice(&block.bytes);
+        self.rows.extend_from_slice(&block.rows);
+        let most = |value: fn(&Factors) -> f32| block.rows.iter().map(value).fold(0.0, f32::max);
+        self.bounds.extend_from_slice(&[BlockFactors {
+            least_along: block.rows.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
+            most_beside: most(|row| row.beside),
+            most_length: most(Factors::length),
+        }]);
+    }
+
+    /// The bytes of some blocks.
+    pub(crate) fn bytes(&self, blocks: std::ops::Range<usize>) -> &[u8] {
+        let size = self.layout.block_bytes();
+        &self.blocks.as_slice()[blocks.start * size..blocks.end * size]
+    }
+
+    /// What bounds the factors of some blocks.
+    pub(crate) fn block_factors(&self, blocks: std::ops::Range<usize>) -> &[BlockFactors] {
+        &self.bounds.as_slice()[blocks]
+    }
+
+    /// The factors of a row.
+    pub(crate) fn row_factors(&self, row: usize) -> Factors {
+        self.rows.as_slice()[row]
+    }
+}

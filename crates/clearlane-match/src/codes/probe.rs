@@ -1,0 +1,43 @@
+//! A probe in the form that the scan wants.
+
+use super::quantise::{Factors, nearest, to_bytes};
+use super::{Layout, Rotation};
+use crate::Kernel;
+use crate::kernel::{LevelProbe, PLANES, PlaneProbe, Survivor};
+
+/// A probe, rotated and rounded to match codes of one layout.
+pub(crate) struct CodedProbe {
+    form: Form,
+    /// How the probe stands to its rounded self.
+    pub(super) factors: Factors,
+    pub(super) dimension: usize,
+}
+
+enum Form {
+    Planes(PlaneProbe),
+    Levels(LevelProbe),
+}
+
+impl CodedProbe {
+    pub(crate) fn new(probe: &[f32], layout: Layout, rotation: &Rotation) -> Self {
+        let mut rotated = probe.to_vec();
+        rotation.apply(&mut rotated);
+        let dimension = probe.len();
+        if layout.bits() == 1 {
+            let mut levels = vec![0; dimension];
+            let factors = nearest(&rotated, PLANES as u32, &mut levels);
+            return Self { form: Form::Planes(PlaneProbe::new(&levels)), factors, dimension };
+        }
+        let bytes = to_bytes(&rotated);
+        let factors = Factors::of(&rotated, bytes.iter().map(|byte| f32::from(*byte)));
+        Self { form: Form::Levels(LevelProbe::new(&bytes, layout.bits())), factors, dimension }
+    }
+
+    /// Adds the codes of `blocks` whose product with the probe reaches their block's threshold to the survivors.
+    pub(crate) fn scan(&self, kernel: Kernel, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+        match &self.form {
+            Form::Planes(probe) => kernel.scan_planes(probe, blocks, thresholds, survivors),
+            Form::Levels(probe) => kernel.scan_levels(probe, blocks, thresholds, survivors),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What scans of all instruction sets share.
+
+/// Codes in a block.
+pub(crate) const BLOCK: usize = 32;
+
+/// Bit planes of a probe that scans one-bit codes.
+pub(crate) const PLANES: usize = 4;
+
+/// Bytes of a line: see [`crate::codes::Layout`].
+pub(super) const LINE: usize = 64;
+
+/// How far ahead of the scan memory is asked for: far enough for its latency, near enough to be there still.
+#[cfg(target_arch = "x86_64")]
+pub(super) const AHEAD: usize = 6 << 10;
+
+/// A code that its block's threshold did not rule out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Survivor {
+    /// Its number, from the first scanned block on.
+    pub(crate) row: u32,
+    /// Its product with the probe.
+    pub(crate) product: i32,
+}
+
+/// A probe for one-bit codes: odd integers -15, ..., 15 as four planes of signs, Σ 2ᵖ rₚ. The product with a code of signs o
+/// is Σ 2ᵖ (dimension - 2 · (the number of dimensions in which rₚ and o differ)).
+pub(crate) struct PlaneProbe {
+    /// For each 64 dimensions, the planes, lowest first.
+    pub(super) words: Vec<[u64; PLANES]>,
+    /// The product where no sign differs.
+    most: i32,
+}
+
+impl PlaneProbe {
+    /// The probe with these levels, 0 to 15 for -15 to 15.
+    pub(crate) fn new(levels: &[u8]) -> Self {
+        let words = levels.chunks(64).map(|levels| {
+            std::array::from_fn(|plane| {
+                levels.iter().rev().fold(0, |word, level| word << 1 | u64::from(level >> plane & 1))
+            })
+        });
+        Self { words: words.collect(), most: levels.len() as i32 * ((1 << PLANES) - 1) }
+    }
+
+    /// The product of a code whose signs differ so often, planes weighted.
+    pub(super) fn product(&self, differing: i32) -> i32 {
+        self.most - 2 * differing
+    }
+
+    /// How often signs may differ in a code whose product is to reach `threshold`; negative where none can.
+    pub(super) fn differing(&self, threshold: i32) -> i32 {
+        self.most.saturating_sub(threshold) >> 1
+    }
+
+    pub(super) fn block_bytes(&self) -> usize {
+        self.words.len() * 8 * BLOCK
+    }
+}
+
+/// A probe for codes of two or four bits: integers -127, ..., 127. The product with a code o = 2 u - (2ᵇ - 1), of levels u,
+/// is 2 ⟨r, u⟩ - (2ᵇ - 1) Σ r.
+pub(crate) struct LevelProbe {
+    /// Four dimensions each, in the order of the fields of a line, padded with zeros to whole lines.
+    pub(super) quads: Vec<[i8; 4]>,
+    pub(super) bits: u32,
+    /// What is taken off.
+    offset: i32,
+}
+
+impl LevelProbe {
+    /// The probe with these values, for codes of `bits` bits a dimension: 2 or 4.
+    pub(crate) fn new(values: &[i8], bits: u32) -> Self {
+        let fields = (8 / bits) as usize;
+        let mut quads = vec![[0; 4]; values.len().div_ceil(4 * fields) * fields];
+        for (quad, values) in quads.iter_mut().zip(values.chunks(4)) {
+            quad[..values.len()].copy_from_slice(values);
+        }
+        let sum: i32 = values.iter().map(|value| i32::from(*value)).sum();
+        Self { quads, bits, offset: sum * ((1 << bits) - 1) }
+    }
+
+    /// The product of a code from ⟨r, u⟩.
+    pub(super) fn product(&self, levels: i32) -> i32 {
+        2 * levels - self.offset
+    }
+
+    /// What ⟨r, u⟩ has to reach for a product to reach `threshold`.
+    pub(super) fn levels(&self, threshold: i32) -> i32 {
+        // Half, rounded up; no threshold of interest is so large that the addition saturates.
+        threshold.saturating_add(self.offset).saturating_add(1) >> 1
+    }
+
+    /// How many fields a byte of a code has.
+    pub(super) fn fields(&self) -> usize {
+        (8 / self.bits) as usize
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.quads.len() / self.fields()
+    }
+
+    pub(super) fn block_bytes(&self) -> usize {
+        self.lines() * 4 * BLOCK
+    }
+}
+
+/// Adds the codes of one block that its mask names.
+#[cold]
+#[inline(never)]
+pub(super) fn push(
+    survivors: &mut Vec<Survivor>,
+    block: usize,
+    mut mask: u32,
+    counts: &[i32; BLOCK],
+    product: impl Fn(i32) -> i32,
+) {
+    while mask != 0 {
+        let lane = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        survivors.push(Survivor { row: (block * BLOCK + lane) as u32, product: product(counts[lane]) });
+    }
+}
