@@ -110,6 +110,17 @@ impl Gallery {
         self.append(&owners, |rows| Cow::Borrowed(&values[rows.start * dimension..rows.end * dimension]))
     }
 
+    /// Makes room for `count` further templates, so that adding them needs no more memory but for the index, and fills as
+    /// few segments as it takes.
+    pub fn try_reserve(&self, count: usize) -> Result<(), GalleryError> {
+        let mut index = self.index.lock();
+        let mut writer = self.next_version(&index);
+        writer.reserve(count)?;
+        index.try_reserve(count)?;
+        self.publish(writer, 0);
+        Ok(())
+    }
+
     /// Appends rows for these owners; `vectors` gives those of some of them.
     fn append<'v>(
         &self,
@@ -262,8 +273,8 @@ impl Writer<'_> {
         if needed > shape.memory_limit {
             return Err(GalleryError::MemoryLimit { needed, limit: shape.memory_limit });
         }
-        let free = version.segments.last().map_or(0, |last| last.free());
-        let mut missing = count.saturating_sub(free);
+        let room: usize = version.segments.iter().map(|segment| segment.owners.capacity()).sum();
+        let mut missing = count.saturating_sub(room - version.rows);
         if missing == 0 {
             return Ok(());
         }

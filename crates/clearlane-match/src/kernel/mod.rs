@@ -9,6 +9,7 @@ mod append;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bandwidth;
 mod portable;
 mod scan;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::fmt;
 use half::f16;
 
 pub(crate) use append::AppendBuffer;
+pub use bandwidth::read_bandwidth;
 pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
 /// How many partial sums a comparison score has.
