@@ -63,6 +63,12 @@ digest! {
     NumberDigest
 }
 
+digest! {
+    /// The hash of a crossing record and, through the chain, of all before it: BLAKE3. Its first digits make a checking
+    /// code for a printed record.
+    RecordHash
+}
+
 impl ImageDigest {
     /// The digest of an image file's bytes.
     #[must_use]

@@ -171,20 +171,29 @@ pub enum StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Row {
+    /// The file as a whole.
+    File,
     /// The register's own row: its id and its sealed secret.
     Register,
     /// A subject, its documents included.
     Subject(SubjectId),
     /// A template.
     Template(TemplateId),
+    /// A crossing record, by its number.
+    Record(u64),
+    /// The ends of the chain of crossing records.
+    Chain,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File => f.write_str("the file"),
             Self::Register => f.write_str("the register's own row"),
             Self::Subject(id) => write!(f, "subject {id}"),
             Self::Template(id) => write!(f, "template {id}"),
+            Self::Record(seq) => write!(f, "crossing record {seq}"),
+            Self::Chain => f.write_str("the chain of crossing records"),
         }
     }
 }
@@ -213,6 +222,26 @@ pub enum Fault {
         /// The column.
         column: &'static str,
     },
+    /// The hash does not follow from the row and the one before it.
+    #[error("its hash does not follow from it and the record before it: one of them was altered or replaced")]
+    Chained,
+    /// Records are missing before this one.
+    #[error("the records from {from} up to it are missing")]
+    Gap {
+        /// The number of the first that is missing.
+        from: u64,
+    },
+    /// The newest records are missing, or came in another way.
+    #[error("it ends at record {found} where it should end at {expected}: records were cut off or added")]
+    End {
+        /// The newest record that is there.
+        found: u64,
+        /// The newest that was written.
+        expected: u64,
+    },
+    /// SQLite's own check of the file's structure.
+    #[error("{0}")]
+    Structure(String),
     /// A row that it refers to is missing.
     #[error("the {what} it refers to is missing")]
     Dangling {

@@ -62,11 +62,11 @@ pub(crate) enum Access {
 pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
     check_header(path)?;
     let open = || -> Result<Connection> {
-        let access = match access {
+        let flags = match access {
             Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
-        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(wait)?;
         for (pragma, value) in [
             ("synchronous", "FULL"),
@@ -79,6 +79,10 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
         ] {
             connection.pragma_update(None, pragma, value)?;
         }
+        if access == Access::Write {
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        }
+        check_length(path, &connection)?;
         Ok(connection)
     };
     open().map_err(|error| error.at(path, wait))
@@ -87,6 +91,22 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
 /// The schema version of an open file.
 pub(crate) fn version(connection: &Connection) -> Result<u32> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// SQLite itself does not miss the end of the last page.
+fn check_length(path: &Path, connection: &Connection) -> Result<()> {
+    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? as u64;
+    let page_size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))? as u64;
+    let found = fs::metadata(path).map_err(StoreError::io(path))?.len();
+    // While there is a write-ahead log, pages may be in it that the file has not got yet.
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let logged = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    if found < pages * page_size && !logged {
+        let reason = format!("{found} bytes are there, {} belong", pages * page_size);
+        return Err(StoreError::Corrupt { path: path.to_owned(), reason });
+    }
+    Ok(())
 }
 
 /// The fields of the file header that tell a register from anything else (<https://sqlite.org/fileformat.html>, 1.3).

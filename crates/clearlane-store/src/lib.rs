@@ -29,6 +29,9 @@
 #![forbid(unsafe_code)]
 
 mod canonical;
+mod chain;
+mod check;
+mod claim;
 mod digest;
 mod enrol;
 mod error;
@@ -36,7 +39,9 @@ mod file;
 mod key;
 mod keys;
 mod load;
+mod record;
 mod register;
+mod rekey;
 mod revoke;
 mod rows;
 mod schema;
@@ -45,15 +50,18 @@ mod subject;
 mod turn;
 mod words;
 
-pub use digest::{ImageDigest, NumberDigest, ParseDigestError};
+pub use check::{LastCheck, Problem, Report};
+pub use digest::{ImageDigest, NumberDigest, ParseDigestError, RecordHash};
 pub use error::{Fault, Result, Row, StoreError};
 pub use key::{Key, KeyError, KeyId, KeySource, Keyring};
 pub use load::{Changes, Position};
+pub use record::{MAX_REASONS, NewRecord, Record, RecordQuery, Records};
 pub use register::{DEFAULT_WAIT, Register, Subjects};
+pub use rekey::Rekeyed;
 pub use revoke::{Erasure, Sweep};
 pub use subject::{
     Consent, ConsentScope, Details, Document, Endorsement, Enrolment, MAX_LIST, MAX_TEXT, NewTemplate, Revocation,
     StoredTemplate, Subject,
 };
 pub use turn::Turn;
-pub use words::{Category, DocumentKind, EndorsementKind, Entries, Nationality, UnknownWord};
+pub use words::{Category, Direction, DocumentKind, EndorsementKind, Entries, Nationality, Outcome, UnknownWord};

@@ -95,7 +95,7 @@ impl Register {
     }
 
     /// What was deleted is deleted, whether or not the log can be emptied now.
-    fn erase_now(&self) -> Erasure {
+    pub(crate) fn erase_now(&self) -> Erasure {
         self.erase().unwrap_or(Erasure::Pending)
     }
 }

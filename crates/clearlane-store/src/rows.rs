@@ -66,6 +66,13 @@ pub(crate) fn write_details(connection: &Connection, subject: &Subject, slot: Sl
     Ok(())
 }
 
+/// Authenticates a subject that did not change anew.
+pub(crate) fn write_code(connection: &Connection, subject: &Subject, slot: Slot, key: &RegisterKey) -> Result<()> {
+    let mut update = connection.prepare_cached("UPDATE subject SET code_key = ?2, code = ?3 WHERE id = ?1")?;
+    update.execute(params![subject.id.0 as i64, slot.slot, key.code(&canonical(subject))])?;
+    Ok(())
+}
+
 /// A subject's row, its documents included, and verified where there is a key. The outer error is the file's or the key
 /// source's, the inner one the row's own.
 pub(crate) fn read(connection: &Connection, keys: &Keys, row: &SqlRow<'_>) -> Result<Result<Subject>> {

@@ -56,7 +56,11 @@ impl RegisterKey {
 
     /// Turns and seals a template.
     pub(crate) fn seal_template(&self, place: Place, template: &Template) -> Result<Vec<u8>> {
-        let turned = self.turn(place.model, place.dimension).apply(template)?;
+        self.seal_turned(place, &self.turn(place.model, place.dimension).apply(template)?)
+    }
+
+    /// Seals a template that is turned by this key already.
+    pub(crate) fn seal_turned(&self, place: Place, turned: &Template) -> Result<Vec<u8>> {
         let mut plain = Zeroizing::new(Vec::with_capacity(4 * place.dimension));
         for value in turned.as_slice() {
             plain.extend_from_slice(&value.to_le_bytes());

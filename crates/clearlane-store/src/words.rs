@@ -129,3 +129,23 @@ words! {
         Multiple = "multiple",
     }
 }
+
+words! {
+    /// The direction of a passage, seen from the mainland.
+    Direction {
+        /// Into the mainland.
+        Entry = "entry",
+        /// Out of the mainland.
+        Exit = "exit",
+    }
+}
+
+words! {
+    /// The outcome of a passage.
+    Outcome {
+        /// The lane opened.
+        Admit = "admit",
+        /// The traveller was sent to an officer.
+        Refer = "refer",
+    }
+}
