@@ -50,6 +50,12 @@ pub enum InferError {
         /// The wanted shape of one input: channels, height, width.
         wanted: [usize; 3],
     },
+    /// The CPU does not have the instructions of the wanted path.
+    #[error("this CPU does not have the instructions of {path:?}")]
+    Instructions {
+        /// The path that was asked for.
+        path: crate::Path,
+    },
     /// An output is not made of 32-bit floats.
     #[error("output `{output}` is of type {found}; 32-bit floats are expected")]
     OutputType {

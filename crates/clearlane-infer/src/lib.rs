@@ -12,12 +12,19 @@
 //! assert_eq!(outputs[0].shape()[0], 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod error;
+mod graph;
+#[allow(unsafe_code, reason = "the kernels work on registers and raw memory")]
+mod kernel;
+mod lower;
 mod network;
+mod options;
+mod plan;
 mod proto;
 mod reference;
 
 pub use error::InferError;
-pub use network::{Network, OutputInfo};
+pub use network::{Network, NodeInfo, NodePath, OutputInfo};
+pub use options::{Options, Path};

@@ -1,8 +1,15 @@
 use ndarray::{ArrayD, ArrayView4, Axis};
+use tract_onnx::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto};
 
 use crate::InferError;
+use crate::graph::Graph;
+use crate::kernel::isa::Isa;
+use crate::kernel::program::Program;
+use crate::lower::lower;
+use crate::options::Options;
 use crate::proto;
-use crate::reference::Reference;
+use crate::reference::Runnable;
 
 /// An ONNX model ready to run.
 ///
@@ -10,7 +17,8 @@ use crate::reference::Reference;
 pub struct Network {
     input: [usize; 3],
     outputs: Vec<OutputInfo>,
-    reference: Reference,
+    nodes: Vec<NodeInfo>,
+    engine: Engine,
 }
 
 /// One output of a [`Network`].
@@ -20,9 +28,36 @@ pub struct OutputInfo {
     shape: Vec<usize>,
 }
 
+/// One node of the graph that a [`Network`] was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// The node's name in the graph.
+    pub name: String,
+    /// The operator's ONNX name.
+    pub operator: String,
+    /// Who carries it out.
+    pub path: NodePath,
+}
+
+/// Who carries out a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodePath {
+    /// This crate's kernels.
+    Fused,
+    /// tract.
+    Reference,
+}
+
+enum Engine {
+    Fused(Program),
+    Reference(Runnable),
+}
+
 impl OutputInfo {
-    pub(crate) fn new(name: String, shape: Vec<usize>) -> Self {
-        Self { name, shape }
+    /// `shape` with the batch, an extent of 1 at the front; an output without one is taken for one image's.
+    pub(crate) fn new(name: String, shape: &[usize]) -> Self {
+        Self { name, shape: shape.strip_prefix(&[1]).unwrap_or(shape).to_vec() }
     }
 
     /// The output's name in the graph.
@@ -31,7 +66,7 @@ impl OutputInfo {
         &self.name
     }
 
-    /// The shape of one input's output, batch excluded.
+    /// The shape of one image's output, batch excluded.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -39,21 +74,61 @@ impl OutputInfo {
 }
 
 impl Network {
-    /// Reads an ONNX model and readies it for inputs of one shape.
+    /// Reads an ONNX model and readies it for images of one shape.
     ///
     /// `input` is the shape of one image, batch excluded: channels, height, width, e.g. `[3, 112, 112]`. Where the
     /// graph fixes an extent it has to agree; extents that the graph leaves open are fixed to it.
     pub fn from_onnx(bytes: &[u8], input: [usize; 3]) -> Result<Self, InferError> {
+        Self::with_options(bytes, input, &Options::default())
+    }
+
+    /// As [`from_onnx`](Self::from_onnx), with a say in how the network runs.
+    pub fn with_options(bytes: &[u8], input: [usize; 3], options: &Options) -> Result<Self, InferError> {
         let onnx = tract_onnx::onnx();
         let model = proto::decode(&onnx, bytes)?;
         let Some(graph) = &model.graph else {
             return Err(InferError::Decode { detail: "it holds no graph".into() });
         };
-        proto::check_input(proto::only_input(graph)?, input)?;
-        let names: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
-        let reference = Reference::new(onnx, &model, input)?;
-        let outputs = reference.outputs(&names)?;
-        Ok(Self { input, outputs, reference })
+        let image = proto::only_input(graph)?;
+        proto::check_input(image, input)?;
+        match options.path.isa()? {
+            Some(isa) => match Self::fused(&onnx, &model, graph, &image.name, input, &isa) {
+                Some(network) => Ok(network),
+                None => Self::reference(onnx, &model, graph, input),
+            },
+            None => Self::reference(onnx, &model, graph, input),
+        }
+    }
+
+    /// `None` where the graph is not one that the fast path can carry out, even with tract's help.
+    fn fused(
+        onnx: &Onnx,
+        model: &ModelProto,
+        proto: &GraphProto,
+        image: &str,
+        input: [usize; 3],
+        isa: &Isa,
+    ) -> Option<Self> {
+        let graph = Graph::analyse(onnx, model, proto, image, input).ok()?;
+        let outputs = proto.output.iter().map(|output| {
+            let shape = graph.shape(&output.name).filter(|_| graph.is_float(&output.name))?;
+            Some(OutputInfo::new(output.name.clone(), shape))
+        });
+        let outputs = outputs.collect::<Option<Vec<_>>>()?;
+        let lowered = lower(&graph, input).ok()?;
+        let path = |own: &bool| if *own { NodePath::Fused } else { NodePath::Reference };
+        let nodes = nodes(proto, lowered.own.iter().map(path));
+        let program = crate::plan::program(isa, lowered.layers, lowered.input)?;
+        Some(Self { input, outputs, nodes, engine: Engine::Fused(program) })
+    }
+
+    fn reference(onnx: Onnx, model: &ModelProto, proto: &GraphProto, input: [usize; 3]) -> Result<Self, InferError> {
+        let [c, h, w] = input;
+        let runnable = Runnable::new(onnx, model, &[vec![1, c, h, w]])?;
+        let names: Vec<String> = proto.output.iter().map(|output| output.name.clone()).collect();
+        let outputs = runnable.outputs(&names)?;
+        let nodes = nodes(proto, std::iter::repeat(NodePath::Reference));
+        Ok(Self { input, outputs, nodes, engine: Engine::Reference(runnable) })
     }
 
     /// The shape of one image, batch excluded: channels, height, width.
@@ -68,6 +143,12 @@ impl Network {
         &self.outputs
     }
 
+    /// The graph's nodes, in its order, and who carries out each.
+    #[must_use]
+    pub fn nodes(&self) -> &[NodeInfo] {
+        &self.nodes
+    }
+
     /// Runs a batch of images, N x C x H x W with N at least 1. Gives each output, in the graph's order, with the batch
     /// as its first axis.
     pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
@@ -79,16 +160,34 @@ impl Network {
             self.outputs.iter().map(|output| ArrayD::zeros([&[n], output.shape()].concat())).collect();
         for (index, image) in input.outer_iter().enumerate() {
             let image = image.as_standard_layout();
-            let values = image.as_slice().unwrap_or_default();
-            for (output, one) in outputs.iter_mut().zip(self.reference.run(values)?) {
-                let mut row = output.index_axis_mut(Axis(0), index);
-                if row.shape() != one.shape() {
-                    let detail = format!("an output of shape {:?} came out as {:?}", row.shape(), one.shape());
-                    return Err(InferError::Run { detail });
-                }
-                row.assign(&one);
-            }
+            let mut rows: Vec<_> = outputs.iter_mut().map(|output| output.index_axis_mut(Axis(0), index)).collect();
+            let mut rows: Vec<&mut [f32]> = rows.iter_mut().filter_map(|row| row.as_slice_mut()).collect();
+            self.run_one(image.as_slice().unwrap_or_default(), &mut rows)?;
         }
         Ok(outputs)
     }
+
+    fn run_one(&self, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
+        let runnable = match &self.engine {
+            Engine::Fused(program) => return program.run(image, outputs),
+            Engine::Reference(runnable) => runnable,
+        };
+        let [c, h, w] = self.input;
+        for (made, output) in runnable.run(&[(&[1, c, h, w], image)])?.iter().zip(outputs) {
+            match made.as_slice() {
+                Some(values) if values.len() == output.len() => output.copy_from_slice(values),
+                _ => return Err(InferError::Run { detail: format!("an output came out as {:?}", made.shape()) }),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nodes(proto: &GraphProto, paths: impl Iterator<Item = NodePath>) -> Vec<NodeInfo> {
+    let info = |(node, path): (&tract_onnx::pb::NodeProto, NodePath)| NodeInfo {
+        name: node.name.clone(),
+        operator: node.op_type.clone(),
+        path,
+    };
+    proto.node.iter().zip(paths).map(info).collect()
 }

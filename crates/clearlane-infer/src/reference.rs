@@ -1,4 +1,4 @@
-//! The whole model through tract: the reference that the fast path is held to, and its fallback.
+//! Models through tract: the reference that the fast path is held to, and its fallback.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,37 +7,37 @@ use ndarray::{ArrayD, IxDyn};
 use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    DatumExt, DatumType, Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedModel,
-    TypedRunnableModel, tvec,
+    DatumExt, DatumType, Framework, InferenceModelExt, IntoRunnable, TValue, TVec, Tensor, TractResult,
+    TypedRunnableModel,
 };
 
 use crate::InferError;
 use crate::network::OutputInfo;
 use crate::proto::root_cause;
 
-pub(crate) struct Reference {
-    runnable: Arc<TypedRunnableModel>,
-    input: [usize; 3],
+/// A model optimised and planned by tract.
+pub(crate) struct Runnable {
+    plan: Arc<TypedRunnableModel>,
 }
 
-impl Reference {
-    pub(crate) fn new(onnx: Onnx, model: &ModelProto, input: [usize; 3]) -> Result<Self, InferError> {
-        let [c, h, w] = input;
-        let build = || -> TractResult<TypedModel> {
-            onnx.with_ignore_output_shapes(true)
-                .with_ignore_value_info(true)
-                .model_for_proto_model(model)?
-                .with_input_fact(0, f32::fact([1, c, h, w]).into())?
-                .into_optimized()
+impl Runnable {
+    /// Readies a model for inputs of these shapes.
+    pub(crate) fn new(onnx: Onnx, model: &ModelProto, inputs: &[Vec<usize>]) -> Result<Self, InferError> {
+        let build = || {
+            let mut graph =
+                onnx.with_ignore_output_shapes(true).with_ignore_value_info(true).model_for_proto_model(model)?;
+            for (index, shape) in inputs.iter().enumerate() {
+                graph.set_input_fact(index, f32::fact(shape.as_slice()).into())?;
+            }
+            graph.into_optimized()?.into_runnable()
         };
-        let optimised = guarded(build).map_err(|detail| InferError::Graph { detail })?;
-        let runnable = guarded(|| optimised.into_runnable()).map_err(|detail| InferError::Graph { detail })?;
-        Ok(Self { runnable, input })
+        let plan = guarded(build).map_err(|detail| InferError::Graph { detail })?;
+        Ok(Self { plan })
     }
 
-    /// The graph's outputs by name; an extent of 1 at the front is the batch.
+    /// The outputs of one image by name; an extent of 1 at the front is the batch.
     pub(crate) fn outputs(&self, names: &[String]) -> Result<Vec<OutputInfo>, InferError> {
-        let model = self.runnable.model();
+        let model = self.plan.model();
         let facts = model.outputs.iter().map(|&outlet| model.outlet_fact(outlet));
         names
             .iter()
@@ -45,47 +45,35 @@ impl Reference {
             .map(|(name, fact)| {
                 let fact = fact.map_err(|error| InferError::Graph { detail: root_cause(&error) })?;
                 if fact.datum_type != DatumType::F32 {
-                    return Err(InferError::OutputType {
-                        output: name.clone(),
-                        found: format!("{:?}", fact.datum_type),
-                    });
+                    let found = format!("{:?}", fact.datum_type);
+                    return Err(InferError::OutputType { output: name.clone(), found });
                 }
                 let Some(shape) = fact.shape.as_concrete() else {
-                    return Err(InferError::Graph {
-                        detail: format!("the shape of output `{name}` is not known: {:?}", fact.shape),
-                    });
+                    let detail = format!("the shape of output `{name}` is not known: {:?}", fact.shape);
+                    return Err(InferError::Graph { detail });
                 };
-                Ok(OutputInfo::new(name.clone(), without_batch(shape).to_vec()))
+                Ok(OutputInfo::new(name.clone(), shape))
             })
             .collect()
     }
 
-    /// Runs one image, given as its plain C x H x W values.
-    pub(crate) fn run(&self, image: &[f32]) -> Result<Vec<ArrayD<f32>>, InferError> {
-        let [c, h, w] = self.input;
+    /// Runs on inputs given as shape and values, in the shapes that the plan was made for.
+    pub(crate) fn run(&self, inputs: &[(&[usize], &[f32])]) -> Result<Vec<ArrayD<f32>>, InferError> {
         let outputs = guarded(|| {
-            let input = Tensor::from_shape(&[1, c, h, w], image)?;
-            self.runnable.run(tvec![input.into()])
+            let tensors = inputs.iter().map(|(shape, values)| Ok(Tensor::from_shape(shape, values)?.into()));
+            self.plan.run(tensors.collect::<TractResult<TVec<TValue>>>()?)
         })
         .map_err(|detail| InferError::Run { detail })?;
-        outputs
-            .iter()
-            .map(|tensor| {
-                let values = guarded(|| Ok(tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))
-                    .map_err(|detail| InferError::Run { detail })?;
-                ArrayD::from_shape_vec(IxDyn(without_batch(tensor.shape())), values)
-                    .map_err(|error| InferError::Run { detail: error.to_string() })
-            })
-            .collect()
+        let array = |tensor: &TValue| {
+            let values = guarded(|| Ok(tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))?;
+            ArrayD::from_shape_vec(IxDyn(tensor.shape()), values).map_err(|error| error.to_string())
+        };
+        outputs.iter().map(|tensor| array(tensor).map_err(|detail| InferError::Run { detail })).collect()
     }
-}
-
-fn without_batch(shape: &[usize]) -> &[usize] {
-    shape.strip_prefix(&[1]).unwrap_or(shape)
 }
 
 /// tract answers some corrupt graphs with a panic; here that is an error like any other.
-fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| {
             let outer = error.to_string();

@@ -1,0 +1,144 @@
+//! The ONNX graph with what tract's analysis finds out about each value: its shape, and its contents where they do
+//! not depend on the input.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
+use tract_onnx::prelude::{Datum, DatumExt, DatumType, InferenceModelExt, Tensor, TractResult};
+use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::DimLike;
+
+use crate::InferError;
+use crate::reference::guarded;
+
+/// A graph whose values' shapes are known.
+pub(crate) struct Graph<'a> {
+    pub(crate) onnx: &'a Onnx,
+    pub(crate) model: &'a ModelProto,
+    pub(crate) proto: &'a GraphProto,
+    /// The name of the image input.
+    pub(crate) input: &'a str,
+    values: HashMap<String, Value>,
+    uses: HashMap<&'a str, usize>,
+}
+
+/// What is known of a value; the batch is one image.
+struct Value {
+    shape: Vec<usize>,
+    float: bool,
+    constant: Option<Arc<Tensor>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(crate) fn analyse(
+        onnx: &'a Onnx,
+        model: &'a ModelProto,
+        proto: &'a GraphProto,
+        input: &'a str,
+        [c, h, w]: [usize; 3],
+    ) -> Result<Self, InferError> {
+        let values = guarded(|| {
+            let mut parsed = onnx.parse(model, None)?;
+            parsed.model.set_input_fact(0, f32::fact([1, c, h, w]).into())?;
+            parsed.model.analyse(false)?;
+            let known = parsed.outlets_by_name.iter().filter_map(|(name, &outlet)| {
+                let fact = parsed.model.outlet_fact(outlet).ok()?;
+                let constant = fact.value.concretize();
+                let shape = match &constant {
+                    Some(tensor) => tensor.shape().to_vec(),
+                    None => {
+                        let dims = fact.shape.concretize()?;
+                        dims.iter().map(|dim| dim.to_usize().ok()).collect::<Option<Vec<_>>>()?
+                    }
+                };
+                let float = fact.datum_type.concretize() == Some(DatumType::F32);
+                Some((name.clone(), Value { shape, float, constant }))
+            });
+            TractResult::Ok(known.collect())
+        })
+        .map_err(|detail| InferError::Graph { detail })?;
+        let mut uses = HashMap::new();
+        let outputs = proto.output.iter().map(|output| &output.name);
+        for name in proto.node.iter().flat_map(|node| &node.input).chain(outputs) {
+            *uses.entry(name.as_str()).or_default() += 1;
+        }
+        Ok(Self { onnx, model, proto, input, values, uses })
+    }
+
+    /// A value's shape, batch included, where the analysis found it.
+    pub(crate) fn shape(&self, value: &str) -> Option<&[usize]> {
+        self.values.get(value).map(|value| value.shape.as_slice())
+    }
+
+    /// A value's shape as one image of channels, height and width.
+    pub(crate) fn image(&self, value: &str) -> Option<[usize; 3]> {
+        match *self.shape(value)? {
+            [1, c, h, w] => Some([c, h, w]),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_float(&self, value: &str) -> bool {
+        self.values.get(value).is_some_and(|value| value.float)
+    }
+
+    /// How many nodes and outputs read a value.
+    pub(crate) fn uses(&self, value: &str) -> usize {
+        self.uses.get(value).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn constant(&self, value: &str) -> Option<&Arc<Tensor>> {
+        self.values.get(value)?.constant.as_ref()
+    }
+
+    pub(crate) fn floats(&self, value: &str) -> Option<Vec<f32>> {
+        self.elements(value)
+    }
+
+    pub(crate) fn ints(&self, value: &str) -> Option<Vec<i64>> {
+        self.elements(value)
+    }
+
+    fn elements<T: Datum + Copy>(&self, value: &str) -> Option<Vec<T>> {
+        let tensor = self.constant(value)?;
+        guarded(|| Ok(tensor.cast_to::<T>()?.try_as_plain_ram()?.as_slice::<T>()?.to_vec())).ok()
+    }
+}
+
+/// A node's attributes by name.
+pub(crate) trait Attributes {
+    fn attribute(&self, name: &str) -> Option<&AttributeProto>;
+
+    fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name).map(|attribute| attribute.i)
+    }
+
+    fn float(&self, name: &str) -> Option<f32> {
+        self.attribute(name).map(|attribute| attribute.f)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(&self.attribute(name)?.s).ok()
+    }
+
+    /// A list of lengths; `None` if one is negative, the default where there is no such attribute.
+    fn lengths(&self, name: &str, default: &[usize]) -> Option<Vec<usize>> {
+        match self.attribute(name) {
+            None => Some(default.to_vec()),
+            Some(attribute) => attribute.ints.iter().map(|&length| length.try_into().ok()).collect(),
+        }
+    }
+
+    /// Two lengths, for height and width.
+    fn pair(&self, name: &str, default: usize) -> Option<[usize; 2]> {
+        self.lengths(name, &[default, default])?.try_into().ok()
+    }
+}
+
+impl Attributes for NodeProto {
+    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+}

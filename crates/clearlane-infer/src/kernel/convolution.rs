@@ -1,0 +1,63 @@
+//! The numbers of a convolution, before they are packed for a kernel.
+
+use super::memory::View;
+
+/// A convolution: weights as output x input x height x width (depthwise: output x height x width), a bias an output.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolution {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) depthwise: bool,
+    /// Height and width.
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: usize,
+    /// Rows above and columns to the left that the input is extended by.
+    pub(crate) pad: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    pub(crate) weights: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+}
+
+/// An input plane under one position of the kernel: how far it lies from the pixel that the stride leads to, in
+/// floats, and how many of its channels to sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tap {
+    pub(crate) offset: isize,
+    pub(crate) channels: usize,
+}
+
+impl Convolution {
+    /// How far each position of the kernel lies from the pixel that the stride leads to, row by row.
+    pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = isize> + use<> {
+        let (pitch, lanes) = (from.pitch() as isize, from.lanes as isize);
+        let ([kh, kw], [top, left], [dy, dx]) = (self.kernel, self.pad, self.dilation);
+        (0..kh * kw).map(move |position| {
+            let y = (position / kw * dy) as isize - top as isize;
+            let x = (position % kw * dx) as isize - left as isize;
+            y * pitch + x * lanes
+        })
+    }
+
+    /// The halo that an input has to have for an output of this height and width.
+    pub(crate) fn halo(&self, from: [usize; 2], to: [usize; 2]) -> usize {
+        let along = |axis: usize| {
+            let reach = (to[axis].max(1) - 1) * self.stride + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            self.pad[axis].max(reach.saturating_sub(from[axis] + self.pad[axis]))
+        };
+        along(0).max(along(1))
+    }
+
+    /// Whether the numbers belong together and every pixel that the output depends on lies inside the input's halo.
+    pub(crate) fn fits(&self, from: &View, to: &View) -> bool {
+        let positions = self.kernel[0] * self.kernel[1];
+        let each = if self.depthwise { 1 } else { self.inputs };
+        self.weights.len() == self.outputs * each * positions
+            && self.bias.len() == self.outputs
+            && positions > 0
+            && self.inputs == from.channels
+            && self.outputs == to.channels
+            && self.stride > 0
+            && to.lanes == super::vector::LANES
+            && self.halo([from.height, from.width], [to.height, to.width]) <= from.halo
+    }
+}

@@ -1,0 +1,156 @@
+//! Convolution that sums over all input channels, straight from the blocked layout: any kernel, stride 1 or 2.
+//!
+//! A tile holds the sums of `P` neighbouring pixels of an output row for `B` output blocks in registers, while every
+//! input value they depend on passes by once: a 1 x 1 convolution is a matrix product in this form, and a fully
+//! connected layer is a convolution as large as its input. Padding lies in the input's halo.
+
+use std::ops::Range;
+
+use super::convolution::{Convolution, Tap};
+use super::finish::{Finish, Finisher};
+use super::isa::Isa;
+use super::memory::{Arena, Block, View, blocks};
+use super::tile;
+use super::vector::{LANES, Vector};
+
+/// A dense convolution, packed for one instruction set and placed in an arena.
+pub(crate) struct Dense {
+    from: View,
+    to: View,
+    stride: usize,
+    taps: Vec<Tap>,
+    groups: Vec<Group>,
+    weights: Vec<Block>,
+    bias: Vec<Block>,
+    finisher: Finisher,
+}
+
+/// Output blocks that are computed together.
+struct Group {
+    first: usize,
+    blocks: usize,
+    /// Where the group's weights begin, in blocks.
+    weights: usize,
+    /// The row, cut into tiles.
+    tiles: Vec<(usize, DenseKernel)>,
+}
+
+impl Dense {
+    /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
+    pub(crate) fn new(isa: &Isa, convolution: &Convolution, from: View, to: View, finisher: Finisher) -> Option<Self> {
+        if !convolution.fits(&from, &to) || convolution.stride > 2 {
+            return None;
+        }
+        let positions: Vec<_> = convolution.positions(&from).collect();
+        let mut taps = Vec::new();
+        for plane in 0..from.planes() {
+            let channels = from.lanes.min(from.channels - plane * from.lanes);
+            let base = (plane * from.plane_len()) as isize;
+            taps.extend(positions.iter().map(|&offset| Tap { offset: base + offset, channels }));
+        }
+        let mut weights = Vec::new();
+        let mut groups = Vec::new();
+        let step = convolution.stride * from.lanes;
+        for Range { start, end } in tile::groups(to.planes(), isa.accumulators) {
+            let blocks = end - start;
+            let cut = tile::cut(to.width, blocks, isa.accumulators);
+            let tiles = cut.iter().map(|tile| Some((tile.x, (isa.dense)(blocks, tile.pixels, step)?)));
+            groups.push(Group { first: start, blocks, weights: weights.len(), tiles: tiles.collect::<Option<_>>()? });
+            pack(convolution, from.lanes, start..end, &mut weights);
+        }
+        let mut bias = blocks(&convolution.bias);
+        bias.resize(to.planes(), Block::default());
+        Some(Self { from, to, stride: convolution.stride, taps, groups, weights, bias, finisher })
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Computes rows of the output for some of the groups.
+    pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, groups: Range<usize>) {
+        for y in rows {
+            for group in &self.groups[groups.clone()] {
+                for &(x, kernel) in &group.tiles {
+                    let finish = self.finisher.at(arena, &self.to, group.first, group.blocks, y, x);
+                    let tile = DenseTile {
+                        taps: &self.taps,
+                        from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
+                        weights: self.weights[group.weights..].as_ptr().cast(),
+                        bias: self.bias[group.first..].as_ptr().cast(),
+                        finish,
+                    };
+                    // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every
+                    // group; the instruction set's kernels exist only where the CPU has it.
+                    unsafe { kernel(&tile) };
+                }
+            }
+        }
+    }
+}
+
+/// Appends the weights of some output blocks in the order in which a tile reads them: input plane, position, channel,
+/// output.
+fn pack(convolution: &Convolution, lanes: usize, blocks: Range<usize>, weights: &mut Vec<Block>) {
+    let positions = convolution.kernel[0] * convolution.kernel[1];
+    for plane in 0..convolution.inputs.div_ceil(lanes) {
+        for position in 0..positions {
+            for input in plane * lanes..((plane + 1) * lanes).min(convolution.inputs) {
+                for block in blocks.clone() {
+                    weights.push(Block(std::array::from_fn(|lane| {
+                        let output = block * LANES + lane;
+                        if output >= convolution.outputs {
+                            return 0.0;
+                        }
+                        convolution.weights[(output * convolution.inputs + input) * positions + position]
+                    })));
+                }
+            }
+        }
+    }
+}
+
+/// What one call computes: `P` pixels of `B` blocks.
+pub(crate) struct DenseTile<'a> {
+    pub(crate) taps: &'a [Tap],
+    pub(crate) from: *const f32,
+    pub(crate) weights: *const f32,
+    pub(crate) bias: *const f32,
+    pub(crate) finish: Finish,
+}
+
+/// A tile's kernel in one instruction set.
+pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
+
+/// # Safety
+///
+/// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, readable under every tap; `weights` to
+/// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `finish` as [`Finish::store`] asks.
+#[inline(always)]
+pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
+    // SAFETY: the caller gives pointers that reach what is read and written here.
+    unsafe {
+        let mut sums = [[V::splat(0.0); P]; B];
+        for (block, sums) in sums.iter_mut().enumerate() {
+            *sums = [V::load(tile.bias.add(block * LANES)); P];
+        }
+        let mut weights = tile.weights;
+        for tap in tile.taps {
+            let from = tile.from.offset(tap.offset);
+            for channel in 0..tap.channels {
+                let mut weight = [V::splat(0.0); B];
+                for (block, weight) in weight.iter_mut().enumerate() {
+                    *weight = V::load(weights.add(block * LANES));
+                }
+                weights = weights.add(B * LANES);
+                for pixel in 0..P {
+                    let value = V::splat_at(from.add(pixel * STEP + channel));
+                    for block in 0..B {
+                        sums[block][pixel] = weight[block].mul_add(value, sums[block][pixel]);
+                    }
+                }
+            }
+        }
+        tile.finish.store(&mut sums);
+    }
+}

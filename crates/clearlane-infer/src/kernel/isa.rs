@@ -1,0 +1,157 @@
+//! The kernels of each instruction set, behind the check that the CPU has it.
+
+use super::dense::{DenseKernel, DenseTile, dense_tile};
+use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile};
+use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
+use super::vector::Vector;
+
+/// The kernels of one instruction set. Holding one proves that the CPU has the set.
+#[derive(Clone, Copy)]
+pub(crate) struct Isa {
+    pub(crate) name: &'static str,
+    /// How many sums of a block fit in the registers.
+    pub(crate) accumulators: usize,
+    /// The dense kernel for a number of blocks, of pixels, and of floats between pixels.
+    pub(crate) dense: fn(usize, usize, usize) -> Option<DenseKernel>,
+    /// The depthwise kernel for a number of pixels, and of floats between pixels.
+    pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
+    pub(crate) combine: CombineKernel,
+    pub(crate) pool: PoolKernel,
+}
+
+impl Isa {
+    /// The widest that the CPU has.
+    pub(crate) fn best() -> Self {
+        Self::avx512().or_else(Self::avx2).unwrap_or_else(Self::portable)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx512() -> Option<Self> {
+        std::arch::is_x86_feature_detected!("avx512f").then(avx512::isa)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx2() -> Option<Self> {
+        (std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")).then(avx2::isa)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn avx512() -> Option<Self> {
+        None
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn avx2() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn portable() -> Self {
+        portable::isa()
+    }
+}
+
+/// Picks an instance of a kernel by its numbers of pixels.
+macro_rules! by_pixels {
+    ($pixels:expr, $instance:ident $(, $before:tt)* ; $($after:tt),*) => {
+        match $pixels {
+            1 => Some($instance::<$($before,)* 1, $($after),*>),
+            2 => Some($instance::<$($before,)* 2, $($after),*>),
+            3 => Some($instance::<$($before,)* 3, $($after),*>),
+            4 => Some($instance::<$($before,)* 4, $($after),*>),
+            5 => Some($instance::<$($before,)* 5, $($after),*>),
+            6 => Some($instance::<$($before,)* 6, $($after),*>),
+            7 => Some($instance::<$($before,)* 7, $($after),*>),
+            8 => Some($instance::<$($before,)* 8, $($after),*>),
+            9 => Some($instance::<$($before,)* 9, $($after),*>),
+            10 => Some($instance::<$($before,)* 10, $($after),*>),
+            12 => Some($instance::<$($before,)* 12, $($after),*>),
+            14 => Some($instance::<$($before,)* 14, $($after),*>),
+            _ => None,
+        }
+    };
+}
+
+/// The kernels, compiled once for one instruction set.
+macro_rules! instruction_set {
+    ($module:ident, $vector:ty $(, $feature:meta)?) => {
+        mod $module {
+            use super::*;
+
+            pub(super) fn isa() -> Isa {
+                Isa {
+                    name: stringify!($module),
+                    accumulators: <$vector>::ACCUMULATORS,
+                    dense: dense_kernel,
+                    depthwise: depthwise_kernel,
+                    combine,
+                    pool,
+                }
+            }
+
+            fn dense_kernel(blocks: usize, pixels: usize, step: usize) -> Option<DenseKernel> {
+                match step {
+                    1 => dense_by_blocks::<1>(blocks, pixels),
+                    2 => dense_by_blocks::<2>(blocks, pixels),
+                    16 => dense_by_blocks::<16>(blocks, pixels),
+                    32 => dense_by_blocks::<32>(blocks, pixels),
+                    _ => None,
+                }
+            }
+
+            fn dense_by_blocks<const STEP: usize>(blocks: usize, pixels: usize) -> Option<DenseKernel> {
+                if pixels * blocks > <$vector>::ACCUMULATORS {
+                    return None;
+                }
+                match blocks {
+                    1 => by_pixels!(pixels, dense, 1; STEP),
+                    2 => by_pixels!(pixels, dense, 2; STEP),
+                    3 => by_pixels!(pixels, dense, 3; STEP),
+                    _ => None,
+                }
+            }
+
+            fn depthwise_kernel(pixels: usize, step: usize) -> Option<DepthwiseKernel> {
+                match step {
+                    _ if pixels > <$vector>::ACCUMULATORS => None,
+                    16 => by_pixels!(pixels, depthwise; 16),
+                    32 => by_pixels!(pixels, depthwise; 32),
+                    _ => None,
+                }
+            }
+
+            $(#[$feature])?
+            unsafe fn dense<const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
+                if const { B * P <= <$vector>::ACCUMULATORS } {
+                    // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                    unsafe { dense_tile::<$vector, B, P, STEP>(tile) }
+                }
+            }
+
+            $(#[$feature])?
+            unsafe fn depthwise<const P: usize, const STEP: usize>(tile: &DepthwiseTile<'_>) {
+                if const { P <= <$vector>::ACCUMULATORS } {
+                    // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                    unsafe { depthwise_tile::<$vector, P, STEP>(tile) }
+                }
+            }
+
+            $(#[$feature])?
+            unsafe fn combine(row: &CombineRow) {
+                // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                unsafe { combine_row::<$vector>(row) }
+            }
+
+            $(#[$feature])?
+            unsafe fn pool(row: &PoolRow<'_>) {
+                // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                unsafe { pool_row::<$vector>(row) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+instruction_set!(avx512, crate::kernel::avx512::Avx512, target_feature(enable = "avx512f"));
+#[cfg(target_arch = "x86_64")]
+instruction_set!(avx2, crate::kernel::avx2::Avx2, target_feature(enable = "avx2,fma"));
+instruction_set!(portable, crate::kernel::portable::Portable);

@@ -1,0 +1,114 @@
+//! The arena that a run computes in, and where tensors lie in it.
+
+use std::cell::UnsafeCell;
+
+use super::vector::LANES;
+
+/// One channel block, on a cache line of its own.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Block(pub(crate) [f32; LANES]);
+
+/// Values in blocks, the last one filled up with zeros.
+pub(crate) fn blocks(values: &[f32]) -> Vec<Block> {
+    let chunk = |chunk: &[f32]| Block(std::array::from_fn(|lane| chunk.get(lane).copied().unwrap_or(0.0)));
+    values.chunks(LANES).map(chunk).collect()
+}
+
+/// The memory of one run, allocated once.
+///
+/// Operators read and write it through pointers, since those that run side by side write different parts of the same
+/// tensor. [`Program`](super::program::Program) holds it exclusively while it runs and lets no two operators overlap.
+pub(crate) struct Arena {
+    blocks: Box<[UnsafeCell<Block>]>,
+}
+
+// SAFETY: shared access goes through `Program`, whose workers write disjoint parts.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    pub(crate) fn new(floats: usize) -> Self {
+        Self { blocks: (0..floats.div_ceil(LANES)).map(|_| UnsafeCell::default()).collect() }
+    }
+
+    /// The place `offset` floats from the start.
+    pub(crate) fn at(&self, offset: usize) -> *mut f32 {
+        debug_assert!(offset <= self.blocks.len() * LANES, "{offset} lies outside of the arena");
+        self.blocks.as_ptr().cast_mut().cast::<f32>().wrapping_add(offset)
+    }
+}
+
+impl Arena {
+    /// A flat tensor's values.
+    pub(crate) fn slice(&mut self, view: &View) -> &[f32] {
+        // SAFETY: `Program::new` saw that the tensor lies inside the arena, which is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts(self.at(view.start).cast_const(), view.len()) }
+    }
+
+    /// A row of a plain tensor.
+    pub(crate) fn row_mut(&mut self, view: &View, channel: usize, y: usize) -> &mut [f32] {
+        // SAFETY: as for `slice`.
+        unsafe { std::slice::from_raw_parts_mut(self.at(view.at(channel, y, 0)), view.width) }
+    }
+
+    /// Tensors to read and tensors to write.
+    pub(crate) fn split(&mut self, from: &[View], to: &[View]) -> (Vec<&[f32]>, Vec<&mut [f32]>) {
+        let place = |view: &View| (self.at(view.start), view.len());
+        // SAFETY: `Program::new` saw that the tensors lie inside the arena, and that none to write overlaps another.
+        unsafe {
+            (
+                from.iter().map(place).map(|(at, len)| std::slice::from_raw_parts(at.cast_const(), len)).collect(),
+                to.iter().map(place).map(|(at, len)| std::slice::from_raw_parts_mut(at, len)).collect(),
+            )
+        }
+    }
+}
+
+/// Where a tensor lies in an arena, in floats.
+///
+/// Channels lie in planes of `lanes` channels each: 16 in the blocked layout of the kernels, 1 in plain C x H x W.
+/// Each plane is surrounded by `halo` pixels, so that a convolution's padding is read like any other pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) start: usize,
+    pub(crate) lanes: usize,
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) halo: usize,
+}
+
+impl View {
+    pub(crate) fn planes(&self) -> usize {
+        self.channels.div_ceil(self.lanes)
+    }
+
+    /// Floats from one row to the next.
+    pub(crate) fn pitch(&self) -> usize {
+        (self.width + 2 * self.halo) * self.lanes
+    }
+
+    /// Floats from one plane to the next.
+    pub(crate) fn plane_len(&self) -> usize {
+        (self.height + 2 * self.halo) * self.pitch()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.planes() * self.plane_len()
+    }
+
+    /// The first lane of a pixel inside the halo.
+    pub(crate) fn pixel(&self, plane: usize, y: usize, x: usize) -> usize {
+        self.start + plane * self.plane_len() + (y + self.halo) * self.pitch() + (x + self.halo) * self.lanes
+    }
+
+    /// One value.
+    pub(crate) fn at(&self, channel: usize, y: usize, x: usize) -> usize {
+        self.pixel(channel / self.lanes, y, x) + channel % self.lanes
+    }
+
+    /// Whether the values lie one after the other with nothing between them, so that they may be read as a flat list.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.halo == 0 && (self.lanes == 1 || self.height * self.width == 1)
+    }
+}

@@ -1,0 +1,22 @@
+//! The operators that take the time, in the blocked layout, for each instruction set.
+//!
+//! One algorithm an operator, generic over [`vector::Vector`]; [`isa::Isa`] compiles it for each instruction set and
+//! hands out the one that the CPU has. All of the crate's `unsafe` is in this folder: operators are constructed only
+//! where every access stays inside their tensors, and [`program::Program`] runs them one after the other.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod convolution;
+pub(crate) mod dense;
+pub(crate) mod depthwise;
+pub(crate) mod finish;
+pub(crate) mod isa;
+pub(crate) mod layout;
+pub(crate) mod memory;
+mod portable;
+pub(crate) mod program;
+pub(crate) mod rowwise;
+mod tile;
+pub(crate) mod vector;

@@ -1,0 +1,26 @@
+//! The 16 floats that every kernel computes with: the lanes of one channel block.
+
+/// Channels in a block, and lanes of a [`Vector`].
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen 32-bit floats in the registers of one instruction set.
+///
+/// # Safety
+///
+/// Every method may use instructions that the running CPU has only if the set's entry point checked for them; a method
+/// that takes a pointer reads or writes [`LANES`] floats there (one for `splat_at`), aligned or not.
+pub(crate) unsafe trait Vector: Copy {
+    /// Accumulators that fit in the registers beside the operands they are fed from.
+    const ACCUMULATORS: usize;
+
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn splat_at(from: *const f32) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self * factor + addend`.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    unsafe fn max(self, other: Self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+}

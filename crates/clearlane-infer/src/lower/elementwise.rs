@@ -1,0 +1,209 @@
+//! Operators on values one by one: activations, sums and products.
+
+use tract_onnx::pb::NodeProto;
+
+use super::{Form, Lowering, input, output};
+use crate::graph::Attributes;
+use crate::kernel::finish::Activation;
+use crate::kernel::vector::LANES;
+use crate::plan::layer::{Kind, TensorId};
+
+impl<'a> Lowering<'a> {
+    pub(super) fn activation(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let bound = |position, name, default| match input(node, position) {
+            Some(value) => self.graph.floats(value)?.first().copied(),
+            None => Some(node.float(name).unwrap_or(default)),
+        };
+        let channels = || self.graph.shape(from)?.get(1).copied();
+        let activation = match node.op_type.as_str() {
+            "Relu" => Activation::Clamp { low: 0.0, high: f32::INFINITY },
+            "Clip" => {
+                Activation::Clamp { low: bound(1, "min", f32::NEG_INFINITY)?, high: bound(2, "max", f32::INFINITY)? }
+            }
+            "LeakyRelu" => Activation::Slope(vec![node.float("alpha").unwrap_or(0.01); channels()?]),
+            "PRelu" => Activation::Slope(self.per_channel(input(node, 1)?, from)?),
+            "Sigmoid" => Activation::Sigmoid,
+            _ => return None,
+        };
+        let mut form = *self.forms.get(from)?;
+        if matches!(activation, Activation::Slope(_)) {
+            form = Form::Tensor(self.blocked(from)?);
+        }
+        let tensor = form.tensor();
+        if self.join_activation(index, tensor, &activation) {
+            self.bind(to, form);
+            return Some(());
+        }
+        let lanes = self.layers.get(tensor).lanes;
+        if self.layers.get(tensor).halo > 0 && lanes == 1 {
+            return None;
+        }
+        let made = self.layers.tensor(lanes, self.extents(tensor));
+        self.layers.push(Kind::Activate(activation), vec![tensor], made, Some(index));
+        self.bind(to, form.with(made));
+        Some(())
+    }
+
+    /// Lets the layer that makes a tensor activate it as well, if nothing else reads the tensor.
+    fn join_activation(&mut self, index: usize, tensor: TensorId, activation: &Activation) -> bool {
+        if self.layers.get(tensor).shared {
+            return false;
+        }
+        let Some(producer) = self.layers.producer(tensor) else { return false };
+        let layer = &mut self.layers.layers[producer];
+        let has_addend = layer.from.len() > 1;
+        let slot = match &mut layer.kind {
+            Kind::Convolution { activation, add_first, .. } if !has_addend || *add_first => activation,
+            Kind::Add(activation) | Kind::Multiply(activation) | Kind::Affine { activation, .. } => activation,
+            _ => return false,
+        };
+        if *slot != Activation::Identity {
+            return false;
+        }
+        *slot = activation.clone();
+        layer.nodes.push(index);
+        true
+    }
+
+    /// Sums and products, with a constant or of two tensors.
+    pub(super) fn arithmetic(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (a, b, to) = (input(node, 0)?, input(node, 1)?, output(node)?);
+        let (tensor, constant) = match (self.graph.constant(a), self.graph.constant(b)) {
+            (None, None) => return self.two_tensors(index, node, a, b, to),
+            (None, Some(_)) => (a, b),
+            (Some(_), None) => (b, a),
+            (Some(_), Some(_)) => return None,
+        };
+        if self.graph.shape(tensor)? != self.graph.shape(to)? {
+            return None;
+        }
+        let values = self.per_channel(constant, tensor)?;
+        let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
+        let negated = |values: &[f32]| values.iter().map(|value| -value).collect::<Vec<f32>>();
+        let inverse = |values: &[f32]| values.iter().map(|value| value.recip()).collect::<Vec<f32>>();
+        let (scale, shift) = match node.op_type.as_str() {
+            "Add" => (ones, values),
+            "Mul" => (values, zeros),
+            "Sub" if constant == b => (ones, negated(&values)),
+            "Sub" => (negated(&ones), values),
+            "Div" if constant == b => (inverse(&values), zeros),
+            _ => return None,
+        };
+        self.affine(index, tensor, to, scale, shift)
+    }
+
+    fn two_tensors(&mut self, index: usize, node: &'a NodeProto, a: &'a str, b: &'a str, to: &'a str) -> Option<()> {
+        let shape = self.graph.shape(to)?;
+        let whole = |value: &str| self.graph.shape(value) == Some(shape);
+        let multiply = node.op_type == "Mul";
+        if !(multiply || node.op_type == "Add") || !matches!(shape, [1, _, _, _] | [1, _]) {
+            return None;
+        }
+        let scales = |value: &str| self.graph.image(value).is_some_and(|[c, h, w]| [c, h, w] == [shape[1], 1, 1]);
+        let (a, b) = match (whole(a), whole(b)) {
+            (true, true) => (a, b),
+            (true, false) if multiply && scales(b) => (a, b),
+            (false, true) if multiply && scales(a) => (b, a),
+            _ => return None,
+        };
+        let (a, b) = (self.blocked(a)?, self.blocked(b)?);
+        let made = self.layers.tensor(LANES, self.extents(a));
+        if multiply {
+            self.layers.push(Kind::Multiply(Activation::Identity), vec![a, b], made, Some(index));
+        } else if !self.join_sum(index, a, b, made) {
+            self.layers.push(Kind::Add(Activation::Identity), vec![a, b], made, Some(index));
+        }
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    /// Lets the convolution that makes one of two tensors add the other as well, if nothing else reads what it made.
+    fn join_sum(&mut self, index: usize, a: TensorId, b: TensorId, made: TensorId) -> bool {
+        let joins = |tensor: TensorId| {
+            let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared)?;
+            let layer = &self.layers.layers[producer];
+            (matches!(layer.kind, Kind::Convolution { .. }) && layer.from.len() == 1).then_some(producer)
+        };
+        let (position, other) = match (joins(a), joins(b)) {
+            (Some(of_a), Some(of_b)) if of_b > of_a => (of_b, a),
+            (Some(of_a), _) => (of_a, b),
+            (None, Some(of_b)) => (of_b, a),
+            (None, None) => return false,
+        };
+        if a == b {
+            return false;
+        }
+        // The convolution moves behind whatever makes the other tensor.
+        let mut layer = self.layers.layers.remove(position);
+        if let Kind::Convolution { activation, add_first, .. } = &mut layer.kind {
+            *add_first = *activation == Activation::Identity;
+        }
+        layer.from.push(other);
+        layer.to = vec![made];
+        layer.nodes.push(index);
+        self.layers.layers.push(layer);
+        true
+    }
+
+    /// `scale * x + shift` by channel: folded into the convolution before it, or a layer.
+    pub(super) fn affine(
+        &mut self,
+        index: usize,
+        from: &'a str,
+        to: &'a str,
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    ) -> Option<()> {
+        let tensor = self.blocked(from)?;
+        let (form, channels) = (*self.forms.get(from)?, self.extents(tensor)[0]);
+        if scale.len() != channels || shift.len() != channels {
+            return None;
+        }
+        let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared);
+        if let Some(layer) = producer.map(|producer| &mut self.layers.layers[producer])
+            && layer.from.len() == 1
+            && let Kind::Convolution { convolution, activation: Activation::Identity, .. } = &mut layer.kind
+        {
+            let each = convolution.weights.len() / convolution.outputs;
+            for (weight, scale) in convolution.weights.chunks_mut(each).zip(&scale) {
+                weight.iter_mut().for_each(|weight| *weight *= scale);
+            }
+            for (bias, (scale, shift)) in convolution.bias.iter_mut().zip(scale.iter().zip(&shift)) {
+                *bias = *bias * scale + shift;
+            }
+            layer.nodes.push(index);
+            self.bind(to, form);
+            return Some(());
+        }
+        let made = self.layers.tensor(LANES, self.extents(tensor));
+        let kind = Kind::Affine { scale, shift, activation: Activation::Identity };
+        self.layers.push(kind, vec![tensor], made, Some(index));
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    pub(super) fn batch_norm(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let of = |position: usize| self.graph.floats(input(node, position)?);
+        let (gamma, beta, mean, variance) = (of(1)?, of(2)?, of(3)?, of(4)?);
+        let epsilon = node.float("epsilon").unwrap_or(1e-5);
+        let scale: Vec<f32> =
+            gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
+        let shift = beta.iter().zip(mean.iter().zip(&scale)).map(|(beta, (mean, scale))| beta - mean * scale).collect();
+        self.affine(index, from, to, scale, shift)
+    }
+
+    /// A constant as a value for each channel of a tensor, if it broadcasts so.
+    fn per_channel(&self, constant: &str, tensor: &str) -> Option<Vec<f32>> {
+        let (values, shape) = (self.graph.floats(constant)?, self.graph.shape(constant)?);
+        let of = self.graph.shape(tensor)?;
+        let channels = *of.get(1)?;
+        if values.len() == 1 {
+            return Some(vec![values[0]; channels]);
+        }
+        // The channels' axis counts from the right, as broadcasting does.
+        let axis = shape.len().checked_sub(of.len() - 1)?;
+        (shape.get(axis) == Some(&channels) && values.len() == channels).then_some(values)
+    }
+}

@@ -1,0 +1,182 @@
+//! From the graph's nodes to layers: each operator that a kernel exists for becomes a layer or joins the one before
+//! it, and any other is left to tract.
+
+mod elementwise;
+mod foreign;
+mod shape;
+mod sum;
+mod window;
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::NodeProto;
+
+use crate::InferError;
+use crate::graph::Graph;
+use crate::kernel::vector::LANES;
+use crate::plan::layer::{Kind, Layers, TensorId};
+
+/// What became of a graph.
+pub(crate) struct Lowered {
+    pub(crate) layers: Layers,
+    pub(crate) input: TensorId,
+    /// For each node of the graph, whether kernels of this crate carry it out.
+    pub(crate) own: Vec<bool>,
+}
+
+/// Turns the graph into layers. A node that neither a kernel nor tract can carry out is an error.
+pub(crate) fn lower(graph: &Graph<'_>, image: [usize; 3]) -> Result<Lowered, InferError> {
+    let mut layers = Layers::default();
+    let input = layers.tensor(1, image);
+    let mut lowering = Lowering { graph, layers, forms: HashMap::new(), flats: HashMap::new() };
+    lowering.bind(graph.input, Form::Tensor(input));
+    let mut own = Vec::new();
+    for (index, node) in graph.proto.node.iter().enumerate() {
+        let folded = node.output.iter().all(|output| graph.constant(output).is_some());
+        let done = folded || lowering.node(index, node).is_some();
+        if !done {
+            lowering.foreign(index, node)?;
+        }
+        own.push(done);
+    }
+    for output in &graph.proto.output {
+        let flat = lowering.flat(&output.name).ok_or_else(|| InferError::Graph {
+            detail: format!("output `{}` does not depend on the input", output.name),
+        })?;
+        lowering.layers.outputs.push(flat);
+    }
+    Ok(Lowered { layers: lowering.layers, input, own })
+}
+
+/// The layers so far, and in which form each value of the graph is at hand.
+struct Lowering<'a> {
+    graph: &'a Graph<'a>,
+    layers: Layers,
+    forms: HashMap<&'a str, Form>,
+    /// Values that have been written out as flat lists.
+    flats: HashMap<&'a str, TensorId>,
+}
+
+/// How a value is kept. Moves of values that nothing needs are put off, and often never made.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// As it is: blocked or plain.
+    Tensor(TensorId),
+    /// The flat list of a blocked tensor, channel by channel.
+    Flattened(TensorId),
+    /// The flat list of a blocked tensor, pixel by pixel.
+    Rows(TensorId),
+}
+
+impl Form {
+    fn tensor(self) -> TensorId {
+        match self {
+            Self::Tensor(tensor) | Self::Flattened(tensor) | Self::Rows(tensor) => tensor,
+        }
+    }
+
+    fn with(self, tensor: TensorId) -> Self {
+        match self {
+            Self::Tensor(_) => Self::Tensor(tensor),
+            Self::Flattened(_) => Self::Flattened(tensor),
+            Self::Rows(_) => Self::Rows(tensor),
+        }
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// Lowers one node; `None`, and nothing done, if no kernel exists for it.
+    fn node(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        match node.op_type.as_str() {
+            "Conv" => self.conv(index, node),
+            "Gemm" => self.gemm(index, node),
+            "MatMul" => self.matmul(index, node),
+            "BatchNormalization" => self.batch_norm(index, node),
+            "Relu" | "Clip" | "PRelu" | "LeakyRelu" | "Sigmoid" => self.activation(index, node),
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(index, node),
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" => self.pool(index, node),
+            "Resize" | "Upsample" => self.resize(index, node),
+            "Concat" => self.concat(index, node),
+            "Softmax" => self.softmax(index, node),
+            "Transpose" => self.transpose(node),
+            "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => self.reshape(node),
+            _ => None,
+        }
+    }
+
+    /// Records in which form a value is at hand.
+    fn bind(&mut self, value: &'a str, form: Form) {
+        self.forms.insert(value, form);
+        if self.graph.uses(value) != 1 {
+            self.layers.tensors[form.tensor().0].shared = true;
+        }
+    }
+
+    /// A value in the blocked layout; a row of numbers counts as the channels of one pixel.
+    fn blocked(&mut self, value: &'a str) -> Option<TensorId> {
+        let extents = match *self.graph.shape(value)? {
+            [1, channels] => [channels, 1, 1],
+            _ => self.graph.image(value)?,
+        };
+        match *self.forms.get(value)? {
+            Form::Tensor(tensor) if self.layers.get(tensor).lanes == LANES => Some(tensor),
+            Form::Flattened(tensor) if self.extents(tensor) == extents && extents[1] * extents[2] == 1 => Some(tensor),
+            _ => {
+                let flat = self.flat(value)?;
+                if extents[1] * extents[2] == 1 {
+                    return Some(self.layers.alias(flat, LANES, extents));
+                }
+                let plain = self.layers.alias(flat, 1, extents);
+                let blocked = self.layers.tensor(LANES, extents);
+                self.layers.push(Kind::Concat, vec![plain], blocked, None);
+                Some(blocked)
+            }
+        }
+    }
+
+    /// A value as a flat list in the order of its axes.
+    fn flat(&mut self, value: &'a str) -> Option<TensorId> {
+        if let Some(&flat) = self.flats.get(value) {
+            return Some(flat);
+        }
+        let form = *self.forms.get(value)?;
+        let tensor = form.tensor();
+        let [channels, height, width] = self.extents(tensor);
+        let entry = self.layers.get(tensor);
+        let in_order = entry.lanes == 1 || height * width == 1;
+        let flat = if in_order && entry.halo == 0 {
+            // Whoever reads the flat list relies on there being no halo.
+            let flat = self.layers.alias(tensor, 1, [channels, height, width]);
+            self.layers.tensors[tensor.0].shared = true;
+            flat
+        } else {
+            let flat = self.layers.tensor(1, [channels, height, width]);
+            let kind = match form {
+                Form::Rows(_) => Kind::ToRows { skip: 0, count: channels },
+                _ => Kind::Concat,
+            };
+            self.layers.push(kind, vec![tensor], flat, None);
+            flat
+        };
+        self.flats.insert(value, flat);
+        Some(flat)
+    }
+
+    fn extents(&self, tensor: TensorId) -> [usize; 3] {
+        let tensor = self.layers.get(tensor);
+        [tensor.channels, tensor.height, tensor.width]
+    }
+}
+
+/// A node's input by position, `None` where it is left out.
+fn input(node: &NodeProto, position: usize) -> Option<&str> {
+    node.input.get(position).map(String::as_str).filter(|name| !name.is_empty())
+}
+
+/// The only output of a node.
+fn output(node: &NodeProto) -> Option<&str> {
+    match &node.output[..] {
+        [output] => Some(output),
+        _ => None,
+    }
+}

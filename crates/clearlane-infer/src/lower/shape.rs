@@ -1,0 +1,148 @@
+//! Operators that move values without computing with them, and softmax, which goes along the last axis.
+
+use tract_onnx::pb::NodeProto;
+
+use super::{Form, Lowering, input, output};
+use crate::graph::Attributes;
+use crate::kernel::vector::LANES;
+use crate::plan::layer::Kind;
+
+impl<'a> Lowering<'a> {
+    /// A reshape keeps the flat list; only its form may have to be remembered.
+    pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let form = match *self.forms.get(from)? {
+            Form::Tensor(tensor)
+                if self.layers.get(tensor).lanes > 1 && self.graph.shape(from)? != self.graph.shape(to)? =>
+            {
+                Form::Flattened(tensor)
+            }
+            Form::Tensor(tensor) if self.layers.get(tensor).halo > 0 => Form::Flattened(tensor),
+            form => form,
+        };
+        self.bind(to, form);
+        Some(())
+    }
+
+    /// Channels last, which is put off until somebody reads the list.
+    pub(super) fn transpose(&mut self, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let axes = node.lengths("perm", &[])?;
+        let moved: Vec<usize> = axes.into_iter().filter(|&axis| axis != 0).collect();
+        let Form::Tensor(tensor) = *self.forms.get(from)? else { return None };
+        if self.graph.image(from).is_none() || moved != [2, 3, 1] || self.layers.get(tensor).lanes != LANES {
+            return None;
+        }
+        self.bind(to, Form::Rows(tensor));
+        Some(())
+    }
+
+    pub(super) fn concat(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let to = output(node)?;
+        let shape = self.graph.shape(to)?;
+        let axis = node.int("axis")?;
+        let axis = usize::try_from(if axis < 0 { axis + shape.len() as i64 } else { axis }).ok()?;
+        if node.input.iter().any(|value| !self.forms.contains_key(value.as_str())) {
+            return None;
+        }
+        let blocked = |value: &String| {
+            let Some(Form::Tensor(tensor)) = self.forms.get(value.as_str()) else { return false };
+            self.layers.get(*tensor).lanes == LANES
+        };
+        if axis == 1 && shape.len() == 4 && node.input.iter().all(blocked) {
+            let parts = node.input.iter().map(|value| self.blocked(value)).collect::<Option<Vec<_>>>()?;
+            let made = self.layers.tensor(LANES, self.graph.image(to)?);
+            self.layers.push(Kind::Concat, parts, made, Some(index));
+            self.bind(to, Form::Tensor(made));
+            return Some(());
+        }
+        if shape.get(..axis)?.iter().any(|&extent| extent != 1) {
+            return None;
+        }
+        // Flat lists one after the other, in the largest pieces that all of them are made of.
+        let length = |value: &String| Some(self.graph.shape(value)?.iter().product::<usize>());
+        let lengths = node.input.iter().map(length).collect::<Option<Vec<_>>>()?;
+        let piece = lengths.iter().copied().fold(0, gcd);
+        if piece == 0 {
+            return None;
+        }
+        let parts = node.input.iter().zip(&lengths).map(|(value, length)| {
+            let flat = self.flat(value)?;
+            Some(self.layers.alias(flat, 1, [length / piece, 1, piece]))
+        });
+        let parts = parts.collect::<Option<Vec<_>>>()?;
+        let made = self.layers.tensor(1, [lengths.iter().sum::<usize>() / piece, 1, piece]);
+        self.layers.push(Kind::Concat, parts, made, Some(index));
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    pub(super) fn softmax(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let shape = self.graph.shape(from)?;
+        let axis = node.int("axis")?;
+        if axis != -1 && axis != shape.len() as i64 - 1 {
+            return None;
+        }
+        let (length, count) = (*shape.last()?, shape.iter().product());
+        let flat = self.flat(from)?;
+        let made = self.layers.tensor(1, [1, 1, count]);
+        self.layers.push(Kind::Softmax { length }, vec![flat], made, Some(index));
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    /// The nearest value, for the ways of counting coordinates that networks use.
+    pub(super) fn resize(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let ([channels, height, width], [out_channels, out_height, out_width]) =
+            (self.graph.image(from)?, self.graph.image(to)?);
+        let upsample = node.op_type == "Upsample";
+        if node.text("mode").unwrap_or("nearest") != "nearest"
+            || channels != out_channels
+            || node.attribute("axes").is_some()
+        {
+            return None;
+        }
+        let mode =
+            if upsample { "asymmetric" } else { node.text("coordinate_transformation_mode").unwrap_or("half_pixel") };
+        let rounding = if upsample { "floor" } else { node.text("nearest_mode").unwrap_or("round_prefer_floor") };
+        // Scales that the file states count; where it states sizes, the scale is their ratio.
+        let given = input(node, if upsample { 1 } else { 2 }).and_then(|scales| self.graph.floats(scales));
+        let scale = |axis: usize, from: usize, to: usize| match given.as_deref() {
+            Some(&[_, _, ref scales @ ..]) if scales.len() == 2 => f64::from(scales[axis]),
+            _ => to as f64 / from as f64,
+        };
+        let nearest = |axis: usize, from: usize, to: usize| {
+            let scale = scale(axis, from, to);
+            (0..to).map(|at| source(at, from, scale, mode, rounding)).collect::<Option<Vec<_>>>()
+        };
+        let (rows, columns) = (nearest(0, height, out_height)?, nearest(1, width, out_width)?);
+        let tensor = self.blocked(from)?;
+        let made = self.layers.tensor(LANES, [channels, out_height, out_width]);
+        self.layers.push(Kind::Resize { rows, columns }, vec![tensor], made, Some(index));
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+}
+
+/// Which of `from` values stands at position `at` after scaling.
+fn source(at: usize, from: usize, scale: f64, mode: &str, rounding: &str) -> Option<usize> {
+    let position = match mode {
+        "asymmetric" => at as f64 / scale,
+        "half_pixel" | "pytorch_half_pixel" => (at as f64 + 0.5) / scale - 0.5,
+        _ => return None,
+    };
+    let nearest = match rounding {
+        "floor" => position.floor(),
+        "ceil" => position.ceil(),
+        "round_prefer_floor" => (position - 0.5).ceil(),
+        "round_prefer_ceil" => (position + 0.5).floor(),
+        _ => return None,
+    };
+    Some(nearest.clamp(0.0, (from - 1) as f64) as usize)
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

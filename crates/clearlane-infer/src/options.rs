@@ -1,0 +1,52 @@
+use crate::InferError;
+use crate::kernel::isa::Isa;
+
+/// How a network runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Who carries out the graph.
+    pub path: Path,
+}
+
+impl Options {
+    /// A network on a given path.
+    #[must_use]
+    pub fn on(path: Path) -> Self {
+        Self { path }
+    }
+}
+
+/// Who carries out a network's nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Path {
+    /// The kernels for the widest instructions that the CPU has; tract where no kernel exists.
+    #[default]
+    Auto,
+    /// The AVX-512 kernels.
+    Avx512,
+    /// The AVX2 and FMA kernels.
+    Avx2,
+    /// The kernels that run on every CPU.
+    Portable,
+    /// tract, for every node.
+    Reference,
+}
+
+impl Path {
+    /// The kernels of this path, `None` for tract's.
+    pub(crate) fn isa(self) -> Result<Option<Isa>, InferError> {
+        let isa = match self {
+            Self::Auto => Some(Isa::best()),
+            Self::Avx512 => Isa::avx512(),
+            Self::Avx2 => Isa::avx2(),
+            Self::Portable => Some(Isa::portable()),
+            Self::Reference => return Ok(None),
+        };
+        match isa {
+            Some(isa) => Ok(Some(isa)),
+            None => Err(InferError::Instructions { path: self }),
+        }
+    }
+}

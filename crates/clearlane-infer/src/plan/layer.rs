@@ -1,0 +1,140 @@
+//! A network as layers over tensors that have a layout but no place yet.
+
+use std::sync::Arc;
+
+use crate::kernel::convolution::Convolution;
+use crate::kernel::finish::Activation;
+use crate::kernel::program::Foreign;
+use crate::kernel::rowwise::{Reduction, Window};
+
+/// An index into [`Layers::tensors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TensorId(pub(crate) usize);
+
+/// A tensor's extents and layout.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    /// 16 for the blocked layout, 1 for plain C x H x W and flat lists.
+    pub(crate) lanes: usize,
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// How many pixels around each plane convolutions read.
+    pub(crate) halo: usize,
+    /// What the halo holds, once a convolution has asked for it: a value a channel, or zeros.
+    pub(crate) fill: Option<Fill>,
+    /// Another tensor whose memory this is, read with other extents.
+    pub(crate) alias: Option<TensorId>,
+    /// More than one reader, or readers that need the values themselves.
+    pub(crate) shared: bool,
+}
+
+/// What a halo holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fill {
+    Zeros,
+    Values(Vec<f32>),
+}
+
+/// What a layer does; its tensors are beside it in [`Layer`].
+pub(crate) enum Kind {
+    /// The convolution of the first tensor; the second, if any, is added.
+    Convolution {
+        convolution: Convolution,
+        activation: Activation,
+        add_first: bool,
+    },
+    Activate(Activation),
+    Add(Activation),
+    Multiply(Activation),
+    Affine {
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+        activation: Activation,
+    },
+    Pool {
+        window: Window,
+        reduction: Reduction,
+    },
+    Resize {
+        rows: Vec<usize>,
+        columns: Vec<usize>,
+    },
+    /// The tensors' channels one after the other.
+    Concat,
+    /// Some channels as a flat list, pixel by pixel.
+    ToRows {
+        skip: usize,
+        count: usize,
+    },
+    Softmax {
+        length: usize,
+    },
+    Foreign(Arc<dyn Foreign>),
+}
+
+/// An operator before it is packed.
+pub(crate) struct Layer {
+    pub(crate) kind: Kind,
+    pub(crate) from: Vec<TensorId>,
+    pub(crate) to: Vec<TensorId>,
+    /// The graph's nodes that it carries out.
+    pub(crate) nodes: Vec<usize>,
+}
+
+/// A network between the graph and the program.
+#[derive(Default)]
+pub(crate) struct Layers {
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) outputs: Vec<TensorId>,
+}
+
+impl Layers {
+    pub(crate) fn tensor(&mut self, lanes: usize, [channels, height, width]: [usize; 3]) -> TensorId {
+        let tensor = Tensor { lanes, channels, height, width, halo: 0, fill: None, alias: None, shared: false };
+        self.tensors.push(tensor);
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// The same memory with other extents.
+    pub(crate) fn alias(&mut self, of: TensorId, lanes: usize, extents: [usize; 3]) -> TensorId {
+        let id = self.tensor(lanes, extents);
+        self.tensors[id.0].alias = Some(self.root(of));
+        id
+    }
+
+    /// The tensor that owns the memory.
+    pub(crate) fn root(&self, tensor: TensorId) -> TensorId {
+        self.tensors[tensor.0].alias.unwrap_or(tensor)
+    }
+
+    pub(crate) fn get(&self, tensor: TensorId) -> &Tensor {
+        &self.tensors[tensor.0]
+    }
+
+    pub(crate) fn push(&mut self, kind: Kind, from: Vec<TensorId>, to: TensorId, node: Option<usize>) {
+        self.layers.push(Layer { kind, from, to: vec![to], nodes: node.into_iter().collect() });
+    }
+
+    /// The layer that writes a tensor.
+    pub(crate) fn producer(&self, tensor: TensorId) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.to.contains(&tensor))
+    }
+
+    /// Asks for a halo around a tensor; `false` if it already has another kind of one, or cannot have one.
+    pub(crate) fn ask_halo(&mut self, tensor: TensorId, halo: usize, fill: Fill) -> bool {
+        if halo == 0 {
+            return true;
+        }
+        let is_aliased = self.tensors.iter().any(|other| other.alias == Some(tensor));
+        let entry = &mut self.tensors[tensor.0];
+        let agrees = entry.fill.as_ref().is_none_or(|existing| *existing == fill);
+        if entry.alias.is_some() || is_aliased || !agrees {
+            return false;
+        }
+        entry.fill = Some(fill);
+        entry.halo = entry.halo.max(halo);
+        true
+    }
+}

@@ -1,0 +1,7 @@
+//! From layers to a program: fusions across layers, places in memory, packed operators.
+
+pub(crate) mod layer;
+mod merge;
+mod place;
+
+pub(crate) use place::program;

@@ -1,0 +1,131 @@
+//! Gives each tensor a place in the arena, reusing memory that nothing reads any more, and packs the operators.
+
+use super::layer::{Fill, Kind, Layer, Layers, Tensor, TensorId};
+use crate::kernel::dense::Dense;
+use crate::kernel::depthwise::Depthwise;
+use crate::kernel::finish::{Activation, Finisher};
+use crate::kernel::isa::Isa;
+use crate::kernel::layout::{Copy, Resize, Softmax, ToRows};
+use crate::kernel::memory::View;
+use crate::kernel::program::{Operator, Program, Step};
+use crate::kernel::rowwise::{Combine, Operand, Pool};
+use crate::kernel::vector::LANES;
+
+/// `None` if the layers do not hold together, which a graph whose shapes were analysed cannot cause.
+pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<Program> {
+    super::merge::siblings(&mut layers);
+    let (starts, floats) = places(&layers, input);
+    let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
+    let mut steps = Vec::new();
+    for layer in &layers.layers {
+        let from: Vec<View> = layer.from.iter().map(|&id| view(id)).collect();
+        let to: Vec<View> = layer.to.iter().map(|&id| view(id)).collect();
+        let operator = operator(isa, layer, &from, &to)?;
+        let fill = layer.to.first().and_then(|&id| match &layers.get(id).fill {
+            Some(Fill::Values(values)) => Some(values.clone()),
+            _ => None,
+        });
+        steps.push(Step { operator, from, to, fill });
+    }
+    let outputs = layers.outputs.iter().map(|&id| view(id)).collect();
+    Program::new(floats, view(input), steps, outputs)
+}
+
+fn operator(isa: &Isa, layer: &Layer, from: &[View], to: &[View]) -> Option<Operator> {
+    let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
+        // A flat list is combined a block at a time, whatever its extents.
+        let blocked = |view: View| match view.lanes {
+            1 => View { lanes: LANES, channels: LANES, height: 1, width: view.len().div_ceil(LANES), ..view },
+            _ => view,
+        };
+        let operand = match operand {
+            Operand::Add(view) => Operand::Add(blocked(view)),
+            Operand::Multiply(view) => Operand::Multiply(blocked(view)),
+            other => other,
+        };
+        Some(Operator::Combine(Combine::new(isa, blocked(from), &operand, blocked(to), activation)?))
+    };
+    let (first, target) = (*from.first()?, *to.first()?);
+    match &layer.kind {
+        Kind::Convolution { convolution, activation, add_first } => {
+            let finisher = Finisher::new(activation, from.get(1).copied(), *add_first, &target)?;
+            Some(if convolution.depthwise {
+                Operator::Depthwise(Depthwise::new(isa, convolution, first, target, finisher)?)
+            } else {
+                Operator::Dense(Dense::new(isa, convolution, first, target, finisher)?)
+            })
+        }
+        Kind::Activate(activation) => combine(first, Operand::Nothing, target, activation),
+        Kind::Add(activation) => combine(first, Operand::Add(*from.get(1)?), target, activation),
+        Kind::Multiply(activation) => combine(first, Operand::Multiply(*from.get(1)?), target, activation),
+        Kind::Affine { scale, shift, activation } => {
+            let operand = Operand::Affine { scale: scale.clone(), shift: shift.clone() };
+            combine(first, operand, target, activation)
+        }
+        Kind::Pool { window, reduction } => Some(Operator::Pool(Pool::new(isa, first, target, *window, *reduction)?)),
+        Kind::Resize { rows, columns } => {
+            Some(Operator::Resize(Resize::new(first, target, rows.clone(), columns.clone())?))
+        }
+        Kind::Concat => {
+            let mut done = 0;
+            let copies = from.iter().map(|part| {
+                let copy = Copy::new(*part, 0, part.channels, target, done);
+                done += part.channels;
+                copy
+            });
+            Some(Operator::Copy(copies.collect::<Option<_>>()?))
+        }
+        Kind::ToRows { skip, count } => Some(Operator::ToRows(ToRows::new(first, *skip, *count, target)?)),
+        Kind::Softmax { length } => Some(Operator::Softmax(Softmax::new(first, target, *length)?)),
+        Kind::Foreign(foreign) => Some(Operator::Foreign(foreign.clone())),
+    }
+}
+
+/// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once.
+fn places(layers: &Layers, input: TensorId) -> (Vec<usize>, usize) {
+    let count = layers.tensors.len();
+    let (mut born, mut dies) = (vec![usize::MAX; count], vec![0; count]);
+    born[input.0] = 0;
+    for (time, layer) in layers.layers.iter().enumerate() {
+        for &id in &layer.to {
+            let root = layers.root(id).0;
+            born[root] = born[root].min(time + 1);
+            dies[root] = dies[root].max(time + 1);
+        }
+        for &id in &layer.from {
+            dies[layers.root(id).0] = time + 1;
+        }
+    }
+    for &id in &layers.outputs {
+        dies[layers.root(id).0] = usize::MAX;
+    }
+    let lengths: Vec<usize> =
+        layers.tensors.iter().map(|tensor| view(tensor, 0).len().next_multiple_of(LANES)).collect();
+    let mut order: Vec<usize> = (0..count).filter(|&id| born[id] != usize::MAX).collect();
+    order.sort_by_key(|&id| born[id]);
+    let (mut starts, mut floats) = (vec![0; count], 0);
+    let mut placed: Vec<usize> = Vec::new();
+    for id in order {
+        let length = lengths[id];
+        let overlaps = |other: &usize| born[*other] <= dies[id] && born[id] <= dies[*other];
+        let mut taken: Vec<(usize, usize)> =
+            placed.iter().filter(|other| overlaps(other)).map(|&other| (starts[other], lengths[other])).collect();
+        taken.sort_unstable();
+        let mut start = 0;
+        for (other, size) in taken {
+            if start + length <= other {
+                break;
+            }
+            start = start.max(other + size);
+        }
+        starts[id] = start;
+        floats = floats.max(start + length);
+        placed.push(id);
+    }
+    (starts, floats)
+}
+
+fn view(tensor: &Tensor, start: usize) -> View {
+    let &Tensor { lanes, channels, height, width, halo, .. } = tensor;
+    View { start, lanes, channels, height, width, halo }
+}
