@@ -1,0 +1,126 @@
+//! Alignment: a face turned, scaled and shifted onto the five reference points that face models are trained with.
+
+use crate::frame::{Frame, PixelVisitor};
+use crate::geometry::{Point, Similarity};
+
+/// Width and height of an aligned face, in pixels.
+pub const ALIGNED_SIDE: usize = 112;
+
+/// Where an aligned face has its landmarks: eyes, nose tip and mouth corners, the left of the picture first. The
+/// reference points of ArcFace (Deng et al., CVPR 2019) and its successors, for 112 × 112 pixels.
+pub const REFERENCE_LANDMARKS: [Point; 5] = [
+    Point::new(38.2946, 51.6963),
+    Point::new(73.5318, 51.5014),
+    Point::new(56.0252, 71.7366),
+    Point::new(41.5493, 92.3655),
+    Point::new(70.7299, 92.2041),
+];
+
+/// The largest number of source samples along one axis that are averaged into one aligned pixel.
+const MAX_SUPERSAMPLING: usize = 4;
+
+/// A face of 112 × 112 RGB pixels with its landmarks at [`REFERENCE_LANDMARKS`]: what an embedder takes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AlignedFace {
+    pixels: Vec<u8>,
+}
+
+/// The landmarks give no transform: they coincide, or are not finite.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the landmarks {landmarks:?} give no alignment: they coincide or are not finite")]
+pub struct AlignError {
+    /// The landmarks.
+    pub landmarks: [Point; 5],
+}
+
+impl AlignedFace {
+    /// Cuts an aligned face out of a frame: the least-squares similarity of the five landmarks, bilinear samples, black
+    /// outside the frame. A face of more than twice the size is averaged down, so that it does not alias.
+    pub fn cut(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
+        let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
+        Ok(Self { pixels: warp(frame, &onto.inverse(), ALIGNED_SIDE) })
+    }
+
+    /// An aligned face from 112 × 112 × 3 bytes of RGB; `None` where the length is another.
+    #[must_use]
+    pub fn from_rgb8(pixels: Vec<u8>) -> Option<Self> {
+        (pixels.len() == ALIGNED_SIDE * ALIGNED_SIDE * 3).then_some(Self { pixels })
+    }
+
+    /// The pixels: 112 rows of 112 × RGB.
+    #[must_use]
+    pub fn as_rgb8(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The mirrored face.
+    #[must_use]
+    pub fn flipped(&self) -> Self {
+        let rows = self.pixels.chunks_exact(3 * ALIGNED_SIDE);
+        let pixels = rows.flat_map(|row| row.rchunks_exact(3).flatten().copied()).collect();
+        Self { pixels }
+    }
+}
+
+impl std::fmt::Debug for AlignedFace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AlignedFace").finish_non_exhaustive()
+    }
+}
+
+/// A square of `side` RGB pixels, each taken from where `source` sends it in the frame.
+pub(crate) fn warp(frame: &Frame<'_>, source: &Similarity, side: usize) -> Vec<u8> {
+    frame.for_pixels(Warp { source, side })
+}
+
+struct Warp<'a> {
+    source: &'a Similarity,
+    side: usize,
+}
+
+impl PixelVisitor for Warp<'_> {
+    type Output = Vec<u8>;
+
+    fn visit(self, size: (usize, usize), pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
+        let samples = (self.source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
+        let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
+        let weight = 1.0 / (samples * samples) as f32;
+        let mut out = Vec::with_capacity(self.side * self.side * 3);
+        for y in 0..self.side {
+            for x in 0..self.side {
+                let mut sum = [0.0; 3];
+                for dy in &offsets {
+                    for dx in &offsets {
+                        let at = self.source.apply(Point::new(x as f32 + dx, y as f32 + dy));
+                        add_bilinear(&mut sum, size, &pixel, at);
+                    }
+                }
+                out.extend(sum.map(|value| (value * weight + 0.5) as u8));
+            }
+        }
+        out
+    }
+}
+
+#[inline]
+fn add_bilinear(
+    sum: &mut [f32; 3],
+    (width, height): (usize, usize),
+    pixel: &impl Fn(usize, usize) -> [u8; 3],
+    at: Point,
+) {
+    let (left, top) = (at.x.floor(), at.y.floor());
+    let (fx, fy) = (at.x - left, at.y - top);
+    // Saturating casts keep points far outside the frame outside it.
+    let (left, top) = (left as i64, top as i64);
+    for (y, wy) in [(top, 1.0 - fy), (top + 1, fy)] {
+        for (x, wx) in [(left, 1.0 - fx), (left + 1, fx)] {
+            if (0..width as i64).contains(&x) && (0..height as i64).contains(&y) {
+                let weight = wx * wy;
+                for (total, value) in sum.iter_mut().zip(pixel(x as usize, y as usize)) {
+                    *total += weight * f32::from(value);
+                }
+            }
+        }
+    }
+}

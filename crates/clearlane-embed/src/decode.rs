@@ -1,0 +1,209 @@
+//! Picture files: JPEG, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::error::LimitErrorKind;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+
+use crate::frame::{Frame, FrameError};
+
+/// What a decoder may use: a picture that asks for more is refused before memory is taken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Pixels, width × height.
+    pub max_pixels: u64,
+    /// Bytes of the encoded file.
+    pub max_file_bytes: u64,
+    /// Bytes that decoding may allocate.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb.
+    fn default() -> Self {
+        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20 }
+    }
+}
+
+/// Why a file or a buffer did not become a frame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// There is nothing to decode.
+    #[error("the file is empty")]
+    Empty,
+    /// The bytes are in no format that is read here.
+    #[error("not a picture: JPEG, PNG, WebP, BMP, PGM and PPM are read")]
+    UnknownFormat,
+    /// The picture is damaged.
+    #[error("the picture is damaged: {reason}")]
+    Damaged {
+        /// What the decoder found.
+        reason: String,
+    },
+    /// The picture ends before its last pixel.
+    #[error("the picture is cut short: {reason}")]
+    Truncated {
+        /// What is missing.
+        reason: String,
+    },
+    /// The format is known, but not this variant of it.
+    #[error("this variant of the format is not supported: {reason}")]
+    Unsupported {
+        /// Which.
+        reason: String,
+    },
+    /// The picture is larger than the limits allow.
+    #[error("the picture has {width} x {height} pixels, over the limit of {max_pixels}")]
+    TooManyPixels {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
+    /// The encoded file is larger than the limits allow.
+    #[error("the file is larger than the limit of {max_file_bytes} bytes")]
+    FileTooLarge {
+        /// The limit.
+        max_file_bytes: u64,
+    },
+    /// Decoding would take more memory than the limits allow.
+    #[error("decoding takes more memory than the limit of {max_memory_bytes} bytes")]
+    MemoryLimit {
+        /// The limit.
+        max_memory_bytes: u64,
+    },
+    /// The picture's sides are beyond what a frame may have.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Frame<'static> {
+    /// Decodes a picture file. The frame is upright RGB8: EXIF orientation is applied, transparency is laid over white,
+    /// 16-bit samples are rounded to 8, CMYK and grey become RGB.
+    pub fn open(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        let path = path.as_ref();
+        let io = |source| DecodeError::Io { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(io)?;
+        Self::decode(&bytes, limits)
+    }
+
+    /// Decodes a picture from bytes, as [`Frame::open`] does.
+    pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError::Empty);
+        }
+        if bytes.len() as u64 > limits.max_file_bytes {
+            return Err(DecodeError::FileTooLarge { max_file_bytes: limits.max_file_bytes });
+        }
+        let failed = |error| decode_error(error, limits);
+        let mut reader = ImageReader::new(Cursor::new(bytes));
+        reader.no_limits();
+        let reader = reader.with_guessed_format().map_err(|error| failed(ImageError::IoError(error)))?;
+        if reader.format() == Some(image::ImageFormat::Jpeg) {
+            check_jpeg_is_whole(bytes)?;
+        }
+        let mut decoder = reader.into_decoder().map_err(failed)?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > limits.max_pixels {
+            return Err(DecodeError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
+        }
+        let mut memory = Limits::no_limits();
+        memory.max_alloc = Some(limits.max_memory_bytes);
+        memory.reserve(decoder.total_bytes()).map_err(failed)?;
+        decoder.set_limits(memory).map_err(failed)?;
+        let orientation = decoder.orientation().map_err(failed)?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+        image.apply_orientation(orientation);
+        let rgb = to_rgb(image);
+        let (width, height) = rgb.dimensions();
+        Ok(Self::rgb8(width, height, rgb.into_raw())?)
+    }
+}
+
+/// RGB with 8 bits; transparency laid over white, as a viewer would show a portrait.
+fn to_rgb(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    let over_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
+    for (out, pixel) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let [r, g, b, alpha] = pixel.0;
+        out.0 = [over_white(r, alpha), over_white(g, alpha), over_white(b, alpha)];
+    }
+    rgb
+}
+
+/// The decoder fills what is missing of a cut JPEG with grey; a face half grey must not be enrolled. A whole one has an
+/// end-of-image marker after its start-of-scan, and FF D9 cannot occur in entropy-coded data (ITU-T T.81, B.1.1.2).
+fn check_jpeg_is_whole(bytes: &[u8]) -> Result<(), DecodeError> {
+    let truncated = |reason: &str| Err(DecodeError::Truncated { reason: reason.to_owned() });
+    let mut at = 2;
+    loop {
+        let Some(&[mark, code]) = bytes.get(at..at + 2) else { return truncated("the JPEG ends within its headers") };
+        if mark != 0xFF {
+            // The decoder says better what is wrong with it.
+            return Ok(());
+        }
+        match code {
+            0xFF => at += 1,
+            0xDA => break,
+            0x01 | 0xD0..=0xD9 => at += 2,
+            _ => {
+                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else {
+                    return truncated("the JPEG ends within its headers");
+                };
+                at += 2 + usize::from(u16::from_be_bytes([high, low]));
+            }
+        }
+    }
+    match bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
+        true => Ok(()),
+        false => truncated("the JPEG has no end-of-image marker"),
+    }
+}
+
+fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {
+    match error {
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { reason: error.to_string() }
+        }
+        ImageError::IoError(error) => DecodeError::Damaged { reason: error.to_string() },
+        ImageError::Limits(error) => match error.kind() {
+            LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => {
+                DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes }
+            }
+            _ => DecodeError::Unsupported { reason: error.to_string() },
+        },
+        ImageError::Unsupported(error) => match error.kind() {
+            image::error::UnsupportedErrorKind::Format(_) => DecodeError::UnknownFormat,
+            _ => DecodeError::Unsupported { reason: error.to_string() },
+        },
+        ImageError::Decoding(error) => {
+            let reason = error.to_string();
+            let cut = ["end of file", "EOF", "Exhausted data", "exhausted"].iter().any(|sign| reason.contains(sign));
+            if cut { DecodeError::Truncated { reason } } else { DecodeError::Damaged { reason } }
+        }
+        error => DecodeError::Damaged { reason: error.to_string() },
+    }
+}

@@ -1,0 +1,205 @@
+//! Finding faces: boxes, five landmarks and scores, in the coordinates of the frame as given.
+
+mod scrfd;
+mod yunet;
+
+use clearlane_infer::Network;
+use ndarray::{ArrayD, Array4};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ModelError;
+use crate::frame::Frame;
+use crate::geometry::{BoundingBox, Point};
+use crate::manifest::{InputSpec, ModelEntry, Task};
+use crate::tensor::Letterbox;
+
+/// A face that a detector found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// The face's box. It may reach beyond the frame.
+    pub bounding_box: BoundingBox,
+    /// Eyes, nose tip and mouth corners; of each pair the one on the left of the picture first.
+    pub landmarks: [Point; 5],
+    /// The detector's score, in (0, 1].
+    pub score: f32,
+}
+
+impl Face {
+    /// The distance between the eyes in pixels.
+    #[must_use]
+    pub fn eye_distance(&self) -> f32 {
+        self.landmarks[0].distance(self.landmarks[1])
+    }
+
+    /// The part of the face's box that lies outside a frame of this size, in [0, 1]; 1 where a landmark is outside.
+    #[must_use]
+    pub fn outside(&self, width: u32, height: u32) -> f32 {
+        let frame = BoundingBox { x0: -0.5, y0: -0.5, x1: width as f32 - 0.5, y1: height as f32 - 0.5 };
+        let area = self.bounding_box.area();
+        if area <= 0.0 || !self.landmarks.iter().all(|point| frame.contains(*point)) {
+            return 1.0;
+        }
+        1.0 - self.bounding_box.intersection(&frame).area() / area
+    }
+}
+
+/// How a family of detectors lays out its outputs. A new family is one file, and a line in [`FAMILIES`].
+trait Family: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// Adds every face of at least `min_score`, in input pixels. An error says what does not fit.
+    fn decode(
+        &self,
+        outputs: &[ArrayD<f32>],
+        input: &InputSpec,
+        min_score: f32,
+        faces: &mut Vec<Face>,
+    ) -> Result<(), String>;
+}
+
+const FAMILIES: [&dyn Family; 2] = [&scrfd::Scrfd, &yunet::YuNet];
+
+/// Faces that one frame may give before overlaps are removed; the rest, of lower score, is dropped. A crowd has hundreds;
+/// a broken model could mark every cell, and removing overlaps takes time with the square of their number.
+const MAX_CANDIDATES: usize = 2048;
+
+/// A face detector: a network with its family's way to read it. `Send + Sync`; any number of threads may share one.
+pub struct Detector {
+    name: String,
+    network: Network,
+    family: &'static dyn Family,
+    input: InputSpec,
+    score_threshold: f32,
+    overlap_threshold: f32,
+    minimum_face: f32,
+}
+
+impl Detector {
+    /// Loads a detector from its manifest entry and its ONNX bytes, and runs it once, so that a model whose outputs do
+    /// not fit its family is refused here.
+    pub fn new(entry: &ModelEntry, onnx: &[u8]) -> Result<Self, ModelError> {
+        let Task::Detection { family, score_threshold, overlap_threshold } = &entry.task else {
+            return Err(ModelError::Task { name: entry.name.clone(), wanted: "detection" });
+        };
+        let known = FAMILIES.into_iter().find(|known| known.name() == family);
+        let family = known.ok_or_else(|| ModelError::Family {
+            name: entry.name.clone(),
+            family: family.clone(),
+            known: FAMILIES.iter().map(|family| family.name().to_owned()).collect(),
+        })?;
+        let network = Network::from_onnx(onnx, [3, entry.input.height, entry.input.width])
+            .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
+        let detector = Self {
+            name: entry.name.clone(),
+            network,
+            family,
+            input: entry.input.clone(),
+            score_threshold: *score_threshold,
+            overlap_threshold: *overlap_threshold,
+            minimum_face: 0.0,
+        };
+        detector.decode(&Array4::zeros((1, 3, entry.input.height, entry.input.width)))?;
+        Ok(detector)
+    }
+
+    /// The same detector with another score threshold, in (0, 1), than its manifest's.
+    #[must_use]
+    pub fn with_score_threshold(mut self, threshold: f32) -> Self {
+        self.score_threshold = threshold;
+        self
+    }
+
+    /// The same detector, dropping boxes whose longer side is under `pixels` of the frame.
+    #[must_use]
+    pub fn with_minimum_face(mut self, pixels: f32) -> Self {
+        self.minimum_face = pixels;
+        self
+    }
+
+    /// The model's name in its manifest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The network, to show how it runs.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The faces in a frame, best score first.
+    pub fn detect(&self, frame: &Frame<'_>) -> Result<Vec<Face>, ModelError> {
+        let Letterbox { input, scale } = Letterbox::new(frame, &self.input);
+        let mut faces = self.decode(&input)?;
+        let unscale = |value: f32| value / scale;
+        for face in &mut faces {
+            let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
+            face.bounding_box =
+                BoundingBox { x0: unscale(x0), y0: unscale(y0), x1: unscale(x1), y1: unscale(y1) };
+            face.landmarks = face.landmarks.map(|p| Point::new(unscale(p.x), unscale(p.y)));
+        }
+        let longer = |face: &Face| face.bounding_box.width().max(face.bounding_box.height());
+        faces.retain(|face| longer(face) >= self.minimum_face);
+        Ok(faces)
+    }
+
+    fn decode(&self, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
+        let outputs = self
+            .network
+            .run(input.view())
+            .map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
+        let mut faces = Vec::new();
+        self.family
+            .decode(&outputs, &self.input, self.score_threshold, &mut faces)
+            .map_err(|problem| ModelError::Outputs { name: self.name.clone(), problem })?;
+        Ok(without_overlaps(faces, self.overlap_threshold))
+    }
+}
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detector").field("name", &self.name).field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+/// Greedy non-maximum suppression, best score first; equal scores keep the order of the network's cells.
+fn without_overlaps(mut faces: Vec<Face>, threshold: f32) -> Vec<Face> {
+    let sound = |face: &Face| {
+        let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
+        [x0, y0, x1, y1].iter().all(|value| value.is_finite())
+            && face.landmarks.iter().all(|point| point.x.is_finite() && point.y.is_finite())
+    };
+    faces.retain(sound);
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+    faces.truncate(MAX_CANDIDATES);
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        if kept.iter().all(|better| better.bounding_box.overlap(&face.bounding_box) <= threshold) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+/// The strides of the three grids that SCRFD and YuNet predict on, in input pixels.
+const STRIDES: [usize; 3] = [8, 16, 32];
+
+/// The values of output `index`, which must be `rows` × `columns`.
+fn values<'a>(outputs: &'a [ArrayD<f32>], index: usize, rows: usize, columns: usize) -> Result<&'a [f32], String> {
+    let output = outputs.get(index).ok_or_else(|| format!("{} outputs are too few", outputs.len()))?;
+    match output.as_slice() {
+        Some(values) if values.len() == rows * columns => Ok(values),
+        _ => Err(format!("output {index} has shape {:?} where {rows} x {columns} values are wanted", output.shape())),
+    }
+}
+
+/// The cells of one grid in the order of the outputs: rows of cells, each cell's column and row.
+fn cells(input: &InputSpec, stride: usize) -> impl Iterator<Item = (f32, f32)> {
+    let (columns, rows) = grid(input, stride);
+    (0..rows).flat_map(move |y| (0..columns).map(move |x| (x as f32, y as f32)))
+}
+
+fn grid(input: &InputSpec, stride: usize) -> (usize, usize) {
+    (input.width.div_ceil(stride), input.height.div_ceil(stride))
+}

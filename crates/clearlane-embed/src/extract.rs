@@ -1,0 +1,187 @@
+//! The whole way of a frame: detect, select, align, assess, embed — with the time that each stage took.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clearlane_template::Template;
+use serde::{Deserialize, Serialize};
+
+use crate::align::AlignedFace;
+use crate::detect::{Detector, Face};
+use crate::embed::Embedder;
+use crate::error::ExtractError;
+use crate::frame::Frame;
+use crate::geometry::Point;
+use crate::liveness::Liveness;
+use crate::quality::Quality;
+
+/// Which face of a frame is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// The only one; several are an error. For enrolment.
+    #[default]
+    Only,
+    /// The largest: the traveller who stands at the gate, before those who wait behind.
+    Largest,
+    /// The one whose box's centre is nearest to the frame's centre: photographs of datasets.
+    Central,
+}
+
+/// Detects, aligns, assesses and embeds the face of a frame. `Send + Sync`: one extractor serves any number of threads,
+/// with the same results. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    detector: Arc<Detector>,
+    embedder: Arc<Embedder>,
+    liveness: Option<Arc<Liveness>>,
+    selection: Selection,
+    minimum_eye_distance: f32,
+    maximum_outside: f32,
+}
+
+/// What a frame gave.
+#[derive(Clone, Debug)]
+pub struct Extraction {
+    /// The selected face.
+    pub face: Face,
+    /// How many faces were found.
+    pub faces: usize,
+    /// The face as the embedder saw it.
+    pub aligned: AlignedFace,
+    /// Its quality.
+    pub quality: Quality,
+    /// Its PAD score, in [0, 1]; `None` without a liveness stage: not assessed.
+    pub liveness: Option<f32>,
+    /// Its template.
+    pub template: Template,
+    /// The time of each stage.
+    pub timings: Timings,
+}
+
+/// The time that each stage of an extraction took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Scaling the frame and finding faces.
+    pub detect: Duration,
+    /// Cutting out the aligned face.
+    pub align: Duration,
+    /// Measuring its quality.
+    pub quality: Duration,
+    /// The PAD score; zero without a liveness stage.
+    pub liveness: Duration,
+    /// The template.
+    pub embed: Duration,
+}
+
+impl Timings {
+    /// The sum of all stages.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.detect + self.align + self.quality + self.liveness + self.embed
+    }
+}
+
+impl Extractor {
+    /// An extractor of these models that takes the only face of a frame, of any size, at most a quarter of it outside.
+    #[must_use]
+    pub fn new(detector: impl Into<Arc<Detector>>, embedder: impl Into<Arc<Embedder>>) -> Self {
+        Self {
+            detector: detector.into(),
+            embedder: embedder.into(),
+            liveness: None,
+            selection: Selection::default(),
+            minimum_eye_distance: 0.0,
+            maximum_outside: 0.25,
+        }
+    }
+
+    /// The same extractor with another way to select the face.
+    #[must_use]
+    pub fn with_selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// The same extractor with a liveness stage.
+    #[must_use]
+    pub fn with_liveness(mut self, liveness: impl Into<Arc<Liveness>>) -> Self {
+        self.liveness = Some(liveness.into());
+        self
+    }
+
+    /// The same extractor, refusing faces with fewer pixels between the eyes.
+    #[must_use]
+    pub fn with_minimum_eye_distance(mut self, pixels: f32) -> Self {
+        self.minimum_eye_distance = pixels;
+        self
+    }
+
+    /// The same extractor, refusing faces of whose box more than this part, in [0, 1], is outside the frame. A landmark
+    /// outside counts as a whole face outside.
+    #[must_use]
+    pub fn with_maximum_outside(mut self, part: f32) -> Self {
+        self.maximum_outside = part;
+        self
+    }
+
+    /// The detector.
+    #[must_use]
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The embedder.
+    #[must_use]
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    /// The template of the selected face of a frame, with all that was seen on the way.
+    pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
+        let span = tracing::debug_span!("extract", width = frame.width(), height = frame.height());
+        let _entered = span.enter();
+        let mut timings = Timings::default();
+        let faces = timed(&mut timings.detect, || self.detector.detect(frame))?;
+        let face = self.select(frame, &faces)?.clone();
+        let aligned = timed(&mut timings.align, || AlignedFace::cut(frame, &face.landmarks))?;
+        let quality = timed(&mut timings.quality, || Quality::assess(frame, &face, &faces))?;
+        let liveness = match &self.liveness {
+            Some(stage) => Some(timed(&mut timings.liveness, || stage.assess(frame, &face.bounding_box))?),
+            None => None,
+        };
+        let template = timed(&mut timings.embed, || self.embedder.embed(&aligned))?;
+        tracing::debug!(faces = faces.len(), total_us = timings.total().as_micros() as u64, "extracted");
+        Ok(Extraction { face, faces: faces.len(), aligned, quality, liveness, template, timings })
+    }
+
+    fn select<'f>(&self, frame: &Frame<'_>, faces: &'f [Face]) -> Result<&'f Face, ExtractError> {
+        let centre = Point::new(frame.width() as f32 / 2.0, frame.height() as f32 / 2.0);
+        let from_centre = |face: &Face| face.bounding_box.centre().distance(centre);
+        let face = match self.selection {
+            Selection::Only if faces.len() > 1 => return Err(ExtractError::SeveralFaces { count: faces.len() }),
+            Selection::Only => faces.first(),
+            Selection::Largest => {
+                faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area()))
+            }
+            Selection::Central => faces.iter().min_by(|a, b| from_centre(a).total_cmp(&from_centre(b))),
+        };
+        let face = face.ok_or(ExtractError::NoFace)?;
+        let outside = face.outside(frame.width(), frame.height());
+        if outside > self.maximum_outside {
+            return Err(ExtractError::FaceCut { outside });
+        }
+        let eye_distance = face.eye_distance();
+        if eye_distance < self.minimum_eye_distance {
+            return Err(ExtractError::FaceTooSmall { eye_distance, minimum: self.minimum_eye_distance });
+        }
+        Ok(face)
+    }
+}
+
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *spent = start.elapsed();
+    result
+}

@@ -1,0 +1,48 @@
+//! From a camera frame to a face template, on the CPU: detection, alignment, quality, liveness and embedding.
+//!
+//! ```no_run
+//! use clearlane_embed::{DecodeLimits, Extractor, Frame, Models};
+//!
+//! let mut models = Models::builtin()?;
+//! models.add_folder("models")?;
+//! let detector = models.detector(models.default_detector()?)?;
+//! let embedder = models.embedder(models.default_embedder()?)?;
+//! let extractor = Extractor::new(detector, embedder);
+//!
+//! let frame = Frame::open("traveller.jpg", &DecodeLimits::default())?;
+//! let extraction = extractor.extract(&frame)?;
+//! println!("{} values in {:?}", extraction.template.dimension(), extraction.timings.total());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This crate knows nothing of galleries and registers; it keeps no picture and writes no file.
+#![forbid(unsafe_code)]
+
+mod align;
+mod decode;
+mod detect;
+mod embed;
+mod error;
+mod extract;
+mod frame;
+mod geometry;
+mod liveness;
+mod manifest;
+mod models;
+mod quality;
+mod tensor;
+
+pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
+pub use clearlane_infer::InferError;
+pub use clearlane_template::{ModelId, Template, TemplateError};
+pub use decode::{DecodeError, DecodeLimits};
+pub use detect::{Detector, Face};
+pub use embed::Embedder;
+pub use error::{ExtractError, ModelError};
+pub use extract::{Extraction, Extractor, Selection, Timings};
+pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, YuvColour};
+pub use geometry::{BoundingBox, Point, Similarity};
+pub use liveness::Liveness;
+pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
+pub use models::{Location, Models};
+pub use quality::{Component, Measure, Pose, Quality, estimate_pose};

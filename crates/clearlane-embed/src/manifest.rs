@@ -1,0 +1,187 @@
+//! The model manifest: what a model file is for, how to feed it, where it comes from. TOML.
+
+use serde::{Deserialize, Serialize};
+
+/// The models that one manifest describes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// One entry a model; names are unique.
+    #[serde(default, rename = "model")]
+    pub models: Vec<ModelEntry>,
+}
+
+/// One model: its file, its task and its preprocessing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// The name by which it is asked for.
+    pub name: String,
+    /// The ONNX file's name, in the manifest's folder.
+    pub file: String,
+    /// The SHA-256 digest of the file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// What the model does, with what that task needs to know.
+    #[serde(flatten)]
+    pub task: Task,
+    /// How pixels become the model's input.
+    pub input: InputSpec,
+    /// The licence of the weights, in words.
+    pub licence: String,
+    /// Where the weights come from.
+    pub source: String,
+}
+
+/// What a model does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "lowercase")]
+pub enum Task {
+    /// Finds faces with five landmarks.
+    Detection {
+        /// How its outputs are read: `scrfd` or `yunet`.
+        family: String,
+        /// Faces of a lower score are dropped. In (0, 1).
+        score_threshold: f32,
+        /// Of two boxes that overlap more (intersection over union), the one of lower score is dropped. In (0, 1].
+        overlap_threshold: f32,
+    },
+    /// Turns an aligned face into a template.
+    Embedding {
+        /// How many values its output has.
+        dimension: usize,
+        /// Thresholds measured for it.
+        #[serde(default)]
+        thresholds: Vec<CalibratedThreshold>,
+    },
+    /// Presentation attack detection on a crop around the face.
+    Liveness {
+        /// The crop's size as a multiple of the face box's.
+        crop: f32,
+        /// Which output is a live face.
+        live_class: usize,
+    },
+}
+
+/// How pixels become a model's input: `(value − mean) / std` for each channel, planes in the order of `colour`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// The order of the planes, which is the order of `mean` and `std` too.
+    pub colour: ColourOrder,
+    /// Subtracted from each channel's value in 0–255.
+    pub mean: [f32; 3],
+    /// Divides each channel.
+    pub std: [f32; 3],
+}
+
+/// The order of colour planes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+/// A threshold with the false match rate that was measured at it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibratedThreshold {
+    /// The false match rate, in (0, 1).
+    pub fmr: f64,
+    /// The comparison score from which on two templates match.
+    pub threshold: f32,
+    /// On which comparisons it was measured.
+    pub measured_on: String,
+}
+
+/// Why a manifest is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not TOML, or not a manifest; the text names line and column.
+    #[error("not a model manifest: {reason}")]
+    Syntax {
+        /// What is wrong, with the line.
+        reason: String,
+    },
+    /// Two entries share a name.
+    #[error("two models are named `{name}`")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// A field's value is out of its range.
+    #[error("model `{model}`: {field} {problem}")]
+    Field {
+        /// The entry.
+        model: String,
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        problem: String,
+    },
+}
+
+/// The largest side of a model's input: far above any face model, low enough that a manifest cannot ask for all memory.
+const MAX_INPUT_SIDE: usize = 4096;
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| ManifestError::Syntax { reason: error.to_string() })?;
+        for (index, entry) in manifest.models.iter().enumerate() {
+            entry.check()?;
+            if manifest.models[..index].iter().any(|earlier| earlier.name == entry.name) {
+                return Err(ManifestError::Duplicate { name: entry.name.clone() });
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+impl ModelEntry {
+    fn check(&self) -> Result<(), ManifestError> {
+        let require = |holds: bool, field: &'static str, problem: &str| match holds {
+            true => Ok(()),
+            false => Err(ManifestError::Field { model: self.name.clone(), field, problem: problem.to_owned() }),
+        };
+        let digits = self.sha256.len() == 64 && self.sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
+        require(!self.name.is_empty(), "name", "must not be empty")?;
+        require(digits, "sha256", "must be 64 hexadecimal digits")?;
+        // A manifest names files beside itself, never elsewhere on the machine.
+        let plain = !self.file.is_empty() && !self.file.contains(['/', '\\']) && self.file != "..";
+        require(plain, "file", "must be a file's name without a folder")?;
+        let InputSpec { width, height, mean, std, .. } = &self.input;
+        let sides = (1..=MAX_INPUT_SIDE).contains(width) && (1..=MAX_INPUT_SIDE).contains(height);
+        require(sides, "input", &format!("must have sides of 1 to {MAX_INPUT_SIDE} pixels"))?;
+        require(mean.iter().all(|value| value.is_finite()), "input.mean", "must be finite")?;
+        require(std.iter().all(|value| value.is_finite() && *value > 0.0), "input.std", "must be over 0 and finite")?;
+        match &self.task {
+            Task::Detection { score_threshold, overlap_threshold, .. } => {
+                require(*score_threshold > 0.0 && *score_threshold < 1.0, "score_threshold", "must be within (0, 1)")?;
+                let sound = *overlap_threshold > 0.0 && *overlap_threshold <= 1.0;
+                require(sound, "overlap_threshold", "must be within (0, 1]")
+            }
+            Task::Embedding { dimension, thresholds } => {
+                let sound = (1..=clearlane_template::MAX_DIMENSION).contains(dimension);
+                require(sound, "dimension", "is outside what a template may have")?;
+                let aligned = *width == crate::align::ALIGNED_SIDE && *height == crate::align::ALIGNED_SIDE;
+                require(aligned, "input", "must be 112 x 112 for an embedding model")?;
+                let sound = |t: &CalibratedThreshold| {
+                    t.fmr > 0.0 && t.fmr < 1.0 && (-1.0..=1.0).contains(&t.threshold)
+                };
+                require(thresholds.iter().all(sound), "thresholds", "need fmr in (0, 1) and threshold in [-1, 1]")
+            }
+            Task::Liveness { crop, .. } => {
+                require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]")
+            }
+        }
+    }
+}

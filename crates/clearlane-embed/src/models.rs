@@ -1,0 +1,159 @@
+//! Where models come from: the built-in ones and folders of ONNX files, by name, each checked against its digest.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::detect::Detector;
+use crate::embed::Embedder;
+use crate::error::ModelError;
+use crate::liveness::Liveness;
+use crate::manifest::{Manifest, ModelEntry, Task};
+
+/// The manifest of the models that this project knows: its own, and public ones whose files users bring.
+const KNOWN: &str = include_str!("../../../models/manifest.toml");
+
+/// The name that a manifest has in a folder of models.
+const MANIFEST_FILE: &str = "manifest.toml";
+
+/// The largest model file that is read.
+const MAX_MODEL_BYTES: u64 = 1 << 30;
+
+/// The models at hand, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    models: Vec<(ModelEntry, Location)>,
+}
+
+/// Where a model's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// Compiled into this library.
+    Builtin,
+    /// In a file.
+    File(PathBuf),
+}
+
+impl Models {
+    /// The models compiled in: none without the feature `builtin`.
+    pub fn builtin() -> Result<Self, ModelError> {
+        let known = known_manifest()?;
+        let compiled_in = known.models.into_iter().filter(|entry| builtin_bytes(&entry.file).is_some());
+        Ok(Self { models: compiled_in.map(|entry| (entry, Location::Builtin)).collect() })
+    }
+
+    /// Adds a folder's models: those of its `manifest.toml`, or where it has none those that this project's own manifest
+    /// knows by file name. A name that is at hand already now means the folder's model.
+    pub fn add_folder(&mut self, folder: impl AsRef<Path>) -> Result<(), ModelError> {
+        let folder = folder.as_ref();
+        let path = folder.join(MANIFEST_FILE);
+        let entries = match std::fs::read_to_string(&path) {
+            Ok(text) => Manifest::parse(&text).map_err(|source| ModelError::Manifest { path, source })?.models,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Reading the folder itself tells a folder without models from one that is not there.
+                std::fs::read_dir(folder).map_err(|source| ModelError::Io { path: folder.to_owned(), source })?;
+                let mut known = known_manifest()?.models;
+                known.retain(|entry| folder.join(&entry.file).is_file());
+                known
+            }
+            Err(source) => return Err(ModelError::Io { path, source }),
+        };
+        for entry in entries {
+            let file = folder.join(&entry.file);
+            self.models.retain(|(earlier, _)| earlier.name != entry.name);
+            self.models.push((entry, Location::File(file)));
+        }
+        Ok(())
+    }
+
+    /// Every model at hand.
+    pub fn iter(&self) -> impl Iterator<Item = (&ModelEntry, &Location)> {
+        self.models.iter().map(|(entry, location)| (entry, location))
+    }
+
+    /// A model's entry and where it is.
+    pub fn get(&self, name: &str) -> Result<(&ModelEntry, &Location), ModelError> {
+        let found = self.models.iter().find(|(entry, _)| entry.name == name);
+        found.map(|(entry, location)| (entry, location)).ok_or_else(|| ModelError::Unknown {
+            name: name.to_owned(),
+            known: self.models.iter().map(|(entry, _)| entry.name.clone()).collect(),
+        })
+    }
+
+    /// A model's ONNX bytes, their digest checked.
+    pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, ModelError> {
+        let (entry, location) = self.get(name)?;
+        let bytes = match location {
+            Location::Builtin => Cow::Borrowed(builtin_bytes(&entry.file).unwrap_or_default()),
+            Location::File(path) => {
+                let io = |source| ModelError::Io { path: path.clone(), source };
+                let bytes = std::fs::metadata(path).map_err(io)?.len();
+                if bytes > MAX_MODEL_BYTES {
+                    return Err(ModelError::TooLarge { path: path.clone(), bytes, limit: MAX_MODEL_BYTES });
+                }
+                Cow::Owned(std::fs::read(path).map_err(io)?)
+            }
+        };
+        let found = hex(&Sha256::digest(&bytes));
+        if found.eq_ignore_ascii_case(&entry.sha256) {
+            return Ok(bytes);
+        }
+        Err(ModelError::Digest { name: name.to_owned(), expected: entry.sha256.clone(), found })
+    }
+
+    /// Loads a detector.
+    pub fn detector(&self, name: &str) -> Result<Detector, ModelError> {
+        let (entry, _) = self.get(name)?;
+        Detector::new(entry, &self.read(name)?)
+    }
+
+    /// Loads an embedder.
+    pub fn embedder(&self, name: &str) -> Result<Embedder, ModelError> {
+        let (entry, _) = self.get(name)?;
+        Embedder::new(entry, &self.read(name)?)
+    }
+
+    /// Loads a liveness stage out of one or several models, whose live probabilities are averaged.
+    pub fn liveness<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Liveness, ModelError> {
+        let mut parts = Vec::new();
+        for name in names {
+            let (entry, _) = self.get(name)?;
+            parts.push((entry, self.read(name)?));
+        }
+        Liveness::new(parts.iter().map(|(entry, bytes)| (*entry, &**bytes)))
+    }
+
+    /// The name of the detector to take where the user names none: the first at hand.
+    pub fn default_detector(&self) -> Result<&str, ModelError> {
+        self.first("detection", |task| matches!(task, Task::Detection { .. }))
+    }
+
+    /// The name of the embedder to take where the user names none: the first at hand.
+    pub fn default_embedder(&self) -> Result<&str, ModelError> {
+        self.first("embedding", |task| matches!(task, Task::Embedding { .. }))
+    }
+
+    fn first(&self, task: &'static str, wanted: impl Fn(&Task) -> bool) -> Result<&str, ModelError> {
+        let found = self.models.iter().find(|(entry, _)| wanted(&entry.task));
+        found.map(|(entry, _)| entry.name.as_str()).ok_or(ModelError::NoneForTask { task })
+    }
+}
+
+fn known_manifest() -> Result<Manifest, ModelError> {
+    Manifest::parse(KNOWN).map_err(|source| ModelError::Manifest { path: PathBuf::from("(built in)"), source })
+}
+
+fn builtin_bytes(_file: &str) -> Option<&'static [u8]> {
+    None
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,39 @@
+//! What the tests of this crate share: the data beside them, and entries for the models in it.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use clearlane_embed::{ColourOrder, InputSpec, ModelEntry, Task};
+
+pub fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+pub fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(data(name)).unwrap()
+}
+
+pub fn json<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_slice(&bytes(name)).unwrap()
+}
+
+pub fn detector_entry(family: &str, score_threshold: f32, overlap_threshold: f32) -> ModelEntry {
+    let task = Task::Detection { family: family.to_owned(), score_threshold, overlap_threshold };
+    entry(family, task, 64)
+}
+
+pub fn embedder_entry(name: &str) -> ModelEntry {
+    entry(name, Task::Embedding { dimension: 192, thresholds: Vec::new() }, 112)
+}
+
+fn entry(name: &str, task: Task, side: usize) -> ModelEntry {
+    ModelEntry {
+        name: name.to_owned(),
+        file: format!("{name}.onnx"),
+        sha256: "0".repeat(64),
+        task,
+        input: InputSpec { width: side, height: side, colour: ColourOrder::Rgb, mean: [0.0; 3], std: [1.0; 3] },
+        licence: "none".to_owned(),
+        source: "tests/data/make.py".to_owned(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Picture files become upright RGB frames, or errors that say what was wrong.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use clearlane_embed::{DecodeError, DecodeLimits, Frame};
+use common::{bytes, data};
+
+fn decode(bytes: &[u8]) -> Result<Frame<'static>, DecodeError> {
+    Frame::decode(bytes, &DecodeLimits::default())
+}
+
+/// The mean absolute difference between a file's pixels and the pattern's.
+fn distance_to_pattern(name: &str) -> f64 {
+    let frame = Frame::open(data(name), &DecodeLimits::default()).unwrap();
+    assert_eq!((frame.width(), frame.height()), (64, 48), "{name}");
+    let pixels = frame.to_rgb8();
+    let mut sum = 0.0;
+    for (i, pixel) in pixels.chunks_exact(3).enumerate() {
+        let (x, y) = (i % 64 / 8, i / 64 / 8);
+        let pattern = [30 * x + 10, 40 * y + 10, 200 - 20 * x];
+        sum += pixel.iter().zip(pattern).map(|(a, b)| (f64::from(*a) - b as f64).abs()).sum::<f64>();
+    }
+    sum / pixels.len() as f64
+}
+
+#[test]
+fn lossless_formats_give_the_pixels_that_were_stored() {
+    for name in ["pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "sixteen.png"] {
+        assert_eq!(distance_to_pattern(name), 0.0, "{name}");
+    }
+}
+
+#[test]
+fn every_exif_orientation_comes_out_upright() {
+    for orientation in 1..=8 {
+        let distance = distance_to_pattern(&format!("exif_{orientation}.jpg"));
+        assert!(distance < 3.0, "orientation {orientation}: {distance}");
+    }
+}
+
+#[test]
+fn cmyk_jpegs_are_read_as_colours() {
+    let distance = distance_to_pattern("cmyk.jpg");
+    assert!(distance < 6.0, "{distance}");
+}
+
+#[test]
+fn grey_pictures_become_grey_rgb() {
+    let frame = decode(&bytes("pattern.pgm")).unwrap();
+    assert!(frame.to_rgb8().chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
+}
+
+#[test]
+fn transparency_is_laid_over_white() {
+    let half = decode(&bytes("alpha.png")).unwrap();
+    let opaque = decode(&bytes("pattern.png")).unwrap();
+    for (half, opaque) in half.to_rgb8().iter().zip(&*opaque.to_rgb8()) {
+        let expected = f64::from(*opaque) * 128.0 / 255.0 + 127.0;
+        assert!((f64::from(*half) - expected).abs() <= 1.0);
+    }
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty() {
+    assert!(matches!(decode(&[]), Err(DecodeError::Empty)));
+}
+
+#[test]
+fn what_is_no_picture_is_said_to_be_none() {
+    for text in [&b"hello, this is no picture at all"[..], &[0; 64], b"%PDF-1.7\n"] {
+        assert!(matches!(decode(text), Err(DecodeError::UnknownFormat)), "{:?}", decode(text));
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error_and_never_half_a_face() {
+    for name in ["exif_1.jpg", "cmyk.jpg", "pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm"] {
+        let whole = bytes(name);
+        // A few bytes at the end may be no part of the picture: PNG's closing chunk, padding.
+        for length in (1..whole.len() - 16).step_by(7) {
+            assert!(decode(&whole[..length]).is_err(), "{name} cut to {length} of {} bytes", whole.len());
+        }
+    }
+}
+
+#[test]
+fn damaged_bytes_never_panic() {
+    for name in ["exif_6.jpg", "cmyk.jpg", "pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "sixteen.png"] {
+        let whole = bytes(name);
+        for at in (0..whole.len()).step_by(3) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x5A;
+            drop(decode(&damaged));
+        }
+    }
+}
+
+#[test]
+fn a_header_that_claims_a_huge_picture_is_refused_before_memory_is_taken() {
+    let mut bmp = bytes("pattern.bmp");
+    bmp[18..22].copy_from_slice(&60_000u32.to_le_bytes());
+    bmp[22..26].copy_from_slice(&60_000u32.to_le_bytes());
+    match decode(&bmp) {
+        Err(DecodeError::TooManyPixels { width: 60_000, height: 60_000, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(decode(b"P6 60000 60000 255\n"), Err(DecodeError::TooManyPixels { .. })));
+}
+
+#[test]
+fn the_callers_limits_hold() {
+    let picture = bytes("pattern.png");
+    let pixels = DecodeLimits { max_pixels: 64 * 48 - 1, ..DecodeLimits::default() };
+    assert!(matches!(Frame::decode(&picture, &pixels), Err(DecodeError::TooManyPixels { .. })));
+    let memory = DecodeLimits { max_memory_bytes: 1000, ..DecodeLimits::default() };
+    assert!(matches!(Frame::decode(&picture, &memory), Err(DecodeError::MemoryLimit { .. })));
+    let file = DecodeLimits { max_file_bytes: 100, ..DecodeLimits::default() };
+    assert!(matches!(Frame::open(data("pattern.bmp"), &file), Err(DecodeError::FileTooLarge { .. })));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Frame::open("no/such/picture.jpg", &DecodeLimits::default()).unwrap_err();
+    assert!(error.to_string().contains("no/such/picture.jpg"), "{error}");
+    assert!(matches!(Frame::open(data(""), &DecodeLimits::default()), Err(DecodeError::Io { .. })));
+}
