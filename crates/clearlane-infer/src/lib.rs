@@ -26,5 +26,5 @@ mod proto;
 mod reference;
 
 pub use error::InferError;
-pub use network::{Network, NodeInfo, NodePath, OutputInfo};
+pub use network::{Network, NodeInfo, NodePath, OutputInfo, StepProfile};
 pub use options::{Options, Path};

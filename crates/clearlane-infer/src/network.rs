@@ -1,11 +1,14 @@
-use ndarray::{ArrayD, ArrayView4, Axis};
+use std::time::Duration;
+
+use ndarray::{ArrayD, ArrayView3, ArrayView4, Axis};
 use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
 use crate::InferError;
 use crate::graph::Graph;
 use crate::kernel::isa::Isa;
-use crate::kernel::program::Program;
+use crate::kernel::memory::View;
+use crate::kernel::program::{Program, Step};
 use crate::lower::lower;
 use crate::options::Options;
 use crate::proto;
@@ -47,6 +50,19 @@ pub enum NodePath {
     Fused,
     /// tract.
     Reference,
+}
+
+/// One step of a network's run, as [`Network::profile`] measures it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepProfile {
+    /// Positions in [`Network::nodes`] of the nodes that the step carries out; none where it only moves values.
+    pub nodes: Vec<usize>,
+    /// Channels, height and width of what it reads first and of what it makes.
+    pub extents: [[usize; 3]; 2],
+    /// Multiplications with a weight, of which each comes with an addition.
+    pub products: usize,
+    /// The shortest time of the runs.
+    pub time: Duration,
 }
 
 enum Engine {
@@ -165,6 +181,26 @@ impl Network {
             self.run_one(image.as_slice().unwrap_or_default(), &mut rows)?;
         }
         Ok(outputs)
+    }
+
+    /// Times each step of the fast path over some runs of one image, plain C x H x W; nothing where tract carries out
+    /// the whole graph.
+    pub fn profile(&self, image: ArrayView3<'_, f32>, runs: usize) -> Result<Vec<StepProfile>, InferError> {
+        let (c, h, w) = image.dim();
+        if [c, h, w] != self.input {
+            return Err(InferError::InputShape { expected: self.input, given: [1, c, h, w] });
+        }
+        let Engine::Fused(program) = &self.engine else { return Ok(Vec::new()) };
+        let image = image.as_standard_layout();
+        let times = program.profile(image.as_slice().unwrap_or_default(), runs)?;
+        let extents = |views: &[View]| views.first().map_or([0; 3], |view| [view.channels, view.height, view.width]);
+        let profile = |(step, time): (&Step, Duration)| StepProfile {
+            nodes: step.nodes.clone(),
+            extents: [extents(&step.from), extents(&step.to)],
+            products: step.products,
+            time,
+        };
+        Ok(program.steps().iter().zip(times).map(profile).collect())
     }
 
     fn run_one(&self, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {

@@ -151,6 +151,13 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
                 }
             }
         }
-        tile.finish.store(&mut sums);
+        // Named one by one: sums that a loop picks from would have to lie in memory.
+        tile.finish.store(sums[0], 0);
+        if B > 1 {
+            tile.finish.store(sums[1 % B], 1);
+        }
+        if B > 2 {
+            tile.finish.store(sums[2 % B], 2);
+        }
     }
 }

@@ -89,14 +89,14 @@ pub(crate) type DepthwiseKernel = unsafe fn(&DepthwiseTile<'_>);
 pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize>(tile: &DepthwiseTile<'_>) {
     // SAFETY: the caller gives pointers that reach what is read and written here.
     unsafe {
-        let mut sums = [[V::load(tile.bias); P]];
+        let mut sums = [V::load(tile.bias); P];
         for (position, &tap) in tile.taps.iter().enumerate() {
             let weight = V::load(tile.weights.add(position * LANES));
             let from = tile.from.offset(tap);
-            for (pixel, sum) in sums[0].iter_mut().enumerate() {
+            for (pixel, sum) in sums.iter_mut().enumerate() {
                 *sum = V::load(from.add(pixel * STEP)).mul_add(weight, *sum);
             }
         }
-        tile.finish.store(&mut sums);
+        tile.finish.store(sums, 0);
     }
 }

@@ -146,28 +146,26 @@ pub(crate) struct Finish {
 }
 
 impl Finish {
-    /// Finishes and stores `P` neighbouring pixels of `B` planes.
+    /// Finishes and stores `P` neighbouring pixels of the plane that stands `plane` after the tile's first.
     ///
     /// # Safety
     ///
-    /// As for [`Vector`]; the pointers lead to `P` pixels in each of `B` planes, readable or writable as named.
+    /// As for [`Vector`]; the pointers lead to `P` pixels in that plane, readable or writable as named.
     #[inline(always)]
-    pub(crate) unsafe fn store<V: Vector, const B: usize, const P: usize>(&self, sums: &mut [[V; P]; B]) {
-        for (plane, values) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller gives pointers to P pixels in each of B planes.
-            unsafe {
-                let add = self.add.wrapping_add(plane * self.add_plane);
-                let to = self.to.add(plane * self.to_plane);
-                if !self.add.is_null() && self.add_first {
-                    add_pixels(values, add);
-                }
-                self.activation.apply(values, plane);
-                if !self.add.is_null() && !self.add_first {
-                    add_pixels(values, add);
-                }
-                for (pixel, value) in values.iter().enumerate() {
-                    value.store(to.add(pixel * LANES));
-                }
+    pub(crate) unsafe fn store<V: Vector, const P: usize>(&self, mut sums: [V; P], plane: usize) {
+        // SAFETY: the caller gives pointers to P pixels in this plane.
+        unsafe {
+            let add = self.add.wrapping_add(plane * self.add_plane);
+            let to = self.to.add(plane * self.to_plane);
+            if !self.add.is_null() && self.add_first {
+                add_pixels(&mut sums, add);
+            }
+            self.activation.apply(&mut sums, plane);
+            if !self.add.is_null() && !self.add_first {
+                add_pixels(&mut sums, add);
+            }
+            for (pixel, sum) in sums.iter().enumerate() {
+                sum.store(to.add(pixel * LANES));
             }
         }
     }

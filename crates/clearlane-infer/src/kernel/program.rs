@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::dense::Dense;
 use super::depthwise::Depthwise;
@@ -36,6 +37,10 @@ pub(crate) struct Step {
     pub(crate) to: Vec<View>,
     /// What the output's halo holds, a value a channel; zeros by default.
     pub(crate) fill: Option<Vec<f32>>,
+    /// The graph's nodes that it carries out.
+    pub(crate) nodes: Vec<usize>,
+    /// Products that are summed up in one run.
+    pub(crate) products: usize,
 }
 
 /// A network ready to run.
@@ -88,6 +93,25 @@ impl Program {
             output.copy_from_slice(&arena.slice(view)[..output.len()]);
         }
         Ok(())
+    }
+
+    /// How long each step takes, in the order of the steps: the shortest of some runs.
+    pub(crate) fn profile(&self, image: &[f32], runs: usize) -> Result<Vec<Duration>, InferError> {
+        let mut arena = Arena::new(self.floats);
+        let mut shortest = vec![Duration::MAX; self.steps.len()];
+        for _ in 0..runs {
+            self.load(&mut arena, image);
+            for (step, shortest) in self.steps.iter().zip(&mut shortest) {
+                let start = Instant::now();
+                step.run(&mut arena)?;
+                *shortest = start.elapsed().min(*shortest);
+            }
+        }
+        Ok(shortest)
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     fn load(&self, arena: &mut Arena, image: &[f32]) {

@@ -25,7 +25,11 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<
             Some(Fill::Values(values)) => Some(values.clone()),
             _ => None,
         });
-        steps.push(Step { operator, from, to, fill });
+        let products = match &layer.kind {
+            Kind::Convolution { convolution, .. } => convolution.weights.len() * to[0].height * to[0].width,
+            _ => 0,
+        };
+        steps.push(Step { operator, from, to, fill, nodes: layer.nodes.clone(), products });
     }
     let outputs = layers.outputs.iter().map(|&id| view(id)).collect();
     Program::new(floats, view(input), steps, outputs)
