@@ -154,6 +154,12 @@ pub enum StoreError {
         /// Why not.
         reason: String,
     },
+    /// What is exported cannot be written, or what is imported cannot be read.
+    #[error("the stream failed: {source}")]
+    Stream {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A vector is no template, or belongs to another model.
     #[error(transparent)]
     Template(#[from] TemplateError),

@@ -28,6 +28,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod backup;
 mod canonical;
 mod chain;
 mod check;
@@ -35,6 +36,7 @@ mod claim;
 mod digest;
 mod enrol;
 mod error;
+mod exchange;
 mod file;
 mod key;
 mod keys;
@@ -46,6 +48,7 @@ mod revoke;
 mod rows;
 mod schema;
 mod seal;
+mod stats;
 mod subject;
 mod turn;
 mod words;
@@ -53,12 +56,14 @@ mod words;
 pub use check::{LastCheck, Problem, Report};
 pub use digest::{ImageDigest, NumberDigest, ParseDigestError, RecordHash};
 pub use error::{Fault, Result, Row, StoreError};
+pub use exchange::{Format, Imported, Refusal};
 pub use key::{Key, KeyError, KeyId, KeySource, Keyring};
 pub use load::{Changes, Position};
 pub use record::{MAX_REASONS, NewRecord, Record, RecordQuery, Records};
 pub use register::{DEFAULT_WAIT, Register, Subjects};
 pub use rekey::Rekeyed;
 pub use revoke::{Erasure, Sweep};
+pub use stats::{Coverage, KeyStats, ModelStats, Stats};
 pub use subject::{
     Consent, ConsentScope, Details, Document, Endorsement, Enrolment, MAX_LIST, MAX_TEXT, NewTemplate, Revocation,
     StoredTemplate, Subject,

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use rayon::prelude::*;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::keys::{self, Keys, ModelSlot};
 use crate::seal::{Place, RegisterKey};
-use crate::{Fault, KeyId, Register, Result, Row, StoreError, StoredTemplate, Turn};
+use crate::{Fault, ImageDigest, KeyId, Register, Result, Row, StoreError, StoredTemplate, Turn};
 
 /// How many template ids one task reads.
 const CHUNK: i64 = 4096;
@@ -154,6 +154,16 @@ impl Register {
         self.read(|connection| {
             let opener = Opener::new(connection, &self.keys, model)?;
             opener.select(connection, "subject BETWEEN ?1 AND ?2", subject.0 as i64, subject.0 as i64)
+        })
+    }
+
+    /// The image that a template was made from, where that was noted.
+    pub fn source(&self, template: TemplateId) -> Result<Option<ImageDigest>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT source FROM template WHERE id = ?1")?;
+            let source =
+                statement.query_row([template.0 as i64], |row| row.get::<_, Option<[u8; 32]>>(0)).optional()?;
+            Ok(source.flatten().map(ImageDigest))
         })
     }
 }

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use clearlane_store::{
-    Category, Consent, ConsentScope, Details, Document, DocumentKind, Endorsement, EndorsementKind, Enrolment, Entries,
-    Key, Keyring, Nationality, Register,
+    Category, Consent, ConsentScope, Details, Direction, Document, DocumentKind, Endorsement, EndorsementKind,
+    Enrolment, Entries, Key, Keyring, Nationality, NewRecord, Outcome, Register,
 };
-use clearlane_template::{ModelId, Template};
+use clearlane_template::{ModelId, SubjectId, Template};
 use jiff::Timestamp;
 use jiff::civil::date;
 use tempfile::TempDir;
@@ -88,5 +88,22 @@ pub fn details(register: &Register) -> Details {
         place: Some("Shenzhen Bay, hall 2".to_owned()),
         method: Some("collection-point".to_owned()),
         expires: Some(date(2029, 11, 20)),
+    }
+}
+
+/// A passage of subject 1, admitted, the `number`th of the day.
+pub fn passage(number: i64) -> NewRecord {
+    NewRecord {
+        time: Timestamp::from_second(1_732_060_800 + 10 * number).unwrap(),
+        port: "shenzhen-bay".to_owned(),
+        lane: format!("lane-{}", number % 4),
+        direction: if number % 2 == 0 { Direction::Exit } else { Direction::Entry },
+        outcome: Outcome::Admit,
+        subject: Some(SubjectId(1)),
+        score: Some(0.71),
+        threshold: Some(0.42),
+        margin: Some(0.3),
+        model: Some(model()),
+        reasons: String::new(),
     }
 }
