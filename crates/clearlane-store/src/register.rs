@@ -26,10 +26,11 @@ pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 /// returned `Ok` for is on disk.
 pub struct Register {
     path: PathBuf,
-    wait: Duration,
+    pub(crate) wait: Duration,
     id: [u8; 16],
-    writer: Option<Mutex<Connection>>,
     reader: Mutex<Connection>,
+    // Closed after the reader: the last to close brings the write-ahead log into the file.
+    writer: Option<Mutex<Connection>>,
     pub(crate) keys: Keys,
 }
 

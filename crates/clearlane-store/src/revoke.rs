@@ -1,5 +1,7 @@
 //! Taking subjects and templates out for good.
 
+use std::time::Duration;
+
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::{Timestamp, civil::Date};
 use rusqlite::{Connection, params};
@@ -86,19 +88,28 @@ impl Register {
     }
 
     /// Brings all changes into the register's main file and empties the write-ahead log, so that nothing deleted is left
-    /// in it.
+    /// in it. Waits for readers in other processes as long as for writers.
     pub fn erase(&self) -> Result<Erasure> {
-        self.with_writer(|connection| {
-            let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
-            Ok(if busy == 0 { Erasure::Complete } else { Erasure::Pending })
-        })
+        self.erase_within(self.wait)
     }
 
     /// What was deleted is deleted, whether or not the log can be emptied now.
     pub(crate) fn erase_now(&self) -> Erasure {
-        self.erase().unwrap_or(Erasure::Pending)
+        self.erase_within(SHORT_WAIT).unwrap_or(Erasure::Pending)
+    }
+
+    fn erase_within(&self, wait: Duration) -> Result<Erasure> {
+        self.with_writer(|connection| {
+            connection.busy_timeout(wait)?;
+            let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            connection.busy_timeout(self.wait)?;
+            Ok(if busy? == 0 { Erasure::Complete } else { Erasure::Pending })
+        })
     }
 }
+
+/// Lets lanes that look up a subject finish, but not another process that loads a gallery.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
 
 /// What [`Register::sweep`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]

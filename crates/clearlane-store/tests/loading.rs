@@ -84,12 +84,12 @@ fn loading_sees_one_state_while_a_writer_goes_on() {
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let register = Register::open(&f.path, keyring()).unwrap();
-            for number in 0..60 {
+            for number in 0..30 {
                 register.enrol(&person(20_000 + number)).unwrap();
                 _ = register.revoke(SubjectId(number + 1), "test").unwrap();
             }
         });
-        for _ in 0..8 {
+        for _ in 0..5 {
             let (mut rows, mut said) = (Vec::new(), 0);
             let position = f.register.load(model(), |batch, total| (rows.extend(batch), said = total).1).unwrap();
             // One came for each that went, so a mixed state would differ by more than the one in between.

@@ -38,16 +38,27 @@ pub fn model() -> ModelId {
     ModelId::digest([b"model".as_slice()])
 }
 
-/// A template that depends on nothing but its seed: splitmix64 (Steele, Lea & Flood 2014), summed towards a normal law.
-pub fn template_of(model: ModelId, seed: u64, dimension: usize) -> Template {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-    let mut uniform = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
+/// Random numbers that depend on nothing but their seed: splitmix64 (Steele, Lea & Flood 2014).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f32 / (1_u64 << 53) as f32 - 0.5
-    };
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// A template that depends on nothing but its seed; sums of uniform values tend towards a normal law.
+pub fn template_of(model: ModelId, seed: u64, dimension: usize) -> Template {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1));
+    let mut uniform = || (random.next() >> 11) as f32 / (1_u64 << 53) as f32 - 0.5;
     let values = (0..dimension).map(|_| (0..6).map(|_| uniform()).sum()).collect();
     Template::normalised(model, values).unwrap()
 }
