@@ -19,7 +19,7 @@ from teacher import Teacher
 from views import view
 
 SHARD = 2048
-BATCH = 32
+BATCH = 8
 
 
 def scales(bank, teacher, pixels, chosen):

@@ -5,13 +5,19 @@ import numpy as np
 
 SIDE = 112
 SOURCE = 128
+YS, XS = np.mgrid[0:SOURCE, 0:SOURCE].astype(np.float32)
 
 
 def matched(image, reference):
     """`image` with the reference's mean and spread per colour channel, taken over the middle of the face."""
-    a, b = image[32:108, 28:100].reshape(-1, 3), reference[32:108, 28:100].reshape(-1, 3)
-    gain = np.clip((b.std(0) + 4) / (a.std(0) + 4), 0.5, 2.0)
-    return np.clip((image - a.mean(0)) * gain + b.mean(0), 0, 255).astype(np.float32)
+    (am, asd), (bm, bsd) = (cv2.meanStdDev(x[32:108:2, 28:100:2].copy()) for x in (image, reference))
+    gain = np.clip((bsd + 4) / (asd + 4), 0.5, 2.0).ravel()
+    return np.clip(image * gain.astype(np.float32) + (bm.ravel() - am.ravel() * gain).astype(np.float32), 0, 255)
+
+
+def soft(x):
+    """The logistic function, in single precision."""
+    return 1 / (1 + cv2.exp(-x))
 
 
 def smooth_noise(rng, cells, sigma):
@@ -23,9 +29,8 @@ def line_mask(rng):
     """1 on one side of a line through the face, 0 on the other, softly."""
     angle = rng.choice([0, np.pi / 2, np.pi]) + rng.normal(0, 0.35)
     centre = rng.normal(64, 12, 2)
-    ys, xs = np.mgrid[0:SOURCE, 0:SOURCE].astype(np.float32)
-    distance = (xs - centre[0]) * np.cos(angle) + (ys - centre[1]) * np.sin(angle)
-    return 1 / (1 + np.exp(-distance / rng.uniform(2, 8)))
+    distance = (XS - np.float32(centre[0])) * np.float32(np.cos(angle)) + (YS - np.float32(centre[1])) * np.float32(np.sin(angle))
+    return soft(distance / np.float32(rng.uniform(2, 8)))
 
 
 def mixed(rng, a, b):
@@ -38,17 +43,15 @@ def mixed(rng, a, b):
     elif kind < 0.75:
         mask = line_mask(rng)
     else:
-        mask = 1 / (1 + np.exp(-smooth_noise(rng, int(rng.integers(3, 6)), 4.0)))
+        mask = soft(smooth_noise(rng, int(rng.integers(3, 6)), 4.0))
     mask = mask[:, :, None].astype(np.float32)
     return a * mask + b * (1 - mask)
 
 
 def surrounded(rng, face, other):
     """The face with another surrounding: the aligned pictures end in mirrored edges, a camera's do not."""
-    ys, xs = np.mgrid[0:SOURCE, 0:SOURCE].astype(np.float32)
-    rx, ry = rng.uniform(40, 56), rng.uniform(52, 70)
-    r = np.sqrt(((xs - 64) / rx) ** 2 + ((ys - rng.uniform(62, 74)) / ry) ** 2)
-    mask = 1 / (1 + np.exp((r - 1) * rng.uniform(8, 50)))
+    rx, ry, cy, steep = (np.float32(rng.uniform(*r)) for r in ((40, 56), (52, 70), (62, 74), (8, 50)))
+    mask = soft((1 - cv2.magnitude((XS - 64) / rx, (YS - cy) / ry)) * steep)
     kind = rng.random()
     if kind < 0.35:
         scale = rng.uniform(0.3, 1.0)
@@ -58,14 +61,14 @@ def surrounded(rng, face, other):
         back = cv2.GaussianBlur(back, (0, 0), rng.uniform(0.5, 6))
     else:
         back = np.empty((SOURCE, SOURCE, 3), np.float32)
-        back[:] = rng.uniform(0, 255, 3) if kind < 0.6 else rng.uniform(0, 255)
+        back[:] = rng.uniform(0, 255) + (rng.normal(0, 30, 3) if kind < 0.6 else 0)
         cells = int(rng.integers(2, 24))
         back += smooth_noise(rng, cells, rng.uniform(0, 50))[:, :, None]
         if kind > 0.85:  # a dark cap of hair with a lighter ground below it
-            hair = 1 / (1 + np.exp((ys - rng.uniform(30, 100)) / rng.uniform(2, 10)))
-            back = back * (1 - hair[:, :, None]) + rng.uniform(5, 120) * np.array([1, 0.8, 0.65]) * hair[:, :, None]
+            hair = soft((np.float32(rng.uniform(30, 100)) - YS) / np.float32(rng.uniform(2, 10)))
+            back = back * (1 - hair[:, :, None]) + np.float32(rng.uniform(5, 120)) * np.array([1, 0.8, 0.65], np.float32) * hair[:, :, None]
     mask = mask[:, :, None]
-    return (face * mask + np.clip(back, 0, 255) * (1 - mask)).astype(np.float32)
+    return face * mask + np.clip(back, 0, 255) * (1 - mask)
 
 
 def placed(rng, face, strong):
@@ -74,37 +77,40 @@ def placed(rng, face, strong):
     scale = np.exp(rng.normal(0, 0.06 if strong else 0.02))
     shift = rng.normal(0, 2.5 if strong else 0.8, 2)
     stretch = np.exp(rng.normal(0, 0.04 if strong else 0.0))
-    c, s = np.cos(angle) / scale, np.sin(angle) / scale
-    ys, xs = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) - (SIDE - 1) / 2
+    c, s = np.float32(np.cos(angle) / scale), np.float32(np.sin(angle) / scale)
+    ys, xs = YS[:SIDE, :SIDE] - (SIDE - 1) / 2, XS[:SIDE, :SIDE] - (SIDE - 1) / 2
     if rng.random() < 0.5:
         xs = -xs
-    map_x = c * stretch * xs - s * ys + (SOURCE - 1) / 2 + shift[0]
-    map_y = s * stretch * xs + c * ys + (SOURCE - 1) / 2 + shift[1]
+    map_x = c * np.float32(stretch) * xs - s * ys + np.float32((SOURCE - 1) / 2 + shift[0])
+    map_y = s * np.float32(stretch) * xs + c * ys + np.float32((SOURCE - 1) / 2 + shift[1])
     if rng.random() < 0.5:
         cells, sigma = int(rng.integers(3, 7)), rng.uniform(0.5, 3.0)
         for field in (map_x, map_y):
             field += smooth_noise(rng, cells, sigma)[8:120, 8:120]
-    return cv2.remap(face, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.remap(face, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def grey_of(x):
+    return cv2.transform(x, np.full((1, 3), 1 / 3, np.float32))[:, :, None]
 
 
 def lit(rng, x, strong):
     """Exposure, gamma, contrast, colour cast and a side light."""
-    x = np.clip(x, 0, 255) / 255
     k = 1.0 if strong else 0.35
-    x = x ** np.exp(rng.normal(0, 0.35 * k))
-    gain = np.exp(rng.normal(0, 0.22 * k)) * np.exp(rng.normal(0, 0.08 * k, 3))
-    mean = x.mean()
-    x = ((x - mean) * np.exp(rng.normal(0, 0.2 * k)) + mean) * gain + rng.normal(0, 0.05 * k)
+    x = cv2.pow(np.clip(x, 0, 255) * np.float32(1 / 255), float(np.exp(rng.normal(0, 0.35 * k))))
+    gain = (np.exp(rng.normal(0, 0.22 * k)) * np.exp(rng.normal(0, 0.08 * k, 3))).astype(np.float32)
+    contrast = np.float32(np.exp(rng.normal(0, 0.2 * k)))
+    x = x * (contrast * gain) + (x.mean() * (1 - contrast) * gain + np.float32(rng.normal(0, 0.05 * k)))
     if strong and rng.random() < 0.3:
-        ys, xs = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
-        t = rng.uniform(0, 2 * np.pi)
-        x = x * np.exp(rng.uniform(0, 0.8) * (xs * np.cos(t) + ys * np.sin(t)))[:, :, None]
+        t, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.8) / (SIDE / 2)
+        field = (XS[:SIDE, :SIDE] - SIDE / 2) * np.float32(slope * np.cos(t)) + (YS[:SIDE, :SIDE] - SIDE / 2) * np.float32(slope * np.sin(t))
+        x = x * cv2.exp(field)[:, :, None]
     grey = rng.random()
     if grey < (0.12 if strong else 0.03):
-        x = np.repeat(x.mean(2, keepdims=True), 3, 2)
+        x = np.repeat(grey_of(x), 3, 2)
     elif grey < 0.4:
-        x = x + (x - x.mean(2, keepdims=True)) * rng.uniform(-0.6, 0.5)
-    return np.clip(x * 255, 0, 255).astype(np.float32)
+        x = x + (x - grey_of(x)) * np.float32(rng.uniform(-0.6, 0.5))
+    return np.clip(x * 255, 0, 255)
 
 
 def worn(rng, x):
@@ -115,7 +121,7 @@ def worn(rng, x):
         side = int(rng.uniform(32, 90))
         x = cv2.resize(cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.25:
-        x = x + rng.normal(0, rng.uniform(1, 10), x.shape)
+        x = x + rng.standard_normal(x.shape, np.float32) * np.float32(rng.uniform(1, 10))
     if rng.random() < 0.15:
         w, h = rng.integers(12, 60, 2)
         cx, cy = rng.integers(0, SIDE, 2)
