@@ -13,6 +13,9 @@ use super::memory::{Arena, Block, View, blocks};
 use super::tile;
 use super::vector::{LANES, Vector};
 
+/// Weights of more bytes than this do not stay in a core's own cache from one row to the next.
+const CACHED_WEIGHTS: usize = 768 << 10;
+
 /// A dense convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct Dense {
     from: View,
@@ -41,13 +44,7 @@ impl Dense {
         if !convolution.fits(&from, &to) || convolution.stride > 2 {
             return None;
         }
-        let positions: Vec<_> = convolution.positions(&from).collect();
-        let mut taps = Vec::new();
-        for plane in 0..from.planes() {
-            let channels = from.lanes.min(from.channels - plane * from.lanes);
-            let base = (plane * from.plane_len()) as isize;
-            taps.extend(positions.iter().map(|&offset| Tap { offset: base + offset, channels }));
-        }
+        let taps = taps(convolution, &from);
         let mut weights = Vec::new();
         let mut groups = Vec::new();
         let step = convolution.stride * from.lanes;
@@ -69,24 +66,46 @@ impl Dense {
 
     /// Computes rows of the output for some of the groups.
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, groups: Range<usize>) {
-        for y in rows {
-            for group in &self.groups[groups.clone()] {
-                for &(x, kernel) in &group.tiles {
-                    let finish = self.finisher.at(arena, &self.to, group.first, group.blocks, y, x);
-                    let tile = DenseTile {
-                        taps: &self.taps,
-                        from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
-                        weights: self.weights[group.weights..].as_ptr().cast(),
-                        bias: self.bias[group.first..].as_ptr().cast(),
-                        finish,
-                    };
-                    // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every
-                    // group; the instruction set's kernels exist only where the CPU has it.
-                    unsafe { kernel(&tile) };
-                }
+        let groups = &self.groups[groups];
+        if self.weights.len() * size_of::<Block>() > CACHED_WEIGHTS {
+            // A group's weights are read from far away once, and serve all rows.
+            for group in groups {
+                rows.clone().for_each(|y| self.row(arena, y, group));
+            }
+        } else {
+            for y in rows {
+                groups.iter().for_each(|group| self.row(arena, y, group));
             }
         }
     }
+
+    fn row(&self, arena: &Arena, y: usize, group: &Group) {
+        for &(x, kernel) in &group.tiles {
+            let tile = DenseTile {
+                taps: &self.taps,
+                from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
+                weights: self.weights[group.weights..].as_ptr().cast(),
+                bias: self.bias[group.first..].as_ptr().cast(),
+                finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
+            };
+            // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
+            // the instruction set's kernels exist only where the CPU has it.
+            unsafe { kernel(&tile) };
+        }
+    }
+}
+
+/// Where a tile's inputs lie, in the order in which they are summed.
+fn taps(convolution: &Convolution, from: &View) -> Vec<Tap> {
+    // Neighbours in a row of a plain tensor are read like neighbouring channels.
+    let run = if from.lanes == 1 && convolution.dilation[1] == 1 { convolution.kernel[1] } else { 1 };
+    let positions: Vec<_> = convolution.positions(from).step_by(run).collect();
+    let tap = |plane: usize, offset: isize| Tap {
+        offset: (plane * from.plane_len()) as isize + offset,
+        channels: run * from.lanes.min(from.channels - plane * from.lanes),
+    };
+    let planes = (0..from.planes()).flat_map(|plane| positions.iter().map(move |&offset| (plane, offset)));
+    planes.map(|(plane, offset)| tap(plane, offset)).collect()
 }
 
 /// Appends the weights of some output blocks in the order in which a tile reads them: input plane, position, channel,

@@ -8,7 +8,6 @@ use super::vector::Vector;
 /// The kernels of one instruction set. Holding one proves that the CPU has the set.
 #[derive(Clone, Copy)]
 pub(crate) struct Isa {
-    pub(crate) name: &'static str,
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
     /// The dense kernel for a number of blocks, of pixels, and of floats between pixels.
@@ -79,7 +78,6 @@ macro_rules! instruction_set {
 
             pub(super) fn isa() -> Isa {
                 Isa {
-                    name: stringify!($module),
                     accumulators: <$vector>::ACCUMULATORS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::finish;
 use super::memory::{Arena, View};
 
 /// Copies a tensor into some of the channels of another of the same height and width, whatever their layouts.
@@ -54,18 +55,19 @@ pub(crate) struct ToRows {
     skip: usize,
     count: usize,
     to: View,
+    sigmoid: bool,
 }
 
 impl ToRows {
     /// `None` if the flat list is not as long as the values to copy.
-    pub(crate) fn new(from: View, skip: usize, count: usize, to: View) -> Option<Self> {
+    pub(crate) fn new(from: View, skip: usize, count: usize, to: View, sigmoid: bool) -> Option<Self> {
         let values = from.height * from.width * count;
         let fits = to.is_flat() && to.len() >= values && skip + count <= from.channels;
-        fits.then_some(Self { from, skip, count, to })
+        fits.then_some(Self { from, skip, count, to, sigmoid })
     }
 
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>) {
-        let Self { from, skip, count, to } = self;
+        let Self { from, skip, count, to, sigmoid } = self;
         for y in rows {
             let target = arena.at(to.start + y * from.width * count);
             let mut done = 0;
@@ -80,6 +82,11 @@ impl ToRows {
                     }
                 }
                 done += lanes;
+            }
+            if *sigmoid {
+                // SAFETY: `new` saw that the list holds this row, which was just written.
+                let row = unsafe { std::slice::from_raw_parts_mut(target, from.width * count) };
+                row.iter_mut().for_each(|value| *value = finish::sigmoid(*value));
             }
         }
     }

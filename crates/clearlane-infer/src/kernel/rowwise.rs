@@ -230,19 +230,11 @@ pub(crate) unsafe fn pool_row<V: Vector>(row: &PoolRow<'_>) {
         let right = (left + row.window.kernel[1] - before).min(row.width);
         // SAFETY: the window is cut to the rows and columns that the caller gives.
         unsafe {
+            let from = row.from.add(left * LANES);
             let mut result = match row.reduction {
-                Reduction::Max => V::splat(f32::NEG_INFINITY),
-                Reduction::Mean { .. } => V::splat(0.0),
+                Reduction::Max => reduce(from, row, right - left, V::splat(f32::NEG_INFINITY), |a, b| a.max(b)),
+                Reduction::Mean { .. } => reduce(from, row, right - left, V::splat(0.0), |a, b| a.add(b)),
             };
-            for y in 0..row.height {
-                for x in left..right {
-                    let value = V::load(row.from.add(y * row.pitch + x * LANES));
-                    result = match row.reduction {
-                        Reduction::Max => value.max(result),
-                        Reduction::Mean { .. } => value.add(result),
-                    };
-                }
-            }
             if let Reduction::Mean { count_padding } = row.reduction {
                 let whole = row.window.kernel[0] * row.window.kernel[1];
                 let count = if count_padding { whole } else { row.height * (right - left) };
@@ -251,4 +243,24 @@ pub(crate) unsafe fn pool_row<V: Vector>(row: &PoolRow<'_>) {
             result.store(row.to.add(pixel * LANES));
         }
     }
+}
+
+/// # Safety
+///
+/// As for [`Vector`]; `from` leads to `width` pixels in each of the row's input rows.
+#[inline(always)]
+unsafe fn reduce<V: Vector>(
+    from: *const f32,
+    row: &PoolRow<'_>,
+    width: usize,
+    mut result: V,
+    combine: impl Fn(V, V) -> V,
+) -> V {
+    for y in 0..row.height {
+        for x in 0..width {
+            // SAFETY: the caller gives these pixels.
+            result = combine(unsafe { V::load(from.add(y * row.pitch + x * LANES)) }, result);
+        }
+    }
+    result
 }

@@ -152,7 +152,7 @@ impl<'a> Lowering<'a> {
         } else {
             let flat = self.layers.tensor(1, [channels, height, width]);
             let kind = match form {
-                Form::Rows(_) => Kind::ToRows { skip: 0, count: channels },
+                Form::Rows(_) => Kind::ToRows { skip: 0, count: channels, sigmoid: false },
                 _ => Kind::Concat,
             };
             self.layers.push(kind, vec![tensor], flat, None);

@@ -62,10 +62,11 @@ pub(crate) enum Kind {
     },
     /// The tensors' channels one after the other.
     Concat,
-    /// Some channels as a flat list, pixel by pixel.
+    /// Some channels as a flat list, pixel by pixel, through a sigmoid where wanted.
     ToRows {
         skip: usize,
         count: usize,
+        sigmoid: bool,
     },
     Softmax {
         length: usize,

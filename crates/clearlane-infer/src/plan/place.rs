@@ -79,7 +79,9 @@ fn operator(isa: &Isa, layer: &Layer, from: &[View], to: &[View]) -> Option<Oper
             });
             Some(Operator::Copy(copies.collect::<Option<_>>()?))
         }
-        Kind::ToRows { skip, count } => Some(Operator::ToRows(ToRows::new(first, *skip, *count, target)?)),
+        Kind::ToRows { skip, count, sigmoid } => {
+            Some(Operator::ToRows(ToRows::new(first, *skip, *count, target, *sigmoid)?))
+        }
         Kind::Softmax { length } => Some(Operator::Softmax(Softmax::new(first, target, *length)?)),
         Kind::Foreign(foreign) => Some(Operator::Foreign(foreign.clone())),
     }
