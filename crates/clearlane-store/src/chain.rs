@@ -53,7 +53,7 @@ impl Register {
 
     /// Verifies every record and the chain's ends. Returns how many records there are, and what is wrong with which.
     pub fn verify_records(&self, mut progress: impl FnMut(u64, u64)) -> Result<(u64, Vec<Problem>)> {
-        self.read(|connection| verify(connection, &self.keys, self.id(), &mut progress))
+        self.read_apart(|connection| verify(connection, &self.keys, self.id(), &mut progress))
     }
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn verify(
             match record {
                 // After a gap there is nothing to follow from.
                 Ok(record) if seq == at + 1 && link(&hash, seq, &record.passage) != record.hash.0 => {
-                    problem(row, Fault::Chained)
+                    problem(row, Fault::Chained);
                 }
                 // Only a row that was put in comes before the first.
                 Ok(_) if seq <= at => problem(row, Fault::Chained),

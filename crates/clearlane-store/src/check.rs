@@ -64,7 +64,7 @@ impl Register {
     /// An error means that the check could not be made; what it finds wrong is in the report. Where the register is open
     /// for writing, the outcome is noted for [`Self::last_check`].
     pub fn check(&self, mut progress: impl FnMut(u64, u64)) -> Result<Report> {
-        let report = self.read(|connection| {
+        let report = self.read_apart(|connection| {
             let mut report =
                 Report { subjects: 0, templates: 0, records: 0, keyed: true, problems: structure(connection)? };
             let count = |table: &str| -> Result<u64> {
@@ -108,13 +108,12 @@ impl Register {
     }
 
     fn check_secret(&self, connection: &Connection, report: &mut Report) -> Result<()> {
-        match self.keys.get_unless_absent(keys::current(connection)?.id)? {
-            Some(key) => note(crate::register::number_secret(connection, &key), report),
-            None => {
-                report.keyed = false;
-                Ok(())
-            }
+        report.keyed = false;
+        if let Some(key) = self.keys.get_unless_absent(keys::current(connection)?.id)? {
+            report.keyed = true;
+            note(crate::register::number_secret(connection, &key), report)?;
         }
+        Ok(())
     }
 
     fn check_subjects(

@@ -8,15 +8,18 @@ use crate::keys::{self, Slot};
 use crate::seal::{Place, RegisterKey};
 use crate::{Details, Enrolment, NewTemplate, Register, Result, StoreError, Subject, rows};
 
+/// Who was enrolled, and the templates in the order in which they were given.
+pub type Enrolled = (SubjectId, Vec<TemplateId>);
+
 impl Register {
     /// Enrols one subject with its templates. All of it is on disk when this returns.
-    pub fn enrol(&self, enrolment: &Enrolment) -> Result<(SubjectId, Vec<TemplateId>)> {
+    pub fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolled> {
         self.write(|transaction| self.enrol_in(transaction, enrolment))
     }
 
     /// Enrols many subjects in one transaction, which costs one wait for the disk. A subject that cannot be enrolled is
     /// an error in its place, and the others are enrolled; an error of the file leaves none of them.
-    pub fn enrol_all(&self, enrolments: &[Enrolment]) -> Result<Vec<Result<(SubjectId, Vec<TemplateId>)>>> {
+    pub fn enrol_all(&self, enrolments: &[Enrolment]) -> Result<Vec<Result<Enrolled>>> {
         self.write(|transaction| {
             enrolments.iter().map(|enrolment| enrol_or_refuse(self, transaction, enrolment)).collect()
         })
@@ -37,7 +40,7 @@ impl Register {
         self.change(subject, |known| known.details = details)
     }
 
-    /// Notes that a subject withdrew its consent. The lane refers it from then on; its templates stay until it is revoked.
+    /// Notes that a subject withdrew its consent. The lane refers it from then on; the next [`Self::sweep`] revokes it.
     pub fn withdraw_consent(&self, subject: SubjectId, time: Timestamp) -> Result<()> {
         self.change(subject, |known| {
             if let Some(consent) = &mut known.details.consent {
@@ -57,11 +60,7 @@ impl Register {
         })
     }
 
-    pub(crate) fn enrol_in(
-        &self,
-        transaction: &Connection,
-        enrolment: &Enrolment,
-    ) -> Result<(SubjectId, Vec<TemplateId>)> {
+    pub(crate) fn enrol_in(&self, transaction: &Connection, enrolment: &Enrolment) -> Result<Enrolled> {
         enrolment.check()?;
         if let Some(subject) = rows::id_of(transaction, &enrolment.key)? {
             return Err(StoreError::AlreadyEnrolled { key: enrolment.key.clone(), subject });
@@ -97,7 +96,7 @@ pub(crate) fn enrol_or_refuse(
     register: &Register,
     transaction: &Connection,
     enrolment: &Enrolment,
-) -> Result<Result<(SubjectId, Vec<TemplateId>)>> {
+) -> Result<Result<Enrolled>> {
     transaction.execute_batch("SAVEPOINT one")?;
     match register.enrol_in(transaction, enrolment) {
         Err(error @ (StoreError::Sqlite { .. } | StoreError::Key(_) | StoreError::NoKey { .. })) => Err(error),

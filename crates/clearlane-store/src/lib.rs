@@ -55,6 +55,7 @@ mod words;
 
 pub use check::{LastCheck, Problem, Report};
 pub use digest::{ImageDigest, NumberDigest, ParseDigestError, RecordHash};
+pub use enrol::Enrolled;
 pub use error::{Fault, Result, Row, StoreError};
 pub use exchange::{Format, Imported, Refusal};
 pub use key::{Key, KeyError, KeyId, KeySource, Keyring};

@@ -193,6 +193,16 @@ impl Register {
         self.located(run())
     }
 
+    /// As [`Self::read`], on a connection of its own: for what takes long, so that nobody waits for it.
+    pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let mut connection = self.another_reader()?;
+        let run = || {
+            let transaction = connection.transaction()?;
+            work(&transaction)
+        };
+        self.located(run())
+    }
+
     /// The writing connection, outside any transaction.
     pub(crate) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.located(work(&lock(self.writer()?)))

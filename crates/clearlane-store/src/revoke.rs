@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::{Timestamp, civil::Date};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use crate::subject::check_text;
 use crate::{Register, Result, Revocation, StoreError, keys, rows};
@@ -71,20 +71,20 @@ impl Register {
         Ok((removed, self.erase_now()))
     }
 
-    /// Revokes every subject whose enrolment ended before `today`, and forgets those entirely that were revoked before
-    /// `forget`. To be run daily.
+    /// Revokes every subject whose enrolment ended before `today`, or who withdrew the consent; and forgets those entirely
+    /// that were revoked before `forget`. To be run daily.
     pub fn sweep(&self, today: Date, forget: Timestamp) -> Result<Sweep> {
-        let revocation = Revocation { time: Timestamp::now(), reason: "expired".to_owned() };
-        let (expired, forgotten) = self.write(|transaction| {
-            let mut statement =
-                transaction.prepare("SELECT id FROM subject WHERE expires < ?1 AND revoked IS NULL ORDER BY id")?;
-            let ids = statement.query_map([today.to_string()], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64)))?;
-            let expired = ids.collect::<rusqlite::Result<Vec<_>>>()?;
-            expired.iter().try_for_each(|&subject| revoke_in(transaction, subject, &revocation))?;
-            let forgotten = transaction.execute("DELETE FROM subject WHERE revoked < ?1", [forget.as_millisecond()])?;
-            Ok((expired, forgotten as u64))
+        let (expired, withdrawn, forgotten) = self.write(|transaction| {
+            let withdrawn = "SELECT id FROM subject WHERE consent_withdrawn <= ?1 AND revoked IS NULL ORDER BY id";
+            let now = Timestamp::now().as_millisecond();
+            let withdrawn = revoke_found(transaction, withdrawn, &now, "consent withdrawn")?;
+            let expired = "SELECT id FROM subject WHERE expires < ?1 AND revoked IS NULL ORDER BY id";
+            let expired = revoke_found(transaction, expired, &today.to_string(), "expired")?;
+            let forgotten =
+                transaction.execute("DELETE FROM subject WHERE revoked < ?1", [forget.as_millisecond()])? as u64;
+            Ok((expired, withdrawn, forgotten))
         })?;
-        Ok(Sweep { expired, forgotten, erasure: self.erase_now() })
+        Ok(Sweep { expired, withdrawn, forgotten, erasure: self.erase_now() })
     }
 
     /// Brings all changes into the register's main file and empties the write-ahead log, so that nothing deleted is left
@@ -116,6 +116,8 @@ const SHORT_WAIT: Duration = Duration::from_millis(200);
 pub struct Sweep {
     /// The subjects whose enrolment had ended.
     pub expired: Vec<SubjectId>,
+    /// The subjects who had withdrawn their consent.
+    pub withdrawn: Vec<SubjectId>,
     /// How many revoked subjects were forgotten entirely.
     pub forgotten: u64,
     /// Whether all of it is gone from the files.
@@ -126,6 +128,15 @@ fn is_enrolled(transaction: &Connection, subject: SubjectId) -> Result<bool> {
     let mut statement =
         transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM subject WHERE id = ?1 AND revoked IS NULL)")?;
     Ok(statement.query_row([subject.0 as i64], |row| row.get(0))?)
+}
+
+fn revoke_found(transaction: &Connection, query: &str, value: &dyn ToSql, reason: &str) -> Result<Vec<SubjectId>> {
+    let revocation = Revocation { time: Timestamp::now(), reason: reason.to_owned() };
+    let mut statement = transaction.prepare(query)?;
+    let ids = statement.query_map([value], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64)))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
+    ids.iter().try_for_each(|&subject| revoke_in(transaction, subject, &revocation))?;
+    Ok(ids)
 }
 
 fn revoke_in(transaction: &Connection, subject: SubjectId, revocation: &Revocation) -> Result<()> {

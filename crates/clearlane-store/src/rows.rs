@@ -8,7 +8,10 @@ use crate::canonical::Canonical;
 use crate::keys::{Keys, Slot};
 use crate::seal::RegisterKey;
 use crate::subject::parsed;
-use crate::{Consent, ConsentScope, Details, Document, Fault, KeyId, NumberDigest, Result, Revocation, Row, Subject};
+use crate::{
+    Category, Consent, ConsentScope, Details, Document, Fault, KeyId, Nationality, NumberDigest, Result, Revocation,
+    Row, Subject,
+};
 
 /// The columns that [`read`] wants, from `subject` left-joined to `key`.
 pub(crate) const SELECT: &str =
@@ -37,9 +40,9 @@ pub(crate) fn write_details(connection: &Connection, subject: &Subject, slot: Sl
         )?
         .execute(params![
             id,
-            category.map(|word| word.as_str()),
+            category.map(Category::as_str),
             birth.map(|date| date.to_string()),
-            nationality.map(|word| word.as_str()),
+            nationality.map(Nationality::as_str),
             consent.as_ref().map(|consent| consent.given.as_millisecond()),
             consent.as_ref().map(|consent| consent.scope.face),
             consent.as_ref().map(|consent| consent.scope.fingerprint),

@@ -77,7 +77,7 @@ impl Turn {
             hadamard_forward(&mut scratch);
             std::mem::swap(&mut *values, &mut *scratch);
         }
-        self.template(&values, self.turned)
+        rounded(&values, self.turned)
     }
 
     /// The template that a turned one was made from, within the rounding of `f32`.
@@ -91,7 +91,7 @@ impl Turn {
             }
             std::mem::swap(&mut *values, &mut *scratch);
         }
-        self.template(&values, self.model)
+        rounded(&values, self.model)
     }
 
     fn checked(&self, template: &Template, model: ModelId) -> Result<Zeroizing<Vec<f64>>> {
@@ -104,10 +104,10 @@ impl Turn {
         }
         Ok(Zeroizing::new(template.as_slice().iter().map(|&value| f64::from(value)).collect()))
     }
+}
 
-    fn template(&self, values: &[f64], model: ModelId) -> Result<Template> {
-        Ok(Template::from_unit(model, values.iter().map(|&value| value as f32).collect())?)
-    }
+fn rounded(values: &[f64], model: ModelId) -> Result<Template> {
+    Ok(Template::from_unit(model, values.iter().map(|&value| value as f32).collect())?)
 }
 
 impl fmt::Debug for Turn {
@@ -157,6 +157,12 @@ impl Stream {
         word.copy_from_slice(&self.buffer[self.at..self.at + 8]);
         self.at = (self.at + 8) % self.buffer.len();
         u64::from_le_bytes(word)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.source.zeroize();
     }
 }
 

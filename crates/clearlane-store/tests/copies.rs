@@ -155,7 +155,7 @@ fn lines_that_cannot_be_taken_are_reported_with_their_numbers_and_the_rest_is_ta
 fn statistics_say_what_is_there_and_how_far_a_new_model_covers_it() {
     let f = filled(10);
     let next = ModelId::digest([b"next".as_slice()]);
-    assert_eq!(f.register.coverage(next).unwrap().share(), 0.0);
+    assert!(f.register.coverage(next).unwrap().share() <= 0.0);
     for number in [1, 2, 5] {
         let new: NewTemplate = template_of(next, number, 128).into();
         f.register.add_templates(SubjectId(number), &[new.clone(), new]).unwrap();

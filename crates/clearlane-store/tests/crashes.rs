@@ -114,7 +114,7 @@ fn what_was_acknowledged_survives_kill_9_and_nothing_else_is_there() {
         let report = register.check(|_, _| ()).unwrap();
         assert!(report.is_sound(), "round {round}: {:?}", report.problems);
         let mut found = Known::read(&register);
-        found.claims = known.claims.clone();
+        found.claims.clone_from(&known.claims);
         if let Some(begun) = begun
             && found != known
         {
@@ -122,7 +122,7 @@ fn what_was_acknowledged_survives_kill_9_and_nothing_else_is_there() {
             known = known.after(&begun);
             in_flight += 1;
         }
-        found.claims = known.claims.clone();
+        found.claims.clone_from(&known.claims);
         assert_eq!(found, known, "round {round}");
         for &claim in &known.claims {
             assert!(!register.spend_claim(nonce(claim), jiff::Timestamp::MAX).unwrap(), "claim {claim} was forgotten");

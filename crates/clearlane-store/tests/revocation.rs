@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -45,6 +46,34 @@ fn nothing_of_a_revoked_template_is_left_in_any_file() {
             assert!(!anywhere(f.folder.path(), piece), "a piece of {subject}'s template is left");
         }
     }
+}
+
+/// Pages are split when rows come and merged when they go; no copy of a row must stay behind in one that was left.
+#[test]
+fn nothing_is_left_either_where_pages_were_merged() {
+    let f = fixture();
+    let people: Vec<Enrolment> = (0..800).map(person).collect();
+    let ids: Vec<_> = f.register.enrol_all(&people).unwrap().into_iter().map(Result::unwrap).collect();
+    let rows: Vec<Vec<u8>> = ids.iter().map(|(_, templates)| sealed(&f.path, templates[0])).collect();
+    let mut random = support::Random(1);
+    let mut left: Vec<usize> = (0..ids.len()).collect();
+    while left.len() > 40 {
+        let some: Vec<usize> = (0..20).map(|_| left.swap_remove(random.below(left.len() as u64) as usize)).collect();
+        let some: Vec<SubjectId> = some.into_iter().map(|at| ids[at].0).collect();
+        assert_eq!(f.register.revoke_all(&some, "chosen").unwrap(), Erasure::Complete);
+        f.register.enrol(&person(10_000 + left.len() as u64)).unwrap();
+    }
+    let kept = |at: &usize| left.contains(at);
+    let pieces = |keep: bool| -> HashSet<&[u8]> {
+        let rows = rows.iter().enumerate().filter(|(at, _)| kept(at) == keep);
+        rows.flat_map(|(_, row)| row.chunks_exact(32)).collect()
+    };
+    let found = |pieces: &HashSet<&[u8]>| -> usize {
+        let files = fs::read_dir(f.folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        files.map(|bytes| bytes.windows(32).filter(|window| pieces.contains(window)).count()).sum()
+    };
+    assert!(found(&pieces(true)) >= 40 * 8, "the search finds what is there");
+    assert_eq!(found(&pieces(false)), 0);
 }
 
 #[test]
@@ -99,7 +128,7 @@ fn one_template_or_a_whole_model_can_go_while_the_subject_stays() {
 }
 
 #[test]
-fn a_sweep_revokes_what_expired_before_today_and_forgets_what_was_revoked_long_ago() {
+fn a_sweep_revokes_the_expired_and_the_withdrawn_and_forgets_what_was_revoked_long_ago() {
     let f = fixture();
     let until = |number: u64, day| {
         let mut known = details(&f.register);
@@ -109,12 +138,15 @@ fn a_sweep_revokes_what_expired_before_today_and_forgets_what_was_revoked_long_a
     let yesterday = until(1, Some(date(2026, 2, 28)));
     let today = until(2, Some(date(2026, 3, 1)));
     let never = until(3, None);
+    let withdrawn = until(4, None);
+    f.register.withdraw_consent(withdrawn, Timestamp::UNIX_EPOCH).unwrap();
     let swept = f.register.sweep(date(2026, 3, 1), Timestamp::UNIX_EPOCH).unwrap();
-    assert_eq!((swept.expired, swept.forgotten, swept.erasure), (vec![yesterday], 0, Erasure::Complete));
+    assert_eq!((swept.expired, swept.withdrawn), (vec![yesterday], vec![withdrawn]));
+    assert_eq!((swept.forgotten, swept.erasure), (0, Erasure::Complete));
     let left: Vec<_> = f.register.subjects().map(|subject| subject.unwrap().id).collect();
     assert_eq!(left, [today, never]);
     let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    assert_eq!(f.register.sweep(date(2026, 3, 1), later).unwrap().forgotten, 1);
+    assert_eq!(f.register.sweep(date(2026, 3, 1), later).unwrap().forgotten, 2);
     assert!(f.register.subject_by_id(yesterday).unwrap().is_none());
 }
 

@@ -188,6 +188,44 @@ fn a_damaged_page_is_found() {
     }
 }
 
+/// Whatever byte of the file is altered: the register is refused, or the check finds it, or what it answers is the same.
+#[test]
+fn no_altered_byte_changes_an_answer_unnoticed() {
+    let f = filled();
+    _ = f.register.revoke(SubjectId(3), "lost").unwrap();
+    drop(f.register);
+    let answers = |register: &Register| -> Result<String, StoreError> {
+        let mut all = format!("{:?} {:?}", register.id(), register.revoked_subjects().count());
+        for subject in register.subjects() {
+            let subject = subject?;
+            let templates = register.templates(subject.id, model())?;
+            let values: Vec<_> = templates.iter().map(|stored| (stored.id, stored.template.as_slice())).collect();
+            all += &format!("{subject:?} {values:?}");
+        }
+        for record in register.records(clearlane_store::RecordQuery::default()) {
+            all += &format!("{:?}", record?);
+        }
+        Ok(all)
+    };
+    let sound = answers(&Register::open(&f.path, keyring()).unwrap()).unwrap();
+    let whole = std::fs::read(&f.path).unwrap();
+    // Pages are mostly empty: the bytes that are something are tried.
+    let used: Vec<usize> = (0..whole.len()).filter(|&at| whole[at] != 0).collect();
+    let (mut random, mut noticed) = (support::Random(4), 0);
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        bytes[used[random.below(used.len() as u64) as usize]] ^= 1 << random.below(8);
+        std::fs::write(&f.path, &bytes).unwrap();
+        let opened = Register::open_read_only(&f.path, keyring());
+        let outcome = opened.and_then(|register| Ok((register.check(|_, _| ())?.is_sound(), answers(&register))));
+        match outcome {
+            Ok((true, answer)) => assert_eq!(answer.unwrap(), sound),
+            Ok((false, _)) | Err(_) => noticed += 1,
+        }
+    }
+    assert!(noticed > 150, "{noticed}");
+}
+
 #[test]
 fn without_a_key_the_check_says_that_it_opened_nothing() {
     let f = filled();
