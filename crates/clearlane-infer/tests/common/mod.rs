@@ -139,3 +139,33 @@ pub fn images(shape: [usize; 4]) -> ndarray::Array4<f32> {
         (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
     })
 }
+
+/// Asserts that every path that the CPU has agrees with tract: relative to an output's largest value within 1e-4, and
+/// in direction within a cosine of 0.99999.
+pub fn assert_every_path_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayView4<'_, f32>) {
+    use clearlane_infer::{InferError, Network, Options, Path};
+    let (_, c, h, w) = image.dim();
+    let reference = Network::with_options(bytes, [c, h, w], &Options::on(Path::Reference)).unwrap();
+    let expected = reference.run(image).unwrap();
+    for path in [Path::Auto, Path::Avx512, Path::Avx2, Path::Portable] {
+        let network = match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
+            Err(InferError::Instructions { .. }) => continue,
+            network => network.unwrap(),
+        };
+        assert_eq!(network.outputs(), reference.outputs(), "{what} on {path:?}");
+        let given = network.run(image).unwrap();
+        for (output, (given, expected)) in network.outputs().iter().zip(given.iter().zip(&expected)) {
+            let largest = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+            let error = given.iter().zip(expected).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max);
+            assert!(error <= 1e-4, "{what} on {path:?}, output {}: relative error {error:e}", output.name());
+            let (mut dot, mut norms) = (0.0_f64, [0.0_f64; 2]);
+            for (&a, &b) in given.iter().zip(expected) {
+                dot += f64::from(a) * f64::from(b);
+                norms[0] += f64::from(a).powi(2);
+                norms[1] += f64::from(b).powi(2);
+            }
+            let cosine = if norms[1] > 0.0 { dot / (norms[0] * norms[1]).sqrt() } else { 1.0 };
+            assert!(cosine >= 0.999_99, "{what} on {path:?}, output {}: cosine {cosine}", output.name());
+        }
+    }
+}
