@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     register.load(model, |batch, total| {
         gallery.reserve_exact((total as usize * dimension).saturating_sub(gallery.capacity()));
-        batch.iter().for_each(|stored| gallery.extend_from_slice(stored.template.as_slice()));
+        for stored in &batch {
+            gallery.extend_from_slice(stored.template.as_slice());
+        }
     })?;
     let taken = start.elapsed();
     let loaded = gallery.len() / dimension;

@@ -266,7 +266,7 @@ impl Row {
 }
 
 impl From<rusqlite::Error> for StoreError {
-    /// The path is filled in where the operation ends; see [`StoreError::at`].
+    /// The path is filled in where the operation ends; see `StoreError::at`.
     fn from(source: rusqlite::Error) -> Self {
         Self::Sqlite { path: PathBuf::new(), source }
     }

@@ -199,7 +199,7 @@ fn work(path: &Path, seed: u64) {
                 say(format!("begin: embed {number}"));
                 register.add_templates(id, &[template_of(next_model(), number, 32).into()]).unwrap();
             }
-            (8, _) if random.below(4) == 0 => {
+            (8, _) if random.below(2) == 0 => {
                 let used = register.stats().unwrap().keys[0].id;
                 let other = loop {
                     let key = key(1 + random.below(255) as u8);
