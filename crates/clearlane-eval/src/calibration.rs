@@ -47,29 +47,32 @@ pub enum Method {
     },
 }
 
-impl Calibration {
-    /// The threshold whose false match rate is `target_fmr`, in (0, 1), judged by `non_mated` scores in any order.
-    pub fn new(non_mated: Vec<f32>, target_fmr: f64) -> Result<Self, ScoreError> {
-        let ascending = sorted("non-mated", non_mated)?;
-        let counted = threshold_at(&ascending, target_fmr)?;
-        let total = ascending.len();
-        let observed = |threshold: f32| {
-            Rate::new((total - ascending.partition_point(|&score| score < threshold)) as u64, total as u64)
-        };
-        if target_fmr * total as f64 >= RULE_OF_30 as f64 {
-            return Ok(Self { target_fmr, threshold: counted, method: Method::Counted, observed: observed(counted) });
-        }
-        let (quantile, method) = tail_fit(&ascending, target_fmr);
-        let threshold = (quantile as f32).max(counted);
-        Ok(Self { target_fmr, threshold, method, observed: observed(threshold) })
-    }
+/// Non-mated scores, ready to calibrate thresholds from.
+#[derive(Clone, Debug)]
+pub struct Calibrator {
+    /// Ascending.
+    non_mated: Vec<f32>,
 }
 
-/// The false match rate of one comparison that keeps a search of `gallery` references at the false-positive
-/// identification rate `fpir`, were its comparisons independent: 1 − (1 − FPIR)^(1/N).
-#[must_use]
-pub fn fmr_for_fpir(fpir: f64, gallery: u64) -> f64 {
-    -f64::exp_m1(f64::ln_1p(-fpir) / gallery.max(1) as f64)
+impl Calibrator {
+    /// From non-mated scores in any order; at least one, all finite.
+    pub fn new(non_mated: Vec<f32>) -> Result<Self, ScoreError> {
+        Ok(Self { non_mated: sorted("non-mated", non_mated)? })
+    }
+
+    /// The threshold whose false match rate is `target_fmr`, in (0, 1).
+    pub fn at_fmr(&self, target_fmr: f64) -> Result<Calibration, ScoreError> {
+        let counted = threshold_at(&self.non_mated, target_fmr)?;
+        let (threshold, method) = if target_fmr * self.non_mated.len() as f64 >= RULE_OF_30 as f64 {
+            (counted, Method::Counted)
+        } else {
+            let (quantile, method) = tail_fit(&self.non_mated, target_fmr);
+            ((quantile as f32).max(counted), method)
+        };
+        let below = self.non_mated.partition_point(|&score| score < threshold);
+        let observed = Rate::new((self.non_mated.len() - below) as u64, self.non_mated.len() as u64);
+        Ok(Calibration { target_fmr, threshold, method, observed })
+    }
 }
 
 fn tail_fit(ascending: &[f32], target: f64) -> (f64, Method) {

@@ -10,7 +10,7 @@
 //! | 1:1: LFW's ten-fold accuracy | [`cross_validated_accuracy`] |
 //! | 1:N: rank-k, FPIR, FNIR | [`Searches`] |
 //! | how sure is a rate of so many trials? | [`Rate`] |
-//! | which threshold gives this false match rate? | [`Calibration`] |
+//! | which threshold gives this false match rate? | [`Calibrator`] |
 //! | one document with all of it | [`report`] |
 //!
 //! ```
@@ -32,7 +32,7 @@ pub mod report;
 mod scores;
 mod searches;
 
-pub use calibration::{Calibration, Method, fmr_for_fpir};
+pub use calibration::{Calibration, Calibrator, Method};
 pub use folds::{Accuracy, Comparison, cross_validated_accuracy};
 pub use rate::{Interval, Rate};
 pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};

@@ -80,7 +80,8 @@ impl Pairs {
         let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
         let (_, first) = lines.next().unwrap_or((1, ""));
         let (folds, per_fold) = header(first).ok_or_else(|| PairsError::Header { text: first.to_owned() })?;
-        let announced = 2 * u64::from(folds) * u64::from(per_fold);
+        // At most 2^65 of them: the last bit does not matter to a count that no file can reach.
+        let announced = (2 * u64::from(per_fold)).saturating_mul(u64::from(folds));
 
         let mut pairs = Vec::new();
         for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {

@@ -1,0 +1,32 @@
+//! Lists the built-in fictional faces, so that they are compiled in with the feature `builtin`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../datasets/fictional");
+    let manifest = folder.join("manifest.csv");
+    println!("cargo::rerun-if-changed={}", manifest.display());
+    let mut table = String::from("&[");
+    if env::var_os("CARGO_FEATURE_BUILTIN").is_some() {
+        let text = fs::read_to_string(&manifest)?;
+        let paths = text.lines().skip(1).filter_map(|line| line.split(',').next());
+        entry(&mut table, "manifest.csv", &manifest)?;
+        for path in paths {
+            let file = folder.join(path);
+            println!("cargo::rerun-if-changed={}", file.display());
+            entry(&mut table, path, &file)?;
+        }
+    }
+    table.push(']');
+    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("faces.rs"), table)
+}
+
+fn entry(table: &mut String, path: &str, file: &Path) -> io::Result<()> {
+    let file = file.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    // Writing to a String cannot fail.
+    let _ = write!(table, "({path:?}, include_bytes!({:?}) as &[u8]),", file.to_string_lossy());
+    Ok(())
+}

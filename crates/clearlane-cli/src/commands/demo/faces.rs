@@ -1,0 +1,80 @@
+//! The fictional faces of the demonstration: built in, or from a folder of the same layout.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::failure::{Exit, Failure, Result};
+
+/// What is compiled in: paths and bytes. Nothing without the feature `builtin`.
+const BUILTIN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/faces.rs"));
+
+/// One picture of one fictional person.
+#[derive(Clone, Debug)]
+pub(super) struct Capture {
+    pub(super) path: String,
+    pub(super) person: String,
+    pub(super) kind: String,
+    /// Whether the person is to be enrolled.
+    pub(super) enrolled: bool,
+    pub(super) jpeg: Cow<'static, [u8]>,
+}
+
+/// A line of the set's manifest.csv.
+#[derive(Debug, Deserialize)]
+struct Line {
+    path: String,
+    subject: String,
+    kind: String,
+    enrolled: String,
+}
+
+/// The pictures of the set, in the manifest's order.
+pub(super) fn read(folder: Option<&Path>) -> Result<Vec<Capture>> {
+    let captures = match folder {
+        Some(folder) => from_folder(folder)?,
+        None => builtin()?,
+    };
+    if captures.iter().any(|capture| capture.kind == "enrol") {
+        return Ok(captures);
+    }
+    Err(Failure::new(Exit::Input, "no fictional faces are built in")
+        .with_help("give a folder of them with --faces DIR"))
+}
+
+fn builtin() -> Result<Vec<Capture>> {
+    let files: HashMap<&str, &[u8]> = BUILTIN.iter().copied().collect();
+    let manifest = files.get("manifest.csv").copied().unwrap_or_default();
+    let unreadable = |error: csv::Error| Failure::of(Exit::Input, &error);
+    lines(manifest, unreadable)?
+        .into_iter()
+        .map(|line| {
+            let jpeg = files.get(line.path.as_str()).copied().unwrap_or_default();
+            Ok(line.capture(Cow::Borrowed(jpeg)))
+        })
+        .collect()
+}
+
+fn from_folder(folder: &Path) -> Result<Vec<Capture>> {
+    let path = folder.join("manifest.csv");
+    let manifest = std::fs::read(&path).map_err(|error| Failure::reading(&path, &error))?;
+    lines(&manifest, |error| Failure::at(Exit::Input, &path, &error))?
+        .into_iter()
+        .map(|line| {
+            let jpeg = crate::pictures::read(&folder.join(&line.path))?;
+            Ok(line.capture(Cow::Owned(jpeg)))
+        })
+        .collect()
+}
+
+fn lines(manifest: &[u8], unreadable: impl Fn(csv::Error) -> Failure) -> Result<Vec<Line>> {
+    csv::Reader::from_reader(manifest).deserialize().collect::<Result<_, _>>().map_err(unreadable)
+}
+
+impl Line {
+    fn capture(self, jpeg: Cow<'static, [u8]>) -> Capture {
+        Capture { path: self.path, person: self.subject, kind: self.kind, enrolled: self.enrolled == "yes", jpeg }
+    }
+}

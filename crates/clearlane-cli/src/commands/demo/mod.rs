@@ -1,0 +1,168 @@
+//! `clearlane demo`: the whole job, on people who do not exist.
+
+mod faces;
+mod page;
+mod totals;
+mod town;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use clearlane::{Direction, Lane, Passage, Policy};
+use clearlane_embed::{DecodeLimits, Frame, Selection};
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::models::ModelArgs;
+use crate::output::{Output, write_whole};
+use crate::reasons;
+use crate::thresholds;
+use faces::Capture;
+use totals::Totals;
+
+/// Show the whole job on built-in, fictional faces
+///
+/// Enrols fictional people in a register of its own, fills it up with synthetic strangers, and sends one capture after the
+/// other through a lane: plain captures of those who are enrolled, hard ones (off-angle, dim, backlit, partly covered), and
+/// people who are not enrolled. Each passage gives a line: decision, picture, whom the lane took it for, score and
+/// threshold or the reasons, and the time of each stage.
+///
+/// Exit code 0 where every plain capture was admitted and nobody wrongly, 1 otherwise. The register is removed at the end.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DemoArgs {
+    /// Templates in the gallery, synthetic strangers included
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    gallery: u64,
+    /// Write a self-contained page with the pictures
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Fictional faces from a folder in place of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    faces: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane demo
+  clearlane demo --gallery 10000 --report demo.html";
+
+const POLICY: &str = include_str!("policy.toml");
+
+/// One capture's way through the lane.
+#[derive(Debug, Serialize)]
+struct Walk<'a> {
+    picture: &'a str,
+    person: &'a str,
+    kind: &'a str,
+    enrolled: bool,
+    /// Whom the lane admitted.
+    admitted_as: Option<String>,
+    #[serde(flatten)]
+    passage: Passage,
+    decode_ms: f64,
+}
+
+pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
+    let captures = faces::read(args.faces.as_deref())?;
+    let extractor = args.models.load_extractor(Selection::Largest)?;
+    let calibration = thresholds::calibration(extractor.embedder())?;
+    let policy = Policy::from_toml(POLICY).map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let policy = Arc::new(policy);
+    let interrupt = Interrupt::listen()?;
+
+    let folder = tempfile::tempdir().map_err(|error| Failure::writing(&std::env::temp_dir(), &error))?;
+    let begin = Instant::now();
+    let references = town::build(folder.path(), &captures, args.gallery, &extractor, &policy, &calibration, output)?;
+    output.note(&format!(
+        "{} templates enrolled, loaded and checked in {:.1} s; models {} and {}; presentation attack detection: not assessed",
+        references.len(),
+        begin.elapsed().as_secs_f64(),
+        extractor.detector().name(),
+        extractor.embedder().name(),
+    ));
+
+    let port = policy.ports().keys().next().cloned();
+    let port = port.ok_or_else(|| Failure::new(Exit::Usage, "the demonstration's policy has no port"))?;
+    let lane = Lane::builder(Arc::clone(&policy), Arc::clone(&references), calibration)
+        .extractor(extractor)
+        .parallel(true)
+        .build(port, Direction::Exit, "demo")
+        .map_err(|error| Failure::of(Exit::Usage, &error))?;
+
+    let mut walks = Vec::new();
+    for capture in captures.iter().filter(|capture| capture.kind != "enrol") {
+        interrupt.check()?;
+        let walk = walk(&lane, capture)?;
+        output.line(&walk, || line(&walk))?;
+        walks.push(walk);
+    }
+    let totals = Totals::of(&walks, references.len(), policy.budget());
+    output.line(&totals, || totals.to_string())?;
+    if let Some(path) = &args.report {
+        write_whole(path, page::html(&walks, &captures, &totals).as_bytes())?;
+        output.note(&format!("the report is in {}", path.display()));
+    }
+    Ok(Exit::answer(totals.as_hoped()))
+}
+
+fn walk<'a>(lane: &Lane, capture: &'a Capture) -> Result<Walk<'a>> {
+    let begin = Instant::now();
+    let frame = Frame::decode(&capture.jpeg, &DecodeLimits::default())
+        .map_err(|error| Failure::at(Exit::Input, capture.path.as_ref(), &error))?;
+    let decode_ms = 1e3 * begin.elapsed().as_secs_f64();
+    let passage = lane.pass(&[frame], &[], None);
+    let admitted_as = match passage.decision {
+        clearlane::Decision::Admit { subject } => lane.references().register().subject_by_id(subject)?,
+        clearlane::Decision::Refer { .. } => None,
+    };
+    Ok(Walk {
+        picture: &capture.path,
+        person: &capture.person,
+        kind: &capture.kind,
+        enrolled: capture.enrolled,
+        admitted_as: admitted_as.map(|subject| subject.key),
+        passage,
+        decode_ms,
+    })
+}
+
+impl Walk<'_> {
+    /// Whether the gate opened for somebody else than the one in the picture.
+    fn is_wrong(&self) -> bool {
+        self.admitted_as.as_deref().is_some_and(|name| !self.enrolled || name != self.person)
+    }
+
+    /// Score and threshold of an admission, reasons of a referral.
+    fn because(&self) -> String {
+        match (&self.admitted_as, &self.passage.comparison) {
+            (Some(_), Some(comparison)) => format!("{:.4} >= {:.4}", comparison.score, comparison.threshold),
+            _ => reasons::listed(self.passage.decision.reasons()),
+        }
+    }
+}
+
+fn line(walk: &Walk<'_>) -> String {
+    let times = &walk.passage.times;
+    let ms = |time: std::time::Duration| 1e3 * time.as_secs_f64();
+    let decision = if walk.admitted_as.is_some() { "admit" } else { "refer" };
+    let who = walk.admitted_as.as_deref().unwrap_or("-");
+    format!(
+        "{decision}  {:<32} {who:<8} {}  [detect {:.1}, align {:.1}, quality {:.1}, embed {:.1}, search {:.1}, rules {:.1}, record {:.1}; {:.1} ms]",
+        walk.picture,
+        walk.because(),
+        ms(times.detect),
+        ms(times.align),
+        ms(times.quality),
+        ms(times.embed),
+        ms(times.search),
+        ms(times.rules),
+        ms(times.record),
+        ms(times.total),
+    )
+}

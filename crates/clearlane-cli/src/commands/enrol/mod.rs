@@ -1,0 +1,227 @@
+//! `clearlane enrol`: pictures into a register, many at a time, resumable.
+
+mod plan;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use clearlane_embed::{Extractor, ModelId};
+use clearlane_store::{Enrolment, ImageDigest, NewTemplate, Register, StoreError};
+use clearlane_template::SubjectId;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::models::ModelArgs;
+use crate::output::Output;
+use crate::pictures::{self, Face};
+use crate::registers::RegisterArgs;
+use plan::Candidate;
+
+/// Enrol faces from a folder or a CSV file
+///
+/// SOURCE is a folder with one folder for each subject (SUBJECT/IMAGE), or a CSV file with the columns subject and image
+/// and, where known, category, nationality, birth, expires, consent, place and method; images are looked for beside it.
+///
+/// What is enrolled is on disk at once. Ctrl-C stops after the pictures at hand; the same command run again goes on where
+/// it stopped, since subjects that are enrolled are passed over. Pictures that cannot be used are listed with the reason;
+/// a subject with no usable picture is not enrolled, and the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EnrolArgs {
+    /// A folder SUBJECT/IMAGE, or a CSV file
+    source: PathBuf,
+    /// Which face to take where a picture has several
+    #[arg(long, value_enum, default_value_t)]
+    face: Face,
+    /// Let the register hold templates of this embedder beside those of another
+    #[arg(long)]
+    add_model: bool,
+    #[command(flatten)]
+    register: RegisterArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane register keygen port.key
+  clearlane enrol photos/ --register port.db --key-file port.key
+  clearlane enrol list.csv --register port.db --key-file port.key --json > report.json";
+
+/// Subjects that are extracted together and enrolled in one transaction.
+const BATCH: usize = 32;
+
+/// What an enrolment did.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    subjects: usize,
+    enrolled: usize,
+    templates: usize,
+    /// Subjects that were enrolled before.
+    passed_over: usize,
+    failed: Vec<Failed>,
+    interrupted: bool,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    subject: String,
+    /// The picture, or nothing where the subject itself was refused.
+    image: Option<PathBuf>,
+    reason: String,
+}
+
+pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
+    let candidates = plan::read(&args.source)?;
+    let extractor = args.models.load_extractor(args.face.into())?;
+    let register = args.register.open_or_create()?;
+    let model = extractor.embedder().model_id();
+    check_model(&register, model, args.add_model)?;
+
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(candidates.len() as u64, "enrolling");
+    let start = Instant::now();
+    let mut report = Report { subjects: candidates.len(), ..Report::default() };
+    for batch in candidates.chunks(BATCH) {
+        if interrupt.requested() {
+            report.interrupted = true;
+            break;
+        }
+        let extracted: Vec<_> = batch
+            .par_iter()
+            .map(|candidate| {
+                let work = work(&register, &extractor, candidate);
+                progress.step();
+                work
+            })
+            .collect::<Result<_>>()?;
+        store(&register, extracted, &mut report)?;
+    }
+    progress.done();
+    report.seconds = start.elapsed().as_secs_f64();
+    output.result(&report, || text(&report))?;
+    Ok(if report.interrupted { Exit::Interrupted } else { Exit::answer(report.failed.is_empty()) })
+}
+
+/// A register of another model is refused, unless the user wants both.
+fn check_model(register: &Register, model: ModelId, add_model: bool) -> Result<()> {
+    match register.turn(model) {
+        Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
+        Err(error @ StoreError::OtherModel { .. }) => Err(Failure::from(error)
+            .with_help("choose the register's embedder with --embedder, or keep both with --add-model")),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What is to be done with one subject.
+struct Work {
+    action: Action,
+    failed: Vec<Failed>,
+}
+
+enum Action {
+    PassOver,
+    Enrol(Enrolment),
+    AddTemplates(SubjectId, Vec<NewTemplate>),
+    Nothing,
+}
+
+/// Extracts the templates of one subject, unless it has some. Only a broken model or register is an error.
+fn work(register: &Register, extractor: &Extractor, candidate: &Candidate) -> Result<Work> {
+    let key = candidate.key.clone();
+    let known = register.subject(&key)?;
+    if let Some(subject) = &known {
+        let enrolled = match register.templates(subject.id, extractor.embedder().model_id()) {
+            Err(StoreError::OtherModel { .. }) => false,
+            templates => !templates?.is_empty(),
+        };
+        if enrolled {
+            return Ok(Work { action: Action::PassOver, failed: Vec::new() });
+        }
+    }
+    let (mut templates, mut failed) = (Vec::new(), Vec::new());
+    for picture in &candidate.pictures {
+        match template(extractor, picture) {
+            Ok(template) => templates.push(template),
+            Err(failure) if failure.exit == Exit::Input => {
+                failed.push(Failed { subject: key.clone(), image: Some(picture.clone()), reason: failure.message });
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if candidate.pictures.is_empty() {
+        failed.push(Failed { subject: key.clone(), image: None, reason: "the subject has no picture".to_owned() });
+    }
+    let action = match known {
+        _ if templates.is_empty() => Action::Nothing,
+        Some(subject) => Action::AddTemplates(subject.id, templates),
+        None => {
+            let enrolment = Enrolment::new(&key).with_details(candidate.details.clone());
+            Action::Enrol(templates.into_iter().fold(enrolment, Enrolment::with_template))
+        }
+    };
+    Ok(Work { action, failed })
+}
+
+fn template(extractor: &Extractor, picture: &Path) -> Result<NewTemplate> {
+    let bytes = pictures::read(picture)?;
+    let extraction = pictures::extract_bytes(extractor, picture, &bytes)?;
+    Ok(NewTemplate { template: extraction.template, source: Some(ImageDigest::of(&bytes)) })
+}
+
+/// Writes a batch in one transaction.
+fn store(register: &Register, batch: Vec<Work>, report: &mut Report) -> Result<()> {
+    let mut enrolments = Vec::new();
+    for work in batch {
+        report.failed.extend(work.failed);
+        match work.action {
+            Action::Nothing => {}
+            Action::PassOver => report.passed_over += 1,
+            Action::Enrol(enrolment) => enrolments.push(enrolment),
+            Action::AddTemplates(subject, templates) => {
+                report.templates += register.add_templates(subject, &templates)?.len();
+                report.enrolled += 1;
+            }
+        }
+    }
+    let outcomes = if enrolments.is_empty() { Vec::new() } else { register.enrol_all(&enrolments)? };
+    for (enrolment, outcome) in enrolments.into_iter().zip(outcomes) {
+        match outcome {
+            Ok((_, templates)) => {
+                report.enrolled += 1;
+                report.templates += templates.len();
+            }
+            Err(error) => {
+                report.failed.push(Failed { subject: enrolment.key, image: None, reason: error.to_string() });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text(report: &Report) -> String {
+    let Report { subjects, enrolled, templates, passed_over, failed, interrupted, seconds } = report;
+    let mut text = format!("{enrolled} of {subjects} subjects enrolled with {templates} templates in {seconds:.1} s\n");
+    // Writing to a String cannot fail.
+    if *passed_over > 0 {
+        let _ = writeln!(text, "{passed_over} were enrolled before");
+    }
+    if !failed.is_empty() {
+        let _ = writeln!(text, "{} could not be used:", failed.len());
+        for Failed { subject, image, reason } in failed {
+            // A picture's reason begins with its path.
+            let _ =
+                if image.is_some() { writeln!(text, "  {reason}") } else { writeln!(text, "  {subject}: {reason}") };
+        }
+    }
+    if *interrupted {
+        text.push_str("interrupted; run the same command again to go on\n");
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! `clearlane eval lfw`: the data set's files, and which protocol to run on them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clearlane_embed::{Selection, Template};
+use clearlane_eval::lfw::{Errata, ImageName, Pairs};
+
+use super::templates::{Templates, extract_all};
+use super::{lfw_all_pairs, lfw_identification, lfw_view2};
+use crate::failure::{Exit, Failure, Result};
+use crate::models::ModelArgs;
+use crate::output::Output;
+use crate::pictures;
+
+/// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
+///
+/// DIR holds the images as PERSON/PERSON_0001.jpg. View 2 (the default) compares the pairs of DIR/pairs.txt and gives the
+/// accuracy over its folds, each judged by the threshold that is best on the others, with its standard error; AUC, EER,
+/// and TAR at FAR. Where DIR/errata.txt is, figures are given with and without the data set's known labelling errors.
+///
+/// Of several faces the one nearest to the centre is taken, as LFW is made. An image without a face counts against the
+/// models: its comparisons have the lowest score, -1.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LfwArgs {
+    /// The folder of the data set
+    dir: PathBuf,
+    /// Enrol everybody's first image and search with the second ones (1:N)
+    #[arg(long, conflicts_with_all = ["all_pairs", "det"])]
+    identification: bool,
+    /// Compare all images with all, for low false match rates, and calibrate thresholds
+    #[arg(long)]
+    all_pairs: bool,
+    /// Write the detection error trade-off as CSV: threshold, FMR, FNMR
+    #[arg(long, value_name = "FILE.csv")]
+    det: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane eval lfw lfw/                          View 2, built-in models
+  clearlane eval lfw lfw/ --models DIR --detector scrfd-500m-320 --embedder mobilefacenet
+  clearlane eval lfw lfw/ --identification         rank-k, FNIR at FPIR
+  clearlane eval lfw lfw/ --all-pairs --json       FNMR at low FMR, thresholds to calibrate with";
+
+/// What every protocol gets: the data set, the models, and the templates of its images.
+pub(super) struct Lfw<'a> {
+    args: &'a LfwArgs,
+    output: &'a Output,
+    pub(super) errata: Errata,
+}
+
+pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
+    let errata = match fs::read_to_string(args.dir.join("errata.txt")) {
+        Ok(text) => {
+            Errata::parse(&text).map_err(|error| Failure::at(Exit::Input, &args.dir.join("errata.txt"), &error))?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Errata::default(),
+        Err(error) => return Err(Failure::reading(&args.dir.join("errata.txt"), &error)),
+    };
+    let lfw = Lfw { args, output, errata };
+    if args.identification {
+        lfw_identification::run(&lfw, output)
+    } else if args.all_pairs {
+        lfw_all_pairs::run(&lfw, args.det.as_deref(), output)
+    } else {
+        lfw_view2::run(&lfw, args.det.as_deref(), output)
+    }
+}
+
+impl Lfw<'_> {
+    pub(super) fn pairs(&self) -> Result<Pairs> {
+        let path = self.args.dir.join("pairs.txt");
+        let text = fs::read_to_string(&path).map_err(|error| Failure::reading(&path, &error))?;
+        Pairs::parse(&text).map_err(|error| Failure::at(Exit::Input, &path, &error))
+    }
+
+    /// Every image in the folder.
+    pub(super) fn images(&self) -> Result<Vec<ImageName>> {
+        let mut images = Vec::new();
+        for folder in pictures::entries(&self.args.dir)?.into_iter().filter(|path| path.is_dir()) {
+            for file in pictures::in_folder(&folder)? {
+                let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                images.push(ImageName::from_stem(stem).map_err(|error| Failure::at(Exit::Input, &file, &error))?);
+            }
+        }
+        if images.is_empty() {
+            return Err(Failure::new(
+                Exit::Input,
+                format!("{}: no image PERSON/PERSON_0001.jpg", self.path().display()),
+            ));
+        }
+        Ok(images)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.args.dir
+    }
+
+    /// The templates of `images`, by name, and how they were made.
+    pub(super) fn templates<'i>(
+        &self,
+        images: &[&'i ImageName],
+    ) -> Result<(HashMap<&'i ImageName, Template>, Templates)> {
+        let extractor = self.args.models.load_extractor(Selection::Central)?;
+        let paths: Vec<PathBuf> = images.iter().map(|image| self.args.dir.join(image.path())).collect();
+        let mut made = extract_all(&extractor, &paths, self.output)?;
+        let templates = std::mem::take(&mut made.templates);
+        let named = images.iter().zip(templates).filter_map(|(&image, template)| Some((image, template?))).collect();
+        Ok((named, made))
+    }
+}
+
+/// The score of two images; the lowest where one gave no template.
+pub(super) fn score(templates: &HashMap<&ImageName, Template>, a: &ImageName, b: &ImageName) -> Result<f32> {
+    match (templates.get(a), templates.get(b)) {
+        (Some(a), Some(b)) => a.score(b).map_err(|error| Failure::of(Exit::Model, &error)),
+        _ => Ok(-1.0),
+    }
+}

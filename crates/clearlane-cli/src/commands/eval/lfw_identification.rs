@@ -1,0 +1,80 @@
+//! A 1:N test: everybody's first image enrolled, searches with second images.
+//!
+//! Mated searches are as they are. For non-mated ones every probe is searched once more with its mate taken out of the
+//! gallery.
+
+use std::fmt::Write as _;
+
+use clearlane_embed::Template;
+use clearlane_eval::lfw::Identification;
+use clearlane_eval::{MatedSearch, Searches, report};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::lfw::Lfw;
+use crate::failure::{Exit, Result};
+use crate::output::{Output, percent};
+
+const RANKS: [usize; 4] = [1, 5, 10, 50];
+const TARGET_FPIRS: [f64; 2] = [1e-1, 1e-2];
+
+pub(super) fn run(lfw: &Lfw<'_>, output: &Output) -> Result<Exit> {
+    let test = Identification::new(lfw.images()?, &lfw.errata);
+    let images: Vec<_> = test.references.iter().chain(test.probes.iter().map(|probe| &probe.image)).collect();
+    let (templates, made) = lfw.templates(&images)?;
+    let references: Vec<Option<&Template>> = test.references.iter().map(|image| templates.get(image)).collect();
+    let searched: Vec<_> =
+        test.probes.par_iter().map(|probe| search(templates.get(&probe.image), &references, probe.mate)).collect();
+    let (mated, non_mated) = searched.into_iter().unzip();
+    let searches = Searches::new(mated, non_mated)?;
+    let enrolled = references.iter().flatten().count();
+    let report = report::Identification::new(enrolled, &searches, &RANKS, &TARGET_FPIRS)?;
+    let value =
+        json!({ "protocol": "LFW 1:N, first image enrolled, second searched", "models": made, "figures": report });
+    output.result(&value, || made.text() + &described(&report))?;
+    Ok(Exit::Yes)
+}
+
+/// The mate's place among all references, and the best score of any other. A probe without a template finds nobody; a
+/// reference without one is never found.
+fn search(probe: Option<&Template>, references: &[Option<&Template>], mate: usize) -> (MatedSearch, Option<f32>) {
+    let nobody = (MatedSearch { rank: None, score: -1.0 }, None);
+    let Some(probe) = probe else { return nobody };
+    // All templates are of one embedder, so that every comparison succeeds.
+    let score = |reference: &Option<&Template>| reference.and_then(|reference| probe.score(reference).ok());
+    let scores: Vec<Option<f32>> = references.iter().map(score).collect();
+    let others = || scores.iter().enumerate().filter(|(index, _)| *index != mate).filter_map(|(_, score)| *score);
+    let best_other = others().max_by(f32::total_cmp);
+    let Some(mated) = scores[mate] else { return (nobody.0, best_other) };
+    let rank = 1 + others().filter(|other| *other > mated).count();
+    (MatedSearch { rank: Some(rank), score: mated }, best_other)
+}
+
+fn described(report: &report::Identification) -> String {
+    let report::Identification { gallery, mated, non_mated, ranks, operating_points } = report;
+    let mut text =
+        format!("\nLFW 1:N: {gallery} enrolled, {mated} mated searches, {non_mated} non-mated (the mate taken out)\n");
+    for rank in ranks {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "  rank {:<3}             {} (95 %: {} to {})",
+            rank.k,
+            percent(rank.rate),
+            percent(rank.interval.low),
+            percent(rank.interval.high)
+        );
+    }
+    for point in operating_points {
+        let _ = writeln!(
+            text,
+            "  FNIR at FPIR {:<7} {} (95 %: {} to {}), threshold {:.4}",
+            point.target_fpir,
+            percent(point.fnir.value()),
+            percent(point.fnir_interval.low),
+            percent(point.fnir_interval.high),
+            point.threshold
+        );
+    }
+    text
+}

@@ -1,0 +1,25 @@
+//! `clearlane eval`: how well models recognise, by public protocols.
+
+mod lfw;
+mod lfw_all_pairs;
+mod lfw_identification;
+mod lfw_view2;
+mod templates;
+
+use clap::Subcommand;
+
+use crate::failure::{Exit, Result};
+use crate::output::Output;
+
+/// Measure how well models recognise, by public protocols.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
+    Lfw(lfw::LfwArgs),
+}
+
+pub(super) fn run(command: &EvalCommand, output: &Output) -> Result<Exit> {
+    match command {
+        EvalCommand::Lfw(args) => lfw::run(args, output),
+    }
+}

@@ -1,0 +1,90 @@
+//! Many pictures to templates, on all cores.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clearlane_embed::{Extractor, Template};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::pictures::extract;
+
+/// What became of many pictures.
+#[derive(Debug, Serialize)]
+pub(super) struct Templates {
+    pub(super) detector: String,
+    pub(super) embedder: String,
+    pub(super) images: usize,
+    /// Pictures that gave no template, and why.
+    pub(super) failed: Vec<String>,
+    /// How long it took, on so many threads.
+    pub(super) seconds: f64,
+    pub(super) threads: usize,
+    /// One for each path, in order.
+    #[serde(skip)]
+    pub(super) templates: Vec<Option<Template>>,
+}
+
+/// The templates of the pictures at `paths`. A picture without a face is no error; one that cannot be read is.
+pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Templates> {
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(paths.len() as u64, "templates");
+    let start = Instant::now();
+    let one = |path: &PathBuf| {
+        interrupt.check()?;
+        let result = template(extractor, path);
+        progress.step();
+        result
+    };
+    let results = paths.par_iter().map(one).collect::<Result<Vec<_>>>();
+    progress.done();
+    let mut failed = Vec::new();
+    let keep = |result: Result<Template, String>| match result {
+        Ok(template) => Some(template),
+        Err(why) => {
+            failed.push(why);
+            None
+        }
+    };
+    let templates = results?.into_iter().map(keep).collect();
+    Ok(Templates {
+        detector: extractor.detector().name().to_owned(),
+        embedder: extractor.embedder().name().to_owned(),
+        images: paths.len(),
+        failed,
+        seconds: start.elapsed().as_secs_f64(),
+        threads: rayon::current_num_threads(),
+        templates,
+    })
+}
+
+/// A picture's template, or why a readable picture gave none.
+fn template(extractor: &Extractor, path: &Path) -> Result<Result<Template, String>> {
+    if !path.is_file() {
+        return Err(Failure::new(Exit::Input, format!("{}: the data set lacks this image", path.display())));
+    }
+    match extract(extractor, path) {
+        Ok(extraction) => Ok(Ok(extraction.template)),
+        Err(failure) if failure.exit == Exit::Input => Ok(Err(failure.message)),
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Templates {
+    /// What was done, in words.
+    pub(super) fn text(&self) -> String {
+        let Self { detector, embedder, images, seconds, threads, failed, .. } = self;
+        let rate = *images as f64 / seconds;
+        let mut text = format!(
+            "{detector} and {embedder}: {images} images in {seconds:.1} s on {threads} threads ({rate:.0} a second), {} without a template\n",
+            failed.len()
+        );
+        for why in failed.iter().take(10) {
+            text.extend(["  ", why, "\n"]);
+        }
+        text
+    }
+}

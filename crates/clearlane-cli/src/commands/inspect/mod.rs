@@ -1,0 +1,124 @@
+//! `clearlane inspect`: what the lane sees in a picture.
+
+mod draw;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_embed::{AlignError, AlignedFace, Face, Frame, Quality};
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::models::ModelArgs;
+use crate::output::{Output, table};
+use crate::pictures;
+
+/// Show the faces of a picture, their landmarks and their quality
+///
+/// Quality components are those of ISO/IEC 29794-5, each with its native value and a component value of 0 (worst) to
+/// 100. Pose is estimated from five landmarks. A picture without a face is an error (exit code 3).
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// The picture: JPEG, PNG, WebP, BMP, PGM or PPM
+    picture: PathBuf,
+    /// Write a PNG with boxes and landmarks drawn in, and each aligned face beside the picture
+    #[arg(long, value_name = "FILE.png")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane inspect portrait.jpg
+  clearlane inspect crowd.jpg --out seen.png
+  clearlane inspect portrait.jpg --json | jq '.faces[0].quality.Sharpness.value'";
+
+/// What was seen in a picture.
+#[derive(Debug, Serialize)]
+struct Seen {
+    path: PathBuf,
+    width: u32,
+    height: u32,
+    detector: String,
+    faces: Vec<SeenFace>,
+}
+
+#[derive(Debug, Serialize)]
+struct SeenFace {
+    #[serde(flatten)]
+    face: Face,
+    eye_distance: f32,
+    quality: Quality,
+}
+
+pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
+    let frame = pictures::open(&args.picture)?;
+    let detector = args.models.load_detector()?;
+    let faces = detector.detect(&frame)?;
+    if faces.is_empty() {
+        return Err(Failure::new(Exit::Input, format!("{}: no face in the picture", args.picture.display())));
+    }
+    let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
+    let seen_face = |face: &Face| {
+        let quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
+        Ok(SeenFace { face: face.clone(), eye_distance: face.eye_distance(), quality })
+    };
+    let seen = Seen {
+        path: args.picture.clone(),
+        width: frame.width(),
+        height: frame.height(),
+        detector: detector.name().to_owned(),
+        faces: faces.iter().map(seen_face).collect::<Result<_>>()?,
+    };
+    if let Some(out) = &args.out {
+        let cut = |face: &Face| AlignedFace::cut(&frame, &face.landmarks).map_err(unaligned);
+        let aligned = faces.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        draw::write(&frame_rgb(&frame), &faces, &aligned, out)?;
+    }
+    output.result(&seen, || text(&seen))?;
+    Ok(Exit::Yes)
+}
+
+fn frame_rgb(frame: &Frame<'_>) -> image::RgbImage {
+    let (width, height) = (frame.width(), frame.height());
+    // The frame's pixels are as many as its sides say, so that the image is always there.
+    image::RgbImage::from_raw(width, height, frame.to_rgb8().into_owned()).unwrap_or_default()
+}
+
+fn text(seen: &Seen) -> String {
+    let mut text = format!("{}: {} x {} pixels, {}\n", seen.path.display(), seen.width, seen.height, count(seen));
+    for (index, SeenFace { face, eye_distance, quality }) in seen.faces.iter().enumerate() {
+        let b = &face.bounding_box;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "\nface {}: score {:.3}, box ({:.0}, {:.0}) to ({:.0}, {:.0}), {eye_distance:.1} pixels between the eyes",
+            index + 1,
+            face.score,
+            b.x0,
+            b.y0,
+            b.x1,
+            b.y1
+        );
+        let names = ["left eye", "right eye", "nose", "left mouth corner", "right mouth corner"];
+        let points = names.iter().zip(&face.landmarks);
+        let landmarks: Vec<_> = points.map(|(name, p)| format!("{name} ({:.1}, {:.1})", p.x, p.y)).collect();
+        let _ = writeln!(text, "landmarks, left as the picture has it: {}\n", landmarks.join(", "));
+        let row = |m: &clearlane_embed::Measure| {
+            vec![m.component.name().to_owned(), format!("{:.3}", m.native), m.value.to_string()]
+        };
+        let rows: Vec<_> = quality.measures().iter().map(row).collect();
+        text.push_str(&table(&["QUALITY COMPONENT", "NATIVE", "0-100"], &[1, 2], &rows));
+    }
+    text
+}
+
+fn count(seen: &Seen) -> String {
+    match seen.faces.len() {
+        1 => "1 face".to_owned(),
+        faces => format!("{faces} faces"),
+    }
+}

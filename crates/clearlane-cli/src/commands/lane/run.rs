@@ -1,0 +1,221 @@
+//! `clearlane lane run`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clearlane::{Direction, Lane, Latency, Metrics, MetricsSnapshot, Passage, Policy, PortId, References};
+use clearlane_embed::{Extractor, Frame};
+use serde::Serialize;
+
+use super::queue::{self, Passenger};
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::models::ModelArgs;
+use crate::output::{Output, table};
+use crate::pictures::{self, Face};
+use crate::progress::Progress;
+use crate::reasons;
+use crate::registers::RegisterArgs;
+use crate::thresholds;
+
+/// Let a queue of passengers through one lane or several
+///
+/// QUEUE is a folder, in which a picture is a passenger and a folder of pictures is one with several frames, or a text file
+/// with such paths. Each passage is decided by the policy, recorded in the register, and printed. The register is checked
+/// first: no lane opens on an unsound one. Ctrl-C stops after the passages under way.
+///
+/// Exit code 0 where everybody was admitted, 1 where somebody was referred to an officer.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The queue: a folder of pictures, or a list of paths
+    queue: PathBuf,
+    /// The rules of the port (TOML)
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The port, by its id in the policy
+    #[arg(long, value_name = "ID")]
+    port: PortId,
+    /// Seen from the mainland: entry or exit
+    #[arg(long, default_value = "exit")]
+    direction: Direction,
+    /// How many lanes work at once; they share register and gallery
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    lanes: u8,
+    /// Which face to take where a frame has several
+    #[arg(long, value_enum, default_value = "largest")]
+    face: Face,
+    /// The models for presentation attack detection, by name
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
+    liveness: Vec<String>,
+    #[command(flatten)]
+    register: RegisterArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  clearlane lane run queue/ --lanes 4 --policy policies/port.toml --port shenzhen-bay --register port.db --key-file port.key";
+
+/// One passage, as it is printed.
+#[derive(Debug, Serialize)]
+struct Passed<'a> {
+    passenger: &'a str,
+    lane: usize,
+    #[serde(flatten)]
+    passage: Passage,
+}
+
+/// All passages together.
+#[derive(Debug, Serialize)]
+struct Report {
+    passages: u64,
+    seconds: f64,
+    passages_a_minute: f64,
+    interrupted: bool,
+    metrics: MetricsSnapshot,
+}
+
+pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
+    let passengers = queue::read(&args.queue)?;
+    let policy = Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?;
+    let extractor = extractor(args)?;
+    let register = Arc::new(args.register.open()?);
+    register.turn(extractor.embedder().model_id())?;
+    let references = Arc::new(loaded(args, &extractor, register, output)?);
+    let metrics = Arc::new(Metrics::default());
+    let lanes = lanes(args, &Arc::new(policy), &references, &extractor, &metrics)?;
+
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(passengers.len() as u64, "passages");
+    let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    let worked = thread::scope(|scope| {
+        let work = |number: usize, lane: &Lane| -> Result<()> {
+            while !interrupt.requested()
+                && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                let passed = Passed { passenger: &passenger.name, lane: number, passage: pass(lane, passenger)? };
+                progress.above(|| output.line(&passed, || line(&passed)))?;
+                show(&progress, &metrics.snapshot(), start.elapsed());
+            }
+            Ok(())
+        };
+        let work = &work;
+        let threads: Vec<_> =
+            lanes.iter().enumerate().map(|(number, lane)| scope.spawn(move || work(number + 1, lane))).collect();
+        // A lane never panics; if its thread did, the others' passages still count.
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(()))).collect::<Result<Vec<()>>>()
+    });
+    progress.done();
+    worked?;
+
+    let metrics = metrics.snapshot();
+    let (passages, seconds) = (metrics.admitted + metrics.referred, start.elapsed().as_secs_f64());
+    let interrupted = interrupt.requested();
+    let passages_a_minute = passages as f64 * 60.0 / seconds;
+    let report = Report { passages, seconds, passages_a_minute, interrupted, metrics };
+    output.line(&report, || text(&report))?;
+    Ok(if interrupted { Exit::Interrupted } else { Exit::answer(report.metrics.referred == 0) })
+}
+
+fn extractor(args: &RunArgs) -> Result<Extractor> {
+    let extractor = args.models.load_extractor(args.face.into())?;
+    if args.liveness.is_empty() {
+        return Ok(extractor);
+    }
+    let models = args.models.at_hand()?;
+    Ok(extractor.with_liveness(models.liveness(args.liveness.iter().map(String::as_str))?))
+}
+
+fn loaded(
+    args: &RunArgs,
+    extractor: &Extractor,
+    register: Arc<clearlane_store::Register>,
+    output: &Output,
+) -> Result<References> {
+    let progress = output.progress(0, "loading");
+    let model = extractor.embedder().model_id();
+    let references = References::load(register, model, |done, total| progress.at(done, total))?;
+    progress.done();
+    let progress = output.progress(0, "checking");
+    let report = references.check(|done, total| progress.at(done, total))?;
+    progress.done();
+    if references.is_sound() {
+        return Ok(references);
+    }
+    let message =
+        format!("{}: {} problems were found in the register", args.register.path().display(), report.problems.len());
+    Err(Failure::new(Exit::Register, message).with_help("`clearlane register check` names them"))
+}
+
+fn lanes(
+    args: &RunArgs,
+    policy: &Arc<Policy>,
+    references: &Arc<References>,
+    extractor: &Extractor,
+    metrics: &Arc<Metrics>,
+) -> Result<Vec<Lane>> {
+    let calibration = thresholds::calibration(extractor.embedder())?;
+    (1..=args.lanes)
+        .map(|number| {
+            Lane::builder(Arc::clone(policy), Arc::clone(references), calibration.clone())
+                .extractor(extractor.clone())
+                .metrics(Arc::clone(metrics))
+                .build(args.port.clone(), args.direction, format!("lane {number}"))
+                .map_err(|error| Failure::of(Exit::Usage, &error))
+        })
+        .collect()
+}
+
+/// A frame that cannot be read is a camera's failure and ends the run; a face that cannot be used is the lane's to judge.
+fn pass(lane: &Lane, passenger: &Passenger) -> Result<Passage> {
+    let frames = passenger.frames.iter().map(|path| pictures::open(path)).collect::<Result<Vec<Frame<'_>>>>()?;
+    Ok(lane.pass(&frames, &[], None))
+}
+
+fn line(passed: &Passed<'_>) -> String {
+    let Passed { passenger, lane, passage } = passed;
+    let score = passage.comparison.map_or_else(|| "-".to_owned(), |comparison| format!("{:.4}", comparison.score));
+    let decision = if passage.decision.is_admission() { "admit" } else { "refer" };
+    let total = 1e3 * passage.times.total.as_secs_f64();
+    let why = reasons::listed(passage.decision.reasons());
+    format!("{decision}  lane {lane}  {passenger}  {score}  {total:.1} ms  {why}").trim_end().to_owned()
+}
+
+fn show(progress: &Progress, metrics: &MetricsSnapshot, elapsed: Duration) {
+    let rate = (metrics.admitted + metrics.referred) as f64 * 60.0 / elapsed.as_secs_f64();
+    let p95 = metrics.total.p95_us as f64 / 1e3;
+    progress.say(format!("{rate:.0} a minute, p95 {p95:.0} ms, {} referred", metrics.referred));
+    progress.step();
+}
+
+fn text(report: &Report) -> String {
+    let metrics = &report.metrics;
+    let mut text = format!(
+        "\n{} passages in {:.1} s, {:.0} a minute: {} admitted, {} referred\n",
+        report.passages, report.seconds, report.passages_a_minute, metrics.admitted, metrics.referred
+    );
+    for (reason, count) in &metrics.reasons {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {count:>6}  {reason}");
+    }
+    let ms = |time: u64| format!("{:.1}", time as f64 / 1e3);
+    let row = |name: &str, latency: &Latency| {
+        vec![name.to_owned(), ms(latency.p50_us), ms(latency.p95_us), ms(latency.p99_us), ms(latency.max_us)]
+    };
+    let rows = [
+        row("capture", &metrics.capture),
+        row("search", &metrics.search),
+        row("rules", &metrics.rules),
+        row("record", &metrics.record),
+        row("total", &metrics.total),
+    ];
+    text.push_str(table(&["STAGE, ms", "P50", "P95", "P99", "MAX"], &[1, 2, 3, 4], &rows).trim_end());
+    text
+}

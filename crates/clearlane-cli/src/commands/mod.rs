@@ -1,0 +1,71 @@
+//! The commands, one a file.
+
+mod bench;
+mod completions;
+mod demo;
+mod enrol;
+mod eval;
+mod identify;
+mod inspect;
+mod lane;
+mod models;
+mod records;
+mod register;
+mod verify;
+
+use clap::Subcommand;
+
+use crate::failure::{Exit, Result};
+use crate::output::Output;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole job on built-in, fictional faces
+    Demo(demo::DemoArgs),
+    /// Show the faces of a picture, their landmarks and their quality
+    Inspect(inspect::InspectArgs),
+    /// Compare two pictures: do both show one person? (1:1)
+    Verify(verify::VerifyArgs),
+    /// Enrol faces from a folder or a CSV file
+    Enrol(enrol::EnrolArgs),
+    /// Say who of the enrolled a picture shows (1:N)
+    Identify(identify::IdentifyArgs),
+    /// Look into a register and keep it in order
+    #[command(subcommand)]
+    Register(register::RegisterCommand),
+    /// Run lanes as a port does, fed from files
+    #[command(subcommand)]
+    Lane(lane::LaneCommand),
+    /// Look into the crossing records
+    #[command(subcommand)]
+    Records(records::RecordsCommand),
+    /// Say which models are at hand, and check them
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Measure how well models recognise, by public protocols
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
+    /// Measure what the parts take on this machine
+    Bench(bench::BenchArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
+    match command {
+        Command::Demo(args) => demo::run(&args, output),
+        Command::Inspect(args) => inspect::run(&args, output),
+        Command::Verify(args) => verify::run(&args, output),
+        Command::Enrol(args) => enrol::run(&args, output),
+        Command::Identify(args) => identify::run(&args, output),
+        Command::Register(command) => register::run(&command, output),
+        Command::Lane(command) => lane::run(&command, output),
+        Command::Records(command) => records::run(&command, output),
+        Command::Models(command) => models::run(&command, output),
+        Command::Eval(command) => eval::run(&command, output),
+        Command::Bench(args) => bench::run(&args, output),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

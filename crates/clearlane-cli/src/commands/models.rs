@@ -1,0 +1,157 @@
+//! `clearlane models`: what is at hand, what it is, whether it is whole.
+
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use clearlane_embed::{Location, ModelEntry, Task};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, Result, chain};
+use crate::models::ModelArgs;
+use crate::output::{Output, table};
+
+/// Say which models are at hand, and check them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List the models: compiled in, and in the folder of --models
+    List(ListArgs),
+    /// Show all that is known of one model
+    Show(ShowArgs),
+    /// Check that each model is the file its manifest describes, and that it loads and runs
+    ///
+    /// Exit code 0 where all do, 1 where one does not.
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The model's name
+    name: String,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The models' names; all where none is given
+    names: Vec<String>,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+pub(super) fn run(command: &ModelsCommand, output: &Output) -> Result<Exit> {
+    match command {
+        ModelsCommand::List(args) => list(args, output),
+        ModelsCommand::Show(args) => show(args, output),
+        ModelsCommand::Verify(args) => verify(args, output),
+    }
+}
+
+fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
+    let models = args.models.at_hand()?;
+    let value: Vec<_> = models.iter().map(|(entry, location)| described(entry, location)).collect();
+    output.result(&value, || {
+        let row = |(entry, location): (&ModelEntry, &Location)| {
+            vec![entry.name.clone(), task(entry), input(entry), entry.licence.clone(), place(location)]
+        };
+        let rows: Vec<_> = models.iter().map(row).collect();
+        if rows.is_empty() {
+            return "no model is at hand: give a folder of models with --models DIR\n".to_owned();
+        }
+        table(&["NAME", "TASK", "INPUT", "LICENCE", "WHERE"], &[], &rows)
+    })?;
+    Ok(Exit::Yes)
+}
+
+fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
+    let models = args.models.at_hand()?;
+    let (entry, location) = models.get(&args.name)?;
+    output.result(&described(entry, location), || {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name:<10}{value}");
+        };
+        line("name", &entry.name);
+        line("task", &task(entry));
+        line("input", &input(entry));
+        line("mean", &format!("{:?}", entry.input.mean));
+        line("std", &format!("{:?}", entry.input.std));
+        line("licence", &entry.licence);
+        line("source", &entry.source);
+        line("sha256", &entry.sha256);
+        line("where", &place(location));
+        if let Task::Embedding { thresholds, .. } = &entry.task {
+            for known in thresholds {
+                line("threshold", &format!("{:.4} at FMR {:e}, {}", known.threshold, known.fmr, known.measured_on));
+            }
+        }
+        text
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// What became of one model's check.
+#[derive(Debug, Serialize)]
+struct Checked {
+    name: String,
+    sound: bool,
+    problem: Option<String>,
+}
+
+fn verify(args: &VerifyArgs, output: &Output) -> Result<Exit> {
+    let models = args.models.at_hand()?;
+    let all = || models.iter().map(|(entry, _)| entry.name.clone()).collect();
+    let names: Vec<String> = if args.names.is_empty() { all() } else { args.names.clone() };
+    if names.is_empty() {
+        return Err(Failure::new(Exit::Model, "no model is at hand").with_help("give a folder of models with --models"));
+    }
+    let mut checked = Vec::new();
+    for name in names {
+        let (entry, _) = models.get(&name)?;
+        let loaded = match entry.task {
+            Task::Detection { .. } => models.detector(&name).map(drop),
+            Task::Embedding { .. } => models.embedder(&name).map(drop),
+            Task::Liveness { .. } => models.liveness([name.as_str()]).map(drop),
+        };
+        let problem = loaded.err().map(|error| chain(&error));
+        checked.push(Checked { name, sound: problem.is_none(), problem });
+    }
+    output.result(&checked, || {
+        let row =
+            |model: &Checked| vec![model.name.clone(), model.problem.clone().unwrap_or_else(|| "sound".to_owned())];
+        table(&["NAME", "CHECK"], &[], &checked.iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(Exit::answer(checked.iter().all(|model| model.sound)))
+}
+
+fn described(entry: &ModelEntry, location: &Location) -> serde_json::Value {
+    json!({ "model": entry, "location": place(location) })
+}
+
+fn task(entry: &ModelEntry) -> String {
+    match &entry.task {
+        Task::Detection { family, .. } => format!("detection ({family})"),
+        Task::Embedding { dimension, .. } => format!("embedding ({dimension}-d)"),
+        Task::Liveness { crop, .. } => format!("liveness (crop {crop}x)"),
+    }
+}
+
+fn input(entry: &ModelEntry) -> String {
+    let input = &entry.input;
+    format!("{} x {} {}", input.width, input.height, format!("{:?}", input.colour).to_uppercase())
+}
+
+fn place(location: &Location) -> String {
+    match location {
+        Location::File(path) => path.display().to_string(),
+        _ => "built in".to_owned(),
+    }
+}

@@ -1,0 +1,55 @@
+//! `clearlane register backup` and `clearlane register restore`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_store::Register;
+use serde_json::json;
+
+use crate::failure::{Exit, Result};
+use crate::output::Output;
+use crate::registers::RegisterArgs;
+
+/// Copy a register, as it is at this moment, to a new file
+///
+/// The register goes on being used. The copy opens with the same keys. A file that is there already is left alone.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The copy
+    file: PathBuf,
+    #[command(flatten)]
+    register: RegisterArgs,
+}
+
+/// Make a register out of a backup, after a check of its structure
+///
+/// A register that is there already is left alone: move it away first.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    #[command(flatten)]
+    register: RegisterArgs,
+}
+
+pub(super) fn backup(args: &BackupArgs, output: &Output) -> Result<Exit> {
+    let register = args.register.open_read_only()?;
+    let progress = output.progress(0, "copying");
+    register.backup(&args.file, |done, total| progress.at(done, total))?;
+    progress.done();
+    output.result(&json!({ "backup": args.file }), || format!("the backup is {}\n", args.file.display()))?;
+    Ok(Exit::Yes)
+}
+
+pub(super) fn restore(args: &RestoreArgs, output: &Output) -> Result<Exit> {
+    let progress = output.progress(0, "copying");
+    let keys = args.register.keys()?;
+    let register = Register::restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
+    progress.done();
+    let subjects = register.stats()?.subjects;
+    let path = register.path();
+    output.result(&json!({ "register": path, "subjects": subjects }), || {
+        format!("{}: {subjects} subjects\n", path.display())
+    })?;
+    Ok(Exit::Yes)
+}

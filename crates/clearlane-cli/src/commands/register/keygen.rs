@@ -1,0 +1,40 @@
+//! `clearlane register keygen`.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_store::{Key, StoreError};
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Output;
+
+/// Make a key for a new register
+///
+/// Without its key nobody reads a register's templates: keep a copy of the file in a safe place, and never beside the
+/// register. A file that is there already is left alone.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  clearlane register keygen /etc/clearlane/port.key")]
+pub(crate) struct KeygenArgs {
+    /// Where to write the key; only its owner may read it
+    file: PathBuf,
+}
+
+pub(super) fn run(args: &KeygenArgs, output: &Output) -> Result<Exit> {
+    let key = Key::random().map_err(StoreError::from)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&args.file).and_then(|mut file| {
+        file.write_all(key.to_hex().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    });
+    written.map_err(|error| Failure::writing(&args.file, &error))?;
+    let value = json!({ "file": args.file, "key": key.id() });
+    output.result(&value, || format!("key {} is in {}\n", key.id(), args.file.display()))?;
+    Ok(Exit::Yes)
+}

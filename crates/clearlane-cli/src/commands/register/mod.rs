@@ -1,0 +1,61 @@
+//! `clearlane register`: what a register holds, and its upkeep.
+
+mod backup;
+mod check;
+mod exchange;
+mod keygen;
+mod list;
+mod rekey;
+mod revoke;
+mod show;
+mod stats;
+
+pub(super) use show::find;
+
+use clap::Subcommand;
+
+use crate::failure::{Exit, Result};
+use crate::output::Output;
+
+/// Look into a register and keep it in order.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegisterCommand {
+    /// Make a key for a new register
+    Keygen(keygen::KeygenArgs),
+    /// Count what a register holds
+    Stats(stats::StatsArgs),
+    /// List the subjects that are enrolled
+    List(list::ListArgs),
+    /// Show all that is known of one subject
+    Show(show::ShowArgs),
+    /// Take subjects out for good: templates, documents and details are deleted and overwritten
+    Revoke(revoke::RevokeArgs),
+    /// Write all enrolled subjects to a file
+    Export(exchange::ExportArgs),
+    /// Enrol the subjects of a file
+    Import(exchange::ImportArgs),
+    /// Check structure, seals and the chain of crossing records, row by row
+    Check(check::CheckArgs),
+    /// Give a register a new key: every template is turned and sealed anew, while the register is in use
+    Rekey(rekey::RekeyArgs),
+    /// Copy a register, as it is at this moment, to a new file
+    Backup(backup::BackupArgs),
+    /// Make a register out of a backup, after a check of its structure
+    Restore(backup::RestoreArgs),
+}
+
+pub(super) fn run(command: &RegisterCommand, output: &Output) -> Result<Exit> {
+    match command {
+        RegisterCommand::Keygen(args) => keygen::run(args, output),
+        RegisterCommand::Stats(args) => stats::run(args, output),
+        RegisterCommand::List(args) => list::run(args, output),
+        RegisterCommand::Show(args) => show::run(args, output),
+        RegisterCommand::Revoke(args) => revoke::run(args, output),
+        RegisterCommand::Export(args) => exchange::export(args, output),
+        RegisterCommand::Import(args) => exchange::import(args, output),
+        RegisterCommand::Check(args) => check::run(args, output),
+        RegisterCommand::Rekey(args) => rekey::run(args, output),
+        RegisterCommand::Backup(args) => backup::backup(args, output),
+        RegisterCommand::Restore(args) => backup::restore(args, output),
+    }
+}

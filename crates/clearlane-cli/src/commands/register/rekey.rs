@@ -1,0 +1,50 @@
+//! `clearlane register rekey`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_store::{Keyring, Rekeyed, StoreError};
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Output;
+use crate::registers::RegisterArgs;
+
+/// Give a register a new key: every template is turned and sealed anew, while the register is in use
+///
+/// Until it is through both keys are needed, so put them into one file first, the new key on its first line, and let
+/// --key-file name that file everywhere. Interrupted anywhere, the same command run again goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RekeyArgs {
+    /// A file whose first line is the new key
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    #[command(flatten)]
+    register: RegisterArgs,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  clearlane register keygen new.key
+  cat new.key old.key > both.key && chmod 600 both.key
+  clearlane register rekey --to new.key --register port.db --key-file both.key";
+
+pub(super) fn run(args: &RekeyArgs, output: &Output) -> Result<Exit> {
+    let ring = Keyring::from_file(&args.to).map_err(StoreError::from)?;
+    let key = ring.current().ok_or_else(|| Failure::new(Exit::Register, format!("{}: no key", args.to.display())))?;
+    let register = args.register.open()?;
+    let progress = output.progress(0, "renewing");
+    let Rekeyed { templates, subjects, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
+    progress.done();
+    let refused: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.row, problem.fault)).collect();
+    let value = json!({ "key": key.id(), "templates": templates, "subjects": subjects, "refused": refused });
+    output.result(&value, || {
+        let mut text = format!("{templates} templates and {subjects} subjects are under key {}\n", key.id());
+        for row in &refused {
+            text.extend(["  left as it is: ", row, "\n"]);
+        }
+        text
+    })?;
+    Ok(Exit::answer(refused.is_empty()))
+}

@@ -1,0 +1,63 @@
+//! `clearlane verify`: two pictures, one comparison.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_embed::Extraction;
+use serde_json::{Value, json};
+
+use crate::failure::{Exit, Failure, Result};
+use crate::models::ModelArgs;
+use crate::output::Output;
+use crate::pictures::{Face, extract};
+use crate::thresholds::ThresholdArgs;
+
+/// Compare two pictures: do both show one person? (1:1)
+///
+/// Exit code 0 where their score reaches the threshold, 1 where it does not.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct VerifyArgs {
+    /// A picture
+    a: PathBuf,
+    /// Another
+    b: PathBuf,
+    /// Which face to take where a picture has several
+    #[arg(long, value_enum, default_value_t)]
+    face: Face,
+    #[command(flatten)]
+    threshold: ThresholdArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane verify passport.jpg live.jpg
+  clearlane verify passport.jpg live.jpg --fmr 1e-6        stricter: one stranger in a million matches
+  clearlane verify a.png b.png --threshold 0.4 --json";
+
+pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
+    let extractor = args.models.load_extractor(args.face.into())?;
+    let threshold = args.threshold.one_to_one(extractor.embedder())?;
+    let (a, b) = (extract(&extractor, &args.a)?, extract(&extractor, &args.b)?);
+    let score = a.template.score(&b.template).map_err(|error| Failure::of(Exit::Model, &error))?;
+    let matched = score >= threshold;
+    let value = json!({
+        "match": matched, "score": score, "threshold": threshold,
+        "detector": extractor.detector().name(), "embedder": extractor.embedder().name(),
+        "a": seen(&args.a, &a), "b": seen(&args.b, &b),
+    });
+    output.result(&value, || {
+        let verdict = if matched { "match" } else { "no match" };
+        format!("{verdict}: score {score:.4}, threshold {threshold:.4}\n")
+    })?;
+    Ok(Exit::answer(matched))
+}
+
+fn seen(path: &std::path::Path, extraction: &Extraction) -> Value {
+    json!({
+        "path": path, "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
+        "ms": 1e3 * extraction.timings.total().as_secs_f64(),
+    })
+}

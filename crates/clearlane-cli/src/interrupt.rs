@@ -1,0 +1,34 @@
+//! Ctrl-C: long jobs finish the step that they are at, keep what is done, and stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// Tells whether the user asked to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens for Ctrl-C from now on. A second Ctrl-C ends the command at once.
+    pub(crate) fn listen() -> Result<Self> {
+        let interrupt = Self::default();
+        let flag = Arc::clone(&interrupt.0);
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+        })
+        .map_err(|error| Failure::new(Exit::System, format!("cannot listen for Ctrl-C: {error}")))?;
+        Ok(interrupt)
+    }
+
+    pub(crate) fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// An error where the user asked to stop.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.requested() { Err(Failure::interrupted()) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,35 @@
+//! The `clearlane` command: enrols faces, tells who stands there, evaluates models and measures what it all costs.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod failure;
+mod interrupt;
+mod models;
+mod output;
+mod pictures;
+mod progress;
+mod reasons;
+mod registers;
+mod thresholds;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::output::Output;
+
+/// Runs the command that this process was called with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { common, command } = Cli::parse();
+    let output = Output::new(&common);
+    match commands::run(command, &output) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}

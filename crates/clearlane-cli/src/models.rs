@@ -1,0 +1,56 @@
+//! Which models a command runs with.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearlane_embed::{Detector, Embedder, Extractor, Models, Selection};
+
+use crate::failure::Result;
+
+/// The choice of models.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Models")]
+pub(crate) struct ModelArgs {
+    /// A folder with ONNX models, and a manifest.toml that describes them; known public ones need none
+    #[arg(long, value_name = "DIR", env = "CLEARLANE_MODELS")]
+    pub(crate) models: Option<PathBuf>,
+
+    /// The detector, by its name in the manifest [default: the first at hand]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) detector: Option<String>,
+
+    /// The embedder, by its name in the manifest [default: the first at hand]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) embedder: Option<String>,
+
+    /// Average each template with that of the mirrored face: twice the time, a little more accurate
+    #[arg(long)]
+    pub(crate) flip: bool,
+}
+
+impl ModelArgs {
+    /// The models at hand: those compiled in, and those of the folder.
+    pub(crate) fn at_hand(&self) -> Result<Models> {
+        let mut models = Models::builtin()?;
+        if let Some(folder) = &self.models {
+            models.add_folder(folder)?;
+        }
+        Ok(models)
+    }
+
+    pub(crate) fn load_detector(&self) -> Result<Detector> {
+        let models = self.at_hand()?;
+        let name = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
+        Ok(models.detector(name)?)
+    }
+
+    pub(crate) fn load_embedder(&self) -> Result<Embedder> {
+        let models = self.at_hand()?;
+        let name = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
+        Ok(models.embedder(name)?.with_flip(self.flip))
+    }
+
+    pub(crate) fn load_extractor(&self, selection: Selection) -> Result<Extractor> {
+        Ok(Extractor::new(self.load_detector()?, self.load_embedder()?).with_selection(selection))
+    }
+}

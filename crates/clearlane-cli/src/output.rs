@@ -1,0 +1,135 @@
+//! Where results go: text or JSON on standard output, errors on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::Common;
+use crate::failure::{Exit, Failure, Result};
+use crate::progress::Progress;
+
+/// How this run of the command speaks.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(common: &Common) -> Self {
+        Self { json: common.json, quiet: common.quiet }
+    }
+
+    /// Whether JSON is asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a result: `value` as JSON, or the lines of `text`.
+    pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        if self.json {
+            let mut line = serde_json::to_string_pretty(value)
+                .map_err(|error| Failure::new(Exit::System, format!("cannot write JSON: {error}")))?;
+            line.push('\n');
+            print(&line)
+        } else {
+            print(&text())
+        }
+    }
+
+    /// Prints one of many results as it comes: `value` as one line of JSON, or `text` as it is.
+    pub(crate) fn line(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        let mut line = if self.json {
+            serde_json::to_string(value)
+                .map_err(|error| Failure::new(Exit::System, format!("cannot write JSON: {error}")))?
+        } else {
+            text()
+        };
+        line.push('\n');
+        print(&line)
+    }
+
+    /// Something that the user should know, and that stops nothing.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet && !self.json {
+            anstream::eprintln!("{}note:{} {text}", bold().render(), bold().render_reset());
+        }
+    }
+
+    /// Says why the command ends.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let error = json!({ "error": failure.message, "help": failure.help, "exit": failure.exit as u8 });
+            eprintln!("{error}");
+            return;
+        }
+        let red = bold().fg_color(Some(AnsiColor::Red.into()));
+        anstream::eprintln!("{}error:{} {}", red.render(), red.render_reset(), failure.message);
+        if let Some(help) = &failure.help {
+            anstream::eprintln!("{}help:{} {help}", bold().render(), bold().render_reset());
+        }
+    }
+
+    /// A progress bar over `total` steps, where somebody sees it.
+    pub(crate) fn progress(&self, total: u64, what: &'static str) -> Progress {
+        Progress::new(total, what, !self.quiet && io::stderr().is_terminal())
+    }
+}
+
+/// Writes to standard output. A reader who has seen enough, such as `head`, ends the command in peace.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::new(Exit::System, format!("cannot write to standard output: {error}"))),
+    }
+}
+
+/// Writes a file whole or not at all: beside its place first, then into it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::writing(path, &error))
+}
+
+fn bold() -> Style {
+    Style::new().bold()
+}
+
+/// Columns as wide as their widest cell; those that `right` names are flushed right.
+pub(crate) fn table(header: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&header).chain(rows).collect();
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let mut text = String::new();
+    for line in &lines {
+        let mut row = String::new();
+        for (column, cell) in line.iter().enumerate() {
+            let padding = " ".repeat(width(column).unwrap_or(0) - cell.chars().count());
+            let gap = if column == 0 { "" } else { "  " };
+            if right.contains(&column) {
+                row.extend([gap, &padding, cell]);
+            } else {
+                row.extend([gap, cell, &padding]);
+            }
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A share as a percentage with two decimals.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}

@@ -1,0 +1,98 @@
+//! Pictures: one by its path, or all that a folder holds.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use clearlane_embed::{DecodeLimits, ExtractError, Extraction, Extractor, Frame, Selection};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// Which face of a picture is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Face {
+    /// The only one: several are an error
+    #[default]
+    Only,
+    /// The largest
+    Largest,
+    /// The one nearest to the picture's centre
+    Central,
+}
+
+impl From<Face> for Selection {
+    fn from(face: Face) -> Self {
+        match face {
+            Face::Only => Self::Only,
+            Face::Largest => Self::Largest,
+            Face::Central => Self::Central,
+        }
+    }
+}
+
+/// The bytes of the file at `path`, no more than a picture may have.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let limit = DecodeLimits::default().max_file_bytes;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| Failure::reading(path, &error))?;
+    Ok(bytes)
+}
+
+/// The picture at `path`.
+pub(crate) fn open(path: &Path) -> Result<Frame<'static>> {
+    decode(path, &read(path)?)
+}
+
+/// The template of the face in the picture at `path`, with all that was seen on the way.
+pub(crate) fn extract(extractor: &Extractor, path: &Path) -> Result<Extraction> {
+    extract_bytes(extractor, path, &read(path)?)
+}
+
+/// As [`extract`], of a picture whose bytes are at hand.
+pub(crate) fn extract_bytes(extractor: &Extractor, path: &Path, bytes: &[u8]) -> Result<Extraction> {
+    extractor.extract(&decode(path, bytes)?).map_err(|error| refused(path, error))
+}
+
+fn decode(path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
+    Frame::decode(bytes, &DecodeLimits::default()).map_err(|error| Failure::at(Exit::Input, path, &error))
+}
+
+/// Why the picture at `path` gave no template.
+fn refused(path: &Path, error: ExtractError) -> Failure {
+    match error {
+        ExtractError::Model(error) => error.into(),
+        error @ ExtractError::SeveralFaces { .. } => {
+            Failure::at(Exit::Input, path, &error).with_help("crop the picture, or choose one with --face largest")
+        }
+        error => Failure::at(Exit::Input, path, &error),
+    }
+}
+
+/// The picture files directly in `folder`, by name; other files are passed over.
+pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = entries(folder)?;
+    files.retain(|path| path.is_file() && has_picture_name(path));
+    Ok(files)
+}
+
+/// What is directly in `folder`, by name.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = |error| Failure::reading(folder, &error);
+    let mut paths = fs::read_dir(folder)
+        .map_err(read)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(read)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether a file has the name of a picture.
+pub(crate) fn has_picture_name(path: &Path) -> bool {
+    const NAMES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm", "pnm"];
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    NAMES.iter().any(|name| extension.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,97 @@
+//! Which register a command works on, and the keys that open it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clearlane::ReferencesError;
+use clearlane_store::{Keyring, Register, StoreError};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// The environment variable with a register's keys.
+const KEY_VARIABLE: &str = "CLEARLANE_KEY";
+
+/// The choice of a register.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Register")]
+pub(crate) struct RegisterArgs {
+    /// The register: one file
+    #[arg(long = "register", value_name = "FILE", env = "CLEARLANE_REGISTER")]
+    path: PathBuf,
+
+    /// The file with the register's keys, the current one first [default: the keys in CLEARLANE_KEY]
+    #[arg(long, value_name = "FILE", env = "CLEARLANE_KEY_FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl RegisterArgs {
+    /// The register's file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The register, for reading and writing.
+    pub(crate) fn open(&self) -> Result<Register> {
+        self.there()?;
+        Ok(Register::open(&self.path, self.keys()?)?)
+    }
+
+    /// The register, for reading only.
+    pub(crate) fn open_read_only(&self) -> Result<Register> {
+        self.there()?;
+        Ok(Register::open_read_only(&self.path, self.keys()?)?)
+    }
+
+    /// The register; a new one where there is none.
+    pub(crate) fn open_or_create(&self) -> Result<Register> {
+        if self.path.exists() { self.open() } else { Ok(Register::create(&self.path, self.keys()?)?) }
+    }
+
+    /// Whether the register's file exists.
+    fn there(&self) -> Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let message = format!("{}: there is no such register", self.path.display());
+        Err(Failure::new(Exit::Register, message).with_help("`clearlane enrol` makes one"))
+    }
+
+    /// No keys at all are fine for what needs none, such as listing subjects.
+    pub(crate) fn keys(&self) -> Result<Keyring> {
+        let keys = match &self.key_file {
+            Some(path) => Keyring::from_file(path),
+            None if std::env::var_os(KEY_VARIABLE).is_some() => Keyring::from_env(KEY_VARIABLE),
+            None => Ok(Keyring::empty()),
+        };
+        Ok(keys.map_err(StoreError::from)?)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::DiskFull { .. } | StoreError::Io { .. } => Exit::System,
+            StoreError::Invalid { .. } | StoreError::Line { .. } => Exit::Input,
+            _ => Exit::Register,
+        };
+        let failure = Self::of(exit, &error);
+        match error {
+            StoreError::NoKey { .. } | StoreError::NoCurrentKey | StoreError::Key(_) => failure.with_help(
+                "give the register's key with --key-file FILE or CLEARLANE_KEY; `clearlane register keygen FILE` makes one",
+            ),
+            StoreError::OtherModel { .. } => {
+                failure.with_help("choose the embedder that the register was made with: --embedder NAME, --models DIR")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<ReferencesError> for Failure {
+    fn from(error: ReferencesError) -> Self {
+        match error {
+            ReferencesError::Store(error) => error.into(),
+            error => Self::of(Exit::Register, &error),
+        }
+    }
+}

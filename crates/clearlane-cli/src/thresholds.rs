@@ -1,0 +1,64 @@
+//! Which score is enough: as the user says, or as the embedder was calibrated.
+
+use clap::Args;
+use clearlane::{Calibration, CalibrationPoint};
+use clearlane_embed::Embedder;
+
+use crate::failure::{Exit, Failure, Result};
+
+/// The threshold of a comparison.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Threshold")]
+pub(crate) struct ThresholdArgs {
+    /// The least comparison score of a match, in [-1, 1] [default: calibrated, for --fmr]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = score)]
+    pub(crate) threshold: Option<f32>,
+
+    /// The false match rate to calibrate for, in (0, 1)
+    #[arg(long, value_name = "RATE", default_value = "1e-4", value_parser = rate, conflicts_with = "threshold")]
+    pub(crate) fmr: f64,
+}
+
+impl ThresholdArgs {
+    /// The threshold of one comparison with this embedder.
+    pub(crate) fn one_to_one(&self, embedder: &Embedder) -> Result<f32> {
+        self.threshold.map_or_else(|| calibrated(embedder, |known| known.threshold_for_fmr(self.fmr)), Ok)
+    }
+}
+
+/// The calibration that comes with an embedder.
+pub(crate) fn calibration(embedder: &Embedder) -> Result<Calibration> {
+    let mut points: Vec<CalibrationPoint> = embedder
+        .thresholds()
+        .iter()
+        .map(|known| CalibrationPoint { fmr: known.fmr, threshold: known.threshold })
+        .collect();
+    points.sort_by(|a, b| b.fmr.total_cmp(&a.fmr));
+    let source = embedder.thresholds().first().map_or("", |known| &known.measured_on);
+    Calibration::new(embedder.model_id(), points, source).map_err(|error| uncalibrated(embedder, &error))
+}
+
+/// What `ask` finds in the calibration of an embedder.
+pub(crate) fn calibrated(
+    embedder: &Embedder,
+    ask: impl FnOnce(&Calibration) -> Result<f32, clearlane::CalibrationError>,
+) -> Result<f32> {
+    ask(&calibration(embedder)?).map_err(|error| uncalibrated(embedder, &error))
+}
+
+fn uncalibrated(embedder: &Embedder, error: &clearlane::CalibrationError) -> Failure {
+    Failure::new(Exit::Model, format!("model `{}` gives no threshold: {error}", embedder.name()))
+        .with_help("give one with --threshold, or put measured ones into the models' manifest.toml")
+}
+
+/// A comparison score on the command line.
+pub(crate) fn score(text: &str) -> Result<f32, String> {
+    let score: f32 = text.parse().map_err(|_| "a number is wanted".to_owned())?;
+    if (-1.0..=1.0).contains(&score) { Ok(score) } else { Err("a score lies in [-1, 1]".to_owned()) }
+}
+
+/// An error rate on the command line.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "a number is wanted, such as 1e-4".to_owned())?;
+    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err("a rate lies between 0 and 1".to_owned()) }
+}
