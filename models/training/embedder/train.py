@@ -134,7 +134,7 @@ def main():
         state = torch.load(run / "last.pt")
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
-        steps, samples = state["steps"], state.get("samples", state["steps"] * 96)
+        steps, samples = state["steps"], state["samples"]
         if state["until"] == args.until:
             began = state["began"]
             for optimiser, saved in zip(pair, state["optimisers"]):
@@ -199,7 +199,7 @@ def main():
                 line += f"\theld-out {validate(average, faces, truth, mean, std):.4f}"
                 validated = time.time()
             print(line, file=log)
-        if time.time() - saved > 90:
+        if time.time() - saved > 150:
             save()
             saved = time.time()
     if args.rank == 0:

@@ -18,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "embedder"))
 
 from capture import HARD, capture  # noqa: E402
 from fit import face_mask  # noqa: E402
-from portrait import CLOTHES, Person, painted_body  # noqa: E402
+from portrait import CLOTHES, Person, face_texture, painted_body  # noqa: E402
 
 # Teacher's cosines that a person must keep to.
 NEAREST_REAL = 0.50
 NEAREST_OTHER = 0.35
+# The same for the bare sampled faces, before anything is painted: it spares most of the work.
+NEAREST_BARE = 0.29
 LEAST_SELF = 0.55
 LEAST_EYES = 58.0
 COLUMNS = ("path", "subject", "capture", "kind", "enrolled", "sha256")
@@ -55,13 +57,13 @@ def sampled(model, number, seed):
     )
 
 
-def pictures(model, number, seed, plain, hard):
-    """(name, kind, JPEG bytes) of each capture of a person."""
-    person = sampled(model, number, seed)
+def pictures(model, person, number, seed, plain, hard):
+    """(name, kind, JPEG bytes) of each capture of a person, one by one."""
     body = painted_body(model, person)
     kinds = [("enrol", "enrol")] + [(f"plain-{k + 1}", "plain") for k in range(plain)]
     kinds += [(f"hard-{HARD[(number // 30 + number + k) % 4]}", HARD[(number // 30 + number + k) % 4]) for k in range(hard)]
-    return [(name, kind, capture(model, person, body, kind, np.random.default_rng([seed, number, i]))) for i, (name, kind) in enumerate(kinds)]
+    for i, (name, kind) in enumerate(kinds):
+        yield name, kind, capture(model, person, body, kind, np.random.default_rng([seed, number, i]))
 
 
 class Check:
@@ -87,19 +89,30 @@ class Check:
             return None
         return self.teacher(self.crop(rgb, found[2])[None])[0]
 
-    def refusal(self, captures, others):
-        """Why a person cannot be kept, or None; and the enrolment's vector."""
-        vectors = [self.template(jpeg) for _, kind, jpeg in captures if kind in ("enrol", "plain")]
-        if any(v is None for v in vectors):
-            return "not found by a detector", None
-        enrol = vectors[0]
-        if min(float(enrol @ v) for v in vectors) < LEAST_SELF:
-            return "too unlike itself", None
-        if others and max(float((np.stack(others) @ v).max()) for v in vectors) > NEAREST_OTHER:
-            return "too like another", None
-        if max(float((self.real @ v).max()) for v in vectors) > NEAREST_REAL:
-            return "too like a real face", None
-        return None, enrol
+    def bare(self, model, person):
+        """The teacher's vector of the sampled face alone."""
+        face, around, _ = face_texture(model, person.face)
+        known = model["inside"][:, :, None]
+        return self.teacher(np.clip(np.where(known, face, around), 0, 255).astype(np.uint8)[None, 8:120, 8:120])[0]
+
+    def kept(self, captures, others):
+        """The captures and the enrolment's vector, or why the person cannot be kept; stops at the first fault."""
+        found, enrol = [], None
+        for name, kind, jpeg in captures:
+            found.append((name, kind, jpeg))
+            if kind not in ("enrol", "plain"):
+                continue
+            vector = self.template(jpeg)
+            if vector is None:
+                return None, "not found by a detector"
+            enrol = vector if enrol is None else enrol
+            if float(enrol @ vector) < LEAST_SELF:
+                return None, "too unlike itself"
+            if others and float((np.stack(others) @ vector).max()) > NEAREST_OTHER:
+                return None, "too like another"
+            if float((self.real @ vector).max()) > NEAREST_REAL:
+                return None, "too like a real face"
+        return found, enrol
 
 
 def main():
@@ -126,26 +139,38 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     manifest, refused = out / "manifest.csv", {}
     rows = list(csv.DictReader(manifest.open())) if manifest.exists() else []
-    done = [row["subject"] for row in rows if row["capture"] == "enrol" or row["capture"] == "plain-1" and row["enrolled"] == "no"]
+    done = list(dict.fromkeys(row["subject"] for row in rows))
     number = 1 + max((int(subject[1:]) for subject in done), default=-1)
-    others = []
-    if check:
-        for row in rows:
-            if row["subject"] in done and (row["capture"] == "enrol" or (row["enrolled"] == "no" and row["capture"] == "plain-1")):
-                others.append(check.template((out / row["path"]).read_bytes()))
+    others, bare = [], []
+    for subject in done if check else ():
+        this = int(subject[1:])
+        person = sampled(model, this, args.seed)
+        bare.append(check.bare(model, person))
+        kept = out / "enrolled" / subject / "enrol.jpg"
+        # The enrolment picture of an unknown person is not kept: it is painted again.
+        others.append(check.template(kept.read_bytes() if kept.exists() else next(pictures(model, person, this, args.seed, 0, 0))[2]))
     with manifest.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if not rows:
             writer.writeheader()
         while len(done) < args.enrolled + args.unknown:
-            enrolled = len(done) < args.enrolled
-            captures = pictures(model, number, args.seed, args.plain if enrolled else 2, args.hard if enrolled else 1)
-            reason, vector = check.refusal(captures, others) if check else (None, None)
-            if reason:
-                refused[reason] = refused.get(reason, 0) + 1
-                number += 1
-                continue
-            subject = f"{'f' if enrolled else 'u'}{number:04d}"
+            # One unknown person after every so many enrolled ones, so that an unfinished set has both.
+            enrolled = (len(done) + 1) * args.unknown // (args.enrolled + args.unknown) == len(done) * args.unknown // (args.enrolled + args.unknown)
+            person, this = sampled(model, number, args.seed), number
+            number += 1
+            captures = pictures(model, person, this, args.seed, args.plain, args.hard if enrolled else 1)
+            if check:
+                vector = check.bare(model, person)
+                if bare and float((np.stack(bare) @ vector).max()) > NEAREST_BARE:
+                    captures, enrol = None, "too like another before painting"
+                else:
+                    captures, enrol = check.kept(captures, others)
+                if captures is None:
+                    refused[enrol] = refused.get(enrol, 0) + 1
+                    continue
+                bare.append(vector)
+                others.append(enrol)
+            subject = f"{'f' if enrolled else 'u'}{this:04d}"
             for name, kind, jpeg in captures:
                 if not enrolled and name == "enrol":
                     continue
@@ -155,8 +180,6 @@ def main():
                 writer.writerow(dict(zip(COLUMNS, (path.as_posix(), subject, name, kind, "yes" if enrolled else "no", hashlib.sha256(jpeg).hexdigest()))))
             file.flush()
             done.append(subject)
-            others.append(vector)
-            number += 1
     print(f"generate: {args.enrolled} enrolled and {args.unknown} unknown people from {number} samples; refused: {refused or 'none'}")
 
 
