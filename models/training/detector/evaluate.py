@@ -2,10 +2,10 @@
 
     python evaluate.py scenes --detector FILE --held DIR            # choose the threshold here
     python evaluate.py crops --detector FILE --pictures DIR --threshold T
-    python evaluate.py photos --detector FILE --pictures DIR --threshold T --models DIR --cache FILE
+    python evaluate.py photos --detector FILE --pictures DIR --threshold T [--models DIR --cache FILE]
 
 `--held`: scenes made by make_scenes.py --held --once; crops' `--pictures`: backgrounds.py's `held`; `--models`: the
-detectors compared with, whose answers on the photographs `--cache` keeps.
+detector whose landmarks are compared with (SCRFD-2.5G), whose answers on the photographs `--cache` keeps.
 """
 
 import argparse
@@ -100,12 +100,15 @@ def crops(detector, args):
 
 
 def compared(models, files, cache):
-    """SCRFD-2.5G's best face that holds the centre, for each picture: score and landmarks; kept in `cache`."""
+    """SCRFD-2.5G's best face that holds the centre, for each picture: score and landmarks (noughts without `models`)."""
+    score, points = np.zeros(len(files)), np.zeros((len(files), 5, 2))
+    if models is None:
+        return score, points
     if cache.is_file():
         kept = np.load(cache)
         if list(kept["name"]) == [str(f) for f in files]:
             return kept["score"], kept["points"]
-    scrfd, score, points = Scrfd(models), np.zeros(len(files)), np.zeros((len(files), 5, 2))
+    scrfd = Scrfd(models)
     for index, path in enumerate(files):
         if (image := read_bgr(path)) is not None:
             s, b, p = detections(scrfd, image)
@@ -142,9 +145,11 @@ def photos(detector, args):
     print(f"{len(files)} photographs at threshold {args.threshold}: {(ours >= args.threshold).mean():.4%} found "
           f"({len(missed)} missed), in {first / len(files):.4%} it is also the best-scored answer")
     print("  found at " + ", ".join(f"{t:.2f} {(ours >= t).mean():.4%}" for t in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)))
-    mean = np.nanmean(error, 1) if np.isfinite(error).any() else np.array([np.nan])
-    print(f"  landmarks against SCRFD-2.5G's, share of the eye distance, {np.isfinite(mean).sum()} faces: median {np.nanmedian(mean):.4f}, "
-          f"90 % {np.nanquantile(mean, 0.9):.4f}, by landmark {np.round(np.nanmedian(error, 0), 4).tolist()}")
+    error = error[np.isfinite(error[:, 0])]
+    if len(error):
+        mean = error.mean(1)
+        print(f"  landmarks against SCRFD-2.5G's, share of the eye distance, {len(mean)} faces: median {np.median(mean):.4f}, "
+              f"90 % {np.quantile(mean, 0.9):.4f}, by landmark {np.round(np.median(error, 0), 4).tolist()}")
     if args.list_missed:
         for score, path in sorted(missed):
             print(f"  missed: {path} (best {score:.3f})")
@@ -164,9 +169,11 @@ def main():
     parser.add_argument("--list-missed", action="store_true")
     parser.add_argument("--seed", type=int, default=20)
     args = parser.parse_args()
-    needed = {"scenes": ("held",), "crops": ("pictures",), "photos": ("pictures", "models", "cache")}[args.what]
+    needed = {"scenes": ("held",), "crops": ("pictures",), "photos": ("pictures",)}[args.what]
     if absent := [name for name in needed if getattr(args, name) is None]:
         stop(f"{args.what} needs --" + " and --".join(absent))
+    if (args.models is None) != (args.cache is None):
+        stop("--models and --cache go together")
     cv2.setNumThreads(1)
     detector = HeadsOfTwelve(args.detector.parent, args.detector.name)
     {"scenes": scenes, "crops": crops, "photos": photos}[args.what](detector, args)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from common import folder, stop
 from model import STRIDES, Detector
+from muon import Muon
 
 # Face sides (root of the box's area, pixels) each stride answers for; a face in two ranges is learned by both.
 RANGES = {8: (0, 64), 16: (40, 176), 32: (120, 1e9)}
@@ -44,12 +45,12 @@ class Scenes:
             stop(f"no shards in {self.path}; run make_scenes.py first")
 
     def batch(self, pixels):
-        """Scenes worth `pixels` in all, from one shard, half of them mirrored, each with its own colour gain."""
+        """Scenes or windows of them worth `pixels` in all, half of them mirrored, each with its own colour gain."""
         name = sorted(self.open)[self.rng.integers(len(self.open))]
         scenes, labels = self.open[name]
-        count = max(1, pixels // scenes.shape[1] ** 2)
-        pick = np.sort(self.rng.permutation(len(scenes))[:count])
-        images, labels, size = scenes[pick], labels[pick].copy(), scenes.shape[1]
+        size = scenes.shape[1] if self.rng.random() < 0.3 else int(scenes.shape[1] * 0.7) // 32 * 32
+        pick = np.sort(self.rng.permutation(len(scenes))[: max(1, pixels // size**2)])
+        images, labels = windows(self.rng, scenes, labels, pick, size)
         flip = self.rng.random(len(pick)) < 0.5
         images[flip] = images[flip, :, ::-1]
         turned = labels[flip]
@@ -63,6 +64,26 @@ class Scenes:
         shift = torch.from_numpy(self.rng.normal(0, 10, (len(pick), 1, 1, 1))).float()
         images = (images * gain + shift).clamp_(0, 255).contiguous(memory_format=torch.channels_last)
         return images, torch.from_numpy(labels)
+
+
+def windows(rng, scenes, labels, pick, size):
+    """Square parts of scenes, each about one of its faces where it has any, and the labels within them."""
+    images, rows = np.empty((len(pick), size, size, 3), np.uint8), labels[pick].copy()
+    room = scenes.shape[1] - size
+    for image, row, index in zip(images, rows, pick):
+        corner = rng.integers(0, room + 1, 2)
+        faces = row[row[:, 14] > 0]
+        if room and len(faces):
+            box = faces[rng.integers(len(faces)), :4]
+            slack = size - (box[2:] - box[:2])
+            corner = box[:2] - np.where(slack > 0, rng.uniform(0, 1, 2) * slack, slack / 2)
+            corner = np.clip(corner, 0, room).astype(int)
+        image[:] = scenes[index, corner[1] : corner[1] + size, corner[0] : corner[0] + size]
+        row[:, :14] -= np.tile(corner, 7)
+        low, high = np.clip(row[:, :2], 0, size), np.clip(row[:, 2:4], 0, size)
+        seen = np.prod(high - low, 1) / np.maximum(np.prod(row[:, 2:4] - row[:, :2], 1), 1)
+        row[:, 14] = np.where((row[:, 14] != 0) & (seen < 0.75), np.where(seen > 0, -1, 0), row[:, 14])
+    return images, rows
 
 
 def targets(labels, stride, height, width):
@@ -137,7 +158,7 @@ WEIGHTS = (2.0, 2.0, 1.5, 5.0)
 def rate(share, top, fall):
     """Learning rate at a share of the run's minutes."""
     if share < 0.01:
-        return top * max(share, 0.0005) / 0.01
+        return top * max(share, 0.001) / 0.01
     return top * min(1.0, max(0.0, (1 - share) / fall)) + 1e-6
 
 
@@ -147,9 +168,9 @@ def main():
     parser.add_argument("--out", required=True, type=Path, help="checkpoint")
     parser.add_argument("--start", type=Path, help="begin from another run's averaged weights")
     parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=0.02, help="of Muon; Adam, for the rest, has a tenth")
     parser.add_argument("--fall", type=float, default=0.5)
-    parser.add_argument("--pixels", type=int, default=24 * 192 * 192, help="pixels in a batch")
+    parser.add_argument("--pixels", type=int, default=18 * 192 * 192, help="pixels in a batch")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -161,12 +182,16 @@ def main():
     if args.start:
         net.load_state_dict(torch.load(args.start)["mean"])
     mean = {k: v.clone() for k, v in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.02)
+    matrices = [p for name, p in net.named_parameters() if p.ndim == 4 and p.size(1) > 3 and "heads" not in name]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in net.parameters() if id(p) not in chosen]
+    optimisers = [(Muon(matrices, lr=args.rate), args.rate), (torch.optim.AdamW(others, weight_decay=0.0), args.rate / 10)]
     spent, step, seen = 0.0, 0, 0
     if args.out.is_file():
         state = torch.load(args.out)
         net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
+        for (optimiser, _), kept in zip(optimisers, state["optimisers"]):
+            optimiser.load_state_dict(kept)
         mean, spent, step, seen = state["mean"], state["spent"], state["step"], state["seen"]
         rng = np.random.default_rng([args.seed, step])
         print(f"going on from {args.out}: {spent:.1f} of {args.minutes} minutes, step {step}", flush=True)
@@ -176,12 +201,13 @@ def main():
         images, labels = sources[step % len(sources)].batch(args.pixels)
         parts = losses(net(images), labels)
         loss = sum(w * p for w, p in zip(WEIGHTS, parts))
-        for group in optimiser.param_groups:
-            group["lr"] = rate(spent / args.minutes, args.rate, args.fall)
-        optimiser.zero_grad()
+        net.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-        optimiser.step()
+        torch.nn.utils.clip_grad_norm_(others, 10.0)
+        for optimiser, top in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate(spent / args.minutes, top, args.fall)
+            optimiser.step()
         step, seen = step + 1, seen + len(images)
         keep = min(0.998, (1 + step) / (10 + step))
         for key, value in net.state_dict().items():
@@ -189,11 +215,10 @@ def main():
                 mean[key].lerp_(value, 1 - keep)
         recent.append([p.item() for p in parts])
         now = time.monotonic()
-        # A machine that was suspended does not count as training.
-        spent, last = spent + min(now - last, 60) / 60, now
+        spent, last = spent + (now - last) / 60, now
         if now - saved > 120 or spent >= args.minutes:
             saved, partial = now, args.out.with_suffix(".part")
-            torch.save({"net": net.state_dict(), "mean": mean, "optimiser": optimiser.state_dict(),
+            torch.save({"net": net.state_dict(), "mean": mean, "optimisers": [o.state_dict() for o, _ in optimisers],
                         "spent": spent, "step": step, "seen": seen}, partial)
             partial.replace(args.out)
             values = " ".join(f"{name} {value:.4f}" for name, value in zip(("face", "quality", "box", "points"), np.mean(recent, 0)))
