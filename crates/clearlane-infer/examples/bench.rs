@@ -1,4 +1,4 @@
-//! How long a model takes: `bench MODEL CHANNELS HEIGHT WIDTH [PATH] [BATCH] [RUNS]`, on one thread.
+//! How long a model takes: `bench MODEL CHANNELS HEIGHT WIDTH [PATH] [BATCH] [RUNS] [THREADS]`.
 //!
 //! Prints one line of JSON: the time to load, and of the runs the median, the 95th and the 99th percentile, all in
 //! milliseconds.
@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "reference" => Path::Reference,
         other => return Err(format!("no path is called {other}").into()),
     };
-    let (batch, runs) = (number(4, 1)?, number(5, 200)?);
+    let (batch, runs, threads) = (number(4, 1)?, number(5, 200)?, number(6, 1)?);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
 
     let bytes = std::fs::read(file)?;
     let start = Instant::now();
@@ -31,18 +32,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ((n * 31 + c * 17 + y * 7 + x * 3) % 255) as f32 / 127.5 - 1.0
     });
     for _ in 0..runs.div_ceil(10) {
-        network.run(image.view())?;
+        network.run_on(&pool, image.view())?;
     }
     let mut times = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
-        network.run(image.view())?;
+        network.run_on(&pool, image.view())?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
     println!(
-        "{{\"load_ms\": {load:.1}, \"p50_ms\": {:.3}, \"p95_ms\": {:.3}, \"p99_ms\": {:.3}, \"batch\": {batch}}}",
+        "{{\"load_ms\": {load:.1}, \"p50_ms\": {:.3}, \"p95_ms\": {:.3}, \"p99_ms\": {:.3}, \"batch\": {batch}, \"threads\": {threads}}}",
         at(0.5),
         at(0.95),
         at(0.99)

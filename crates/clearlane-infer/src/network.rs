@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use ndarray::{ArrayD, ArrayView3, ArrayView4, Axis};
+use rayon::ThreadPool;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
@@ -168,18 +170,40 @@ impl Network {
     /// Runs a batch of images, N x C x H x W with N at least 1. Gives each output, in the graph's order, with the batch
     /// as its first axis.
     pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+        self.run_with(None, input)
+    }
+
+    /// As [`run`](Self::run), with the help of a pool's threads: for one image they share the work, for a batch of as
+    /// many images as there are threads or more, each takes images of its own. The results are the same.
+    pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+        self.run_with(Some(pool), input)
+    }
+
+    fn run_with(&self, pool: Option<&ThreadPool>, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
         let (n, c, h, w) = input.dim();
         if n == 0 || [c, h, w] != self.input {
             return Err(InferError::InputShape { expected: self.input, given: [n, c, h, w] });
         }
         let mut outputs: Vec<ArrayD<f32>> =
             self.outputs.iter().map(|output| ArrayD::zeros([&[n], output.shape()].concat())).collect();
-        for (index, image) in input.outer_iter().enumerate() {
+        let run = |pool: Option<&ThreadPool>, index: usize, outputs: &mut [&mut [f32]]| {
+            let image = input.index_axis(Axis(0), index);
             let image = image.as_standard_layout();
-            let mut rows: Vec<_> = outputs.iter_mut().map(|output| output.index_axis_mut(Axis(0), index)).collect();
-            let mut rows: Vec<&mut [f32]> = rows.iter_mut().filter_map(|row| row.as_slice_mut()).collect();
-            self.run_one(image.as_slice().unwrap_or_default(), &mut rows)?;
+            self.run_one(pool, image.as_slice().unwrap_or_default(), outputs)
+        };
+        let mut rows: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::new()).collect();
+        for output in &mut outputs {
+            for (rows, row) in rows.iter_mut().zip(output.outer_iter_mut()) {
+                rows.extend(row.into_slice());
+            }
         }
+        match pool {
+            Some(pool) if n >= pool.current_num_threads() => {
+                pool.install(|| rows.par_iter_mut().enumerate().try_for_each(|(index, rows)| run(None, index, rows)))?
+            }
+            _ => rows.iter_mut().enumerate().try_for_each(|(index, rows)| run(pool, index, rows))?,
+        }
+        drop(rows);
         Ok(outputs)
     }
 
@@ -203,9 +227,9 @@ impl Network {
         Ok(program.steps().iter().zip(times).map(profile).collect())
     }
 
-    fn run_one(&self, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
+    fn run_one(&self, pool: Option<&ThreadPool>, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
         let runnable = match &self.engine {
-            Engine::Fused(program) => return program.run(image, outputs),
+            Engine::Fused(program) => return program.run(pool, image, outputs),
             Engine::Reference(runnable) => runnable,
         };
         let [c, h, w] = self.input;

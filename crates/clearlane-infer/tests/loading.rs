@@ -168,6 +168,26 @@ fn the_models_that_lanes_are_built_with_load() {
 }
 
 #[test]
+fn a_pool_of_threads_gives_the_same_numbers_for_one_image_and_for_batches() {
+    let mut graph = Graph::new(&[0, 3, 40, 50]);
+    let stem = graph.random(&[40, 3, 3, 3], 0.2);
+    let stem = graph.node("Conv", &["input", &stem], vec![ints("pads", &[1; 4])]);
+    let deep = graph.random(&[70, 40, 3, 3], 0.05);
+    let deep = graph.node("Conv", &[&stem, &deep], vec![ints("pads", &[1; 4]), ints("strides", &[2, 2])]);
+    let bent = graph.node("Tanh", &[&deep], vec![]);
+    let out = graph.node("MaxPool", &[&bent], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
+    let network = Network::from_onnx(&graph.onnx(&[&out, &stem]), [3, 40, 50]).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for batch in [1, 2, 3, 7] {
+        let images = images([batch, 3, 40, 50]);
+        let alone = network.run(images.view()).unwrap();
+        for _ in 0..10 {
+            assert_eq!(network.run_on(&pool, images.view()).unwrap(), alone, "a batch of {batch}");
+        }
+    }
+}
+
+#[test]
 fn an_output_that_is_the_input_transposed_keeps_its_values() {
     let mut graph = Graph::new(&[1, 3, 4, 4]);
     graph.node("Transpose", &["input"], vec![ints("perm", &[0, 2, 3, 1])]);

@@ -64,6 +64,12 @@ impl Dense {
         self.groups.len()
     }
 
+    /// The output planes of some groups.
+    pub(crate) fn planes(&self, groups: Range<usize>) -> Range<usize> {
+        let groups = &self.groups[groups];
+        groups.first().map_or(0, |group| group.first)..groups.last().map_or(0, |group| group.first + group.blocks)
+    }
+
     /// Computes rows of the output for some of the groups.
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, groups: Range<usize>) {
         let groups = &self.groups[groups];

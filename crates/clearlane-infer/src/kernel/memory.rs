@@ -45,16 +45,18 @@ impl Arena {
         unsafe { std::slice::from_raw_parts(self.at(view.start).cast_const(), view.len()) }
     }
 
-    /// A row of a plain tensor.
-    pub(crate) fn row_mut(&mut self, view: &View, channel: usize, y: usize) -> &mut [f32] {
-        // SAFETY: as for `slice`.
-        unsafe { std::slice::from_raw_parts_mut(self.at(view.at(channel, y, 0)), view.width) }
+    /// Writes a row of a plain tensor.
+    pub(crate) fn write(&self, offset: usize, row: &[f32]) {
+        // SAFETY: `Program::new` saw that the tensor lies inside the arena; no other task writes this row.
+        unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), self.at(offset), row.len()) };
     }
 
     /// Tensors to read and tensors to write.
-    pub(crate) fn split(&mut self, from: &[View], to: &[View]) -> (Vec<&[f32]>, Vec<&mut [f32]>) {
+    #[expect(clippy::mut_from_ref, reason = "operators write through a shared arena, each its own tensors")]
+    pub(crate) fn split(&self, from: &[View], to: &[View]) -> (Vec<&[f32]>, Vec<&mut [f32]>) {
         let place = |view: &View| (self.at(view.start), view.len());
-        // SAFETY: `Program::new` saw that the tensors lie inside the arena, and that none to write overlaps another.
+        // SAFETY: `Program::new` saw that the tensors lie inside the arena, and that none to write overlaps another;
+        // no other step runs meanwhile.
         unsafe {
             (
                 from.iter().map(place).map(|(at, len)| std::slice::from_raw_parts(at.cast_const(), len)).collect(),

@@ -9,6 +9,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod convolution;
+mod crew;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod finish;

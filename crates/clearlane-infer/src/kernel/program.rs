@@ -4,6 +4,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rayon::ThreadPool;
+
+use super::crew::{Crew, Task};
 use super::dense::Dense;
 use super::depthwise::Depthwise;
 use super::layout::{Copy, Resize, Softmax, ToRows, fill_halo};
@@ -48,6 +51,7 @@ pub(crate) struct Program {
     floats: usize,
     input: View,
     steps: Vec<Step>,
+    tasks: Vec<Task>,
     outputs: Vec<View>,
     arenas: Mutex<Vec<Arena>>,
 }
@@ -58,53 +62,69 @@ impl Program {
         let inside = |view: &View| view.start + view.len() <= floats;
         let apart = |a: &View, b: &View| a.start + a.len() <= b.start || b.start + b.len() <= a.start;
         let sound = steps.iter().all(|step| {
+            let mut written = step.to.iter().enumerate();
             step.from.iter().chain(&step.to).all(inside)
-                && step
-                    .to
-                    .iter()
-                    .enumerate()
-                    .all(|(index, to)| step.from.iter().chain(&step.to[..index]).all(|other| apart(to, other)))
+                && written.all(|(index, to)| step.from.iter().chain(&step.to[..index]).all(|other| apart(to, other)))
         });
         let flat = outputs.iter().all(|view| inside(view) && view.is_flat());
-        (sound && flat && inside(&input) && input.lanes == 1).then(|| Self {
-            floats,
-            input,
-            steps,
-            outputs,
-            arenas: Mutex::default(),
-        })
+        if !(sound && flat && inside(&input) && input.lanes == 1) {
+            return None;
+        }
+        let mut tasks = Vec::new();
+        wave(&mut tasks, None, input.height, input.planes(), input.len());
+        for (index, step) in steps.iter().enumerate() {
+            let (rows, parts) = step.extent();
+            wave(&mut tasks, Some(index), rows, parts, step.cost());
+        }
+        Some(Self { floats, input, steps, tasks, outputs, arenas: Mutex::default() })
     }
 
-    /// Runs one image, plain C x H x W, into the outputs' slices, each as long as its output.
-    pub(crate) fn run(&self, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
+    /// Runs one image, plain C x H x W, into the outputs' slices, each as long as its output; with the help of a pool's
+    /// threads where there is one.
+    pub(crate) fn run(
+        &self,
+        pool: Option<&ThreadPool>,
+        image: &[f32],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), InferError> {
         let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut arena = kept.unwrap_or_else(|| Arena::new(self.floats));
-        let result = self.run_in(&mut arena, image, outputs);
+        let result = self.run_in(&mut arena, pool, image);
+        for (view, output) in self.outputs.iter().zip(outputs) {
+            output.copy_from_slice(&arena.slice(view)[..output.len()]);
+        }
         self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
         result
     }
 
-    fn run_in(&self, arena: &mut Arena, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
-        self.load(arena, image);
-        for step in &self.steps {
-            step.run(arena)?;
+    fn run_in(&self, arena: &mut Arena, pool: Option<&ThreadPool>, image: &[f32]) -> Result<(), InferError> {
+        let arena = &*arena;
+        let run = |task: &Task| self.task(arena, image, task);
+        match pool {
+            Some(pool) if pool.current_num_threads() > 1 => {
+                let threads = pool.current_num_threads();
+                let crew = &Crew::new(&self.tasks, threads, &run);
+                pool.in_place_scope(|scope| {
+                    (1..threads).for_each(|thread| scope.spawn(move |_| crew.work(thread)));
+                    crew.work(0);
+                });
+                crew.outcome()
+            }
+            _ => self.tasks.iter().try_for_each(run),
         }
-        for (view, output) in self.outputs.iter().zip(outputs) {
-            output.copy_from_slice(&arena.slice(view)[..output.len()]);
-        }
-        Ok(())
     }
 
     /// How long each step takes, in the order of the steps: the shortest of some runs.
     pub(crate) fn profile(&self, image: &[f32], runs: usize) -> Result<Vec<Duration>, InferError> {
-        let mut arena = Arena::new(self.floats);
+        let arena = Arena::new(self.floats);
         let mut shortest = vec![Duration::MAX; self.steps.len()];
         for _ in 0..runs {
-            self.load(&mut arena, image);
-            for (step, shortest) in self.steps.iter().zip(&mut shortest) {
+            for tasks in self.tasks.chunk_by(|a, b| a.step == b.step) {
                 let start = Instant::now();
-                step.run(&mut arena)?;
-                *shortest = start.elapsed().min(*shortest);
+                tasks.iter().try_for_each(|task| self.task(&arena, image, task))?;
+                if let Some(shortest) = tasks.first().and_then(|task| task.step).map(|step| &mut shortest[step]) {
+                    *shortest = start.elapsed().min(*shortest);
+                }
             }
         }
         Ok(shortest)
@@ -114,35 +134,84 @@ impl Program {
         &self.steps
     }
 
-    fn load(&self, arena: &mut Arena, image: &[f32]) {
-        let View { channels, height, width, .. } = self.input;
-        fill_halo(arena, &self.input, None, 0..height, 0..channels);
-        for (index, row) in image.chunks_exact(width).take(channels * height).enumerate() {
-            arena.row_mut(&self.input, index / height, index % height).copy_from_slice(row);
+    fn task(&self, arena: &Arena, image: &[f32], task: &Task) -> Result<(), InferError> {
+        match task.step {
+            Some(step) => self.steps[step].run(arena, task.rows.clone(), task.parts.clone()),
+            None => {
+                self.load(arena, image, task.rows.clone(), task.parts.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn load(&self, arena: &Arena, image: &[f32], rows: Range<usize>, channels: Range<usize>) {
+        let View { height, width, .. } = self.input;
+        fill_halo(arena, &self.input, None, rows.clone(), channels.clone());
+        for channel in channels {
+            for y in rows.clone() {
+                let row = &image[(channel * height + y) * width..][..width];
+                arena.write(self.input.at(channel, y, 0), row);
+            }
+        }
+    }
+}
+
+/// Work of about this many products is worth a task of its own: some microseconds.
+const TASK: usize = 400_000;
+
+/// Appends one step's tasks, which all wait for those before.
+fn wave(tasks: &mut Vec<Task>, step: Option<usize>, rows: usize, parts: usize, cost: usize) {
+    let after = tasks.len();
+    let wanted = (cost / TASK).max(1);
+    // Whole rows keep their input in the cache; where there are few, the channels are split as well or instead.
+    let by_parts = if rows >= 16 { 1 } else { wanted.min(parts) };
+    let by_rows = if by_parts >= 4 || parts == 0 { 1 } else { wanted.div_ceil(by_parts).min(rows) };
+    for part in 0..by_parts {
+        let parts = part * parts / by_parts..(part + 1) * parts / by_parts;
+        for row in 0..by_rows {
+            let rows = row * rows / by_rows..(row + 1) * rows / by_rows;
+            tasks.push(Task { step, rows, parts: parts.clone(), after });
         }
     }
 }
 
 impl Step {
-    fn run(&self, arena: &mut Arena) -> Result<(), InferError> {
-        if let Operator::Foreign(foreign) = &self.operator {
-            let (inputs, mut outputs) = arena.split(&self.from, &self.to);
-            return foreign.run(&inputs, &mut outputs);
+    /// How many rows and parts the step can be split into.
+    fn extent(&self) -> (usize, usize) {
+        let rows = self.to.first().map_or(0, |to| to.height);
+        let planes = self.to.first().map_or(0, View::planes);
+        match &self.operator {
+            Operator::Dense(dense) => (rows, dense.groups()),
+            Operator::ToRows(_) => (self.from.first().map_or(0, |from| from.height), 1),
+            Operator::Softmax(softmax) => (softmax.rows(), 1),
+            Operator::Copy(_) => (rows, 1),
+            Operator::Foreign(_) => (1, 1),
+            _ => (rows, planes),
         }
-        let Some(to) = self.to.first() else { return Ok(()) };
-        let rows = match &self.operator {
-            Operator::ToRows(_) => 0..self.from.first().map_or(0, |from| from.height),
-            Operator::Softmax(softmax) => 0..softmax.rows(),
-            _ => 0..to.height,
-        };
-        self.run_part(arena, to, rows, 0..to.planes());
-        Ok(())
     }
 
-    fn run_part(&self, arena: &Arena, to: &View, rows: Range<usize>, planes: Range<usize>) {
-        fill_halo(arena, to, self.fill.as_deref(), rows.clone(), planes.clone());
+    /// Roughly what the step takes, in products of a dense convolution.
+    fn cost(&self) -> usize {
+        let values = self.to.first().map_or(0, View::len);
         match &self.operator {
-            Operator::Dense(dense) => dense.run(arena, rows, 0..dense.groups()),
+            Operator::Dense(_) => self.products,
+            Operator::Foreign(_) => 0,
+            _ => 3 * self.products + 8 * values,
+        }
+    }
+
+    fn run(&self, arena: &Arena, rows: Range<usize>, parts: Range<usize>) -> Result<(), InferError> {
+        let Some(to) = self.to.first() else { return Ok(()) };
+        let planes = match &self.operator {
+            Operator::Dense(dense) => dense.planes(parts.clone()),
+            Operator::Copy(_) => 0..to.planes(),
+            _ => parts.clone(),
+        };
+        if !to.is_flat() {
+            fill_halo(arena, to, self.fill.as_deref(), rows.clone(), planes.clone());
+        }
+        match &self.operator {
+            Operator::Dense(dense) => dense.run(arena, rows, parts),
             Operator::Depthwise(depthwise) => depthwise.run(arena, rows, planes),
             Operator::Combine(combine) => combine.run(arena, rows, planes),
             Operator::Pool(pool) => pool.run(arena, rows, planes),
@@ -150,7 +219,11 @@ impl Step {
             Operator::Copy(copies) => copies.iter().for_each(|copy| copy.run(arena, rows.clone())),
             Operator::ToRows(to_rows) => to_rows.run(arena, rows),
             Operator::Softmax(softmax) => softmax.run(arena, rows),
-            Operator::Foreign(_) => {}
+            Operator::Foreign(foreign) => {
+                let (inputs, mut outputs) = arena.split(&self.from, &self.to);
+                return foreign.run(&inputs, &mut outputs);
+            }
         }
+        Ok(())
     }
 }
