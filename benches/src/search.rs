@@ -192,7 +192,8 @@ pub fn run(bench: &SearchBench, mut progress: impl FnMut(&str)) -> Result<Search
         let (gallery, probes, build) = prepare(bench, size)?;
         kernel = gallery.kernel().name();
         let snapshot = gallery.snapshot();
-        let truth = searches(&snapshot, &probes[..COMPARED.min(probes.len())], &bench.options(BenchMode::Exhaustive), 1)?.0;
+        let truth =
+            searches(&snapshot, &probes[..COMPARED.min(probes.len())], &bench.options(BenchMode::Exhaustive), 1)?.0;
         for &mode in &bench.modes {
             progress(&format!("searching {size} templates: {mode:?}"));
             let options = SearchOptions { parallel: threads > 1, ..bench.options(mode) };
@@ -251,9 +252,8 @@ impl SearchBench {
             BenchPrecision::F16 => Precision::F16,
             BenchPrecision::I8 => Precision::I8,
         };
-        let mut builder = Gallery::builder(model(), self.dimension)
-            .precision(precision)
-            .certified_codes(!self.no_certified_codes);
+        let mut builder =
+            Gallery::builder(model(), self.dimension).precision(precision).certified_codes(!self.no_certified_codes);
         if let Some(budget) = self.code_budget {
             builder = builder.code_budget(budget);
         }
@@ -283,9 +283,8 @@ fn prepare(bench: &SearchBench, size: usize) -> Result<(Gallery, Vec<Template>, 
     let mut build = Duration::ZERO;
     let mut random = vec![0.0; ROWS_AT_ONCE.min(size) * dimension];
     for first in (0..size).step_by(ROWS_AT_ONCE) {
-        let ids: Vec<_> = (first..(first + ROWS_AT_ONCE).min(size))
-            .map(|id| (SubjectId(id as u64), TemplateId(id as u64)))
-            .collect();
+        let ids: Vec<_> =
+            (first..(first + ROWS_AT_ONCE).min(size)).map(|id| (SubjectId(id as u64), TemplateId(id as u64))).collect();
         let values = &mut random[..ids.len() * dimension];
         if let Some(file) = &mut file {
             values.copy_from_slice(&file.read(ids.len())?);

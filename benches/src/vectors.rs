@@ -102,9 +102,7 @@ impl VectorFile {
     /// The next `count` rows; fails where there are fewer left.
     pub fn read(&mut self, count: usize) -> Result<Vec<f32>, VectorsError> {
         let mut bytes = vec![0; count * self.dimension * 4];
-        self.reader
-            .read_exact(&mut bytes)
-            .map_err(|source| VectorsError::Io { path: self.path.clone(), source })?;
+        self.reader.read_exact(&mut bytes).map_err(|source| VectorsError::Io { path: self.path.clone(), source })?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
     }
 }

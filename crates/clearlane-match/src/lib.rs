@@ -25,6 +25,6 @@ mod kernel;
 mod search;
 
 pub use error::GalleryError;
-pub use gallery::{Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
+pub use gallery::{Compaction, Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
 pub use kernel::{Kernel, read_bandwidth};
 pub use search::{Candidate, Completeness, Margin, Mode, SearchOptions, SearchOutcome, SearchStats};

@@ -167,6 +167,109 @@ fn a_search_that_has_to_stop_says_how_far_it_came() {
 }
 
 #[test]
+fn compaction_gives_back_what_withdrawn_rows_take_and_changes_no_answer() {
+    let mut random = Random(13);
+    let people = enrolled(&mut random, 9000, D, 2);
+    let gallery = gallery(Gallery::builder(model(), D), &people);
+    let gone = |subject: u64| subject % 3 == 0;
+    for subject in (0..4500).filter(|subject| gone(*subject)) {
+        gallery.revoke(SubjectId(subject)).unwrap();
+    }
+    let left: Vec<_> = people.into_iter().filter(|e| !gone(e.subject.0)).collect();
+    let before = (gallery.snapshot(), gallery.memory());
+    let compaction = gallery.compact().unwrap();
+    assert_eq!((compaction.rows_before, compaction.rows_after), (9000, 6000));
+    let after = gallery.memory();
+    assert!(before.1.withdrawn > 0 && after.withdrawn == 0 && after.rows * 3 == before.1.rows * 2);
+    for i in 0..20 {
+        let probe = random.mate(&left[i * 100].template, 0.8);
+        for mode in MODES {
+            let expected = naive(&left, &probe, 10, -1.0);
+            assert_same(&gallery.search(&probe, &all(10, mode)).unwrap().candidates, &expected);
+            assert_same(&before.0.search(&probe, &all(10, mode)).unwrap().candidates, &expected);
+        }
+    }
+    gallery.revoke(left[0].subject).unwrap();
+    gallery.replace(left[2].id, TemplateId(100_000), &left[0].template).unwrap();
+    let outcome = gallery.search(&left[0].template, &all(1, Mode::Certified)).unwrap();
+    assert_eq!(outcome.candidates[0].template, TemplateId(100_000));
+    assert_eq!(gallery.compact().unwrap().rows_after, gallery.len());
+}
+
+#[test]
+fn searches_stay_right_beside_writers_and_compaction() {
+    let mut random = Random(14);
+    let people = enrolled(&mut random, 4000, D, 1);
+    let gallery = gallery(Gallery::builder(model(), D), &people[..2000]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (old, new) in people[..1900].iter().zip(&people[2000..]) {
+                gallery.add(new.subject, new.id, &new.template).unwrap();
+                gallery.revoke(old.subject).unwrap();
+                assert_eq!(gallery.len(), 2000);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                gallery.compact().unwrap();
+            }
+        });
+        let mut probe = 0;
+        while !done.load(Ordering::Relaxed) {
+            probe = (probe + 7) % 4000;
+            let snapshot = gallery.snapshot();
+            let answers = MODES.map(|mode| snapshot.search(&people[probe].template, &all(5, mode)).unwrap().candidates);
+            assert_eq!(answers[0], answers[1]);
+            assert_eq!(answers[0], answers[2]);
+            assert!((2000..=2001).contains(&snapshot.len()));
+            let always = &people[1950];
+            let found = snapshot.search(&always.template, &all(1, Mode::SKETCH)).unwrap();
+            assert_eq!(found.candidates[0].subject, always.subject);
+        }
+    });
+    gallery.compact().unwrap();
+    let left: Vec<_> =
+        people.into_iter().enumerate().filter(|(i, _)| (1900..3900).contains(i)).map(|(_, e)| e).collect();
+    assert_eq!(gallery.len(), left.len());
+    let probe = random.template(D);
+    for mode in MODES {
+        let found = gallery.search(&probe, &all(2000, mode)).unwrap().candidates;
+        assert_same(&found, &naive(&left, &probe, 2000, -1.0));
+    }
+}
+
+#[test]
+fn many_added_at_once_are_found_like_those_added_singly() {
+    let mut random = Random(15);
+    let people = enrolled(&mut random, 5000, D, 1);
+    let enrolments: Vec<_> =
+        people.iter().map(|e| Enrolment { subject: e.subject, id: e.id, template: &e.template }).collect();
+    let listed = Gallery::builder(model(), D).build().unwrap();
+    listed.extend(&enrolments).unwrap();
+    let rows = Gallery::builder(model(), D).build().unwrap();
+    rows.try_reserve(5000).unwrap();
+    let ids: Vec<_> = people.iter().map(|e| (e.subject, e.id)).collect();
+    let values: Vec<f32> = people.iter().flat_map(|e| e.template.as_slice()).copied().collect();
+    rows.extend_rows(&ids[..3333], &values[..3333 * D]).unwrap();
+    rows.extend_rows(&ids[3333..], &values[3333 * D..]).unwrap();
+    let probe = random.mate(&people[4321].template, 0.7);
+    for mode in MODES {
+        for gallery in [&listed, &rows] {
+            let found = gallery.search(&probe, &all(20, mode)).unwrap().candidates;
+            assert_same(&found, &naive(&people, &probe, 20, -1.0));
+        }
+    }
+    let mut broken = values[..3 * D].to_vec();
+    broken[D + 5] = f32::NAN;
+    let ids = [10_000, 10_001, 10_002].map(|id| (SubjectId(id), TemplateId(id)));
+    assert!(matches!(rows.extend_rows(&ids, &broken), Err(GalleryError::Row { row: 1, .. })));
+    assert!(matches!(rows.extend_rows(&ids, &broken[1..]), Err(GalleryError::Matrix { .. })));
+    assert_eq!(rows.len(), 5000);
+}
+
+#[test]
 fn the_margin_is_over_the_next_subject() {
     let mut random = Random(9);
     let face = random.template(D);

@@ -4,27 +4,20 @@ use std::collections::{HashMap, HashSet};
 
 use clearlane_template::{SubjectId, TemplateId};
 
-use super::{MOST_ROWS, Owner};
+use super::Owner;
 use crate::GalleryError;
 
 /// A row of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    segment: u32,
+    /// The segment's serial number.
+    pub(super) serial: u32,
     row: u32,
 }
 
 impl Place {
-    /// How many segments can be numbered, so that no gallery has more than 2³² rows.
-    pub(super) const MOST_SEGMENTS: usize = (1 << 32) / MOST_ROWS;
-
-    pub(super) fn new(segment: usize, row: usize) -> Self {
-        debug_assert!(segment < Self::MOST_SEGMENTS && row < MOST_ROWS);
-        Self { segment: segment as u32, row: row as u32 }
-    }
-
-    pub(super) fn segment(self) -> usize {
-        self.segment as usize
+    pub(super) fn new(serial: u32, row: usize) -> Self {
+        Self { serial, row: row as u32 }
     }
 
     pub(super) fn row(self) -> usize {
@@ -44,6 +37,8 @@ enum Templates {
 pub(super) struct Index {
     places: HashMap<TemplateId, Place>,
     subjects: HashMap<SubjectId, Templates>,
+    /// The serial number of the newest segment.
+    next_serial: u32,
 }
 
 impl Index {
@@ -79,9 +74,17 @@ impl Index {
             .or_insert(Templates::One(owner.template));
     }
 
-    /// Moves a template that stands to another row.
-    pub(super) fn set_place(&mut self, template: TemplateId, place: Place) {
-        self.places.insert(template, place);
+    /// A serial number for a new segment.
+    pub(super) fn serial(&mut self) -> u32 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// Says that a template's row has moved; nothing where the template no longer stands.
+    pub(super) fn moved(&mut self, template: TemplateId, place: Place) {
+        if let Some(known) = self.places.get_mut(&template) {
+            *known = place;
+        }
     }
 
     pub(super) fn place(&self, template: TemplateId) -> Option<Place> {

@@ -4,6 +4,7 @@
 //! [`Snapshot`] is a version: it sees the rows that stood then, whatever happens later. Nobody waits for a search, and no
 //! search waits for a writer.
 
+mod compact;
 mod filter;
 mod index;
 mod memory;
@@ -24,6 +25,7 @@ use crate::search::{SearchOptions, SearchOutcome};
 use crate::{GalleryError, Kernel};
 use index::{Index, Place};
 
+pub use compact::Compaction;
 pub use filter::SubjectFilter;
 pub use memory::MemoryUse;
 pub use rows::Precision;
@@ -43,6 +45,8 @@ const BYTES_OF_IDS: usize = 24 + 80;
 const FIRST_ROWS: usize = 1 << 12;
 /// The most rows of one segment.
 const MOST_ROWS: usize = 1 << 21;
+/// The most rows of all segments together: search results number rows in 32 bits.
+const MOST_ROWS_IN_ALL: u64 = u32::MAX as u64;
 /// How many rows are taken from the caller at once.
 const ROWS_AT_ONCE: usize = 1 << 15;
 
@@ -55,6 +59,8 @@ pub struct Gallery {
     index: Mutex<Index>,
     /// What snapshots see; locked for a few instructions only.
     published: RwLock<Version>,
+    /// Held by the one compaction that may run.
+    compacting: Mutex<()>,
 }
 
 /// One template to enrol.
@@ -75,7 +81,12 @@ impl Gallery {
     }
 
     fn with_shape(shape: Shape) -> Self {
-        Self { shape: Arc::new(shape), index: Mutex::default(), published: RwLock::default() }
+        Self {
+            shape: Arc::new(shape),
+            index: Mutex::default(),
+            published: RwLock::default(),
+            compacting: Mutex::default(),
+        }
     }
 
     /// Adds a template. Searches that start after this returned see it.
@@ -115,7 +126,7 @@ impl Gallery {
     pub fn try_reserve(&self, count: usize) -> Result<(), GalleryError> {
         let mut index = self.index.lock();
         let mut writer = self.next_version(&index);
-        writer.reserve(count)?;
+        writer.reserve(&mut index, count)?;
         index.try_reserve(count)?;
         self.publish(writer, 0);
         Ok(())
@@ -130,7 +141,7 @@ impl Gallery {
         let mut index = self.index.lock();
         index.check_new(owners.iter().map(|owner| owner.template))?;
         let mut writer = self.next_version(&index);
-        writer.reserve(owners.len())?;
+        writer.reserve(&mut index, owners.len())?;
         index.try_reserve(owners.len())?;
         for first in (0..owners.len()).step_by(ROWS_AT_ONCE) {
             let rows = first..(first + ROWS_AT_ONCE).min(owners.len());
@@ -147,9 +158,9 @@ impl Gallery {
         let place = index.place(old).ok_or(GalleryError::UnknownTemplate { template: old })?;
         index.check_new([new])?;
         let mut writer = self.next_version(&index);
-        writer.reserve(1)?;
+        writer.reserve(&mut index, 1)?;
         index.try_reserve(1)?;
-        let subject = writer.version.segments[place.segment()].owners.as_slice()[place.row()].subject;
+        let subject = writer.segment(place.serial).owners.as_slice()[place.row()].subject;
         let owner = Owner { subject, template: new };
         writer.append(&[owner], template.as_slice(), |owner, place| index.insert(owner, place));
         index.remove(Owner { subject, template: old });
@@ -163,7 +174,7 @@ impl Gallery {
         let mut index = self.index.lock();
         let place = index.place(id).ok_or(GalleryError::UnknownTemplate { template: id })?;
         let writer = self.next_version(&index);
-        let subject = writer.version.segments[place.segment()].owners.as_slice()[place.row()].subject;
+        let subject = writer.segment(place.serial).owners.as_slice()[place.row()].subject;
         index.remove(Owner { subject, template: id });
         writer.withdraw(place);
         self.publish(writer, 1);
@@ -267,30 +278,37 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Makes room for `count` rows in the last segment and, where it is too small, in further ones.
-    fn reserve(&mut self, count: usize) -> Result<(), GalleryError> {
+    fn reserve(&mut self, index: &mut Index, count: usize) -> Result<(), GalleryError> {
         let (shape, version) = (self.shape, &mut self.version);
-        let needed = (version.rows as u64).saturating_add(count as u64).saturating_mul(shape.bytes_a_template() as u64);
+        let rows = (version.rows as u64).saturating_add(count as u64);
+        if rows > MOST_ROWS_IN_ALL {
+            return Err(GalleryError::TooManyTemplates { limit: MOST_ROWS_IN_ALL });
+        }
+        let needed = rows.saturating_mul(shape.bytes_a_template() as u64);
         if needed > shape.memory_limit {
             return Err(GalleryError::MemoryLimit { needed, limit: shape.memory_limit });
         }
-        let room: usize = version.segments.iter().map(|segment| segment.owners.capacity()).sum();
+        let room: usize = version.segments.iter().map(|segment| segment.limit()).sum();
         let mut missing = count.saturating_sub(room - version.rows);
         if missing == 0 {
             return Ok(());
         }
         let mut segments = version.segments.to_vec();
         // A caller that brings many at once knows how many; one that adds singly gets room in growing steps.
-        let mut room = if count == 1 { version.rows } else { 0 };
+        let least = if count == 1 { version.rows } else { 0 };
         while missing > 0 {
-            if segments.len() == Place::MOST_SEGMENTS {
-                return Err(GalleryError::TooManyTemplates { limit: (Place::MOST_SEGMENTS * MOST_ROWS) as u64 });
-            }
-            room = room.max(missing).clamp(FIRST_ROWS, MOST_ROWS);
-            segments.push(Arc::new(Segment::with_capacity(shape, room)?));
+            let room = least.max(missing).clamp(FIRST_ROWS, MOST_ROWS);
+            segments.push(Arc::new(Segment::with_capacity(shape, index.serial(), room)?));
             missing = missing.saturating_sub(room);
         }
         version.segments = segments.into();
         Ok(())
+    }
+
+    fn segment(&self, serial: u32) -> &Segment {
+        // A place names a segment of the version that the index belongs to.
+        let found = self.version.segments.iter().find(|segment| segment.serial == serial);
+        found.unwrap_or(&self.version.segments[0])
     }
 
     /// Appends rows into the first segments with room, and tells where each came to stand. The room is there.
@@ -307,7 +325,7 @@ impl Writer<'_> {
             let (vectors_now, vectors_later) = vectors.split_at(count * self.shape.dimension);
             segment.extend(self.shape, now, vectors_now);
             for (row, owner) in (first..).zip(now) {
-                placed(*owner, Place::new(number, row));
+                placed(*owner, Place::new(segment.serial, row));
             }
             (owners, vectors) = (later, vectors_later);
             number += 1;
@@ -315,6 +333,6 @@ impl Writer<'_> {
     }
 
     fn withdraw(&self, place: Place) {
-        self.version.segments[place.segment()].withdraw(place.row(), self.version.number);
+        self.segment(place.serial).withdraw(place.row(), self.version.number);
     }
 }

@@ -76,6 +76,24 @@ impl Rows {
         }
     }
 
+    /// Appends a row of other rows, bit for bit.
+    pub(crate) fn copy_from(&self, other: &Self, row: usize) {
+        let range = row * self.dimension..(row + 1) * self.dimension;
+        match (&self.values, &other.values) {
+            (Values::F32(to), Values::F32(from)) => {
+                to.extend_from_slice(&from.as_slice()[range]);
+            }
+            (Values::F16(to), Values::F16(from)) => {
+                to.extend_from_slice(&from.as_slice()[range]);
+            }
+            (Values::I8(to, scales), Values::I8(from, from_scales)) => {
+                to.extend_from_slice(&from.as_slice()[range]);
+                scales.extend_from_slice(&from_scales.as_slice()[row..=row]);
+            }
+            _ => unreachable!("all segments of a gallery have its precision"),
+        }
+    }
+
     /// The scores of `probe` with the rows from `first` on, as many as `scores` has places.
     pub(crate) fn score(&self, kernel: Kernel, probe: &[f32], first: usize, scores: &mut [f32]) {
         let range = first * self.dimension..(first + scores.len()) * self.dimension;

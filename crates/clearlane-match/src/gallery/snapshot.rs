@@ -16,6 +16,8 @@ pub(super) struct Version {
     pub(super) segments: Arc<[Arc<Segment>]>,
     /// Counts up by one with every change.
     pub(super) number: u64,
+    /// Counts up by one with every compaction: while it stays, rows keep their places.
+    pub(super) layout: u64,
     /// Rows in all segments, withdrawn ones included.
     pub(super) rows: usize,
     /// Rows that stand.
@@ -95,6 +97,11 @@ impl Snapshot {
         self.shape.dimension
     }
 
+    /// Which arrangement of rows this is: while it stays, rows keep their numbers.
+    pub(crate) fn layout(&self) -> u64 {
+        self.version.layout
+    }
+
     /// Rows of all segments, withdrawn ones included.
     pub(crate) fn rows(&self) -> usize {
         self.version.rows
@@ -105,10 +112,15 @@ impl Snapshot {
         let mut first = 0;
         self.version.segments.iter().map_while(move |segment| {
             let start = first;
-            let rows = segment.owners.capacity().min(self.version.rows - start);
+            let rows = segment.limit().min(self.version.rows - start);
             first += rows;
             (rows > 0).then_some((start, SegmentView { segment, rows, version: self.version.number }))
         })
+    }
+
+    /// The segments that no further row comes into.
+    pub(super) fn sealed_segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.version.segments.iter().filter(|segment| segment.written() > 0 && segment.free() == 0)
     }
 
     /// The segments cut into runs of at most `length` rows, each run starting at a multiple of it.

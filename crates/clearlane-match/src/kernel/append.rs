@@ -49,11 +49,6 @@ impl<T> AppendBuffer<T> {
         Ok(Self { base, layout, capacity, published: AtomicUsize::new(0), writer: Mutex::new(()) })
     }
 
-    /// How many values fit.
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// What has been appended so far.
     pub(crate) fn as_slice(&self) -> &[T] {
         let len = self.published.load(Ordering::Acquire);

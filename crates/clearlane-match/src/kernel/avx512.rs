@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_cmpge_epi32_mask, _mm512_cmple_epi64_mask, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepi64_epi32,
     _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
     _mm512_popcnt_epi64, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
+    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use half::f16;
@@ -126,32 +126,33 @@ fn fold(sums: [__m512; 4]) -> f32 {
 
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
 fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
-    let group_bytes = probe.words.len() * LINE;
+    const GROUPS: usize = BLOCK / 8;
+    let lines = probe.words.len();
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
-        let most = _mm512_set1_epi64(i64::from(probe.differing(*threshold)));
-        let mut counts = [_mm512_setzero_si512(); 4];
-        let mut mask = 0;
-        for (i, (group, count)) in block.chunks_exact(group_bytes).zip(&mut counts).enumerate() {
-            let mut planes = [_mm512_setzero_si512(); PLANES];
-            for (line, words) in group.as_chunks::<LINE>().0.iter().zip(&probe.words) {
-                prefetch(line);
-                let codes = load_line(line);
+        let mut planes = [[_mm512_setzero_si512(); PLANES]; GROUPS];
+        for (line, words) in probe.words.iter().enumerate() {
+            let words = words.map(|word| _mm512_set1_epi64(word as i64));
+            for (group, planes) in planes.iter_mut().enumerate() {
+                // SAFETY: a block has `GROUPS` groups of `lines` lines.
+                let codes = unsafe { load_line(block, group * lines + line) };
                 for (plane, word) in planes.iter_mut().zip(words) {
-                    let differing = _mm512_xor_si512(codes, _mm512_set1_epi64(*word as i64));
-                    *plane = _mm512_add_epi64(*plane, _mm512_popcnt_epi64(differing));
+                    *plane = _mm512_add_epi64(*plane, _mm512_popcnt_epi64(_mm512_xor_si512(codes, word)));
                 }
             }
-            for plane in planes.iter().rev() {
-                *count = _mm512_add_epi64(_mm512_add_epi64(*count, *count), *plane);
-            }
-            mask |= u32::from(_mm512_cmple_epi64_mask(*count, most)) << (8 * i);
         }
+        let most = _mm512_set1_epi64(i64::from(probe.differing(*threshold)));
+        let counts = planes.map(|[p0, p1, p2, p3]| {
+            let low = _mm512_add_epi64(p0, _mm512_slli_epi64::<1>(p1));
+            let high = _mm512_add_epi64(p2, _mm512_slli_epi64::<1>(p3));
+            _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high))
+        });
+        let masks = counts.map(|count| _mm512_cmple_epi64_mask(count, most));
+        let mask = u32::from_le_bytes(masks);
         if mask != 0 {
             let mut all = [0; BLOCK];
             for (count, out) in counts.iter().zip(all.as_chunks_mut::<8>().0) {
-                let narrow = _mm512_cvtepi64_epi32(*count);
                 // SAFETY: `out` has 8 values of 4 bytes.
-                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), narrow) };
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(*count)) };
             }
             push(survivors, number, mask, &all, |count| probe.product(count));
         }
@@ -175,47 +176,48 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
     thresholds: &[i32],
     survivors: &mut Vec<Survivor>,
 ) {
+    const GROUPS: usize = BLOCK / 16;
+    let lines = probe.lines();
     let field = _mm512_set1_epi8((1 << BITS) - 1);
     let quads = probe.quads.as_chunks::<FIELDS>().0;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
-        let least = _mm512_set1_epi32(probe.levels(*threshold));
-        let mut sums = [[_mm512_setzero_si512(); FIELDS]; 2];
-        let (first, second) = block.as_chunks::<LINE>().0.split_at(quads.len());
-        for ((first, second), quads) in first.iter().zip(second).zip(quads) {
-            for (line, sums) in [first, second].into_iter().zip(&mut sums) {
-                prefetch(line);
-                let mut codes = load_line(line);
-                for (quad, sum) in quads.iter().zip(sums) {
-                    let values = _mm512_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
+        let mut sums = [[_mm512_setzero_si512(); FIELDS]; GROUPS];
+        for (line, quads) in quads.iter().enumerate() {
+            let values = quads.map(|quad| _mm512_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8))));
+            for (group, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: a block has `GROUPS` groups of as many lines as the probe.
+                let mut codes = unsafe { load_line(block, group * lines + line) };
+                for (sum, values) in sums.iter_mut().zip(values) {
                     *sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(codes, field), values);
                     codes = _mm512_srli_epi16::<BITS>(codes);
                 }
             }
         }
-        let mut all = [0; BLOCK];
-        let mut mask = 0;
-        for (i, (sums, out)) in sums.iter().zip(all.as_chunks_mut::<16>().0).enumerate() {
-            let sum = sums[1..].iter().fold(sums[0], |sum, part| _mm512_add_epi32(sum, *part));
-            mask |= u32::from(_mm512_cmpge_epi32_mask(sum, least)) << (16 * i);
-            // SAFETY: `out` has 16 values of 4 bytes.
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
-        }
+        let least = _mm512_set1_epi32(probe.levels(*threshold));
+        let sums = sums.map(|sums| sums[1..].iter().fold(sums[0], |sum, part| _mm512_add_epi32(sum, *part)));
+        let [low, high] = sums.map(|sum| u32::from(_mm512_cmpge_epi32_mask(sum, least)));
+        let mask = low | high << 16;
         if mask != 0 {
+            let mut all = [0; BLOCK];
+            for (sum, out) in sums.iter().zip(all.as_chunks_mut::<16>().0) {
+                // SAFETY: `out` has 16 values of 4 bytes.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), *sum) };
+            }
             push(survivors, number, mask, &all, |count| probe.product(count));
         }
     }
 }
 
+/// Line `line` of a block; asks for the one that stands [`AHEAD`] of it.
+///
+/// # Safety
+/// The block has more than `line` lines.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_line(line: &[u8; LINE]) -> __m512i {
-    // SAFETY: a line has 64 bytes.
-    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
-}
-
-/// Asks for memory ahead of a line of codes.
-#[inline]
-fn prefetch(line: &[u8; LINE]) {
-    // SAFETY: a prefetch never faults, whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast()) };
+unsafe fn load_line(block: &[u8], line: usize) -> __m512i {
+    debug_assert!((line + 1) * LINE <= block.len());
+    let address = block.as_ptr().wrapping_add(line * LINE);
+    _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(AHEAD).cast());
+    // SAFETY: the line lies within the block, says the caller.
+    unsafe { _mm512_loadu_si512(address.cast()) }
 }

@@ -1,0 +1,105 @@
+//! Giving back what withdrawn rows take.
+
+use std::sync::Arc;
+
+use super::index::Place;
+use super::{Gallery, MOST_ROWS, Segment, Snapshot};
+use crate::GalleryError;
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compaction {
+    /// Rows before, withdrawn ones included.
+    pub rows_before: usize,
+    /// Rows after.
+    pub rows_after: usize,
+    /// Segments before and after: what adding little by little left is put together too.
+    pub segments: [usize; 2],
+}
+
+/// Rows are copied, and the writers' lock is asked for, in steps of so many.
+const ROWS_AT_ONCE: usize = 1 << 13;
+
+impl Gallery {
+    /// Copies what stands out of segments with withdrawn rows and out of small ones into new segments, and wipes the old
+    /// ones once no snapshot holds them.
+    ///
+    /// It runs beside searches and writers, on the calling thread and the current rayon pool; writers wait only while a new
+    /// segment takes the place of old ones. It takes as much further memory as one segment, two million templates at
+    /// most.
+    pub fn compact(&self) -> Result<Compaction, GalleryError> {
+        let _compacting = self.compacting.lock();
+        let before = {
+            // From here on, the rows that there are keep their number; whoever adds gets a new segment.
+            let _index = self.index.lock();
+            let version = self.published.read();
+            version.segments.iter().filter(|segment| segment.written() > 0).for_each(|segment| segment.seal());
+            (version.rows, version.segments.len())
+        };
+        for group in groups(&self.snapshot()) {
+            self.rewrite(&group)?;
+        }
+        let version = self.published.read();
+        Ok(Compaction { rows_before: before.0, rows_after: version.rows, segments: [before.1, version.segments.len()] })
+    }
+
+    /// Puts one segment in the place of a run of adjacent ones.
+    fn rewrite(&self, group: &[Arc<Segment>]) -> Result<(), GalleryError> {
+        let at = self.snapshot();
+        let standing: Vec<(usize, usize)> = group
+            .iter()
+            .enumerate()
+            .flat_map(|(number, segment)| (0..segment.written()).map(move |row| (number, row)))
+            .filter(|&(number, row)| group[number].stands(row, at.version()))
+            .collect();
+        let serial = self.index.lock().serial();
+        let copy = Segment::with_capacity(&self.shape, serial, standing.len())?;
+        for rows in standing.chunks(ROWS_AT_ONCE) {
+            copy.copy_from(&self.shape, rows.iter().map(|&(number, row)| (&*group[number], row)));
+        }
+
+        let mut index = self.index.lock();
+        let mut writer = self.next_version(&index);
+        for (row, &(number, old)) in standing.iter().enumerate() {
+            let withdrawn = group[number].withdrawn_in(old);
+            if withdrawn == 0 {
+                index.moved(copy.owners.as_slice()[row].template, Place::new(serial, row));
+            } else {
+                copy.withdraw(row, withdrawn);
+            }
+        }
+        let version = &mut writer.version;
+        version.layout += 1;
+        version.rows -= group.iter().map(|segment| segment.written()).sum::<usize>() - standing.len();
+        let in_group = |segment: &Arc<Segment>| group.iter().any(|old| Arc::ptr_eq(old, segment));
+        let start = version.segments.iter().position(in_group).unwrap_or(0);
+        let mut segments: Vec<_> = version.segments.iter().filter(|segment| !in_group(segment)).cloned().collect();
+        if !standing.is_empty() {
+            segments.insert(start, Arc::new(copy));
+        }
+        version.segments = segments.into();
+        self.publish(writer, 0);
+        Ok(())
+    }
+}
+
+/// Runs of adjacent segments that are worth a copy: those that fit in one segment together, and single ones that have
+/// withdrawn rows. All their rows are written.
+fn groups(snapshot: &Snapshot) -> Vec<Vec<Arc<Segment>>> {
+    let mut groups: Vec<(Vec<Arc<Segment>>, usize, usize)> = Vec::new();
+    for segment in snapshot.sealed_segments() {
+        let rows = segment.written();
+        let standing = (0..rows).filter(|&row| segment.stands(row, snapshot.version())).count();
+        match groups.last_mut() {
+            Some((group, all, together)) if *together + standing <= MOST_ROWS => {
+                group.push(Arc::clone(segment));
+                *all += rows;
+                *together += standing;
+            }
+            _ => groups.push((vec![Arc::clone(segment)], rows, standing)),
+        }
+    }
+    let worth = |(group, all, standing): &(Vec<_>, usize, usize)| group.len() > 1 || all > standing;
+    groups.into_iter().filter(worth).map(|(group, ..)| group).collect()
+}
