@@ -27,4 +27,7 @@ mod search;
 pub use error::GalleryError;
 pub use gallery::{Compaction, Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
 pub use kernel::{Kernel, read_bandwidth};
-pub use search::{Candidate, Completeness, Margin, Mode, SearchOptions, SearchOutcome, SearchStats};
+pub use search::{
+    Candidate, Completeness, DuplicateBlock, DuplicateCursor, DuplicatePair, Duplicates, Margin, Mode, SearchOptions,
+    SearchOutcome, SearchStats,
+};

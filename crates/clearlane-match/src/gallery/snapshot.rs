@@ -7,7 +7,10 @@ use clearlane_template::{ModelId, Template};
 
 use super::{Segment, Shape};
 use crate::GalleryError;
-use crate::search::{self, SearchOptions, SearchOutcome};
+use crate::search::{self, DuplicateCursor, Duplicates, SearchOptions, SearchOutcome};
+
+/// The unit of work of one thread: enough rows that handing it out costs nothing, few enough that all threads get some.
+const SPAN_ROWS: usize = 1 << 15;
 
 /// What one version of a gallery consists of.
 #[derive(Clone, Default)]
@@ -67,6 +70,16 @@ impl Snapshot {
         search::batch(self, probes, options)
     }
 
+    /// Compares all templates with all others, to find subjects that are enrolled under several ids: block by block, from
+    /// where an earlier search stopped, or from the start.
+    pub fn duplicates<'a>(
+        &'a self,
+        options: &SearchOptions<'a>,
+        from: Option<DuplicateCursor>,
+    ) -> Result<Duplicates<'a>, GalleryError> {
+        Duplicates::new(self, options, from)
+    }
+
     /// How many templates stand in the snapshot.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,10 +136,16 @@ impl Snapshot {
         self.version.segments.iter().filter(|segment| segment.written() > 0 && segment.free() == 0)
     }
 
-    /// The segments cut into runs of at most `length` rows, each run starting at a multiple of it.
-    pub(crate) fn spans(&self, length: usize) -> Vec<(SegmentView<'_>, Range<usize>)> {
-        let cut = |(_, view): (usize, SegmentView<'_>)| {
-            (0..view.rows).step_by(length).map(move |start| (start, (start + length).min(view.rows)))
+    /// All rows cut into the spans that threads work on.
+    pub(crate) fn spans(&self) -> Vec<(SegmentView<'_>, Range<usize>)> {
+        self.spans_before(self.rows())
+    }
+
+    /// The rows with smaller numbers than `end` cut into the spans that threads work on.
+    pub(crate) fn spans_before(&self, end: usize) -> Vec<(SegmentView<'_>, Range<usize>)> {
+        let cut = |(first, view): (usize, SegmentView<'_>)| {
+            let rows = view.rows.min(end.saturating_sub(first));
+            (0..rows).step_by(SPAN_ROWS).map(move |start| (start, (start + SPAN_ROWS).min(rows)))
         };
         self.segments().flat_map(|s| cut(s).map(move |(start, end)| (s.1, start..end))).collect()
     }

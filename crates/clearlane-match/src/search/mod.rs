@@ -1,6 +1,7 @@
 //! The search: spans of a snapshot are scanned, and what could matter is scored and kept.
 
 mod best;
+mod duplicates;
 mod options;
 mod outcome;
 mod scan;
@@ -17,11 +18,10 @@ use crate::gallery::{SegmentView, Snapshot};
 use scan::{Found, Scan};
 
 pub use best::Candidate;
+pub use duplicates::{DuplicateBlock, DuplicateCursor, DuplicatePair, Duplicates};
 pub use options::{Mode, SearchOptions};
 pub use outcome::{Completeness, Margin, SearchOutcome, SearchStats};
 
-/// The unit of work of one thread: enough rows that handing it out costs nothing, few enough that all threads get some.
-const SPAN_ROWS: usize = 1 << 15;
 /// Rows between two looks at the clock, and that all probes of a batch go over before the next: their codes stay in the
 /// second-level cache meanwhile.
 const CHUNK_ROWS: usize = 1 << 11;
@@ -50,15 +50,19 @@ pub(crate) fn batch(
         return Err(GalleryError::Empty);
     }
     let scans: Vec<_> = probes.iter().map(|probe| Scan::new(snapshot, probe.as_slice(), options)).collect();
+    let found = run(&scans, snapshot.spans(), options);
+    Ok(found.into_iter().map(|found| outcome(snapshot, found, options)).collect())
+}
+
+/// Scans spans for all probes, on as many threads as the options allow.
+fn run(scans: &[Scan<'_>], spans: Vec<(SegmentView<'_>, Range<usize>)>, options: &SearchOptions<'_>) -> Vec<Found> {
     let start = || scans.iter().map(Scan::start).collect::<Vec<_>>();
-    let step = |found, (view, rows)| span(&scans, found, view, rows, options);
-    let spans = snapshot.spans(SPAN_ROWS);
-    let found = if options.parallel {
+    let step = |found, (view, rows)| span(scans, found, view, rows, options);
+    if options.parallel {
         spans.into_par_iter().fold(start, step).reduce(start, |a, b| a.into_iter().zip(b).map(merge).collect())
     } else {
         spans.into_iter().fold(start(), step)
-    };
-    Ok(found.into_iter().map(|found| outcome(snapshot, found, options)).collect())
+    }
 }
 
 /// Scans rows of one segment for all probes, as many as the deadline allows.
@@ -71,7 +75,7 @@ fn span(
 ) -> Vec<Found> {
     let length = if options.mode == Mode::Exhaustive { CHUNK_VECTORS } else { CHUNK_ROWS };
     for start in rows.clone().step_by(length) {
-        if must_stop(options) {
+        if check_stop(options) {
             break;
         }
         let chunk = start..(start + length).min(rows.end);
@@ -85,7 +89,7 @@ fn span(
     found
 }
 
-fn must_stop(options: &SearchOptions<'_>) -> bool {
+fn check_stop(options: &SearchOptions<'_>) -> bool {
     options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
         || options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }

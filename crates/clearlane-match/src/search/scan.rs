@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use clearlane_template::SubjectId;
+
 use super::best::{Best, Candidate};
 use super::{CHUNK_ROWS, Mode, SearchOptions, SearchStats};
 use crate::Kernel;
@@ -22,6 +24,8 @@ pub(super) struct Scan<'a> {
     probe: &'a [f32],
     coded: Option<(Layout, CodedProbe, Bound)>,
     options: &'a SearchOptions<'a>,
+    /// A subject that is not looked for.
+    without: Option<SubjectId>,
     /// The best bound that any thread found: the bits of a float that is not negative.
     shared_bound: AtomicU32,
 }
@@ -48,7 +52,12 @@ impl<'a> Scan<'a> {
             let bound = Bound::new(&coded, contract, shape.score_slack());
             (layout, coded, bound)
         });
-        Self { shape, kernel: shape.kernel, probe, coded, options, shared_bound: AtomicU32::new(0) }
+        Self { shape, kernel: shape.kernel, probe, coded, options, without: None, shared_bound: AtomicU32::new(0) }
+    }
+
+    /// The search with this subject left out.
+    pub(super) fn without(self, subject: SubjectId) -> Self {
+        Self { without: Some(subject), ..self }
     }
 
     pub(super) fn start(&self) -> Found {
@@ -142,6 +151,9 @@ impl<'a> Scan<'a> {
             return;
         }
         let owner = view.segment.owners.as_slice()[row];
+        if self.without == Some(owner.subject) {
+            return;
+        }
         if self.options.filter.is_none_or(|filter| filter.contains(owner.subject)) {
             found.best.push(Candidate { subject: owner.subject, template: owner.template, score });
         }
