@@ -1,7 +1,7 @@
 //! How long a model takes: `bench MODEL CHANNELS HEIGHT WIDTH [PATH] [BATCH] [RUNS] [THREADS]`.
 //!
 //! Prints one line of JSON: the time to load, and of the runs the median, the 95th and the 99th percentile, all in
-//! milliseconds.
+//! milliseconds a batch.
 
 use std::time::Instant;
 

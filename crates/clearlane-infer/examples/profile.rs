@@ -1,6 +1,6 @@
 //! Where a model's time goes: `profile MODEL CHANNELS HEIGHT WIDTH [RUNS]`, on one thread.
 
-use clearlane_infer::Network;
+use clearlane_infer::{Network, Path, fma_peak};
 use ndarray::Array3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{micros:8.1} us  {rate:6.1} GFLOP/s  {from:?} to {to:?}  {}", names.join("+"));
     }
     let total: f64 = steps.iter().map(|step| step.time.as_secs_f64()).sum();
-    println!("{:8.1} us in all", total * 1e6);
+    let products: usize = steps.iter().map(|step| step.products).sum();
+    let (rate, peak) = (2.0 * products as f64 / total / 1e9, fma_peak(Path::Auto)?);
+    println!("{:8.1} us in all, {rate:.1} GFLOP/s of a peak of {peak:.1}", total * 1e6);
     Ok(())
 }

@@ -46,12 +46,11 @@ impl<'a> Graph<'a> {
             let known = parsed.outlets_by_name.iter().filter_map(|(name, &outlet)| {
                 let fact = parsed.model.outlet_fact(outlet).ok()?;
                 let constant = fact.value.concretize();
-                let shape = match &constant {
-                    Some(tensor) => tensor.shape().to_vec(),
-                    None => {
-                        let dims = fact.shape.concretize()?;
-                        dims.iter().map(|dim| dim.to_usize().ok()).collect::<Option<Vec<_>>>()?
-                    }
+                let shape = if let Some(tensor) = &constant {
+                    tensor.shape().to_vec()
+                } else {
+                    let dims = fact.shape.concretize()?;
+                    dims.iter().map(|dim| dim.to_usize().ok()).collect::<Option<Vec<_>>>()?
                 };
                 let float = fact.datum_type.concretize() == Some(DatumType::F32);
                 Some((name.clone(), Value { shape, float, constant }))

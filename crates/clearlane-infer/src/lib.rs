@@ -16,11 +16,12 @@
 
 mod error;
 mod graph;
-#[allow(unsafe_code, reason = "the kernels work on registers and raw memory")]
+#[allow(unsafe_code, clippy::inline_always, reason = "kernels work on raw memory, inside functions that enable an ISA")]
 mod kernel;
 mod lower;
 mod network;
 mod options;
+mod peak;
 mod plan;
 mod proto;
 mod reference;
@@ -28,3 +29,4 @@ mod reference;
 pub use error::InferError;
 pub use network::{Network, NodeInfo, NodePath, OutputInfo, StepProfile};
 pub use options::{Options, Path};
+pub use peak::fma_peak;

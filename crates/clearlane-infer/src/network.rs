@@ -169,17 +169,19 @@ impl Network {
 
     /// Runs a batch of images, N x C x H x W with N at least 1. Gives each output, in the graph's order, with the batch
     /// as its first axis.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
-        self.run_with(None, input)
+        self.run_with(None, &input)
     }
 
     /// As [`run`](Self::run), with the help of a pool's threads: for one image they share the work, for a batch of as
     /// many images as there are threads or more, each takes images of its own. The results are the same.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
-        self.run_with(Some(pool), input)
+        self.run_with(Some(pool), &input)
     }
 
-    fn run_with(&self, pool: Option<&ThreadPool>, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+    fn run_with(&self, pool: Option<&ThreadPool>, input: &ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
         let (n, c, h, w) = input.dim();
         if n == 0 || [c, h, w] != self.input {
             return Err(InferError::InputShape { expected: self.input, given: [n, c, h, w] });
@@ -199,7 +201,8 @@ impl Network {
         }
         match pool {
             Some(pool) if n >= pool.current_num_threads() => {
-                pool.install(|| rows.par_iter_mut().enumerate().try_for_each(|(index, rows)| run(None, index, rows)))?
+                let each = || rows.par_iter_mut().enumerate().try_for_each(|(index, rows)| run(None, index, rows));
+                pool.install(each)?;
             }
             _ => rows.iter_mut().enumerate().try_for_each(|(index, rows)| run(pool, index, rows))?,
         }
@@ -209,6 +212,7 @@ impl Network {
 
     /// Times each step of the fast path over some runs of one image, plain C x H x W; nothing where tract carries out
     /// the whole graph.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn profile(&self, image: ArrayView3<'_, f32>, runs: usize) -> Result<Vec<StepProfile>, InferError> {
         let (c, h, w) = image.dim();
         if [c, h, w] != self.input {

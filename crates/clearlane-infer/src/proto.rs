@@ -2,19 +2,18 @@
 
 use std::collections::HashSet;
 
+use prost::Message;
 use tract_onnx::Onnx;
 use tract_onnx::pb::{
     GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto,
 };
-use tract_onnx::prelude::Framework;
 
 use crate::InferError;
 
 /// Decodes a model and checks that its graph can be built: known operators, edges that lead somewhere, tensors whose
 /// bytes are there.
 pub(crate) fn decode(onnx: &Onnx, bytes: &[u8]) -> Result<ModelProto, InferError> {
-    let model =
-        onnx.proto_model_for_read(&mut &*bytes).map_err(|error| InferError::Decode { detail: root_cause(&error) })?;
+    let model = ModelProto::decode(bytes).map_err(|error| InferError::Decode { detail: error.to_string() })?;
     let Some(graph) = &model.graph else {
         return Err(InferError::Decode { detail: "it holds no graph".into() });
     };

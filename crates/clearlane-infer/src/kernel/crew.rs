@@ -70,7 +70,7 @@ impl<'a> Crew<'a> {
         let mut spins = 0_u32;
         while self.finished.load(Ordering::Acquire) < tasks {
             spins += 1;
-            if spins % 4096 == 0 {
+            if spins.is_multiple_of(4096) {
                 std::thread::yield_now();
             } else {
                 std::hint::spin_loop();

@@ -76,11 +76,15 @@ impl Dense {
         if self.weights.len() * size_of::<Block>() > CACHED_WEIGHTS {
             // A group's weights are read from far away once, and serve all rows.
             for group in groups {
-                rows.clone().for_each(|y| self.row(arena, y, group));
+                for y in rows.clone() {
+                    self.row(arena, y, group);
+                }
             }
         } else {
             for y in rows {
-                groups.iter().for_each(|group| self.row(arena, y, group));
+                for group in groups {
+                    self.row(arena, y, group);
+                }
             }
         }
     }
@@ -152,6 +156,7 @@ pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
 /// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, readable under every tap; `weights` to
 /// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `finish` as [`Finish::store`] asks.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "both indices run over registers, and are unrolled")]
 pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
     // SAFETY: the caller gives pointers that reach what is read and written here.
     unsafe {

@@ -7,12 +7,12 @@ use super::vector::{LANES, Vector};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Activation {
     Identity,
-    /// ReLU, ReLU6 and Clip: `max(low, min(high, x))`.
+    /// `Relu`, `Relu6` and `Clip`: `max(low, min(high, x))`.
     Clamp {
         low: f32,
         high: f32,
     },
-    /// PReLU and LeakyReLU: `x` where positive, else `slope * x`; a slope a channel.
+    /// `PRelu` and `LeakyRelu`: `x` where positive, else `slope * x`; a slope a channel.
     Slope(Vec<f32>),
     Sigmoid,
 }

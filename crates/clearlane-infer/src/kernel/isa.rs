@@ -3,7 +3,7 @@
 use super::dense::{DenseKernel, DenseTile, dense_tile};
 use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile};
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
-use super::vector::Vector;
+use super::vector::{LANES, Vector};
 
 /// The kernels of one instruction set. Holding one proves that the CPU has the set.
 #[derive(Clone, Copy)]
@@ -16,6 +16,9 @@ pub(crate) struct Isa {
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
     pub(crate) combine: CombineKernel,
     pub(crate) pool: PoolKernel,
+    /// Multiplies and adds in registers alone, for so many rounds.
+    peak: unsafe fn(usize) -> f32,
+    peak_sums: usize,
 }
 
 impl Isa {
@@ -47,6 +50,13 @@ impl Isa {
     pub(crate) fn portable() -> Self {
         portable::isa()
     }
+
+    /// Multiplies and adds for so many rounds; gives how many operations that were.
+    pub(crate) fn multiply_add(&self, rounds: usize) -> usize {
+        // SAFETY: holding this value proves that the CPU has the instruction set.
+        std::hint::black_box(unsafe { (self.peak)(rounds) });
+        2 * rounds * self.peak_sums * LANES
+    }
 }
 
 /// Picks an instance of a kernel by its numbers of pixels.
@@ -76,6 +86,9 @@ macro_rules! instruction_set {
         mod $module {
             use super::*;
 
+            /// Independent sums, enough to keep the multipliers busy whatever their latency.
+            const PEAK_SUMS: usize = if <$vector>::ACCUMULATORS < 12 { <$vector>::ACCUMULATORS } else { 12 };
+
             pub(super) fn isa() -> Isa {
                 Isa {
                     accumulators: <$vector>::ACCUMULATORS,
@@ -83,6 +96,8 @@ macro_rules! instruction_set {
                     depthwise: depthwise_kernel,
                     combine,
                     pool,
+                    peak,
+                    peak_sums: PEAK_SUMS,
                 }
             }
 
@@ -134,6 +149,12 @@ macro_rules! instruction_set {
             }
 
             $(#[$feature])?
+            unsafe fn peak(rounds: usize) -> f32 {
+                // SAFETY: the CPU has the set.
+                unsafe { multiply_add::<$vector, PEAK_SUMS>(rounds) }
+            }
+
+            $(#[$feature])?
             unsafe fn combine(row: &CombineRow) {
                 // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
                 unsafe { combine_row::<$vector>(row) }
@@ -153,3 +174,27 @@ instruction_set!(avx512, crate::kernel::avx512::Avx512, target_feature(enable = 
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx2, crate::kernel::avx2::Avx2, target_feature(enable = "avx2,fma"));
 instruction_set!(portable, crate::kernel::portable::Portable);
+
+/// # Safety
+///
+/// As for [`Vector`].
+#[inline(always)]
+unsafe fn multiply_add<V: Vector, const N: usize>(rounds: usize) -> f32 {
+    // SAFETY: only registers and a local array are touched.
+    unsafe {
+        let (factor, addend) = (V::splat(0.999), V::splat(0.001));
+        let mut sums = [V::splat(1.0); N];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = sum.mul_add(factor, addend);
+            }
+        }
+        let mut total = sums[0];
+        for sum in &sums[1..] {
+            total = total.add(*sum);
+        }
+        let mut lanes = [0.0; LANES];
+        total.store(lanes.as_mut_ptr());
+        lanes.iter().sum()
+    }
+}

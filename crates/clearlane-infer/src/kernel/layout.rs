@@ -86,7 +86,9 @@ impl ToRows {
             if *sigmoid {
                 // SAFETY: `new` saw that the list holds this row, which was just written.
                 let row = unsafe { std::slice::from_raw_parts_mut(target, from.width * count) };
-                row.iter_mut().for_each(|value| *value = finish::sigmoid(*value));
+                for value in row {
+                    *value = finish::sigmoid(*value);
+                }
             }
         }
     }
@@ -137,7 +139,8 @@ pub(crate) struct Softmax {
 impl Softmax {
     /// `None` if the lists are not flat, or not made of whole rows.
     pub(crate) fn new(from: View, to: View, length: usize) -> Option<Self> {
-        let fits = from.is_flat() && to.is_flat() && from.len() == to.len() && length > 0 && from.len() % length == 0;
+        let fits =
+            from.is_flat() && to.is_flat() && from.len() == to.len() && length > 0 && from.len().is_multiple_of(length);
         fits.then_some(Self { from, to, length })
     }
 

@@ -135,13 +135,11 @@ impl Program {
     }
 
     fn task(&self, arena: &Arena, image: &[f32], task: &Task) -> Result<(), InferError> {
-        match task.step {
-            Some(step) => self.steps[step].run(arena, task.rows.clone(), task.parts.clone()),
-            None => {
-                self.load(arena, image, task.rows.clone(), task.parts.clone());
-                Ok(())
-            }
-        }
+        let Some(step) = task.step else {
+            self.load(arena, image, task.rows.clone(), task.parts.clone());
+            return Ok(());
+        };
+        self.steps[step].run(arena, task.rows.clone(), task.parts.clone())
     }
 
     fn load(&self, arena: &Arena, image: &[f32], rows: Range<usize>, channels: Range<usize>) {

@@ -51,7 +51,7 @@ impl<'a> Lowering<'a> {
             return false;
         }
         let Some(producer) = self.layers.producer(tensor) else { return false };
-        let layer = &mut self.layers.layers[producer];
+        let layer = &mut self.layers.order[producer];
         let has_addend = layer.from.len() > 1;
         let slot = match &mut layer.kind {
             Kind::Convolution { activation, add_first, .. } if !has_addend || *add_first => activation,
@@ -122,7 +122,7 @@ impl<'a> Lowering<'a> {
     fn join_sum(&mut self, index: usize, a: TensorId, b: TensorId, made: TensorId) -> bool {
         let joins = |tensor: TensorId| {
             let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared)?;
-            let layer = &self.layers.layers[producer];
+            let layer = &self.layers.order[producer];
             (matches!(layer.kind, Kind::Convolution { .. }) && layer.from.len() == 1).then_some(producer)
         };
         let (position, other) = match (joins(a), joins(b)) {
@@ -135,14 +135,14 @@ impl<'a> Lowering<'a> {
             return false;
         }
         // The convolution moves behind whatever makes the other tensor.
-        let mut layer = self.layers.layers.remove(position);
+        let mut layer = self.layers.order.remove(position);
         if let Kind::Convolution { activation, add_first, .. } = &mut layer.kind {
             *add_first = *activation == Activation::Identity;
         }
         layer.from.push(other);
         layer.to = vec![made];
         layer.nodes.push(index);
-        self.layers.layers.push(layer);
+        self.layers.order.push(layer);
         true
     }
 
@@ -161,13 +161,15 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared);
-        if let Some(layer) = producer.map(|producer| &mut self.layers.layers[producer])
+        if let Some(layer) = producer.map(|producer| &mut self.layers.order[producer])
             && layer.from.len() == 1
             && let Kind::Convolution { convolution, activation: Activation::Identity, .. } = &mut layer.kind
         {
             let each = convolution.weights.len() / convolution.outputs;
             for (weight, scale) in convolution.weights.chunks_mut(each).zip(&scale) {
-                weight.iter_mut().for_each(|weight| *weight *= scale);
+                for weight in weight {
+                    *weight *= scale;
+                }
             }
             for (bias, (scale, shift)) in convolution.bias.iter_mut().zip(scale.iter().zip(&shift)) {
                 *bias = *bias * scale + shift;

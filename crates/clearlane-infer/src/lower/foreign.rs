@@ -38,7 +38,7 @@ impl<'a> Lowering<'a> {
             to.push(tensor);
         }
         let kind = Kind::Foreign(Arc::new(Node { runnable, shapes }));
-        self.layers.layers.push(Layer { kind, from, to, nodes: vec![index] });
+        self.layers.order.push(Layer { kind, from, to, nodes: vec![index] });
         Ok(())
     }
 }

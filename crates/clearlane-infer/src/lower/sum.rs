@@ -42,7 +42,8 @@ impl<'a> Lowering<'a> {
             }
             _ => self.blocked(from)?,
         };
-        self.convolve(index, convolution, tensor, to, [out_height, out_width])
+        self.convolve(index, convolution, tensor, to, [out_height, out_width]);
+        Some(())
     }
 
     fn is_image(&self, tensor: TensorId, extents: [usize; 3]) -> bool {
@@ -57,7 +58,7 @@ impl<'a> Lowering<'a> {
         mut from: TensorId,
         to: &'a str,
         size: [usize; 2],
-    ) -> Option<()> {
+    ) {
         let [_, height, width] = self.extents(from);
         let halo = convolution.halo([height, width], size);
         let mut fill = Fill::Zeros;
@@ -75,7 +76,6 @@ impl<'a> Lowering<'a> {
         let kind = Kind::Convolution { convolution, activation: Activation::Identity, add_first: false };
         self.layers.push(kind, vec![from], made, Some(index));
         self.bind(to, Form::Tensor(made));
-        Some(())
     }
 
     /// Takes an affine layer that only this convolution reads into its weights: gives the tensor before it, and the
@@ -85,7 +85,7 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let producer = self.layers.producer(from)?;
-        let layer = &self.layers.layers[producer];
+        let layer = &self.layers.order[producer];
         let Kind::Affine { scale, shift, activation: Activation::Identity } = &layer.kind else { return None };
         let fill: Vec<f32> = scale.iter().zip(shift).map(|(scale, shift)| -shift / scale).collect();
         if !fill.iter().all(|value| value.abs() < 1e6) {
@@ -96,11 +96,13 @@ impl<'a> Lowering<'a> {
         for (bias, weights) in convolution.bias.iter_mut().zip(outputs) {
             for (weights, (scale, shift)) in weights.chunks_mut(positions).zip(scale.iter().zip(shift)) {
                 *bias += weights.iter().sum::<f32>() * shift;
-                weights.iter_mut().for_each(|weight| *weight *= scale);
+                for weight in weights {
+                    *weight *= scale;
+                }
             }
         }
         let before = layer.from[0];
-        self.layers.layers.remove(producer);
+        self.layers.order.remove(producer);
         Some((before, fill))
     }
 
@@ -166,6 +168,7 @@ impl<'a> Lowering<'a> {
             weights,
             bias,
         };
-        self.convolve(index, convolution, tensor, to, [1, 1])
+        self.convolve(index, convolution, tensor, to, [1, 1]);
+        Some(())
     }
 }

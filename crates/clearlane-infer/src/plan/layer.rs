@@ -87,7 +87,8 @@ pub(crate) struct Layer {
 #[derive(Default)]
 pub(crate) struct Layers {
     pub(crate) tensors: Vec<Tensor>,
-    pub(crate) layers: Vec<Layer>,
+    /// The layers in the order in which they run.
+    pub(crate) order: Vec<Layer>,
     pub(crate) outputs: Vec<TensorId>,
 }
 
@@ -115,12 +116,12 @@ impl Layers {
     }
 
     pub(crate) fn push(&mut self, kind: Kind, from: Vec<TensorId>, to: TensorId, node: Option<usize>) {
-        self.layers.push(Layer { kind, from, to: vec![to], nodes: node.into_iter().collect() });
+        self.order.push(Layer { kind, from, to: vec![to], nodes: node.into_iter().collect() });
     }
 
     /// The layer that writes a tensor.
     pub(crate) fn producer(&self, tensor: TensorId) -> Option<usize> {
-        self.layers.iter().position(|layer| layer.to.contains(&tensor))
+        self.order.iter().position(|layer| layer.to.contains(&tensor))
     }
 
     /// Asks for a halo around a tensor; `false` if it already has another kind of one, or cannot have one.

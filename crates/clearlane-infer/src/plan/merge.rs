@@ -13,7 +13,7 @@ use crate::kernel::vector::LANES;
 pub(crate) fn siblings(layers: &mut Layers) {
     delay_sigmoids(layers);
     let mut position = 0;
-    while position < layers.layers.len() {
+    while position < layers.order.len() {
         let heads = siblings_of(layers, position);
         if heads.len() > 1 {
             join(layers, &heads);
@@ -25,16 +25,16 @@ pub(crate) fn siblings(layers: &mut Layers) {
 /// Lets the lists apply the sigmoid instead of the convolutions: to the channels that are real, and so that the
 /// convolutions become alike.
 fn delay_sigmoids(layers: &mut Layers) {
-    for position in 0..layers.layers.len() {
-        let made = layers.layers[position].to[0];
-        let sigmoid = matches!(layers.layers[position].kind, Kind::Convolution { activation: Activation::Sigmoid, .. });
+    for position in 0..layers.order.len() {
+        let made = layers.order[position].to[0];
+        let sigmoid = matches!(layers.order[position].kind, Kind::Convolution { activation: Activation::Sigmoid, .. });
         let Some(readers) = list_readers(layers, made).filter(|_| sigmoid) else { continue };
         for reader in readers {
-            if let Kind::ToRows { sigmoid, .. } = &mut layers.layers[reader].kind {
+            if let Kind::ToRows { sigmoid, .. } = &mut layers.order[reader].kind {
                 *sigmoid = true;
             }
         }
-        if let Kind::Convolution { activation, .. } = &mut layers.layers[position].kind {
+        if let Kind::Convolution { activation, .. } = &mut layers.order[position].kind {
             *activation = Activation::Identity;
         }
     }
@@ -49,12 +49,12 @@ struct Head {
 /// The head at a position and those after it that it can be joined with; empty if there is nothing to gain.
 fn siblings_of(layers: &Layers, position: usize) -> Vec<Head> {
     let Some(first) = head(layers, position) else { return Vec::new() };
-    let alike = |a: usize, b: usize| match (convolution(&layers.layers[a]), convolution(&layers.layers[b])) {
+    let alike = |a: usize, b: usize| match (convolution(&layers.order[a]), convolution(&layers.order[b])) {
         (Some(a), Some(b)) => (a.kernel, a.stride, a.pad, a.dilation) == (b.kernel, b.stride, b.pad, b.dilation),
         _ => false,
     };
-    let heads = (position + 1..layers.layers.len()).filter_map(|other| {
-        let same_input = layers.layers[other].from == layers.layers[position].from;
+    let heads = (position + 1..layers.order.len()).filter_map(|other| {
+        let same_input = layers.order[other].from == layers.order[position].from;
         let head = head(layers, other).filter(|_| same_input && alike(position, other))?;
         let depthwise_alike = match (first.depthwise, head.depthwise) {
             (None, None) => true,
@@ -65,21 +65,21 @@ fn siblings_of(layers: &Layers, position: usize) -> Vec<Head> {
     });
     let mut heads: Vec<Head> = heads.collect();
     heads.insert(0, first);
-    let channels = |head: &Head| convolution(&layers.layers[head.dense]).map_or(0, |convolution| convolution.outputs);
+    let channels = |head: &Head| convolution(&layers.order[head.dense]).map_or(0, |convolution| convolution.outputs);
     let apart: usize = heads.iter().map(|head| channels(head).div_ceil(LANES)).sum();
     let together = heads.iter().map(channels).sum::<usize>().div_ceil(LANES);
     if together < apart { heads } else { Vec::new() }
 }
 
 fn head(layers: &Layers, position: usize) -> Option<Head> {
-    let made = layers.layers[position].to[0];
-    convolution(&layers.layers[position]).filter(|convolution| !convolution.depthwise)?;
+    let made = layers.order[position].to[0];
+    convolution(&layers.order[position]).filter(|convolution| !convolution.depthwise)?;
     if list_readers(layers, made).is_some() {
         return Some(Head { dense: position, depthwise: None });
     }
     let &[reader] = &readers(layers, made)?[..] else { return None };
-    convolution(&layers.layers[reader]).filter(|convolution| convolution.depthwise)?;
-    list_readers(layers, layers.layers[reader].to[0])?;
+    convolution(&layers.order[reader]).filter(|convolution| convolution.depthwise)?;
+    list_readers(layers, layers.order[reader].to[0])?;
     Some(Head { dense: position, depthwise: Some(reader) })
 }
 
@@ -96,14 +96,14 @@ fn convolution(layer: &Layer) -> Option<&Convolution> {
 /// The layers that read a tensor; `None` if it is read in other ways as well.
 fn readers(layers: &Layers, tensor: TensorId) -> Option<Vec<usize>> {
     let kept = layers.outputs.contains(&tensor) || layers.tensors.iter().any(|other| other.alias == Some(tensor));
-    let reads = |position: &usize| layers.layers[*position].from.contains(&tensor);
-    (!kept).then(|| (0..layers.layers.len()).filter(reads).collect())
+    let reads = |position: &usize| layers.order[*position].from.contains(&tensor);
+    (!kept).then(|| (0..layers.order.len()).filter(reads).collect())
 }
 
 /// The layers that read a tensor, if all of them write flat lists.
 fn list_readers(layers: &Layers, tensor: TensorId) -> Option<Vec<usize>> {
     let readers = readers(layers, tensor)?;
-    let lists = readers.iter().all(|&reader| matches!(layers.layers[reader].kind, Kind::ToRows { .. }));
+    let lists = readers.iter().all(|&reader| matches!(layers.order[reader].kind, Kind::ToRows { .. }));
     (lists && !readers.is_empty()).then_some(readers)
 }
 
@@ -114,13 +114,13 @@ fn join(layers: &mut Layers, heads: &[Head]) {
     join_layers(layers, &dense);
     if !depthwise.is_empty() {
         join_layers(layers, &depthwise);
-        let made = layers.layers[dense[0]].to[0];
-        layers.layers[depthwise[0]].from = vec![made];
+        let made = layers.order[dense[0]].to[0];
+        layers.order[depthwise[0]].from = vec![made];
     }
     let mut gone = [&dense[1..], depthwise.get(1..).unwrap_or_default()].concat();
     gone.sort_unstable();
     for position in gone.into_iter().rev() {
-        layers.layers.remove(position);
+        layers.order.remove(position);
     }
 }
 
@@ -130,7 +130,7 @@ fn join_layers(layers: &mut Layers, positions: &[usize]) {
     let mut moved = Vec::new();
     let (mut weights, mut bias, mut nodes) = (Vec::new(), Vec::new(), Vec::new());
     for &position in positions {
-        let layer = &layers.layers[position];
+        let layer = &layers.order[position];
         let Some(part) = convolution(layer) else { return };
         moved.push((layer.to[0], channels));
         channels += part.outputs;
@@ -142,14 +142,14 @@ fn join_layers(layers: &mut Layers, positions: &[usize]) {
     tensor.channels = channels;
     layers.tensors.push(tensor);
     let made = TensorId(layers.tensors.len() - 1);
-    let first = &mut layers.layers[positions[0]];
+    let first = &mut layers.order[positions[0]];
     first.to = vec![made];
     first.nodes = nodes;
     if let Kind::Convolution { convolution, .. } = &mut first.kind {
         convolution.inputs = if convolution.depthwise { channels } else { convolution.inputs };
         (convolution.outputs, convolution.weights, convolution.bias) = (channels, weights, bias);
     }
-    for layer in &mut layers.layers {
+    for layer in &mut layers.order {
         let Kind::ToRows { skip, .. } = &mut layer.kind else { continue };
         if let Some(&(_, before)) = moved.iter().find(|(tensor, _)| layer.from == [*tensor]) {
             *skip += before;

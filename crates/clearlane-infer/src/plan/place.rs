@@ -17,7 +17,7 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<
     let (starts, floats) = places(&layers, input);
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
     let mut steps = Vec::new();
-    for layer in &layers.layers {
+    for layer in &layers.order {
         let from: Vec<View> = layer.from.iter().map(|&id| view(id)).collect();
         let to: Vec<View> = layer.to.iter().map(|&id| view(id)).collect();
         let operator = operator(isa, layer, &from, &to)?;
@@ -92,7 +92,7 @@ fn places(layers: &Layers, input: TensorId) -> (Vec<usize>, usize) {
     let count = layers.tensors.len();
     let (mut born, mut dies) = (vec![usize::MAX; count], vec![0; count]);
     born[input.0] = 0;
-    for (time, layer) in layers.layers.iter().enumerate() {
+    for (time, layer) in layers.order.iter().enumerate() {
         for &id in &layer.to {
             let root = layers.root(id).0;
             born[root] = born[root].min(time + 1);

@@ -1,5 +1,11 @@
 //! ONNX graphs written in the test itself, and the models of others where the machine has them.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests, of which each file takes what it needs"
+)]
 
 use std::path::PathBuf;
 
