@@ -1,4 +1,4 @@
-"""Writes a checkpoint as ONNX: batch norms folded into the convolutions; input N x 3 x 112 x 112, output N x 128."""
+"""Writes the running average of a checkpoint (`finished.pt`, else `last.pt`) as ONNX: batch norms folded into the convolutions; input N x 3 x 112 x 112, output N x 128."""
 
 import argparse
 import sys
@@ -64,13 +64,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="folder of the training run")
     parser.add_argument("--out", required=True, help="the .onnx to write")
-    parser.add_argument("--weights", choices=("average", "model"), default="average", help="running average or last weights")
     args = parser.parse_args()
-    checkpoint = Path(args.run) / "last.pt"
-    if not checkpoint.exists():
-        sys.exit(f"export: no checkpoint {checkpoint}: run train.py first")
+    checkpoint = next((p for p in (Path(args.run) / "finished.pt", Path(args.run) / "last.pt") if p.exists()), None)
+    if checkpoint is None:
+        sys.exit(f"export: no checkpoint in {args.run}: run train.py first")
     model = Student().eval()
-    model.load_state_dict(torch.load(checkpoint)[args.weights])
+    model.load_state_dict(torch.load(checkpoint)["average"])
     with torch.no_grad():
         proto = helper.make_model(graph_of(model), opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         onnx.checker.check_model(proto)
@@ -82,7 +81,7 @@ def main():
     partial = Path(args.out).with_suffix(".partial")
     onnx.save(proto, partial)
     partial.replace(args.out)
-    print("export: %s, %.2f MB, %.1f million multiply-adds; off by at most %.1g" % (args.out, Path(args.out).stat().st_size / 1e6, cost(model)[0], away))
+    print("export: %s to %s, %.2f MB, %.1f million multiply-adds; off by at most %.1g" % (checkpoint, args.out, Path(args.out).stat().st_size / 1e6, cost(model)[0], away))
 
 
 if __name__ == "__main__":

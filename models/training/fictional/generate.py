@@ -22,9 +22,11 @@ from portrait import CLOTHES, Person, face_texture, painted_body  # noqa: E402
 
 # Teacher's cosines that a person must keep to.
 NEAREST_REAL = 0.50
-NEAREST_OTHER = 0.35
-# The same for the bare sampled faces, before anything is painted: it spares most of the work.
-NEAREST_BARE = 0.29
+# How like another person of the set, and the same for the bare sampled faces before anything is painted, which spares most
+# of the work. Where a set grows past the first number of people, the second pair holds: the space of faces fills up.
+FIRST_PEOPLE = 59
+NEAREST_OTHER = (0.35, 0.42)
+NEAREST_BARE = (0.29, 0.38)
 LEAST_SELF = 0.55
 LEAST_EYES = 58.0
 COLUMNS = ("path", "subject", "capture", "kind", "enrolled", "sha256")
@@ -108,7 +110,7 @@ class Check:
             enrol = vector if enrol is None else enrol
             if float(enrol @ vector) < LEAST_SELF:
                 return None, "too unlike itself"
-            if others and float((np.stack(others) @ vector).max()) > NEAREST_OTHER:
+            if others and float((np.stack(others) @ vector).max()) > NEAREST_OTHER[len(others) >= FIRST_PEOPLE]:
                 return None, "too like another"
             if float((self.real @ vector).max()) > NEAREST_REAL:
                 return None, "too like a real face"
@@ -161,7 +163,7 @@ def main():
             captures = pictures(model, person, this, args.seed, args.plain, args.hard if enrolled else 1)
             if check:
                 vector = check.bare(model, person)
-                if bare and float((np.stack(bare) @ vector).max()) > NEAREST_BARE:
+                if bare and float((np.stack(bare) @ vector).max()) > NEAREST_BARE[len(bare) >= FIRST_PEOPLE]:
                     captures, enrol = None, "too like another before painting"
                 else:
                     captures, enrol = check.kept(captures, others)
