@@ -1,5 +1,6 @@
 //! Where results go: text or JSON on standard output, errors on standard error.
 
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
@@ -98,6 +99,20 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())
+    };
+    write().map_err(|error| Failure::writing(path, &error))
+}
+
+/// Writes a new file that only its owner can read. One that is there already is left alone.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || -> io::Result<()> {
+        let mut file = options.open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
     };
     write().map_err(|error| Failure::writing(path, &error))
 }

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod bench;
+mod claim;
 mod completions;
 mod demo;
 mod enrol;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// Look into a register and keep it in order
     #[command(subcommand)]
     Register(register::RegisterCommand),
+    /// Issue claims: QR codes for 1:1 lanes
+    #[command(subcommand)]
+    Claim(claim::ClaimCommand),
     /// Run lanes as a port does, fed from files
     #[command(subcommand)]
     Lane(lane::LaneCommand),
@@ -61,6 +65,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Enrol(args) => enrol::run(&args, output),
         Command::Identify(args) => identify::run(&args, output),
         Command::Register(command) => register::run(&command, output),
+        Command::Claim(command) => claim::run(&command, output),
         Command::Lane(command) => lane::run(&command, output),
         Command::Records(command) => records::run(&command, output),
         Command::Models(command) => models::run(&command, output),

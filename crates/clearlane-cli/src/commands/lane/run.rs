@@ -95,18 +95,18 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(passengers.len() as u64, "passages");
     let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    let work = |number: usize, lane: &Lane| -> Result<()> {
+        while !interrupt.requested()
+            && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let passed = Passed { passenger: &passenger.name, lane: number, passage: pass(lane, passenger)? };
+            progress.above(|| output.line(&passed, || line(&passed)))?;
+            show(&progress, &metrics.snapshot(), start.elapsed());
+        }
+        Ok(())
+    };
+    let work = &work;
     let worked = thread::scope(|scope| {
-        let work = |number: usize, lane: &Lane| -> Result<()> {
-            while !interrupt.requested()
-                && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
-            {
-                let passed = Passed { passenger: &passenger.name, lane: number, passage: pass(lane, passenger)? };
-                progress.above(|| output.line(&passed, || line(&passed)))?;
-                show(&progress, &metrics.snapshot(), start.elapsed());
-            }
-            Ok(())
-        };
-        let work = &work;
         let threads: Vec<_> =
             lanes.iter().enumerate().map(|(number, lane)| scope.spawn(move || work(number + 1, lane))).collect();
         // A lane never panics; if its thread did, the others' passages still count.

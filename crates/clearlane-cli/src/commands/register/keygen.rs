@@ -1,15 +1,13 @@
 //! `clearlane register keygen`.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use clearlane_store::{Key, StoreError};
 use serde_json::json;
 
-use crate::failure::{Exit, Failure, Result};
-use crate::output::Output;
+use crate::failure::{Exit, Result};
+use crate::output::{Output, write_secret};
 
 /// Make a key for a new register
 ///
@@ -24,16 +22,9 @@ pub(crate) struct KeygenArgs {
 
 pub(super) fn run(args: &KeygenArgs, output: &Output) -> Result<Exit> {
     let key = Key::random().map_err(StoreError::from)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&args.file).and_then(|mut file| {
-        file.write_all(key.to_hex().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    });
-    written.map_err(|error| Failure::writing(&args.file, &error))?;
+    let mut line = key.to_hex();
+    line.push('\n');
+    write_secret(&args.file, &line)?;
     let value = json!({ "file": args.file, "key": key.id() });
     output.result(&value, || format!("key {} is in {}\n", key.id(), args.file.display()))?;
     Ok(Exit::Yes)
