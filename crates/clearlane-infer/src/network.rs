@@ -178,7 +178,7 @@ impl Network {
     /// many images as there are threads or more, each takes images of its own. The results are the same.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
-        self.run_with(Some(pool), &input)
+        self.run_with((pool.current_num_threads() > 1).then_some(pool), &input)
     }
 
     fn run_with(&self, pool: Option<&ThreadPool>, input: &ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {

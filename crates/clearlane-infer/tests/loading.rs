@@ -7,7 +7,7 @@ use common::{Graph, images, int, ints, model};
 use ndarray::{Array4, Axis};
 use tract_onnx::pb::tensor_proto::DataLocation;
 
-/// input -> 1 x 1 convolution to 4 channels -> ReLU.
+/// input -> 1 x 1 convolution to 4 channels -> `Relu`.
 fn small(extents: &[i64]) -> Graph {
     let mut graph = Graph::new(extents);
     let weights = graph.random(&[4, 3, 1, 1], 1.0);

@@ -182,8 +182,12 @@ instruction_set!(portable, crate::kernel::portable::Portable);
 unsafe fn multiply_add<V: Vector, const N: usize>(rounds: usize) -> f32 {
     // SAFETY: only registers and a local array are touched.
     unsafe {
-        let (factor, addend) = (V::splat(0.999), V::splat(0.001));
-        let mut sums = [V::splat(1.0); N];
+        // Values that the compiler cannot know, or it would do the work itself.
+        let (factor, addend) = (V::splat(std::hint::black_box(0.999)), V::splat(std::hint::black_box(0.001)));
+        let mut sums = [V::splat(0.0); N];
+        for sum in &mut sums {
+            *sum = V::splat(std::hint::black_box(1.0));
+        }
         for _ in 0..rounds {
             for sum in &mut sums {
                 *sum = sum.mul_add(factor, addend);

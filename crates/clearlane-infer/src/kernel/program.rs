@@ -101,7 +101,7 @@ impl Program {
         let arena = &*arena;
         let run = |task: &Task| self.task(arena, image, task);
         match pool {
-            Some(pool) if pool.current_num_threads() > 1 => {
+            Some(pool) => {
                 let threads = pool.current_num_threads();
                 let crew = &Crew::new(&self.tasks, threads, &run);
                 pool.in_place_scope(|scope| {
@@ -110,7 +110,7 @@ impl Program {
                 });
                 crew.outcome()
             }
-            _ => self.tasks.iter().try_for_each(run),
+            None => self.tasks.iter().try_for_each(run),
         }
     }
 

@@ -16,7 +16,7 @@ impl<'a> Lowering<'a> {
         let ([inputs, height, width], [outputs, out_height, out_width]) =
             (self.graph.image(from)?, self.graph.image(to)?);
         let &[_, each, kh, kw] = self.graph.shape(input(node, 1)?)? else { return None };
-        let depthwise = each == 1 && inputs == outputs && inputs > 1;
+        let depthwise = each == 1 && inputs == outputs;
         let [stride, across] = node.pair("strides", 1)?;
         let dilation = node.pair("dilations", 1)?;
         if !(depthwise || each == inputs) || stride != across || stride > 2 {
