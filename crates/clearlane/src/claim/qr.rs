@@ -1,0 +1,91 @@
+//! Claims as QR codes (ISO/IEC 18004): written for phones and paper, read from a lane's frames.
+
+use std::io::Cursor;
+
+use clearlane_embed::Frame;
+use image::{GrayImage, ImageFormat, Luma};
+use qrcode::render::{svg, unicode};
+use qrcode::{Color, EcLevel, QrCode};
+
+use super::{PREFIX, SignedClaim};
+
+/// Light modules around the code: ISO/IEC 18004 asks for four.
+const QUIET_ZONE: u32 = 4;
+
+/// The largest side of a module, in pixels.
+const MAX_SCALE: u32 = 64;
+
+/// Why a claim was not drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QrError {
+    /// The claim does not fit into a QR code.
+    #[error("the claim does not fit into a QR code: {0}")]
+    Code(#[from] qrcode::types::QrError),
+    /// The side of a module is out of range.
+    #[error("a module is 1 to {MAX_SCALE} pixels wide, not {scale}")]
+    Scale {
+        /// What was asked for.
+        scale: u32,
+    },
+    /// The picture could not be written.
+    #[error("the picture could not be written: {0}")]
+    Image(#[from] image::ImageError),
+}
+
+impl SignedClaim {
+    /// The claim as a PNG, one byte a pixel, `scale` pixels for a side of a module (1 to 64).
+    pub fn to_png(&self, scale: u32) -> Result<Vec<u8>, QrError> {
+        let mut png = Cursor::new(Vec::new());
+        self.to_picture(scale)?.write_to(&mut png, ImageFormat::Png)?;
+        Ok(png.into_inner())
+    }
+
+    /// The claim as an SVG document.
+    pub fn to_svg(&self) -> Result<String, QrError> {
+        Ok(self.code()?.render::<svg::Color<'_>>().quiet_zone(true).build())
+    }
+
+    /// The claim as lines of text for a terminal with light letters on a dark ground: two rows of modules a line.
+    pub fn to_terminal(&self) -> Result<String, QrError> {
+        // The light modules are drawn, so that the code is dark on light as readers expect.
+        let code = self.code()?;
+        let mut renderer = code.render::<unicode::Dense1x2>();
+        Ok(renderer.dark_color(unicode::Dense1x2::Light).light_color(unicode::Dense1x2::Dark).build())
+    }
+
+    fn to_picture(&self, scale: u32) -> Result<GrayImage, QrError> {
+        if !(1..=MAX_SCALE).contains(&scale) {
+            return Err(QrError::Scale { scale });
+        }
+        let code = self.code()?;
+        let modules = code.width() as u32;
+        let side = (modules + 2 * QUIET_ZONE) * scale;
+        Ok(GrayImage::from_fn(side, side, |x, y| {
+            let module = |at: u32| (at / scale).checked_sub(QUIET_ZONE).filter(|&at| at < modules);
+            let dark = module(x).zip(module(y)).is_some_and(|(x, y)| code[(x as usize, y as usize)] == Color::Dark);
+            Luma([if dark { 0 } else { 255 }])
+        }))
+    }
+
+    fn code(&self) -> Result<QrCode, QrError> {
+        Ok(QrCode::with_error_correction_level(self.text(), EcLevel::M)?)
+    }
+}
+
+/// The text of the first claim in a frame, for [`ClaimVerifier::verify`](super::ClaimVerifier::verify); `None` where no
+/// QR code of a claim is to be read.
+#[must_use]
+pub fn read_claim_text(frame: &Frame<'_>) -> Option<String> {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let rgb = frame.to_rgb8();
+    // Luma as of ITU-R BT.601, in 1/256.
+    let luma = |x: usize, y: usize| {
+        let at = 3 * (y * width + x);
+        let [r, g, b] = [rgb[at], rgb[at + 1], rgb[at + 2]].map(u32::from);
+        ((77 * r + 150 * g + 29 * b) >> 8) as u8
+    };
+    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, luma);
+    let grids = picture.detect_grids();
+    grids.iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).find(|text| text.starts_with(PREFIX))
+}

@@ -1,0 +1,136 @@
+//! Templates compared one to one and one to many, with the reason for every refusal.
+
+use std::time::Instant;
+
+use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions};
+use clearlane_template::{SubjectId, Template, TemplateError};
+use serde::Serialize;
+
+use crate::reason::Reason;
+use crate::references::{References, ReferencesError};
+
+/// The outcome of a 1:1 comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verification {
+    /// Whether the probe is that of the reference's subject.
+    pub verified: bool,
+    /// The comparison score.
+    pub score: f32,
+    /// What it had to reach.
+    pub threshold: f32,
+    /// Why not, where it is not.
+    pub reasons: Vec<Reason>,
+}
+
+/// Compares a probe with one reference.
+pub fn verify(probe: &Template, reference: &Template, threshold: f32) -> Result<Verification, TemplateError> {
+    let score = probe.score(reference)?;
+    let verified = score >= threshold;
+    let reasons = if verified { Vec::new() } else { vec![Reason::NotMatched { score, threshold }] };
+    Ok(Verification { verified, score, threshold, reasons })
+}
+
+/// How an identification is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IdentifyOptions {
+    /// The least comparison score of a candidate who is identified.
+    pub threshold: f32,
+    /// By how much the candidate must lead the next subject.
+    pub margin: f32,
+    /// How many candidates to list at most, 2 at least: without a second there is no margin.
+    pub candidates: usize,
+    /// The least score of those who are listed, where it is lower than what `threshold` and `margin` need.
+    pub list_from: Option<f32>,
+    /// By which contract the search may skip references.
+    pub mode: Mode,
+    /// When the search must end.
+    pub deadline: Option<Instant>,
+    /// Whether to use all threads of the current rayon pool.
+    pub parallel: bool,
+}
+
+/// The outcome of a 1:N search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identification {
+    /// Who it is: `None` for any of the `reasons`.
+    pub subject: Option<SubjectId>,
+    /// The best subjects, best first.
+    pub candidates: Vec<Candidate>,
+    /// By how much the first candidate leads; where no other was near, at least by this much.
+    pub margin: Option<f32>,
+    /// The threshold that was used.
+    pub threshold: f32,
+    /// Whether all references were searched.
+    pub completeness: Completeness,
+    /// Why nobody is identified.
+    pub reasons: Vec<Reason>,
+}
+
+impl IdentifyOptions {
+    /// Identification at `threshold` and `margin`, by [`Mode::Certified`], on the calling thread, with no deadline.
+    #[must_use]
+    pub const fn new(threshold: f32, margin: f32) -> Self {
+        let mode = Mode::Certified;
+        Self { threshold, margin, candidates: 2, list_from: None, mode, deadline: None, parallel: false }
+    }
+
+    /// How far down the search has to look, so that a runner-up inside of the margin is seen.
+    fn search_threshold(&self) -> f32 {
+        let needed = self.threshold - self.margin;
+        self.list_from.map_or(needed, |from| from.min(needed)).clamp(-1.0, 1.0)
+    }
+}
+
+impl References {
+    /// Says who the probe is of: the one candidate at or above the threshold, ahead of the next subject by the margin,
+    /// in a search of all references. Anything less identifies nobody, and says why.
+    pub fn identify(&self, probe: &Template, options: &IdentifyOptions) -> Result<Identification, ReferencesError> {
+        let search = SearchOptions {
+            threshold: options.search_threshold(),
+            mode: options.mode,
+            deadline: options.deadline,
+            parallel: options.parallel,
+            ..SearchOptions::new(options.candidates.max(2))
+        };
+        let Some(outcome) = self.search(probe, &search)? else {
+            return Ok(Identification::of_nobody(options.threshold));
+        };
+        let margin = outcome.margin().map(|(Margin::Exact(margin) | Margin::MoreThan(margin))| margin);
+        let mut reasons = Vec::new();
+        if let Completeness::Partial { scanned, total } = outcome.completeness {
+            reasons.push(Reason::PartialSearch { scanned, total });
+        }
+        match outcome.candidates[..] {
+            [best, ref others @ ..] if best.score >= options.threshold => {
+                let rival = others.first().filter(|other| best.score - other.score < options.margin);
+                reasons.extend(rival.map(|rival| Reason::MarginTooSmall {
+                    runner_up: rival.subject,
+                    margin: best.score - rival.score,
+                    required: options.margin,
+                }));
+            }
+            _ => reasons.push(Reason::NoCandidate { threshold: options.threshold }),
+        }
+        Ok(Identification {
+            subject: outcome.candidates.first().filter(|_| reasons.is_empty()).map(|best| best.subject),
+            candidates: outcome.candidates,
+            margin,
+            threshold: options.threshold,
+            completeness: outcome.completeness,
+            reasons,
+        })
+    }
+}
+
+impl Identification {
+    fn of_nobody(threshold: f32) -> Self {
+        Self {
+            subject: None,
+            candidates: Vec::new(),
+            margin: None,
+            threshold,
+            completeness: Completeness::Complete,
+            reasons: vec![Reason::NoCandidate { threshold }],
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The lane: frames and evidence in, one decision out, recorded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clearlane_embed::{Extractor, Frame};
+use clearlane_match::Mode;
+use clearlane_store::{Direction, Subject};
+use clearlane_template::SubjectId;
+use jiff::Timestamp;
+
+use crate::capture::Capture;
+use crate::claim::ClaimVerifier;
+use crate::compare::IdentifyOptions;
+use crate::decision::{Comparison, Decision, Passage, StageTimes};
+use crate::evidence::{Evidence, Face};
+use crate::metrics::Metrics;
+use crate::policy::Policy;
+use crate::port::PortId;
+use crate::reason::Reason;
+use crate::references::References;
+use crate::threshold::Calibration;
+
+mod build;
+mod record;
+mod verify;
+
+pub use build::{LaneBuilder, LaneError};
+pub use verify::ShownDocument;
+
+/// One lane of a port: it says of each traveller whether the gate opens, and records it.
+///
+/// Any number of lanes share one [`References`], and one lane may serve several threads. No call fails or panics: whatever
+/// goes wrong inside of a passage is a reason to refer the traveller to an officer.
+pub struct Lane {
+    name: String,
+    port: PortId,
+    direction: Direction,
+    policy: Arc<Policy>,
+    references: Arc<References>,
+    calibration: Calibration,
+    extractor: Option<Extractor>,
+    claims: ClaimVerifier,
+    metrics: Arc<Metrics>,
+    mode: Mode,
+    parallel: bool,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A passage on its way to a decision.
+struct Course {
+    started: Instant,
+    deadline: Instant,
+    budget: Duration,
+    time: Timestamp,
+    times: StageTimes,
+}
+
+/// What a comparison came to, before evidence and rules.
+struct Compared {
+    comparison: Option<Comparison>,
+    reasons: Vec<Reason>,
+}
+
+impl Lane {
+    /// Settings for a lane of `policy` that searches `references`.
+    #[must_use]
+    pub fn builder(policy: Arc<Policy>, references: Arc<References>, calibration: Calibration) -> LaneBuilder {
+        LaneBuilder::new(policy, references, calibration)
+    }
+
+    /// The traveller shows nothing (1:N): who stands before the camera, and may they pass?
+    ///
+    /// `frames` are those of one passage, one or several. `evidence` are scores of other matchers for the subject that
+    /// the traveller turns out to be. `budget` is the time until the answer, the policy's where it is `None`.
+    pub fn pass(&self, frames: &[Frame<'_>], evidence: &[Evidence], budget: Option<Duration>) -> Passage {
+        let mut course = self.start(budget);
+        let _span = self.span("pass");
+        let compared = match self.capture(frames, &mut course) {
+            Ok(capture) => self.identify(&capture, &mut course),
+            Err(reasons) => Compared::refused(reasons),
+        };
+        self.conclude(course, compared, evidence)
+    }
+
+    /// As [`Lane::pass`], from a capture that was made elsewhere.
+    pub fn pass_capture(&self, capture: &Capture, evidence: &[Evidence], budget: Option<Duration>) -> Passage {
+        let mut course = self.start(budget);
+        let _span = self.span("pass");
+        course.times = capture.times;
+        let compared = self.identify(capture, &mut course);
+        self.conclude(course, compared, evidence)
+    }
+
+    /// What the lane counted and how long its stages took.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// What the lane searches.
+    #[must_use]
+    pub fn references(&self) -> &Arc<References> {
+        &self.references
+    }
+
+    /// The lane's name in crossing records.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn start(&self, budget: Option<Duration>) -> Course {
+        let (started, budget) = (Instant::now(), budget.unwrap_or(self.policy.budget()));
+        // A budget beyond the clock's end is no budget at all.
+        let deadline = started.checked_add(budget).unwrap_or(started);
+        Course { started, deadline, budget, time: (self.clock)(), times: StageTimes::default() }
+    }
+
+    /// Spans and events name the lane and never the traveller.
+    fn span(&self, kind: &'static str) -> tracing::span::EnteredSpan {
+        tracing::info_span!("passage", kind, port = %self.port, lane = self.name.as_str()).entered()
+    }
+
+    fn capture(&self, frames: &[Frame<'_>], course: &mut Course) -> Result<Capture, Vec<Reason>> {
+        let Some(extractor) = &self.extractor else {
+            return Err(vec![Reason::InternalError { stage: "extractor" }]);
+        };
+        let rule = &self.policy.capture;
+        let agreement = self.calibration.threshold_for_fmr(rule.agreement_fmr);
+        let agreement = agreement.map_err(|_| vec![Reason::ThresholdUnknown { entries: 1 }])?;
+        Capture::take(extractor, frames, rule, agreement, course.deadline, &mut course.times)
+    }
+
+    fn identify(&self, capture: &Capture, course: &mut Course) -> Compared {
+        let mut reasons: Vec<_> = self.policy.capture.pad_refuses(capture.pad).into_iter().collect();
+        let rule = &self.policy.comparison;
+        let entries = self.references.len();
+        let Ok(threshold) = self.calibration.threshold_for_fpir(rule.fpir, entries) else {
+            reasons.push(Reason::ThresholdUnknown { entries });
+            return Compared { comparison: None, reasons };
+        };
+        let options = IdentifyOptions {
+            mode: self.mode,
+            deadline: Some(course.deadline),
+            parallel: self.parallel,
+            // The rule of fusion may take a face under the face's own threshold, and says so when it judges.
+            ..IdentifyOptions::new(self.policy.fusion.search_threshold(threshold), rule.margin)
+        };
+        let found = timed(&mut course.times.search, || self.references.identify(&capture.probe, &options));
+        match found {
+            Ok(found) => {
+                reasons.extend(found.reasons);
+                let comparison = found.candidates.first().filter(|best| best.score >= options.threshold);
+                let comparison = comparison.map(|best| Comparison {
+                    subject: best.subject,
+                    score: best.score,
+                    threshold,
+                    margin: found.margin,
+                });
+                Compared { comparison, reasons }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the search failed");
+                reasons.push(Reason::InternalError { stage: "search" });
+                Compared { comparison: None, reasons }
+            }
+        }
+    }
+
+    /// The one place where a decision is made: whoever is to pass has a comparison and no reason against it, after
+    /// evidence, rules, the register's state, the budget and the record have had their say.
+    fn conclude(&self, mut course: Course, compared: Compared, evidence: &[Evidence]) -> Passage {
+        let mut reasons = compared.reasons;
+        let rules_begin = Instant::now();
+        if !self.references.is_sound() {
+            reasons.push(Reason::RegisterNotSound);
+        }
+        match &compared.comparison {
+            Some(comparison) => {
+                let face =
+                    Face { subject: comparison.subject, score: comparison.score, threshold: comparison.threshold };
+                reasons.extend(self.policy.fusion.judge(&face, evidence));
+                reasons.extend(self.not_eligible(comparison.subject, course.time));
+            }
+            None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison" }),
+            None => {}
+        }
+        if Instant::now() > course.deadline {
+            let (spent_ms, budget_ms) = (milliseconds(course.started.elapsed()), milliseconds(course.budget));
+            reasons.push(Reason::BudgetExceeded { spent_ms, budget_ms });
+        }
+        course.times.rules = rules_begin.elapsed();
+        let mut decision = match (compared.comparison, reasons) {
+            (Some(comparison), reasons) if reasons.is_empty() => Decision::Admit { subject: comparison.subject },
+            (comparison, reasons) => {
+                Decision::Refer { subject: comparison.map(|comparison| comparison.subject), reasons }
+            }
+        };
+        let comparison = compared.comparison.as_ref();
+        let record = timed(&mut course.times.record, || self.record(&decision, comparison, course.time));
+        if let Err(error) = &record {
+            tracing::error!(%error, "the passage could not be recorded");
+            let subject = comparison.map(|comparison| comparison.subject);
+            let mut reasons = decision.reasons().to_vec();
+            reasons.push(Reason::NotRecorded);
+            decision = Decision::Refer { subject, reasons };
+        }
+        // The capture of `pass_capture` took its time before the call.
+        course.times.total = course.started.elapsed().max(course.times.capture());
+        self.metrics.count(&decision, &course.times);
+        let codes: Vec<_> = decision.reasons().iter().map(Reason::code).collect();
+        let total_us = course.times.total.as_micros() as u64;
+        tracing::info!(admitted = decision.is_admission(), reasons = ?codes, total_us, "decided");
+        Passage {
+            decision,
+            comparison: compared.comparison,
+            time: course.time,
+            record: record.ok(),
+            times: course.times,
+        }
+    }
+
+    fn not_eligible(&self, subject: SubjectId, time: Timestamp) -> Vec<Reason> {
+        match self.references.register().subject_by_id(subject) {
+            Ok(Some(Subject { details, revoked: None, .. })) => {
+                self.policy.ineligibility(&details, &self.port, self.direction, time)
+            }
+            Ok(_) => vec![Reason::NotEnrolled],
+            Err(error) => {
+                self.references.note(&error);
+                tracing::error!(%error, "the register could not be read");
+                vec![Reason::InternalError { stage: "register" }]
+            }
+        }
+    }
+}
+
+impl Compared {
+    fn refused(reasons: Vec<Reason>) -> Self {
+        Self { comparison: None, reasons }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("name", &self.name)
+            .field("port", &self.port)
+            .field("direction", &self.direction)
+            .finish_non_exhaustive()
+    }
+}
+
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *spent += start.elapsed();
+    result
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

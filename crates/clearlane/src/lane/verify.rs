@@ -1,0 +1,160 @@
+//! The 1:1 lanes: a document's portrait, or a claim, says who the traveller should be.
+
+use std::time::Duration;
+
+use clearlane_embed::{Extractor, Frame};
+use clearlane_store::DocumentKind;
+use clearlane_template::SubjectId;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Compared, Course, Lane, timed};
+use crate::capture::Capture;
+use crate::claim::{ClaimRefusal, read_claim_text};
+use crate::decision::{Comparison, Passage};
+use crate::evidence::Evidence;
+use crate::reason::Reason;
+
+/// How long a claim that was used is remembered after its end: clocks are set back now and then.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// A document that the traveller shows, as its reader gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownDocument<'a> {
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Its number. It is looked up in the register as a keyed digest and goes nowhere else.
+    pub number: &'a str,
+    /// The portrait in its chip.
+    pub portrait: &'a Frame<'a>,
+}
+
+impl Lane {
+    /// The traveller shows a document (1:1): are they the one of its portrait, is its holder enrolled, and may they pass?
+    pub fn verify_document(
+        &self,
+        document: &ShownDocument<'_>,
+        frames: &[Frame<'_>],
+        evidence: &[Evidence],
+        budget: Option<Duration>,
+    ) -> Passage {
+        let mut course = self.start(budget);
+        let _span = self.span("document");
+        let compared = self.document(document, frames, &mut course).unwrap_or_else(Compared::refused);
+        self.conclude(course, compared, evidence)
+    }
+
+    /// The traveller shows a claim (1:1), in one of the frames: is it good, are they the one it names, and may they pass?
+    ///
+    /// A claim that is found good is used up by this, whatever the decision.
+    pub fn verify_claim(
+        &self,
+        claim_frames: &[Frame<'_>],
+        frames: &[Frame<'_>],
+        evidence: &[Evidence],
+        budget: Option<Duration>,
+    ) -> Passage {
+        let mut course = self.start(budget);
+        let _span = self.span("claim");
+        let text = timed(&mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
+        let compared = text
+            .ok_or_else(|| vec![Reason::NoClaim])
+            .and_then(|text| self.claim(&text, &mut course))
+            .and_then(|subject| {
+                let capture = self.capture(frames, &mut course)?;
+                Ok(self.compare_with(subject, &capture, &mut course))
+            });
+        self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
+    }
+
+    /// As [`Lane::verify_claim`], from the claim's text and a capture that was made elsewhere.
+    pub fn verify_claim_capture(
+        &self,
+        text: &str,
+        capture: &Capture,
+        evidence: &[Evidence],
+        budget: Option<Duration>,
+    ) -> Passage {
+        let mut course = self.start(budget);
+        let _span = self.span("claim");
+        course.times = capture.times;
+        let compared = self.claim(text, &mut course).map(|subject| self.compare_with(subject, capture, &mut course));
+        self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
+    }
+
+    fn document(
+        &self,
+        document: &ShownDocument<'_>,
+        frames: &[Frame<'_>],
+        course: &mut Course,
+    ) -> Result<Compared, Vec<Reason>> {
+        let subject = self.holder(document)?;
+        let capture = self.capture(frames, course)?;
+        let extractor = self.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor" }])?;
+        let portrait = portrait(extractor, document.portrait)?;
+        let score = timed(&mut course.times.search, || capture.probe.score(&portrait.probe));
+        let score = score.map_err(|_| vec![Reason::InternalError { stage: "comparison" }])?;
+        Ok(self.compared(subject, &capture, score))
+    }
+
+    fn holder(&self, document: &ShownDocument<'_>) -> Result<SubjectId, Vec<Reason>> {
+        let register = self.references.register();
+        let digest = register.number_digest(document.kind, document.number);
+        match digest.and_then(|digest| register.holder(digest)) {
+            Ok(Some(subject)) => Ok(subject),
+            Ok(None) => Err(vec![Reason::NotEnrolled]),
+            Err(error) => {
+                self.references.note(&error);
+                tracing::error!(%error, "the register could not be read");
+                Err(vec![Reason::InternalError { stage: "register" }])
+            }
+        }
+    }
+
+    /// Checks a claim and uses it up.
+    fn claim(&self, text: &str, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
+        let refused = |refusal| vec![Reason::ClaimRefused { refusal }];
+        timed(&mut course.times.claim, || {
+            let claim = self.claims.verify(text, &self.port, course.time).map_err(refused)?;
+            let keep_until = claim.expires.saturating_add(REMEMBERED).unwrap_or(Timestamp::MAX);
+            match self.references.register().spend_claim(claim.nonce, keep_until) {
+                Ok(true) => Ok(claim.subject),
+                Ok(false) => Err(refused(ClaimRefusal::Replayed)),
+                Err(error) => {
+                    tracing::error!(%error, "the claim could not be marked as used");
+                    Err(vec![Reason::InternalError { stage: "claim" }])
+                }
+            }
+        })
+    }
+
+    fn compare_with(&self, subject: SubjectId, capture: &Capture, course: &mut Course) -> Compared {
+        match timed(&mut course.times.search, || self.references.score(subject, &capture.probe)) {
+            Ok(Some(score)) => self.compared(subject, capture, score),
+            Ok(None) => Compared::refused(vec![Reason::NotEnrolled]),
+            Err(error) => {
+                tracing::error!(%error, "the comparison failed");
+                Compared::refused(vec![Reason::InternalError { stage: "comparison" }])
+            }
+        }
+    }
+
+    fn compared(&self, subject: SubjectId, capture: &Capture, score: f32) -> Compared {
+        let mut reasons: Vec<_> = self.policy.capture.pad_refuses(capture.pad).into_iter().collect();
+        let Ok(threshold) = self.calibration.threshold_for_fmr(self.policy.comparison.fmr) else {
+            reasons.push(Reason::ThresholdUnknown { entries: 1 });
+            return Compared { comparison: None, reasons };
+        };
+        Compared { comparison: Some(Comparison { subject, score, threshold, margin: None }), reasons }
+    }
+}
+
+/// A portrait is no live capture: neither the lane's quality floors nor PAD apply to it.
+fn portrait(extractor: &Extractor, picture: &Frame<'_>) -> Result<Capture, Vec<Reason>> {
+    match extractor.extract(picture) {
+        Ok(extraction) => Ok(Capture::new(extraction.template, None)),
+        Err(error) => {
+            tracing::warn!(%error, "no template from the portrait of a document");
+            Err(vec![Reason::PortraitUnusable])
+        }
+    }
+}

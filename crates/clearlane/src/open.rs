@@ -1,0 +1,118 @@
+//! A lane from files: what gate software needs that brings nothing of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clearlane_embed::{Extractor, ModelError, Models, Selection, Task};
+use clearlane_store::{Direction, KeyError, Keyring, Register, StoreError};
+
+use crate::claim::{ClaimKeyError, ClaimVerifier};
+use crate::lane::{Lane, LaneError};
+use crate::policy::{Policy, PolicyError};
+use crate::port::PortId;
+use crate::references::{References, ReferencesError};
+use crate::threshold::{Calibration, CalibrationError};
+
+/// The files and names that make a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneFiles {
+    /// The register.
+    pub register: PathBuf,
+    /// The file with the register's keys, 64 hexadecimal digits a line.
+    pub keys: PathBuf,
+    /// The policy.
+    pub policy: PathBuf,
+    /// A folder of models beside those compiled in.
+    pub models: Option<PathBuf>,
+    /// The detector by name; the first at hand where it is `None`.
+    pub detector: Option<String>,
+    /// The embedder by name; the first at hand where it is `None`.
+    pub embedder: Option<String>,
+    /// The public key (PEM) of the issuer whose claims are believed.
+    pub claim_issuer: Option<PathBuf>,
+    /// The port.
+    pub port: PortId,
+    /// The direction.
+    pub direction: Direction,
+    /// The lane's name in records.
+    pub name: String,
+}
+
+/// Why a lane could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The register.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The register's templates.
+    #[error(transparent)]
+    References(#[from] ReferencesError),
+    /// The policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The models.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The embedder's manifest has no calibration that serves.
+    #[error("the embedder `{embedder}` has no calibration: {source}")]
+    Calibration {
+        /// The embedder.
+        embedder: String,
+        /// What is missing.
+        source: CalibrationError,
+    },
+    /// The claim issuer's key could not be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The claim issuer's key.
+    #[error(transparent)]
+    ClaimKey(#[from] ClaimKeyError),
+    /// The parts do not fit together.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+}
+
+impl LaneFiles {
+    /// Opens everything, loads the references and checks the register. `progress` is told of rows loaded, then of rows
+    /// checked: how many of how many.
+    ///
+    /// All PAD models at hand make the PAD stage. A register that fails its check gives a lane that refers everybody.
+    pub fn open(&self, mut progress: impl FnMut(u64, u64) + Send) -> Result<Lane, OpenError> {
+        let policy = Policy::open(&self.policy)?;
+        let mut models = Models::builtin()?;
+        if let Some(folder) = &self.models {
+            models.add_folder(folder)?;
+        }
+        let detector = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
+        let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
+        let embedder = models.embedder(embedder)?;
+        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds())
+            .map_err(|source| OpenError::Calibration { embedder: embedder.name().to_owned(), source })?;
+        let register = Arc::new(Register::open(&self.register, Keyring::from_file(&self.keys)?)?);
+        let references = References::load(register, embedder.model_id(), &mut progress)?;
+        references.check(&mut progress)?;
+        let mut extractor = Extractor::new(models.detector(detector)?, embedder).with_selection(Selection::Largest);
+        let pad = models.iter().filter(|(entry, _)| matches!(entry.task, Task::Liveness { .. }));
+        let pad: Vec<_> = pad.map(|(entry, _)| entry.name.as_str()).collect();
+        if !pad.is_empty() {
+            extractor = extractor.with_liveness(models.liveness(pad)?);
+        }
+        let mut builder = Lane::builder(policy.into(), references.into(), calibration).extractor(extractor);
+        if let Some(path) = &self.claim_issuer {
+            let pem = std::fs::read_to_string(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+            let mut claims = ClaimVerifier::default();
+            claims.trust_pem(&pem)?;
+            builder = builder.claims(claims);
+        }
+        Ok(builder.build(self.port.clone(), self.direction, self.name.as_str())?)
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a policy was refused, and where.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+
+use super::MAX_FILE_BYTES;
+
+/// Why a policy was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The file could not be read.
+    #[error("cannot read the policy {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any policy.
+    #[error("the policy {} is larger than {MAX_FILE_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is not TOML, or not of a policy's shape.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What the reader said.
+        message: String,
+    },
+    /// A value is not one that a policy may have.
+    #[error("{place}: `{key}`: {problem}")]
+    Invalid {
+        /// Where.
+        place: Place,
+        /// The key, with its table.
+        key: &'static str,
+        /// What is wrong.
+        problem: PolicyProblem,
+    },
+}
+
+/// A place in a policy. Lines and columns count from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, if it was one.
+    pub path: Option<PathBuf>,
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// What is wrong with a value of a policy.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyProblem {
+    /// A number is out of its range.
+    #[error("{value} is not in {range}")]
+    OutOfRange {
+        /// The number.
+        value: f64,
+        /// The range, in words of mathematics.
+        range: &'static str,
+    },
+    /// Nothing is listed where something must be.
+    #[error("at least one is needed")]
+    Empty,
+    /// The same thing is named twice.
+    #[error("{what} is named twice")]
+    Duplicate {
+        /// The thing.
+        what: String,
+    },
+    /// The quality measure is not known.
+    #[error("`{name}` is not a quality measure of ISO/IEC 29794-5 that is taken here")]
+    UnknownMeasure {
+        /// Its name.
+        name: String,
+    },
+    /// The time zone is not known.
+    #[error("`{name}` is not a time zone of the IANA database")]
+    UnknownTimeZone {
+        /// Its name.
+        name: String,
+    },
+    /// The policy ends before it begins.
+    #[error("{until} is before {from}")]
+    EndsBeforeItBegins {
+        /// The first day.
+        from: Date,
+        /// The last day.
+        until: Date,
+    },
+    /// Endorsement conditions without endorsements.
+    #[error("needs a list of endorsements beside it")]
+    WithoutEndorsements,
+    /// The fusion rule needs a key that is not there.
+    #[error("the rule needs it")]
+    Missing,
+    /// The fusion rule has no use for a key that is there.
+    #[error("the rule has no use for it")]
+    Unused,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}:{}:{}", path.display(), self.line, self.column),
+            None => write!(f, "line {}, column {}", self.line, self.column),
+        }
+    }
+}

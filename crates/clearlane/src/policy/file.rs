@@ -1,0 +1,452 @@
+//! The shape of a policy file, and its validation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::time::Duration;
+
+use clearlane_embed::Component;
+use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
+    Modality, Place, Policy, PolicyError, PolicyProblem,
+};
+use crate::port::{Port, PortId};
+
+/// Reads the text of a policy; `path` is only named in errors.
+pub(super) fn read(text: &str, path: Option<&Path>) -> Result<Policy, PolicyError> {
+    let reader = Reader { text, path };
+    let file: PolicyFile = toml::from_str(text).map_err(|error| PolicyError::Syntax {
+        place: reader.place(error.span().unwrap_or(0..0)),
+        message: error.message().to_owned(),
+    })?;
+    reader.validate(file)
+}
+
+/// Every table of rules says where the rules come from. Nothing reads it but people.
+type Source = String;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PolicyFile {
+    name: String,
+    in_force_from: Date,
+    in_force_until: Option<Spanned<Date>>,
+    time_zone: Spanned<String>,
+    ports: Spanned<Vec<PortFile>>,
+    age: AgeFile,
+    consent: ConsentFile,
+    eligible: Spanned<Vec<EligibleFile>>,
+    excluded: ExcludedFile,
+    capture: CaptureFile,
+    enrolment: EnrolmentFile,
+    comparison: ComparisonFile,
+    #[serde(default)]
+    evidence: Vec<EvidenceFile>,
+    fusion: FusionFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortFile {
+    id: Spanned<PortId>,
+    zh: String,
+    en: String,
+    directions: Spanned<Vec<Direction>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AgeFile {
+    minimum: Spanned<i16>,
+    leap_day_birthday: LeapDayBirthday,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentFile {
+    scope: Spanned<Vec<Modality>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct EligibleFile {
+    category: Category,
+    documents: Spanned<Vec<DocumentKind>>,
+    endorsements: Option<Spanned<Vec<EndorsementKind>>>,
+    multiple_entry: Option<Spanned<bool>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExcludedFile {
+    documents: Vec<DocumentKind>,
+    endorsements: Vec<EndorsementKind>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CaptureFile {
+    best_frames: Spanned<usize>,
+    pad_required: bool,
+    pad_threshold: Spanned<f32>,
+    agreement_fmr: Spanned<f64>,
+    quality: BTreeMap<String, Spanned<f32>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct EnrolmentFile {
+    templates: Spanned<usize>,
+    agreement_fmr: Spanned<f64>,
+    duplicate_fpir: Spanned<f64>,
+    quality: BTreeMap<String, Spanned<f32>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ComparisonFile {
+    fpir: Spanned<f64>,
+    fmr: Spanned<f64>,
+    margin: Spanned<f32>,
+    budget_ms: Spanned<u64>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvidenceFile {
+    matcher: Spanned<String>,
+    threshold: Option<Spanned<f64>>,
+    likelihood: Option<Spanned<Likelihood>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FusionFile {
+    rule: Spanned<FusionName>,
+    face_floor: Option<Spanned<f32>>,
+    face: Option<Spanned<Likelihood>>,
+    threshold: Option<Spanned<f64>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FusionName {
+    Both,
+    Either,
+    Weighted,
+}
+
+/// The measures for which a policy may set a floor.
+const COMPONENTS: [Component; 17] = [
+    Component::SingleFacePresent,
+    Component::InterEyeDistance,
+    Component::HeadSize,
+    Component::LeftwardCropOfTheFaceImage,
+    Component::RightwardCropOfTheFaceImage,
+    Component::MarginAboveOfTheFaceImage,
+    Component::MarginBelowOfTheFaceImage,
+    Component::HeadPoseYaw,
+    Component::HeadPosePitch,
+    Component::HeadPoseRoll,
+    Component::Sharpness,
+    Component::LuminanceMean,
+    Component::LuminanceVariance,
+    Component::UnderExposurePrevention,
+    Component::OverExposurePrevention,
+    Component::DynamicRange,
+    Component::IlluminationUniformity,
+];
+
+struct Reader<'a> {
+    text: &'a str,
+    path: Option<&'a Path>,
+}
+
+impl Reader<'_> {
+    fn validate(&self, file: PolicyFile) -> Result<Policy, PolicyError> {
+        let until = file.in_force_until;
+        if let Some(until) = until.as_ref().filter(|until| *until.get_ref() < file.in_force_from) {
+            let problem = PolicyProblem::EndsBeforeItBegins { from: file.in_force_from, until: *until.get_ref() };
+            return Err(self.invalid(until, "in-force-until", problem));
+        }
+        let time_zone = TimeZone::get(file.time_zone.get_ref()).map_err(|_| {
+            let name = file.time_zone.get_ref().clone();
+            self.invalid(&file.time_zone, "time-zone", PolicyProblem::UnknownTimeZone { name })
+        })?;
+        self.within(&file.age.minimum, "age.minimum", 0..=120, "[0, 120]")?;
+        self.listed(&file.consent.scope, "consent.scope")?;
+        Ok(Policy {
+            name: file.name,
+            in_force: (file.in_force_from, until.map(Spanned::into_inner)),
+            time_zone,
+            ports: self.ports(file.ports)?,
+            age: AgeRule { minimum: file.age.minimum.into_inner(), leap_day: file.age.leap_day_birthday },
+            consent: file.consent.scope.into_inner(),
+            eligible: self.eligible(file.eligible)?,
+            excluded_documents: file.excluded.documents,
+            excluded_endorsements: file.excluded.endorsements,
+            capture: self.capture(file.capture)?,
+            enrolment: self.enrolment(file.enrolment)?,
+            comparison: self.comparison(file.comparison)?,
+            fusion: self.fusion(&file.fusion, &file.evidence)?,
+        })
+    }
+
+    fn ports(&self, ports: Spanned<Vec<PortFile>>) -> Result<BTreeMap<PortId, Port>, PolicyError> {
+        self.listed(&ports, "ports")?;
+        let mut by_id = BTreeMap::new();
+        for PortFile { id, zh, en, directions, .. } in ports.into_inner() {
+            self.listed(&directions, "ports.directions")?;
+            let port = Port { zh, en, directions: directions.into_inner() };
+            if by_id.insert(id.get_ref().clone(), port).is_some() {
+                return Err(self.duplicate(&id, "ports.id"));
+            }
+        }
+        Ok(by_id)
+    }
+
+    fn eligible(&self, rules: Spanned<Vec<EligibleFile>>) -> Result<Vec<EligibleRule>, PolicyError> {
+        self.listed(&rules, "eligible")?;
+        rules.into_inner().into_iter().map(|rule| self.eligible_rule(rule)).collect()
+    }
+
+    fn eligible_rule(&self, rule: EligibleFile) -> Result<EligibleRule, PolicyError> {
+        self.listed(&rule.documents, "eligible.documents")?;
+        match (&rule.endorsements, &rule.multiple_entry) {
+            (Some(endorsements), _) => self.listed(endorsements, "eligible.endorsements")?,
+            (None, Some(key)) => {
+                return Err(self.invalid(key, "eligible.multiple-entry", PolicyProblem::WithoutEndorsements));
+            }
+            (None, None) => {}
+        }
+        Ok(EligibleRule {
+            category: rule.category,
+            documents: rule.documents.into_inner(),
+            endorsements: rule.endorsements.map(Spanned::into_inner).unwrap_or_default(),
+            multiple_entry: rule.multiple_entry.is_some_and(Spanned::into_inner),
+        })
+    }
+
+    fn capture(&self, capture: CaptureFile) -> Result<CaptureRule, PolicyError> {
+        self.within(&capture.best_frames, "capture.best-frames", 1..=64, "[1, 64]")?;
+        self.within(&capture.pad_threshold, "capture.pad-threshold", 0.0..=1.0, "[0, 1]")?;
+        self.rate(&capture.agreement_fmr, "capture.agreement-fmr")?;
+        Ok(CaptureRule {
+            quality: self.quality(capture.quality, "capture.quality")?,
+            best_frames: capture.best_frames.into_inner(),
+            agreement_fmr: capture.agreement_fmr.into_inner(),
+            pad_required: capture.pad_required,
+            pad_threshold: capture.pad_threshold.into_inner(),
+        })
+    }
+
+    fn enrolment(&self, enrolment: EnrolmentFile) -> Result<EnrolmentRule, PolicyError> {
+        self.within(&enrolment.templates, "enrolment.templates", 1..=16, "[1, 16]")?;
+        self.rate(&enrolment.agreement_fmr, "enrolment.agreement-fmr")?;
+        self.rate(&enrolment.duplicate_fpir, "enrolment.duplicate-fpir")?;
+        Ok(EnrolmentRule {
+            quality: self.quality(enrolment.quality, "enrolment.quality")?,
+            templates: enrolment.templates.into_inner(),
+            agreement_fmr: enrolment.agreement_fmr.into_inner(),
+            duplicate_fpir: enrolment.duplicate_fpir.into_inner(),
+        })
+    }
+
+    fn quality(
+        &self,
+        floors: BTreeMap<String, Spanned<f32>>,
+        key: &'static str,
+    ) -> Result<Vec<(Component, f32)>, PolicyError> {
+        let checked = |(name, floor): (String, Spanned<f32>)| {
+            self.within(&floor, key, 0.0..=100.0, "[0, 100]")?;
+            let component = COMPONENTS.into_iter().find(|component| component.name() == name);
+            let unknown = || self.invalid(&floor, key, PolicyProblem::UnknownMeasure { name });
+            Ok((component.ok_or_else(unknown)?, *floor.get_ref()))
+        };
+        floors.into_iter().map(checked).collect()
+    }
+
+    fn comparison(&self, comparison: ComparisonFile) -> Result<ComparisonRule, PolicyError> {
+        self.rate(&comparison.fpir, "comparison.fpir")?;
+        self.rate(&comparison.fmr, "comparison.fmr")?;
+        self.within(&comparison.margin, "comparison.margin", 0.0..=2.0, "[0, 2]")?;
+        self.within(&comparison.budget_ms, "comparison.budget-ms", 1..=600_000, "[1, 600000]")?;
+        Ok(ComparisonRule {
+            fpir: comparison.fpir.into_inner(),
+            fmr: comparison.fmr.into_inner(),
+            margin: comparison.margin.into_inner(),
+            budget: Duration::from_millis(comparison.budget_ms.into_inner()),
+        })
+    }
+
+    fn fusion(&self, fusion: &FusionFile, evidence: &[EvidenceFile]) -> Result<FusionRule, PolicyError> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) = evidence.iter().find(|rule| !names.insert(rule.matcher.get_ref())) {
+            return Err(self.duplicate(&twice.matcher, "evidence.matcher"));
+        }
+        let rule = &fusion.rule;
+        match rule.get_ref() {
+            FusionName::Both => {
+                self.unused(fusion.face_floor.as_ref(), "fusion.face-floor")?;
+                Ok(FusionRule::Both { matchers: self.thresholds(fusion, evidence)? })
+            }
+            FusionName::Either => Ok(FusionRule::Either {
+                face_floor: self.face_floor(fusion)?,
+                matchers: self.thresholds(fusion, evidence)?,
+            }),
+            FusionName::Weighted => {
+                let threshold = self.needed(rule, fusion.threshold.as_ref(), "fusion.threshold")?;
+                self.within(threshold, "fusion.threshold", f64::MIN..=f64::MAX, "the finite numbers")?;
+                let face = self.likelihood(rule, fusion.face.as_ref(), "fusion.face")?;
+                let (face_floor, threshold) = (self.face_floor(fusion)?, *threshold.get_ref());
+                let matchers = self.likelihoods(evidence)?;
+                Ok(FusionRule::Weighted { face_floor, face, matchers, threshold })
+            }
+        }
+    }
+
+    fn face_floor(&self, fusion: &FusionFile) -> Result<f32, PolicyError> {
+        let floor = self.needed(&fusion.rule, fusion.face_floor.as_ref(), "fusion.face-floor")?;
+        self.within(floor, "fusion.face-floor", -1.0..=1.0, "[-1, 1]")?;
+        Ok(*floor.get_ref())
+    }
+
+    /// The matchers of a rule in which each has a threshold.
+    fn thresholds(&self, fusion: &FusionFile, rules: &[EvidenceFile]) -> Result<Vec<(String, f64)>, PolicyError> {
+        self.unused(fusion.face.as_ref(), "fusion.face")?;
+        self.unused(fusion.threshold.as_ref(), "fusion.threshold")?;
+        let checked = |rule: &EvidenceFile| {
+            self.unused(rule.likelihood.as_ref(), "evidence.likelihood")?;
+            let threshold = self.needed(&rule.matcher, rule.threshold.as_ref(), "evidence.threshold")?;
+            self.within(threshold, "evidence.threshold", f64::MIN..=f64::MAX, "the finite numbers")?;
+            Ok((rule.matcher.get_ref().clone(), *threshold.get_ref()))
+        };
+        rules.iter().map(checked).collect()
+    }
+
+    /// The matchers of a rule that adds log-likelihood ratios.
+    fn likelihoods(&self, rules: &[EvidenceFile]) -> Result<Vec<(String, Likelihood)>, PolicyError> {
+        let checked = |rule: &EvidenceFile| {
+            self.unused(rule.threshold.as_ref(), "evidence.threshold")?;
+            let likelihood = self.likelihood(&rule.matcher, rule.likelihood.as_ref(), "evidence.likelihood")?;
+            Ok((rule.matcher.get_ref().clone(), likelihood))
+        };
+        rules.iter().map(checked).collect()
+    }
+
+    /// A matcher whose higher scores spoke against the claim would be calibrated the wrong way round.
+    fn likelihood<T>(
+        &self,
+        beside: &Spanned<T>,
+        likelihood: Option<&Spanned<Likelihood>>,
+        key: &'static str,
+    ) -> Result<Likelihood, PolicyError> {
+        let likelihood = self.needed(beside, likelihood, key)?;
+        let Likelihood { slope, intercept, weight } = *likelihood.get_ref();
+        let checks = [(slope, slope > 0.0), (weight, weight > 0.0), (intercept, true)];
+        match checks.into_iter().find(|(value, fits)| !(value.is_finite() && *fits)) {
+            Some((value, _)) => {
+                let range = "the finite numbers (slope and weight above 0)";
+                Err(self.invalid(likelihood, key, PolicyProblem::OutOfRange { value, range }))
+            }
+            None => Ok(*likelihood.get_ref()),
+        }
+    }
+
+    fn needed<'v, T, U>(
+        &self,
+        beside: &Spanned<T>,
+        value: Option<&'v Spanned<U>>,
+        key: &'static str,
+    ) -> Result<&'v Spanned<U>, PolicyError> {
+        value.ok_or_else(|| self.invalid(beside, key, PolicyProblem::Missing))
+    }
+
+    fn unused<T>(&self, value: Option<&Spanned<T>>, key: &'static str) -> Result<(), PolicyError> {
+        value.map_or(Ok(()), |value| Err(self.invalid(value, key, PolicyProblem::Unused)))
+    }
+
+    fn listed<T>(&self, list: &Spanned<Vec<T>>, key: &'static str) -> Result<(), PolicyError> {
+        if list.get_ref().is_empty() { Err(self.invalid(list, key, PolicyProblem::Empty)) } else { Ok(()) }
+    }
+
+    fn within<T: PartialOrd + Copy + Number>(
+        &self,
+        value: &Spanned<T>,
+        key: &'static str,
+        range: RangeInclusive<T>,
+        words: &'static str,
+    ) -> Result<(), PolicyError> {
+        if range.contains(value.get_ref()) {
+            return Ok(());
+        }
+        let problem = PolicyProblem::OutOfRange { value: value.get_ref().number(), range: words };
+        Err(self.invalid(value, key, problem))
+    }
+
+    fn rate(&self, value: &Spanned<f64>, key: &'static str) -> Result<(), PolicyError> {
+        self.within(value, key, f64::MIN_POSITIVE..=0.5, "(0, 0.5]")
+    }
+
+    fn duplicate<T: Display>(&self, value: &Spanned<T>, key: &'static str) -> PolicyError {
+        self.invalid(value, key, PolicyProblem::Duplicate { what: format!("`{}`", value.get_ref()) })
+    }
+
+    fn invalid<T>(&self, value: &Spanned<T>, key: &'static str, problem: PolicyProblem) -> PolicyError {
+        PolicyError::Invalid { place: self.place(value.span()), key, problem }
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place {
+            path: self.path.map(Path::to_owned),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+/// The numbers a policy holds, for an error to name.
+trait Number {
+    fn number(self) -> f64;
+}
+
+macro_rules! numbers {
+    ($($kind:ty)+) => {
+        $(impl Number for $kind {
+            fn number(self) -> f64 {
+                self as f64
+            }
+        })+
+    };
+}
+
+numbers!(f32 f64 i16 u64 usize);

@@ -1,0 +1,255 @@
+//! The gallery that follows a register: what a lane searches.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, SearchOptions, SearchOutcome};
+use clearlane_store::{Position, Register, Report, StoreError, StoredTemplate, Turn};
+use clearlane_template::{ModelId, SubjectId, Template};
+
+/// The references of one model in a register, in memory and ready to be searched; any number of lanes share them.
+///
+/// The register is the truth. [`References::refresh`] brings in what this or another process changed since, without
+/// loading all again and without holding up a search.
+pub struct References {
+    register: Arc<Register>,
+    model: ModelId,
+    settings: Box<dyn Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync>,
+    /// `None` until the register has a first template of the model.
+    state: RwLock<Option<Arc<State>>>,
+    /// What the state corresponds to. Held while the state is changed, so that changes are applied one after another.
+    position: Mutex<Position>,
+    sound: AtomicBool,
+}
+
+/// A gallery and the turn that probes need for it: they belong together, and change together when the register gets a
+/// new key.
+struct State {
+    turn: Arc<Turn>,
+    gallery: Gallery,
+}
+
+/// What a [`References::refresh`] brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Whether everything was loaded again, since the register got a new key.
+    pub reloaded: bool,
+    /// Templates that came.
+    pub added: usize,
+    /// Templates that went.
+    pub removed: usize,
+    /// Subjects whose details changed, or who were revoked.
+    pub subjects: Vec<SubjectId>,
+}
+
+/// Why references could not be loaded, refreshed or searched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferencesError {
+    /// The register failed.
+    #[error("the register failed: {0}")]
+    Store(#[from] StoreError),
+    /// The gallery refused.
+    #[error("the gallery refused: {0}")]
+    Gallery(#[from] GalleryError),
+}
+
+impl References {
+    /// Loads all references of `model`, on all threads of the current rayon pool. `progress` is told how many are loaded
+    /// of how many.
+    ///
+    /// A row that is refused ends the loading: references are whole or not there. A register without any template of the
+    /// model gives references that are empty until it has one.
+    pub fn load(
+        register: Arc<Register>,
+        model: ModelId,
+        progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Self, ReferencesError> {
+        Self::load_with(register, model, |gallery| gallery, progress)
+    }
+
+    /// As [`References::load`], with settings for the gallery.
+    pub fn load_with(
+        register: Arc<Register>,
+        model: ModelId,
+        settings: impl Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync + 'static,
+        progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Self, ReferencesError> {
+        let settings = Box::new(settings);
+        let references = Self {
+            register,
+            model,
+            settings,
+            state: RwLock::default(),
+            position: Mutex::default(),
+            sound: AtomicBool::new(false),
+        };
+        let (state, position) = references.load_state(progress)?;
+        *references.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *references.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+        Ok(references)
+    }
+
+    /// Brings in what changed in the register since the last time, and whether a check elsewhere found it unsound. Costs
+    /// microseconds where nothing did.
+    pub fn refresh(&self) -> Result<Refreshed, ReferencesError> {
+        if self.register.last_check()?.is_some_and(|last| last.problems > 0) {
+            self.sound.store(false, Ordering::Release);
+        }
+        let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.register.position()? == *position {
+            return Ok(Refreshed::default());
+        }
+        let state = self.state();
+        let changes = match &state {
+            Some(_) => Some(self.register.changes(*position, self.model)?).filter(|changes| !changes.reload),
+            None => None,
+        };
+        let (Some(state), Some(changes)) = (state, changes) else {
+            let (state, reached) = self.load_state(|_, _| {})?;
+            let added = state.as_ref().map_or(0, |state| state.gallery.len());
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+            *position = reached;
+            return Ok(Refreshed { reloaded: true, added, ..Refreshed::default() });
+        };
+        let mut refreshed = Refreshed { subjects: changes.subjects, ..Refreshed::default() };
+        for template in changes.removed {
+            // The register names templates of every model here; those of others are not in this gallery.
+            match state.gallery.remove(template) {
+                Ok(_) => refreshed.removed += 1,
+                Err(GalleryError::UnknownTemplate { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // After an error halfway, some are there already when they are brought again.
+        let new: Vec<_> = changes.added.iter().filter(|template| !state.gallery.contains(template.id)).collect();
+        state.gallery.extend(&enrolments(new.iter().copied()))?;
+        refreshed.added = new.len();
+        *position = changes.position;
+        Ok(refreshed)
+    }
+
+    /// Searches for a probe, as its model made it. `None` where there are no references.
+    pub fn search(
+        &self,
+        probe: &Template,
+        options: &SearchOptions<'_>,
+    ) -> Result<Option<SearchOutcome>, ReferencesError> {
+        let Some(state) = self.state().filter(|state| !state.gallery.is_empty()) else { return Ok(None) };
+        let probe = state.turn.apply(probe)?;
+        match state.gallery.search(&probe, options) {
+            // The last one was withdrawn between the two lines above.
+            Err(GalleryError::Empty) => Ok(None),
+            outcome => Ok(Some(outcome?)),
+        }
+    }
+
+    /// The best comparison score of a probe with one subject's references, straight from the register; `None` where it has
+    /// none of this model.
+    pub fn score(&self, subject: SubjectId, probe: &Template) -> Result<Option<f32>, ReferencesError> {
+        let references = match self.register.templates(subject, self.model) {
+            Err(StoreError::OtherModel { .. }) => return Ok(None),
+            references => references?,
+        };
+        if references.is_empty() {
+            return Ok(None);
+        }
+        let probe = self.register.turn(self.model)?.apply(probe)?;
+        let scores = references.iter().map(|reference| probe.score(&reference.template));
+        let best = scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp);
+        Ok(best)
+    }
+
+    /// Whether the register passed its last [`References::check`]. Until a first one it has not, and no lane opens.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.sound.load(Ordering::Acquire)
+    }
+
+    /// Checks the whole register: structure, seals, and the chain of its records. Lanes open only while the last check, by
+    /// whichever process, found nothing wrong.
+    pub fn check(&self, progress: impl FnMut(u64, u64)) -> Result<Report, ReferencesError> {
+        let report = self.register.check(progress)?;
+        self.sound.store(report.is_sound() && report.keyed, Ordering::Release);
+        Ok(report)
+    }
+
+    /// Takes note of what a failure says about the register: after a row that is refused, nobody passes until a check.
+    pub(crate) fn note(&self, failure: &StoreError) {
+        if matches!(failure, StoreError::Refused { .. } | StoreError::Corrupt { .. }) {
+            self.sound.store(false, Ordering::Release);
+        }
+    }
+
+    /// The register that is followed.
+    #[must_use]
+    pub fn register(&self) -> &Arc<Register> {
+        &self.register
+    }
+
+    /// The model that made the references, and has to make the probes.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.model
+    }
+
+    /// How many references there are: the N of a 1:N search.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state().map_or(0, |state| state.gallery.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many subjects have a reference.
+    #[must_use]
+    pub fn subjects(&self) -> usize {
+        self.state().map_or(0, |state| state.gallery.subjects())
+    }
+
+    fn state(&self) -> Option<Arc<State>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn load_state(
+        &self,
+        mut progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<(Option<Arc<State>>, Position), ReferencesError> {
+        // Read before the model is looked for: what comes later is found by the next refresh.
+        let before = self.register.position()?;
+        let turn = match self.register.turn(self.model) {
+            Err(StoreError::OtherModel { .. }) => return Ok((None, before)),
+            turn => turn?,
+        };
+        let gallery = (self.settings)(Gallery::builder(turn.turned_model(), turn.dimension())).build()?;
+        let (mut loaded, mut refusal) = (0, None);
+        let position = self.register.load(self.model, |batch, total| {
+            if refusal.is_none() {
+                loaded += batch.len() as u64;
+                refusal = gallery.extend(&enrolments(&batch)).err();
+                progress(loaded, total);
+            }
+        })?;
+        match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok((Some(Arc::new(State { turn, gallery })), position)),
+        }
+    }
+}
+
+impl fmt::Debug for References {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("References").field("model", &self.model).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+fn enrolments<'a>(templates: impl IntoIterator<Item = &'a StoredTemplate>) -> Vec<Enrolment<'a>> {
+    let enrolment =
+        |stored: &'a StoredTemplate| Enrolment { subject: stored.subject, id: stored.id, template: &stored.template };
+    templates.into_iter().map(enrolment).collect()
+}

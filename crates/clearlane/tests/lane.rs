@@ -1,0 +1,311 @@
+//! The lane opens for the one enrolled and eligible traveller who stands before it, and for nobody else.
+
+mod common;
+
+use std::time::Duration;
+
+use clearlane::{Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, LaneError, Passage, Reason};
+use clearlane_store::{Outcome, RecordQuery};
+use clearlane_template::{ModelId, SubjectId, Template};
+use common::{Port, capture_of, eligible, enrolment, face, finger, near, now, policy};
+use jiff::Timestamp;
+
+#[test]
+fn an_enrolled_and_eligible_traveller_is_admitted() {
+    let port = Port::with(20);
+    let subject = port.subject(3);
+    let passage = port.lane().pass_capture(&capture_of(3, 0.8), &finger(subject), None);
+    assert_eq!(passage.decision, Decision::Admit { subject });
+    let comparison = passage.comparison.unwrap();
+    assert!((comparison.score - 0.8).abs() < 1e-4 && comparison.score >= comparison.threshold);
+    assert!(comparison.margin.unwrap() >= 0.05);
+    assert_eq!(passage.time, now());
+}
+
+#[test]
+fn a_stranger_is_referred_as_nobody() {
+    let port = Port::with(20);
+    let passage = port.lane().pass_capture(&Capture::new(face(999), Some(0.99)), &[], None);
+    assert_eq!(codes(&passage), ["no-candidate"]);
+    assert_eq!(passage.comparison, None);
+}
+
+#[test]
+fn an_empty_register_refers_everybody() {
+    let port = Port::with(0);
+    assert_eq!(codes(&port.lane().pass_capture(&capture_of(3, 0.8), &[], None)), ["no-candidate"]);
+}
+
+#[test]
+fn two_subjects_within_the_margin_are_referred() {
+    let port = Port::with(20);
+    let twin = port.register.enrol(&enrolment(100, eligible()).with_template(near(3, 0.99, 5))).unwrap().0;
+    port.references.refresh().unwrap();
+    let passage = port.lane().pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
+    let Decision::Refer { reasons, .. } = &passage.decision else { panic!("{passage:?}") };
+    assert!(matches!(reasons[..], [Reason::MarginTooSmall { runner_up, required: 0.05, .. }] if runner_up == twin));
+    // A second template of the same subject is no rival.
+    port.register.revoke(twin, "moved").ok();
+    port.register.add_templates(port.subject(3), &[near(3, 0.99, 5).into()]).unwrap();
+    port.references.refresh().unwrap();
+    let passage = port.lane().pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
+    assert!(passage.decision.is_admission(), "{passage:?}");
+}
+
+#[test]
+fn a_search_that_its_budget_cut_short_never_opens() {
+    let port = Port::with(5_000);
+    let subject = port.subject(3);
+    let passage = port.lane().pass_capture(&capture_of(3, 0.9), &finger(subject), Some(Duration::ZERO));
+    assert!(codes(&passage).contains(&"budget-exceeded"), "{passage:?}");
+    assert!(codes(&passage).contains(&"partial-search"), "{passage:?}");
+}
+
+#[test]
+fn pad_that_the_policy_requires_must_be_there_and_pass() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    let evidence = finger(port.subject(3));
+    let with = |pad| codes(&lane.pass_capture(&Capture::new(near(3, 0.8, 1), pad), &evidence, None));
+    assert_eq!(with(None), ["pad-not-assessed"]);
+    assert_eq!(with(Some(0.499)), ["pad-failed"]);
+    assert_eq!(with(Some(f32::NAN)), ["pad-failed"]);
+    assert!(with(Some(0.5)).is_empty());
+    let lenient = port.lane_by(policy("pad-required = true => pad-required = false"));
+    assert!(lenient.pass_capture(&Capture::new(near(3, 0.8, 1), None), &evidence, None).decision.is_admission());
+}
+
+#[test]
+fn a_register_that_was_not_checked_opens_for_nobody() {
+    let port = Port::with(20);
+    let unchecked = clearlane::References::load(port.register.clone(), common::model(), |_, _| {}).unwrap();
+    let lane = clearlane::Lane::builder(policy("").into(), unchecked.into(), common::calibration())
+        .clock(now)
+        .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+        .unwrap();
+    let passage = lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
+    assert_eq!(codes(&passage), ["register-not-sound"]);
+}
+
+#[test]
+fn each_rule_of_eligibility_refers_a_traveller_whose_face_fits() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    port.change(1, |details| details.birth = Some("2015-01-01".parse().unwrap()));
+    port.change(2, |details| details.consent = None);
+    port.change(3, |details| details.documents[0].expires = "2025-03-09".parse().unwrap());
+    port.change(4, |details| details.expires = Some("2025-03-09".parse().unwrap()));
+    port.register.withdraw_consent(port.subject(5), "2025-03-10T03:59:00Z".parse().unwrap()).unwrap();
+    let expected = [
+        (1, "under-age"),
+        (2, "no-consent"),
+        (3, "document-expired"),
+        (4, "enrolment-expired"),
+        (5, "consent-withdrawn"),
+    ];
+    for (n, code) in expected {
+        let passage = lane.pass_capture(&capture_of(n, 0.8), &finger(port.subject(n)), None);
+        assert_eq!(codes(&passage), [code]);
+        assert!(
+            matches!(passage.decision, Decision::Refer { subject: Some(subject), .. } if subject == port.subject(n))
+        );
+    }
+}
+
+#[test]
+fn a_revoked_subject_is_not_admitted_even_before_the_gallery_knows() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    let subject = port.subject(3);
+    let _ = port.another().revoke(subject, "asked for it").unwrap();
+    let passage = lane.pass_capture(&capture_of(3, 0.8), &finger(subject), None);
+    assert_eq!(codes(&passage), ["not-enrolled"]);
+    assert_eq!(port.references.refresh().unwrap().removed, 1);
+    assert_eq!(codes(&lane.pass_capture(&capture_of(3, 0.8), &finger(subject), None)), ["no-candidate"]);
+}
+
+#[test]
+fn what_another_process_enrols_is_found_after_a_refresh() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    let (subject, _) = port.another().enrol(&enrolment(77, eligible())).unwrap();
+    assert!(!lane.pass_capture(&capture_of(77, 0.8), &finger(subject), None).decision.is_admission());
+    let refreshed = port.references.refresh().unwrap();
+    assert_eq!((refreshed.added, refreshed.reloaded), (1, false));
+    assert!(lane.pass_capture(&capture_of(77, 0.8), &finger(subject), None).decision.is_admission());
+    assert_eq!(port.references.refresh().unwrap(), clearlane::Refreshed::default());
+}
+
+#[test]
+fn the_first_subject_of_an_empty_register_is_found_after_a_refresh() {
+    let port = Port::with(0);
+    let (subject, _) = port.another().enrol(&enrolment(1, eligible())).unwrap();
+    assert_eq!(port.references.refresh().unwrap().added, 1);
+    assert!(port.lane().pass_capture(&capture_of(1, 0.8), &finger(subject), None).decision.is_admission());
+}
+
+#[test]
+fn a_probe_of_another_model_is_an_error_and_never_a_low_score() {
+    let port = Port::with(20);
+    let other = ModelId::digest([b"another".as_slice()]);
+    let probe = Template::normalised(other, face(3).as_slice().to_vec()).unwrap();
+    assert_eq!(codes(&port.lane().pass_capture(&Capture::new(probe, Some(0.9)), &[], None)), ["internal-error"]);
+}
+
+#[test]
+fn both_needs_face_and_finger_of_the_same_subject() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    let subject = port.subject(3);
+    let with = |evidence: &[Evidence]| codes(&lane.pass_capture(&capture_of(3, 0.8), evidence, None));
+    let scored = |subject, score| Evidence { matcher: "fingerprint".to_owned(), subject, score };
+    assert_eq!(with(&[]), ["evidence-missing"]);
+    assert_eq!(with(&[Evidence { matcher: "iris".to_owned(), ..scored(subject, 0.9) }]), ["evidence-missing"]);
+    assert_eq!(with(&[scored(subject, 0.49)]), ["evidence-too-low"]);
+    assert_eq!(with(&[scored(port.subject(4), 0.9)]), ["evidence-of-another"]);
+    assert_eq!(with(&[scored(subject, f64::NAN)]), ["evidence-invalid"]);
+    // A second try in the same passage does not improve the first.
+    assert_eq!(with(&[scored(subject, 0.4), scored(subject, 0.9)]), ["evidence-too-low"]);
+    assert!(with(&[scored(subject, 0.5)]).is_empty());
+}
+
+#[test]
+fn either_takes_a_weak_face_with_a_finger_but_not_one_under_the_floor() {
+    let port = Port::with(20);
+    let lane = port.lane_by(policy("rule = \"both\" => rule = \"either\"\\nface-floor = 0.45"));
+    let evidence = finger(port.subject(3));
+    let with = |score, evidence: &[Evidence]| codes(&lane.pass_capture(&capture_of(3, score), evidence, None));
+    assert!(with(0.8, &[]).is_empty());
+    assert!(with(0.5, &evidence).is_empty());
+    assert_eq!(with(0.5, &[]), ["not-matched", "evidence-missing"]);
+    assert_eq!(with(0.4, &evidence), ["no-candidate"]);
+}
+
+#[test]
+fn weighted_adds_log_likelihood_ratios() {
+    let port = Port::with(20);
+    let lane = port.lane_by(policy(
+        "rule = \"both\" => rule = \"weighted\"\\nface-floor = 0.4\\nface = { slope = 40.0, intercept = -16.0 }\\nthreshold = 10.0
+         threshold = 0.5\nsource => likelihood = { slope = 10.0, intercept = -5.0, weight = 2.0 }\\nsource",
+    ));
+    let subject = port.subject(3);
+    let with = |face, finger| {
+        let evidence = Evidence { matcher: "fingerprint".to_owned(), subject, score: finger };
+        codes(&lane.pass_capture(&capture_of(3, face), &[evidence], None))
+    };
+    // By hand: 40 · 0.6 − 16 = 8 of the face; 2 · (10 · score − 5) of the finger.
+    assert!(with(0.6, 0.61).is_empty());
+    assert_eq!(with(0.6, 0.59), ["fusion-too-low"]);
+    assert!(with(0.8, 0.25).is_empty());
+    assert_eq!(with(0.8, 0.2), ["fusion-too-low"]);
+    assert_eq!(codes(&lane.pass_capture(&capture_of(3, 0.9), &[], None)), ["evidence-missing"]);
+}
+
+#[test]
+fn every_passage_is_recorded_with_its_outcome_and_without_a_template() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    let admitted = lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
+    let referred = lane.pass_capture(&Capture::new(face(999), None), &[], None);
+    let records: Vec<_> = port.register.records(RecordQuery::default()).collect::<Result<_, _>>().unwrap();
+    assert_eq!([records[0].seq, records[1].seq], [admitted.record.unwrap(), referred.record.unwrap()]);
+    let first = &records[0].passage;
+    assert_eq!((first.port.as_str(), first.lane.as_str()), ("shenzhen-bay", "lane 1"));
+    assert_eq!((first.outcome, first.direction, first.time), (Outcome::Admit, Direction::Exit, now()));
+    assert_eq!((first.subject, first.model), (Some(port.subject(3)), Some(common::model())));
+    assert_eq!(first.score, admitted.comparison.map(|comparison| comparison.score));
+    let second = &records[1].passage;
+    assert_eq!((second.outcome, second.subject), (Outcome::Refer, None));
+    assert_eq!(second.reasons, "no-candidate pad-not-assessed");
+}
+
+#[test]
+fn nobody_passes_unrecorded() {
+    let port = Port::with(20);
+    let register =
+        clearlane_store::Register::open_read_only(port.path(), clearlane_store::Keyring::new(port.key.clone()))
+            .unwrap();
+    let references = clearlane::References::load(register.into(), common::model(), |_, _| {}).unwrap();
+    references.check(|_, _| {}).unwrap();
+    let lane = clearlane::Lane::builder(policy("").into(), references.into(), common::calibration())
+        .clock(now)
+        .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+        .unwrap();
+    let passage = lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
+    assert_eq!(codes(&passage), ["not-recorded"]);
+    assert_eq!(passage.record, None);
+}
+
+#[test]
+fn a_claim_admits_its_subject_once() {
+    let port = Port::with(20);
+    let issuer = ClaimIssuer::generate().unwrap();
+    // The register forgets used claims by the system's clock.
+    let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
+    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "e-channel").unwrap();
+    let claim = |subject, place: &str| {
+        let claim =
+            issuer.issue(subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_secs(60)).unwrap();
+        claim.text().to_owned()
+    };
+    let show = |text: &str, capture, subject| lane.verify_claim_capture(text, &capture, &finger(subject), None);
+    let subject = port.subject(3);
+    let text = claim(subject, "shenzhen-bay");
+    let passage = show(&text, capture_of(3, 0.8), subject);
+    assert_eq!(passage.decision, Decision::Admit { subject });
+    assert_eq!(passage.comparison.unwrap().margin, None);
+    let refused = |passage: Passage| match passage.decision.reasons() {
+        [Reason::ClaimRefused { refusal }] => *refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(show(&text, capture_of(3, 0.8), subject)), ClaimRefusal::Replayed);
+    assert_eq!(refused(show(&claim(subject, "gongbei"), capture_of(3, 0.8), subject)), ClaimRefusal::OtherPort);
+    // Somebody else with a good claim; and a claim of somebody who is not enrolled.
+    assert_eq!(codes(&show(&claim(subject, "shenzhen-bay"), capture_of(4, 0.8), subject)), ["not-matched"]);
+    let nobody = SubjectId(9_999);
+    assert_eq!(codes(&show(&claim(nobody, "shenzhen-bay"), capture_of(4, 0.8), nobody)), ["not-enrolled"]);
+}
+
+#[test]
+fn a_lane_is_not_built_of_parts_that_do_not_fit() {
+    let port = Port::with(1);
+    let build = |place: &str, name: &str| {
+        port.builder(policy("")).build(place.parse().unwrap(), Direction::Exit, name).map(|_| ()).unwrap_err()
+    };
+    assert!(matches!(build("lo-wu", "lane 1"), LaneError::UnknownPort { known, .. } if known.len() == 2));
+    assert_eq!(build("gongbei", ""), LaneError::Name);
+    assert_eq!(build("gongbei", "lane\n1"), LaneError::Name);
+    let other = clearlane::Calibration::new(
+        ModelId::digest([b"another".as_slice()]),
+        common::calibration().points().to_vec(),
+        "",
+    );
+    let built = clearlane::Lane::builder(policy("").into(), port.references.clone(), other.unwrap()).build(
+        "gongbei".parse().unwrap(),
+        Direction::Exit,
+        "lane 1",
+    );
+    assert!(matches!(built, Err(LaneError::CalibrationModel { .. })));
+}
+
+#[test]
+fn the_host_can_read_what_the_lane_counted() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    for n in 0..10 {
+        let _ = lane.pass_capture(&capture_of(n, 0.8), &finger(port.subject(n)), None);
+    }
+    for n in 900..903 {
+        let _ = lane.pass_capture(&Capture::new(face(n), None), &[], None);
+    }
+    let metrics = lane.metrics().snapshot();
+    assert_eq!((metrics.admitted, metrics.referred), (10, 3));
+    assert_eq!(metrics.reasons.into_iter().collect::<Vec<_>>(), [("no-candidate", 3), ("pad-not-assessed", 3)]);
+    assert_eq!((metrics.total.count, metrics.search.count), (13, 13));
+    let total = metrics.total;
+    assert!(total.p50_us <= total.p95_us && total.p95_us <= total.p99_us && total.p99_us <= total.max_us);
+}
+
+fn codes(passage: &Passage) -> Vec<&'static str> {
+    passage.decision.reasons().iter().map(Reason::code).collect()
+}

@@ -1,0 +1,138 @@
+//! Policies are validated when they are read, and an error says where.
+
+use std::fs;
+use std::path::Path;
+
+use clearlane::{Policy, PolicyError, PolicyProblem};
+
+#[test]
+fn the_shipped_policy_is_valid_and_names_both_pilot_ports() {
+    let policy = Policy::open(shipped()).unwrap();
+    let ports: Vec<_> = policy.ports().iter().map(|(id, port)| (id.as_str(), port.zh.as_str())).collect();
+    assert_eq!(ports, [("gongbei", "拱北口岸"), ("shenzhen-bay", "深圳湾口岸")]);
+}
+
+#[test]
+fn every_table_of_rules_must_name_its_source() {
+    let text = fs::read_to_string(shipped()).unwrap();
+    let sources: Vec<_> = text.lines().enumerate().filter(|(_, line)| line.starts_with("source = ")).collect();
+    assert_eq!(sources.len(), text.lines().filter(|line| line.starts_with('[')).count());
+    for (number, line) in sources {
+        let unsourced = text.replacen(line, &" ".repeat(line.len()), 1);
+        let found = Policy::from_toml(&unsourced);
+        assert!(
+            matches!(&found, Err(PolicyError::Syntax { message, .. }) if message.contains("source")),
+            "without line {}: {found:?}",
+            number + 1
+        );
+    }
+}
+
+#[test]
+fn an_error_names_file_line_column_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("port.toml");
+    fs::write(&path, changed("minimum = 14", "minimum = 140")).unwrap();
+    let line = 1 + fs::read_to_string(&path).unwrap().lines().position(|line| line == "minimum = 140").unwrap();
+    let error = Policy::open(&path).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}:{line}:11: `age.minimum`: 140 is not in [0, 120]", path.display()));
+}
+
+#[test]
+fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
+    type Is = fn(&PolicyProblem) -> bool;
+    let range: Is = |problem| matches!(problem, PolicyProblem::OutOfRange { .. });
+    let empty: Is = |problem| matches!(problem, PolicyProblem::Empty);
+    let duplicate: Is = |problem| matches!(problem, PolicyProblem::Duplicate { .. });
+    let missing: Is = |problem| matches!(problem, PolicyProblem::Missing);
+    let unused: Is = |problem| matches!(problem, PolicyProblem::Unused);
+    let cases: [(&str, &str, &str, Is); 20] = [
+        ("fpir = 1e-5", "fpir = 0.0", "comparison.fpir", range),
+        ("fpir = 1e-5", "fpir = nan", "comparison.fpir", range),
+        ("fpir = 1e-5", "fpir = 0.6", "comparison.fpir", range),
+        ("fmr = 1e-6", "fmr = -1e-6", "comparison.fmr", range),
+        ("margin = 0.05", "margin = -0.1", "comparison.margin", range),
+        ("budget-ms = 1000", "budget-ms = 0", "comparison.budget-ms", range),
+        ("best-frames = 3", "best-frames = 0", "capture.best-frames", range),
+        ("pad-threshold = 0.5", "pad-threshold = 1.5", "capture.pad-threshold", range),
+        ("threshold = 0.5\nsource", "threshold = inf\nsource", "evidence.threshold", range),
+        ("directions = [\"entry\", \"exit\"]", "directions = []", "ports.directions", empty),
+        ("scope = [\"face\", \"fingerprint\"]", "scope = []", "consent.scope", empty),
+        ("documents = [\"exit-entry-permit-hk-macao\"]", "documents = []", "eligible.documents", empty),
+        ("id = \"gongbei\"", "id = \"shenzhen-bay\"", "ports.id", duplicate),
+        ("[fusion]", "[[evidence]]\nmatcher = \"fingerprint\"\nsource = \"\"\n[fusion]", "evidence.matcher", duplicate),
+        ("rule = \"both\"", "rule = \"either\"", "fusion.face-floor", missing),
+        ("rule = \"both\"", "rule = \"weighted\"", "fusion.threshold", missing),
+        ("threshold = 0.5\nsource", "source", "evidence.threshold", missing),
+        ("rule = \"both\"", "rule = \"both\"\nface-floor = 0.2", "fusion.face-floor", unused),
+        ("rule = \"both\"", "rule = \"both\"\nthreshold = 1.0", "fusion.threshold", unused),
+        ("time-zone = \"Asia/Shanghai\"", "time-zone = \"Asia/Gongbei\"", "time-zone", |problem| {
+            matches!(problem, PolicyProblem::UnknownTimeZone { .. })
+        }),
+    ];
+    for (from, to, wanted, is) in cases {
+        let text = changed(from, to);
+        match Policy::from_toml(&text) {
+            Err(PolicyError::Invalid { place, key, problem }) => {
+                assert_eq!(key, wanted, "{to}");
+                assert!(is(&problem), "{to}: {problem}");
+                let first = text[..text.find(to).unwrap()].lines().count();
+                let last = first + to.lines().count();
+                assert!((first..=last + 1).contains(&place.line), "{to}: {place}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn unknown_words_and_keys_are_refused_where_they_stand() {
+    for (from, to) in [
+        ("category = \"macao-resident\"", "category = \"macau-resident\""),
+        ("\"talent\"", "\"talents\""),
+        ("multiple-entry = true", "multi-entry = true"),
+        ("[age]", "[ages]"),
+        ("rule = \"both\"", "rule = \"neither\""),
+        ("id = \"gongbei\"", "id = \"Gong Bei\""),
+        ("in-force-from = \"2024-11-20\"", "in-force-from = \"2024-11-31\""),
+        ("minimum = 14", "minimum = fourteen"),
+        ("minimum = 14", "minimum = 14\nminimum = 14"),
+    ] {
+        let text = changed(from, to);
+        let line = text[..text.find(to).unwrap()].lines().count();
+        match Policy::from_toml(&text) {
+            Err(PolicyError::Syntax { place, .. }) => {
+                assert!((line..=line + 2).contains(&place.line), "{to}: at {place}, stands at {line}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_policy_cut_anywhere_is_an_error_and_never_a_panic() {
+    let text = fs::read_to_string(shipped()).unwrap();
+    let whole = text.find("[fusion]").unwrap();
+    for end in (0..whole).filter(|&end| text.is_char_boundary(end)) {
+        assert!(Policy::from_toml(&text[..end]).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_policy_that_is_missing_or_huge_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.toml");
+    assert!(matches!(Policy::open(&path), Err(PolicyError::Read { path: found, .. }) if found == path));
+    fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(matches!(Policy::open(&path), Err(PolicyError::TooLarge { path: found }) if found == path));
+}
+
+fn changed(from: &str, to: &str) -> String {
+    let text = fs::read_to_string(shipped()).unwrap();
+    assert!(text.contains(from), "the shipped policy has no `{from}`");
+    text.replacen(from, to, 1)
+}
+
+fn shipped() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shenzhen-bay-and-gongbei.toml")
+}
