@@ -1,7 +1,7 @@
 //! What a register costs: `cargo run --release -p clearlane-store --example figures -- FILE [COUNT] [DIMENSION]`.
 //!
-//! Makes a register of `COUNT` subjects (1,000,000) with one random template of `DIMENSION` values (512) each, unless
-//! `FILE` is there already, and prints how long opening, loading and the single operations take.
+//! Makes a register of `COUNT` subjects (1,000,000) with one random template of `DIMENSION` values (512) each, or fills one
+//! up that is there already, and prints how long opening, loading and the single operations take.
 
 use std::error::Error;
 use std::path::Path;
@@ -19,9 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A key for figures, not for people.
     let keys = Keyring::new(Key::from_bytes([7; 32]));
     let model = ModelId::digest([b"random".as_slice()]);
-    if !Path::new(&path).exists() {
-        fill(&Register::create(&path, keys.clone())?, model, count, dimension)?;
-    }
+    let register = if Path::new(&path).exists() {
+        Register::open(&path, keys.clone())?
+    } else {
+        Register::create(&path, keys.clone())?
+    };
+    fill(&register, model, count, dimension)?;
+    drop(register);
 
     let start = Instant::now();
     let register = Register::open(&path, keys)?;
@@ -39,6 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let loaded = gallery.len() / dimension;
     let rate = loaded as f64 / taken.as_secs_f64();
     println!("loaded {loaded} templates in {taken:.2?} on {} threads: {rate:.0}/s", rayon::current_num_threads());
+
+    let start = Instant::now();
+    let report = register.check(|_, _| ())?;
+    println!("checked, with {} problems, in {:.2?}", report.problems.len(), start.elapsed());
 
     let turn = register.turn(model)?;
     let probe = random(model, 3, dimension)?;
@@ -58,13 +66,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn fill(register: &Register, model: ModelId, count: u64, dimension: usize) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    for first in (0..count).step_by(5000) {
+    let present = register.stats()?.subjects;
+    for first in (present..count).step_by(5000) {
         let batch: Result<Vec<Enrolment>, Box<dyn Error>> = (first..count.min(first + 5000))
             .map(|number| Ok(Enrolment::new(number.to_string()).with_template(random(model, number, dimension)?)))
             .collect();
         register.enrol_all(&batch?)?.into_iter().try_for_each(|result| result.map(drop))?;
     }
-    println!("enrolled {count} subjects in {:.1?}", start.elapsed());
+    println!("enrolled {} subjects in {:.1?}", count.saturating_sub(present), start.elapsed());
     println!("the file has {} bytes", register.stats()?.bytes);
     Ok(())
 }

@@ -50,7 +50,7 @@ const BATCH: usize = 1000;
 const MAX_LINE: u64 = 4 << 20;
 
 impl Register {
-    /// Writes all enrolled subjects to `out`. With `templates`, which JSON Lines alone can hold, *in the clear* and as
+    /// Writes all enrolled subjects to `out`; who comes or goes meanwhile may be among them or not. With `templates`, which JSON Lines alone can hold, *in the clear* and as
     /// their models made them: what comes out is to be guarded like the key. `progress` gets how many subjects are done,
     /// of how many. Returns how many.
     pub fn export(

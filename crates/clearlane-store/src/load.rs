@@ -16,7 +16,7 @@ use crate::seal::{Place, RegisterKey};
 use crate::{Fault, ImageDigest, KeyId, Register, Result, Row, StoreError, StoredTemplate, Turn};
 
 /// How many template ids one task reads.
-const CHUNK: i64 = 4096;
+const CHUNK: i64 = 1024;
 
 /// How often loading tries to see one state with all its connections. A try takes microseconds, a commit milliseconds.
 const SNAPSHOT_ATTEMPTS: usize = 1000;

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::fmt::Write as _;
+
 use clearlane_store::{Fault, Keyring, Problem, Register, Row, StoreError};
 use clearlane_template::{SubjectId, TemplateId};
 use rusqlite::{Connection, params};
@@ -200,10 +202,10 @@ fn no_altered_byte_changes_an_answer_unnoticed() {
             let subject = subject?;
             let templates = register.templates(subject.id, model())?;
             let values: Vec<_> = templates.iter().map(|stored| (stored.id, stored.template.as_slice())).collect();
-            all += &format!("{subject:?} {values:?}");
+            write!(all, "{subject:?} {values:?}").unwrap();
         }
         for record in register.records(clearlane_store::RecordQuery::default()) {
-            all += &format!("{:?}", record?);
+            write!(all, "{:?}", record?).unwrap();
         }
         Ok(all)
     };
