@@ -98,6 +98,33 @@ fn a_second_writer_waits_and_then_is_told() {
 }
 
 #[test]
+fn writers_and_readers_at_once_lose_nothing() {
+    let f = fixture();
+    std::thread::scope(|scope| {
+        for writer in 0..3 {
+            let path = &f.path;
+            scope.spawn(move || {
+                let register = Register::open(path, keyring()).unwrap();
+                for number in 0..30 {
+                    register.enrol(&person(100 * writer + number)).unwrap();
+                    register.append_record(&support::passage(1)).unwrap();
+                }
+            });
+        }
+        // A reader sees each time at least what it saw before.
+        let (mut seen, reader) = (0, Register::open_read_only(&f.path, keyring()).unwrap());
+        while seen < 90 {
+            let found = reader.subjects().map(Result::unwrap).count();
+            assert!(found >= seen);
+            seen = found;
+        }
+    });
+    let report = f.register.check(|_, _| ()).unwrap();
+    assert!(report.is_sound());
+    assert_eq!((report.subjects, report.templates, report.records), (90, 90, 90));
+}
+
+#[test]
 fn a_register_opened_for_reading_is_not_written() {
     let f = fixture();
     let reader = Register::open_read_only(&f.path, keyring()).unwrap();
