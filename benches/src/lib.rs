@@ -3,5 +3,7 @@
 //! `clearlane bench search` is a front to [`search::run`]; the criterion benches beside this library measure the parts.
 #![forbid(unsafe_code)]
 
+pub mod living;
+pub mod plot;
 pub mod search;
 pub mod vectors;
