@@ -36,6 +36,8 @@ struct Group {
     weights: usize,
     /// The row, cut into tiles.
     tiles: Vec<(usize, DenseKernel)>,
+    /// A kernel for two whole rows, where they are that short.
+    two_rows: Option<DenseKernel>,
 }
 
 impl Dense {
@@ -51,8 +53,14 @@ impl Dense {
         for Range { start, end } in tile::groups(to.planes(), isa.accumulators) {
             let blocks = end - start;
             let cut = tile::cut(to.width, blocks, isa.accumulators);
-            let tiles = cut.iter().map(|tile| Some((tile.x, (isa.dense)(blocks, tile.pixels, step)?)));
-            groups.push(Group { first: start, blocks, weights: weights.len(), tiles: tiles.collect::<Option<_>>()? });
+            let tiles = cut.iter().map(|tile| Some((tile.x, (isa.dense)(blocks, tile.pixels, 1, step)?)));
+            groups.push(Group {
+                first: start,
+                blocks,
+                weights: weights.len(),
+                tiles: tiles.collect::<Option<_>>()?,
+                two_rows: (isa.dense)(blocks, to.width, 2, step),
+            });
             pack(convolution, from.lanes, start..end, &mut weights);
         }
         let mut bias = blocks(&convolution.bias);
@@ -76,32 +84,41 @@ impl Dense {
         if self.weights.len() * size_of::<Block>() > CACHED_WEIGHTS {
             // A group's weights are read from far away once, and serve all rows.
             for group in groups {
-                for y in rows.clone() {
-                    self.row(arena, y, group);
-                }
+                self.rows(arena, rows.clone(), group);
             }
         } else {
-            for y in rows {
+            for first in rows.clone().step_by(2) {
                 for group in groups {
-                    self.row(arena, y, group);
+                    self.rows(arena, first..rows.end.min(first + 2), group);
                 }
             }
         }
     }
 
-    fn row(&self, arena: &Arena, y: usize, group: &Group) {
-        for &(x, kernel) in &group.tiles {
-            let tile = DenseTile {
-                taps: &self.taps,
-                from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
-                weights: self.weights[group.weights..].as_ptr().cast(),
-                bias: self.bias[group.first..].as_ptr().cast(),
-                finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
-            };
-            // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
-            // the instruction set's kernels exist only where the CPU has it.
-            unsafe { kernel(&tile) };
+    fn rows(&self, arena: &Arena, mut rows: Range<usize>, group: &Group) {
+        while let Some(y) = rows.next() {
+            match group.two_rows {
+                Some(kernel) if !rows.is_empty() => {
+                    rows.next();
+                    self.tile(arena, group, y, 0, kernel);
+                }
+                _ => group.tiles.iter().for_each(|&(x, kernel)| self.tile(arena, group, y, x, kernel)),
+            }
         }
+    }
+
+    fn tile(&self, arena: &Arena, group: &Group, y: usize, x: usize, kernel: DenseKernel) {
+        let tile = DenseTile {
+            taps: &self.taps,
+            from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
+            row: self.stride * self.from.pitch(),
+            weights: self.weights[group.weights..].as_ptr().cast(),
+            bias: self.bias[group.first..].as_ptr().cast(),
+            finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
+        };
+        // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group; the
+        // instruction set's kernels exist only where the CPU has it.
+        unsafe { kernel(&tile) };
     }
 }
 
@@ -139,10 +156,12 @@ fn pack(convolution: &Convolution, lanes: usize, blocks: Range<usize>, weights: 
     }
 }
 
-/// What one call computes: `P` pixels of `B` blocks.
+/// What one call computes: `P` pixels of `B` blocks, in one row or two.
 pub(crate) struct DenseTile<'a> {
     pub(crate) taps: &'a [Tap],
     pub(crate) from: *const f32,
+    /// Floats from the input of one output row to that of the next.
+    pub(crate) row: usize,
     pub(crate) weights: *const f32,
     pub(crate) bias: *const f32,
     pub(crate) finish: Finish,
@@ -153,11 +172,14 @@ pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
 
 /// # Safety
 ///
-/// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, readable under every tap; `weights` to
+/// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, of which `W` are in a row, readable under every tap;
+/// `weights` to
 /// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `finish` as [`Finish::store`] asks.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "both indices run over registers, and are unrolled")]
-pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
+pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const W: usize, const STEP: usize>(
+    tile: &DenseTile<'_>,
+) {
     // SAFETY: the caller gives pointers that reach what is read and written here.
     unsafe {
         let mut sums = [[V::splat(0.0); P]; B];
@@ -167,6 +189,7 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
         let mut weights = tile.weights;
         for tap in tile.taps {
             let from = tile.from.offset(tap.offset);
+            let rows = [from, from.wrapping_add(tile.row)];
             for channel in 0..tap.channels {
                 let mut weight = [V::splat(0.0); B];
                 for (block, weight) in weight.iter_mut().enumerate() {
@@ -174,7 +197,7 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
                 }
                 weights = weights.add(B * LANES);
                 for pixel in 0..P {
-                    let value = V::splat_at(from.add(pixel * STEP + channel));
+                    let value = V::splat_at(rows[pixel / W].add(pixel % W * STEP + channel));
                     for block in 0..B {
                         sums[block][pixel] = weight[block].mul_add(value, sums[block][pixel]);
                     }
@@ -182,12 +205,12 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
             }
         }
         // Named one by one: sums that a loop picks from would have to lie in memory.
-        tile.finish.store(sums[0], 0);
+        tile.finish.store::<V, P, W>(sums[0], 0);
         if B > 1 {
-            tile.finish.store(sums[1 % B], 1);
+            tile.finish.store::<V, P, W>(sums[1 % B], 1);
         }
         if B > 2 {
-            tile.finish.store(sums[2 % B], 2);
+            tile.finish.store::<V, P, W>(sums[2 % B], 2);
         }
     }
 }

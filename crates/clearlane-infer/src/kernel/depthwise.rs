@@ -97,6 +97,6 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize
                 *sum = V::load(from.add(pixel * STEP)).mul_add(weight, *sum);
             }
         }
-        tile.finish.store(sums, 0);
+        tile.finish.store::<V, P, P>(sums, 0);
     }
 }

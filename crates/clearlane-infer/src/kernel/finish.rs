@@ -123,8 +123,10 @@ impl Finisher {
         Finish {
             to: arena.at(to.pixel(first, y, x)),
             to_plane: to.plane_len(),
+            to_row: to.pitch(),
             add: self.add.map_or(std::ptr::null(), |add| arena.at(add.pixel(first, y, x)).cast_const()),
             add_plane: self.add.map_or(0, |add| add.plane_len()),
+            add_row: self.add.map_or(0, |add| add.pitch()),
             add_first: self.add_first,
             activation: self.activation.at(first, blocks),
         }
@@ -134,38 +136,41 @@ impl Finisher {
 /// Where a tile's sums go, and what is done to them on the way.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
-    /// The tile's first pixel in its first plane, and floats from one plane to the next.
+    /// The tile's first pixel in its first plane, and floats from one plane, and one row, to the next.
     pub(crate) to: *mut f32,
     pub(crate) to_plane: usize,
+    pub(crate) to_row: usize,
     /// The same of the tensor to add; null where there is none.
     pub(crate) add: *const f32,
     pub(crate) add_plane: usize,
+    pub(crate) add_row: usize,
     /// The sum is activated, rather than the activated value added to.
     pub(crate) add_first: bool,
     pub(crate) activation: ActivationAt,
 }
 
 impl Finish {
-    /// Finishes and stores `P` neighbouring pixels of the plane that stands `plane` after the tile's first.
+    /// Finishes and stores `P` pixels of the plane that stands `plane` after the tile's first: `W` neighbours, and the
+    /// rest in the row below.
     ///
     /// # Safety
     ///
     /// As for [`Vector`]; the pointers lead to `P` pixels in that plane, readable or writable as named.
     #[inline(always)]
-    pub(crate) unsafe fn store<V: Vector, const P: usize>(&self, mut sums: [V; P], plane: usize) {
+    pub(crate) unsafe fn store<V: Vector, const P: usize, const W: usize>(&self, mut sums: [V; P], plane: usize) {
         // SAFETY: the caller gives pointers to P pixels in this plane.
         unsafe {
             let add = self.add.wrapping_add(plane * self.add_plane);
             let to = self.to.add(plane * self.to_plane);
             if !self.add.is_null() && self.add_first {
-                add_pixels(&mut sums, add);
+                add_pixels::<V, P, W>(&mut sums, add, self.add_row);
             }
             self.activation.apply(&mut sums, plane);
             if !self.add.is_null() && !self.add_first {
-                add_pixels(&mut sums, add);
+                add_pixels::<V, P, W>(&mut sums, add, self.add_row);
             }
             for (pixel, sum) in sums.iter().enumerate() {
-                sum.store(to.add(pixel * LANES));
+                sum.store(to.add(pixel / W * self.to_row + pixel % W * LANES));
             }
         }
     }
@@ -173,12 +178,12 @@ impl Finish {
 
 /// # Safety
 ///
-/// As for [`Vector`]; `from` leads to `P` pixels.
+/// As for [`Vector`]; `from` leads to `P` pixels, of which `W` are in a row.
 #[inline(always)]
-unsafe fn add_pixels<V: Vector, const P: usize>(values: &mut [V; P], from: *const f32) {
+unsafe fn add_pixels<V: Vector, const P: usize, const W: usize>(values: &mut [V; P], from: *const f32, row: usize) {
     for (pixel, value) in values.iter_mut().enumerate() {
         // SAFETY: the caller gives P pixels.
-        unsafe { *value = value.add(V::load(from.add(pixel * LANES))) };
+        unsafe { *value = value.add(V::load(from.add(pixel / W * row + pixel % W * LANES))) };
     }
 }
 

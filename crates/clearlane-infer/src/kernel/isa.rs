@@ -10,8 +10,8 @@ use super::vector::{LANES, Vector};
 pub(crate) struct Isa {
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
-    /// The dense kernel for a number of blocks, of pixels, and of floats between pixels.
-    pub(crate) dense: fn(usize, usize, usize) -> Option<DenseKernel>,
+    /// The dense kernel for a number of blocks, of pixels in a row, of rows, and of floats between pixels.
+    pub(crate) dense: fn(usize, usize, usize, usize) -> Option<DenseKernel>,
     /// The depthwise kernel for a number of pixels, and of floats between pixels.
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
     pub(crate) combine: CombineKernel,
@@ -101,24 +101,38 @@ macro_rules! instruction_set {
                 }
             }
 
-            fn dense_kernel(blocks: usize, pixels: usize, step: usize) -> Option<DenseKernel> {
-                match step {
-                    1 => dense_by_blocks::<1>(blocks, pixels),
-                    2 => dense_by_blocks::<2>(blocks, pixels),
-                    16 => dense_by_blocks::<16>(blocks, pixels),
-                    32 => dense_by_blocks::<32>(blocks, pixels),
+            fn dense_kernel(blocks: usize, pixels: usize, rows: usize, step: usize) -> Option<DenseKernel> {
+                match (rows, step) {
+                    _ if rows * pixels * blocks > <$vector>::ACCUMULATORS => None,
+                    (1, 1) => dense_by_blocks::<1>(blocks, pixels),
+                    (1, 2) => dense_by_blocks::<2>(blocks, pixels),
+                    (1, 16) => dense_by_blocks::<16>(blocks, pixels),
+                    (1, 32) => dense_by_blocks::<32>(blocks, pixels),
+                    (2, 16) => two_rows::<16>(blocks, pixels),
+                    (2, 32) => two_rows::<32>(blocks, pixels),
+                    _ => None,
+                }
+            }
+
+            fn two_rows<const STEP: usize>(blocks: usize, pixels: usize) -> Option<DenseKernel> {
+                match (blocks, pixels) {
+                    (1, 3) => Some(dense::<1, 6, 3, STEP>),
+                    (1, 4) => Some(dense::<1, 8, 4, STEP>),
+                    (1, 5) => Some(dense::<1, 10, 5, STEP>),
+                    (1, 7) => Some(dense::<1, 14, 7, STEP>),
+                    (2, 3) => Some(dense::<2, 6, 3, STEP>),
+                    (2, 4) => Some(dense::<2, 8, 4, STEP>),
+                    (2, 5) => Some(dense::<2, 10, 5, STEP>),
+                    (2, 7) => Some(dense::<2, 14, 7, STEP>),
                     _ => None,
                 }
             }
 
             fn dense_by_blocks<const STEP: usize>(blocks: usize, pixels: usize) -> Option<DenseKernel> {
-                if pixels * blocks > <$vector>::ACCUMULATORS {
-                    return None;
-                }
                 match blocks {
-                    1 => by_pixels!(pixels, dense, 1; STEP),
-                    2 => by_pixels!(pixels, dense, 2; STEP),
-                    3 => by_pixels!(pixels, dense, 3; STEP),
+                    1 => by_pixels!(pixels, dense_row, 1; STEP),
+                    2 => by_pixels!(pixels, dense_row, 2; STEP),
+                    3 => by_pixels!(pixels, dense_row, 3; STEP),
                     _ => None,
                 }
             }
@@ -133,10 +147,16 @@ macro_rules! instruction_set {
             }
 
             $(#[$feature])?
-            unsafe fn dense<const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
+            unsafe fn dense_row<const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
+                // SAFETY: the caller keeps the kernel's contract.
+                unsafe { dense::<B, P, P, STEP>(tile) }
+            }
+
+            $(#[$feature])?
+            unsafe fn dense<const B: usize, const P: usize, const W: usize, const STEP: usize>(tile: &DenseTile<'_>) {
                 if const { B * P <= <$vector>::ACCUMULATORS } {
                     // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
-                    unsafe { dense_tile::<$vector, B, P, STEP>(tile) }
+                    unsafe { dense_tile::<$vector, B, P, W, STEP>(tile) }
                 }
             }
 
