@@ -1,7 +1,6 @@
 //! The file itself: made whole or not at all, and never touched unless it is a register.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,34 +57,47 @@ pub(crate) enum Access {
     Write,
 }
 
-/// Opens a register's file, after a look at its first bytes: any other file is left alone.
+/// Opens a register's file. It is looked at for reading only first, so that any other file is left alone.
+///
+/// All of it goes through SQLite: closing a handle of one's own on a database file would drop the locks of this process's
+/// other connections to it (<https://sqlite.org/howtocorrupt.html>, 2.2).
 pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
-    check_header(path)?;
-    let open = || -> Result<Connection> {
-        let flags = match access {
-            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-        };
-        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(wait)?;
-        for (pragma, value) in [
-            ("synchronous", "FULL"),
-            ("foreign_keys", "ON"),
-            ("secure_delete", "ON"),
-            ("cell_size_check", "ON"),
-            ("trusted_schema", "OFF"),
-            // What is sorted for a query is not written to a file of its own.
-            ("temp_store", "MEMORY"),
-        ] {
-            connection.pragma_update(None, pragma, value)?;
-        }
-        if access == Access::Write {
-            connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        }
+    if fs::metadata(path).map_err(StoreError::io(path))?.is_dir() {
+        return Err(StoreError::NotARegister { path: path.to_owned(), reason: "it is a directory" });
+    }
+    let connect = || -> Result<Connection> {
+        let connection = open(path, Access::Read, wait)?;
+        check_application(path, &connection)?;
         check_length(path, &connection)?;
+        if access == Access::Read {
+            return Ok(connection);
+        }
+        let connection = open(path, access, wait)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         Ok(connection)
     };
-    open().map_err(|error| error.at(path, wait))
+    connect().map_err(|error| error.at(path, wait))
+}
+
+fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
+    let flags = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(wait)?;
+    for (pragma, value) in [
+        ("synchronous", "FULL"),
+        ("foreign_keys", "ON"),
+        ("secure_delete", "ON"),
+        ("cell_size_check", "ON"),
+        ("trusted_schema", "OFF"),
+        // What is sorted for a query is not written to a file of its own.
+        ("temp_store", "MEMORY"),
+    ] {
+        connection.pragma_update(None, pragma, value)?;
+    }
+    Ok(connection)
 }
 
 /// The schema version of an open file.
@@ -109,23 +121,11 @@ fn check_length(path: &Path, connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// The fields of the file header that tell a register from anything else (<https://sqlite.org/fileformat.html>, 1.3).
-fn check_header(path: &Path) -> Result<()> {
+fn check_application(path: &Path, connection: &Connection) -> Result<()> {
     let refused = |reason| Err(StoreError::NotARegister { path: path.to_owned(), reason });
-    if fs::metadata(path).map_err(StoreError::io(path))?.is_dir() {
-        return refused("it is a directory");
+    match connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))? {
+        APPLICATION_ID => Ok(()),
+        _ if fs::metadata(path).map_err(StoreError::io(path))?.len() == 0 => refused("it is empty"),
+        _ => refused("it is the SQLite file of another application"),
     }
-    let mut header = [0; 100];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return refused("it has less than 100 bytes"),
-        Err(error) => return Err(StoreError::io(path)(error)),
-    }
-    if !header.starts_with(b"SQLite format 3\0") {
-        return refused("it is no SQLite file");
-    }
-    if header[68..72] != APPLICATION_ID.to_be_bytes() {
-        return refused("it is the SQLite file of another application");
-    }
-    Ok(())
 }
