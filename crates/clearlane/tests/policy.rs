@@ -76,9 +76,10 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
             Err(PolicyError::Invalid { place, key, problem }) => {
                 assert_eq!(key, wanted, "{to}");
                 assert!(is(&problem), "{to}: {problem}");
-                let first = text[..text.find(to).unwrap()].lines().count();
+                let first = before(from).lines().count();
                 let last = first + to.lines().count();
-                assert!((first..=last + 1).contains(&place.line), "{to}: {place}");
+                // What is missing is missed at the key above it.
+                assert!((first - 3..=last + 1).contains(&place.line), "{to}: {place}, stands at {first}");
             }
             other => panic!("{to}: {other:?}"),
         }
@@ -99,7 +100,7 @@ fn unknown_words_and_keys_are_refused_where_they_stand() {
         ("minimum = 14", "minimum = 14\nminimum = 14"),
     ] {
         let text = changed(from, to);
-        let line = text[..text.find(to).unwrap()].lines().count();
+        let line = before(from).lines().count();
         match Policy::from_toml(&text) {
             Err(PolicyError::Syntax { place, .. }) => {
                 assert!((line..=line + 2).contains(&place.line), "{to}: at {place}, stands at {line}");
@@ -131,6 +132,12 @@ fn changed(from: &str, to: &str) -> String {
     let text = fs::read_to_string(shipped()).unwrap();
     assert!(text.contains(from), "the shipped policy has no `{from}`");
     text.replacen(from, to, 1)
+}
+
+/// The shipped policy up to the first `part`.
+fn before(part: &str) -> String {
+    let text = fs::read_to_string(shipped()).unwrap();
+    text[..text.find(part).unwrap()].to_owned()
 }
 
 fn shipped() -> std::path::PathBuf {

@@ -135,8 +135,9 @@ pub fn policy(changes: &str) -> Policy {
     let mut text = std::fs::read_to_string(path).unwrap();
     for change in changes.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (from, to) = change.split_once(" => ").unwrap();
-        assert!(text.contains(from), "the shipped policy has no `{from}`");
-        text = text.replacen(from, &to.replace("\\n", "\n"), 1);
+        let (from, to) = (from.replace("\\n", "\n"), to.replace("\\n", "\n"));
+        assert!(text.contains(&from), "the shipped policy has no `{from}`");
+        text = text.replacen(&from, &to, 1);
     }
     Policy::from_toml(&text).unwrap()
 }
