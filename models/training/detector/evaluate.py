@@ -20,11 +20,11 @@ from paint import background, photographed
 from teachers import HeadsOfTwelve, Scrfd
 
 SIZE = 320
-LEAST = 0.02
+LEAST = 0.15
 
 
 def detections(detector, image):
-    """Scores, boxes and landmarks in the picture's own pixels, best first, down to a score of 0.02."""
+    """Scores, boxes and landmarks in the picture's own pixels, best first, down to a score of 0.15."""
     canvas, scale = letterbox(image, SIZE)
     scores, boxes, points = detector.find(canvas)
     good = scores > LEAST

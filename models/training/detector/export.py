@@ -1,4 +1,4 @@
-"""Writes the averaged weights of a checkpoint as ONNX, batch norm folded, and checks the file against the network.
+"""Writes the weights of a checkpoint as ONNX, batch norm folded, and checks the file against the network.
 
     python export.py --checkpoint runs/a.pt --out ../../detector.onnx [--size 320]
 """
@@ -34,6 +34,7 @@ def main():
     parser.add_argument("--checkpoint", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--size", type=int, default=320, help="side of the square input, a multiple of 32")
+    parser.add_argument("--last", action="store_true", help="the last weights, not the averaged ones: better after few steps")
     args = parser.parse_args()
     if args.size % 32:
         stop(f"--size {args.size} is not a multiple of 32")
@@ -41,7 +42,7 @@ def main():
         stop(f"no checkpoint at {args.checkpoint}; run train.py first")
     state = torch.load(args.checkpoint, map_location="cpu")
     net = Detector()
-    net.load_state_dict(state["mean"])
+    net.load_state_dict(state["net" if args.last else "mean"])
     net.eval()
     sample = torch.rand(1, 3, args.size, args.size) * 255
     with torch.no_grad():

@@ -152,7 +152,7 @@ def losses(maps, labels):
     return [part / max(owners, 1) for part in (face, quality, box, points)]
 
 
-WEIGHTS = (2.0, 2.0, 1.5, 5.0)
+WEIGHTS = (2.0, 2.0, 1.5, 8.0)
 
 
 def rate(share, top, fall):
