@@ -22,6 +22,14 @@ pub enum InferError {
         /// The extents that the file states.
         extents: Vec<i64>,
     },
+    /// A value of the graph would take more memory than a network is allowed to.
+    #[error("value `{value}` would have the extents {extents:?}, which is more than a network may take")]
+    TooLarge {
+        /// The value's name in the graph.
+        value: String,
+        /// Its extents for one image.
+        extents: Vec<usize>,
+    },
     /// No operator of this name is known.
     #[error("node `{node}` uses the operator {operator}, which is not supported")]
     UnknownOperator {

@@ -13,6 +13,9 @@ use tract_onnx::tract_hir::internal::DimLike;
 use crate::InferError;
 use crate::reference::guarded;
 
+/// The most elements that one value may have: 1 GiB of floats.
+const LARGEST: usize = 1 << 28;
+
 /// A graph whose values' shapes are known.
 pub(crate) struct Graph<'a> {
     pub(crate) onnx: &'a Onnx,
@@ -64,6 +67,18 @@ impl<'a> Graph<'a> {
             *uses.entry(name.as_str()).or_default() += 1;
         }
         Ok(Self { onnx, model, proto, input, values, uses })
+    }
+
+    /// Checks that no value is larger than a network may take: [`LARGEST`] elements.
+    pub(crate) fn check_sizes(&self) -> Result<(), InferError> {
+        let fits = |shape: &[usize]| {
+            let elements = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
+            elements.is_some_and(|elements| elements <= LARGEST)
+        };
+        match self.values.iter().find(|(_, value)| !fits(&value.shape)) {
+            Some((name, value)) => Err(InferError::TooLarge { value: name.clone(), extents: value.shape.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// A value's shape, batch included, where the analysis found it.

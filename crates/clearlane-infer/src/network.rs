@@ -109,33 +109,26 @@ impl Network {
         };
         let image = proto::only_input(graph)?;
         proto::check_input(image, input)?;
-        match options.path.isa()? {
-            Some(isa) => match Self::fused(&onnx, &model, graph, &image.name, input, &isa) {
-                Some(network) => Ok(network),
-                None => Self::reference(onnx, &model, graph, input),
-            },
-            None => Self::reference(onnx, &model, graph, input),
+        let isa = options.path.isa()?;
+        if let Ok(known) = Graph::analyse(&onnx, &model, graph, &image.name, input) {
+            known.check_sizes()?;
+            if let Some(network) = isa.and_then(|isa| Self::fused(&known, input, &isa)) {
+                return Ok(network);
+            }
         }
+        Self::reference(onnx, &model, graph, input)
     }
 
     /// `None` where the graph is not one that the fast path can carry out, even with tract's help.
-    fn fused(
-        onnx: &Onnx,
-        model: &ModelProto,
-        proto: &GraphProto,
-        image: &str,
-        input: [usize; 3],
-        isa: &Isa,
-    ) -> Option<Self> {
-        let graph = Graph::analyse(onnx, model, proto, image, input).ok()?;
-        let outputs = proto.output.iter().map(|output| {
+    fn fused(graph: &Graph<'_>, input: [usize; 3], isa: &Isa) -> Option<Self> {
+        let outputs = graph.proto.output.iter().map(|output| {
             let shape = graph.shape(&output.name).filter(|_| graph.is_float(&output.name))?;
             Some(OutputInfo::new(output.name.clone(), shape))
         });
         let outputs = outputs.collect::<Option<Vec<_>>>()?;
-        let lowered = lower(&graph, input).ok()?;
+        let lowered = lower(graph, input).ok()?;
         let path = |own: &bool| if *own { NodePath::Fused } else { NodePath::Reference };
-        let nodes = nodes(proto, lowered.own.iter().map(path));
+        let nodes = nodes(graph.proto, lowered.own.iter().map(path));
         let program = crate::plan::program(isa, lowered.layers, lowered.input)?;
         Some(Self { input, outputs, nodes, engine: Engine::Fused(program) })
     }

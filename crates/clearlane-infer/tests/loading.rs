@@ -69,6 +69,14 @@ fn a_tensor_whose_data_are_missing_or_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_value_larger_than_memory_is_refused_and_not_allocated() {
+    let mut graph = Graph::new(&[1, 3, 4, 4]);
+    let scales = graph.constant(&[4], vec![1.0, 1.0, 1e5, 1e5]);
+    graph.node("Resize", &["input", "", &scales], vec![]);
+    assert!(matches!(failure(&graph.onnx(&["Resize_0"]), [3, 4, 4]), InferError::TooLarge { .. }));
+}
+
+#[test]
 fn an_edge_from_nowhere_is_refused() {
     let mut graph = small(&[1, 3, 4, 4]);
     graph.node("Relu", &["nothing"], vec![]);

@@ -176,7 +176,6 @@ pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
 /// `weights` to
 /// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `finish` as [`Finish::store`] asks.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "both indices run over registers, and are unrolled")]
 pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const W: usize, const STEP: usize>(
     tile: &DenseTile<'_>,
 ) {
