@@ -99,10 +99,8 @@ impl Embedder {
             if self.flip { faces.iter().map(AlignedFace::flipped).collect() } else { Vec::new() };
         let pictures: Vec<&[u8]> = faces.iter().chain(&mirrored).map(AlignedFace::as_rgb8).collect();
         let input = batch(pictures.into_iter(), &self.input);
-        let outputs = self
-            .network
-            .run(input.view())
-            .map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
+        let outputs =
+            self.network.run(input.view()).map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
         let rows = faces.len() + mirrored.len();
         let values = match outputs.first().and_then(|output| output.as_slice()) {
             Some(values) if values.len() == rows * self.dimension => values,
@@ -114,8 +112,11 @@ impl Embedder {
             .collect::<Result<Vec<_>, _>>()?;
         if self.flip {
             let flipped = templates.split_off(faces.len());
-            templates =
-                templates.iter().zip(&flipped).map(|pair| Template::mean([pair.0, pair.1])).collect::<Result<_, _>>()?;
+            templates = templates
+                .iter()
+                .zip(&flipped)
+                .map(|pair| Template::mean([pair.0, pair.1]))
+                .collect::<Result<_, _>>()?;
         }
         Ok(templates)
     }

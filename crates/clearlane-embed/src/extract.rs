@@ -161,9 +161,7 @@ impl Extractor {
         let face = match self.selection {
             Selection::Only if faces.len() > 1 => return Err(ExtractError::SeveralFaces { count: faces.len() }),
             Selection::Only => faces.first(),
-            Selection::Largest => {
-                faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area()))
-            }
+            Selection::Largest => faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area())),
             Selection::Central => faces.iter().min_by(|a, b| from_centre(a).total_cmp(&from_centre(b))),
         };
         let face = face.ok_or(ExtractError::NoFace)?;

@@ -140,10 +140,7 @@ impl Similarity {
     /// Where a point goes.
     #[must_use]
     pub fn apply(&self, point: Point) -> Point {
-        Point::new(
-            self.a * point.x - self.b * point.y + self.tx,
-            self.b * point.x + self.a * point.y + self.ty,
-        )
+        Point::new(self.a * point.x - self.b * point.y + self.tx, self.b * point.x + self.a * point.y + self.ty)
     }
 
     /// The transform that undoes this one. Its scale must not be zero.

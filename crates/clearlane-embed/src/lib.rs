@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod builtin;
 mod decode;
 mod detect;
 mod embed;

@@ -101,9 +101,8 @@ struct Region {
 /// so that it lies inside the frame: the crop that the networks were trained on.
 fn enlarged(face: &BoundingBox, factor: f32, (width, height): (usize, usize)) -> Region {
     let (frame_width, frame_height) = (width as f32, height as f32);
-    let factor = factor
-        .min((frame_width - 1.0) / face.width().max(1.0))
-        .min((frame_height - 1.0) / face.height().max(1.0));
+    let factor =
+        factor.min((frame_width - 1.0) / face.width().max(1.0)).min((frame_height - 1.0) / face.height().max(1.0));
     let place = |centre: f32, size: f32, limit: f32| {
         let start = (centre - size / 2.0).clamp(0.0, (limit - 1.0 - size).max(0.0));
         let end = (start + size).min(limit - 1.0);

@@ -174,14 +174,10 @@ impl ModelEntry {
                 require(sound, "dimension", "is outside what a template may have")?;
                 let aligned = *width == crate::align::ALIGNED_SIDE && *height == crate::align::ALIGNED_SIDE;
                 require(aligned, "input", "must be 112 x 112 for an embedding model")?;
-                let sound = |t: &CalibratedThreshold| {
-                    t.fmr > 0.0 && t.fmr < 1.0 && (-1.0..=1.0).contains(&t.threshold)
-                };
+                let sound = |t: &CalibratedThreshold| t.fmr > 0.0 && t.fmr < 1.0 && (-1.0..=1.0).contains(&t.threshold);
                 require(thresholds.iter().all(sound), "thresholds", "need fmr in (0, 1) and threshold in [-1, 1]")
             }
-            Task::Liveness { crop, .. } => {
-                require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]")
-            }
+            Task::Liveness { crop, .. } => require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::builtin;
 use crate::detect::Detector;
 use crate::embed::Embedder;
 use crate::error::ModelError;
@@ -41,7 +42,7 @@ impl Models {
     /// The models compiled in: none without the feature `builtin`.
     pub fn builtin() -> Result<Self, ModelError> {
         let known = known_manifest()?;
-        let compiled_in = known.models.into_iter().filter(|entry| builtin_bytes(&entry.file).is_some());
+        let compiled_in = known.models.into_iter().filter(|entry| builtin::bytes(&entry.file).is_some());
         Ok(Self { models: compiled_in.map(|entry| (entry, Location::Builtin)).collect() })
     }
 
@@ -87,7 +88,7 @@ impl Models {
     pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, ModelError> {
         let (entry, location) = self.get(name)?;
         let bytes = match location {
-            Location::Builtin => Cow::Borrowed(builtin_bytes(&entry.file).unwrap_or_default()),
+            Location::Builtin => Cow::Borrowed(builtin::bytes(&entry.file).unwrap_or_default()),
             Location::File(path) => {
                 let io = |source| ModelError::Io { path: path.clone(), source };
                 let bytes = std::fs::metadata(path).map_err(io)?.len();
@@ -144,10 +145,6 @@ impl Models {
 
 fn known_manifest() -> Result<Manifest, ModelError> {
     Manifest::parse(KNOWN).map_err(|source| ModelError::Manifest { path: PathBuf::from("(built in)"), source })
-}
-
-fn builtin_bytes(_file: &str) -> Option<&'static [u8]> {
-    None
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -17,8 +17,7 @@ pub(crate) struct Letterbox {
 
 impl Letterbox {
     pub(crate) fn new(frame: &Frame<'_>, spec: &InputSpec) -> Self {
-        let scale =
-            (spec.width as f32 / frame.width() as f32).min(spec.height as f32 / frame.height() as f32);
+        let scale = (spec.width as f32 / frame.width() as f32).min(spec.height as f32 / frame.height() as f32);
         let fitted = |side: u32, limit: usize| ((side as f32 * scale).round() as usize).clamp(1, limit);
         let (width, height) = (fitted(frame.width(), spec.width), fitted(frame.height(), spec.height));
         let rgb = resized_rgb(frame, width, height);
@@ -61,9 +60,8 @@ struct Normalise {
 
 impl Normalise {
     fn new(spec: &InputSpec) -> Self {
-        let plane = |channel: usize| {
-            std::array::from_fn(|value| (value as f32 - spec.mean[channel]) / spec.std[channel])
-        };
+        let plane =
+            |channel: usize| std::array::from_fn(|value| (value as f32 - spec.mean[channel]) / spec.std[channel]);
         Self { table: std::array::from_fn(plane), order: spec.colour }
     }
 

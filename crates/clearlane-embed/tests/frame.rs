@@ -10,7 +10,9 @@ use proptest::prelude::*;
 fn picture(width: usize, height: usize) -> Vec<u8> {
     let wave = |t: f64| (127.5 + 90.0 * t.sin()) as u8;
     (0..height)
-        .flat_map(|y| (0..width).flat_map(move |x| [wave(x as f64 / 40.0), wave(y as f64 / 35.0), wave((x + y) as f64 / 50.0)]))
+        .flat_map(|y| {
+            (0..width).flat_map(move |x| [wave(x as f64 / 40.0), wave(y as f64 / 35.0), wave((x + y) as f64 / 50.0)])
+        })
         .collect()
 }
 
@@ -45,8 +47,14 @@ fn frame(format: PixelFormat, width: usize, height: usize, pad: usize) -> Frame<
         PixelFormat::Nv12 => {
             let luma: Vec<u8> = rgb.chunks_exact(3).map(|p| yuv(p)[0]).collect();
             let (cw, ch) = (width.div_ceil(2), height.div_ceil(2));
-            let chroma: Vec<u8> =
-                (0..ch).flat_map(|y| (0..cw).flat_map(move |x| { let p = at(2 * x, 2 * y); [p[1], p[2]] })).collect();
+            let chroma: Vec<u8> = (0..ch)
+                .flat_map(|y| {
+                    (0..cw).flat_map(move |x| {
+                        let p = at(2 * x, 2 * y);
+                        [p[1], p[2]]
+                    })
+                })
+                .collect();
             let stride = width + pad;
             let chroma_stride = stride.next_multiple_of(2);
             let mut bytes = padded(&luma, width, stride);
@@ -122,9 +130,8 @@ fn full_range_and_bt709_are_told_apart() {
 
 #[test]
 fn geometry_that_does_not_fit_is_refused() {
-    let new = |width, height, stride, length| {
-        Frame::new(PixelFormat::Rgb8, width, height, stride, vec![0; length]).map(drop)
-    };
+    let new =
+        |width, height, stride, length| Frame::new(PixelFormat::Rgb8, width, height, stride, vec![0; length]).map(drop);
     assert_eq!(new(0, 4, 0, 0), Err(FrameError::Size { width: 0, height: 4 }));
     assert_eq!(new(4, 40_000, 12, 0), Err(FrameError::Size { width: 4, height: 40_000 }));
     assert_eq!(new(4, 4, 11, 1000), Err(FrameError::Stride { stride: 11, row: 12 }));

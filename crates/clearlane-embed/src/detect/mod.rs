@@ -4,7 +4,7 @@ mod scrfd;
 mod yunet;
 
 use clearlane_infer::Network;
-use ndarray::{ArrayD, Array4};
+use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
@@ -135,8 +135,7 @@ impl Detector {
         let unscale = |value: f32| value / scale;
         for face in &mut faces {
             let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
-            face.bounding_box =
-                BoundingBox { x0: unscale(x0), y0: unscale(y0), x1: unscale(x1), y1: unscale(y1) };
+            face.bounding_box = BoundingBox { x0: unscale(x0), y0: unscale(y0), x1: unscale(x1), y1: unscale(y1) };
             face.landmarks = face.landmarks.map(|p| Point::new(unscale(p.x), unscale(p.y)));
         }
         let longer = |face: &Face| face.bounding_box.width().max(face.bounding_box.height());
@@ -145,10 +144,8 @@ impl Detector {
     }
 
     fn decode(&self, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
-        let outputs = self
-            .network
-            .run(input.view())
-            .map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
+        let outputs =
+            self.network.run(input.view()).map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
         let mut faces = Vec::new();
         self.family
             .decode(&outputs, &self.input, self.score_threshold, &mut faces)

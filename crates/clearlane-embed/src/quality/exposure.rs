@@ -85,9 +85,8 @@ fn histogram<const LEVELS: usize>(values: impl Iterator<Item = u8>) -> [f32; LEV
 fn laplacian_variance(luminance: &[u8], face: &[(usize, usize)]) -> f32 {
     let at = |x: usize, y: usize| f32::from(luminance[y * SIDE + x]);
     // The face's ellipse keeps a distance from the border.
-    let laplacian = |&(x, y): &(usize, usize)| {
-        at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y)
-    };
+    let laplacian =
+        |&(x, y): &(usize, usize)| at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y);
     let count = face.len().max(1) as f32;
     let mean = face.iter().map(laplacian).sum::<f32>() / count;
     face.iter().map(|pixel| (laplacian(pixel) - mean).powi(2)).sum::<f32>() / count

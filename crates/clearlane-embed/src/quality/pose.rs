@@ -44,7 +44,7 @@ pub fn estimate_pose(landmarks: &[Point; 5]) -> Pose {
     let unrolled_x: [f32; 3] = std::array::from_fn(|i| cos * row_x[i] + sin * row_y[i]);
     let unrolled_y: [f32; 3] = std::array::from_fn(|i| cos * row_y[i] - sin * row_x[i]);
     let pitch = (-unrolled_y[2]).atan2(unrolled_y[1]);
-    let yaw = (unrolled_x[2] * pitch.cos() - unrolled_x[1] * pitch.sin()).atan2(unrolled_x[0]);
+    let yaw = (unrolled_x[2] * pitch.cos() + unrolled_x[1] * pitch.sin()).atan2(unrolled_x[0]);
     Pose { yaw: yaw.to_degrees(), pitch: pitch.to_degrees(), roll: roll.to_degrees() }
 }
 

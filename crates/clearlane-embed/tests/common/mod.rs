@@ -5,24 +5,24 @@ use std::path::PathBuf;
 
 use clearlane_embed::{ColourOrder, InputSpec, ModelEntry, Task};
 
-pub fn data(name: &str) -> PathBuf {
+pub(crate) fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-pub fn bytes(name: &str) -> Vec<u8> {
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(data(name)).unwrap()
 }
 
-pub fn json<T: serde::de::DeserializeOwned>(name: &str) -> T {
+pub(crate) fn json<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&bytes(name)).unwrap()
 }
 
-pub fn detector_entry(family: &str, score_threshold: f32, overlap_threshold: f32) -> ModelEntry {
+pub(crate) fn detector_entry(family: &str, score_threshold: f32, overlap_threshold: f32) -> ModelEntry {
     let task = Task::Detection { family: family.to_owned(), score_threshold, overlap_threshold };
     entry(family, task, 64)
 }
 
-pub fn embedder_entry(name: &str) -> ModelEntry {
+pub(crate) fn embedder_entry(name: &str) -> ModelEntry {
     entry(name, Task::Embedding { dimension: 192, thresholds: Vec::new() }, 112)
 }
 
