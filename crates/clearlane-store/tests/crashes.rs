@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, thread};
 
@@ -134,10 +135,15 @@ fn what_was_acknowledged_survives_kill_9_and_nothing_else_is_there() {
     );
 }
 
-/// Kills a writer after so long. Returns what it acknowledged, and what it had begun then.
+/// Kills a writer so long after its first word. Returns what it acknowledged, and what it had begun then.
 fn kill_after(process: &mut Child, time: Duration) -> (Vec<String>, Option<String>) {
     let stdout = process.stdout.take().unwrap();
-    let reader = thread::spawn(move || BufReader::new(stdout).lines().map(Result::unwrap).collect::<Vec<_>>());
+    let (first, awaited) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let lines = BufReader::new(stdout).lines().map(Result::unwrap);
+        lines.inspect(|_| _ = first.send(())).collect::<Vec<_>>()
+    });
+    awaited.recv().unwrap();
     thread::sleep(time);
     process.kill().unwrap();
     assert!(!process.wait().unwrap().success(), "the writer ended by itself");
