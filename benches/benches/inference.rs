@@ -35,7 +35,9 @@ fn inference(criterion: &mut Criterion) {
         for batch in [1, 8] {
             let images = Array4::from_elem((batch, c, h, w), 0.5_f32);
             group.throughput(Throughput::Elements(batch as u64));
-            group.bench_function(format!("{file}, batch {batch}"), |bencher| bencher.iter(|| network.run(images.view())));
+            group.bench_function(format!("{file}, batch {batch}"), |bencher| {
+                bencher.iter(|| network.run(images.view()))
+            });
         }
         let image = Array4::from_elem((1, c, h, w), 0.5_f32);
         let steps = network.profile(image.index_axis(ndarray::Axis(0), 0), 20).expect("the image fits");

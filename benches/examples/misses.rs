@@ -62,16 +62,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .chunks_exact(a.dimension)
         .map(|row| Template::normalised(model(), row.to_vec()))
         .collect::<Result<Vec<_>, _>>()?;
-    let exact = SearchOptions {
-        threshold: a.threshold,
-        mode: Mode::Exhaustive,
-        parallel: true,
-        ..SearchOptions::new(size)
-    };
+    let exact =
+        SearchOptions { threshold: a.threshold, mode: Mode::Exhaustive, parallel: true, ..SearchOptions::new(size) };
     let sketch = SearchOptions { mode: Mode::Sketch { miss: a.miss }, ..exact };
     let (mut above, mut found) = (0, 0);
     for probes in probes.chunks(32) {
-        for (exact, sketch) in snapshot.search_batch(probes, &exact)?.iter().zip(snapshot.search_batch(probes, &sketch)?) {
+        for (exact, sketch) in
+            snapshot.search_batch(probes, &exact)?.iter().zip(snapshot.search_batch(probes, &sketch)?)
+        {
             above += exact.candidates.len();
             found += sketch.candidates.len();
         }

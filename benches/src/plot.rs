@@ -37,7 +37,11 @@ pub fn svg(report: &SearchReport) -> String {
         line(format!(r##"<path d="M{MARGIN} {at:.1}H{}" stroke="#ddd"/>"##, WIDTH - MARGIN));
         line(format!(r#"<text x="{}" y="{:.1}" text-anchor="end">{decade} ms</text>"#, MARGIN - 6.0, at + 4.0));
     }
-    line(format!(r#"<text x="{}" y="{}" text-anchor="middle">templates in the gallery</text>"#, WIDTH / 2.0, HEIGHT - 16.0));
+    line(format!(
+        r#"<text x="{}" y="{}" text-anchor="middle">templates in the gallery</text>"#,
+        WIDTH / 2.0,
+        HEIGHT - 16.0
+    ));
     let mut modes: Vec<_> = report.rows.iter().map(|row| row.mode).collect();
     modes.dedup();
     modes.sort_unstable_by_key(|mode| *mode as u8);
@@ -53,7 +57,11 @@ pub fn svg(report: &SearchReport) -> String {
         }
         line(format!(r#"<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"/>"#));
         let name = format!("{mode:?}").to_lowercase();
-        line(format!(r#"<text x="{}" y="{}" fill="{colour}">{name}</text>"#, MARGIN + 8.0, MARGIN + 16.0 * (number + 1) as f64));
+        line(format!(
+            r#"<text x="{}" y="{}" fill="{colour}">{name}</text>"#,
+            MARGIN + 8.0,
+            MARGIN + 16.0 * (number + 1) as f64
+        ));
     }
     lines.push_str("</svg>\n");
     lines

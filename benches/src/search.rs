@@ -28,11 +28,11 @@ pub struct SearchBench {
     #[arg(long, default_value_t = 1e-9)]
     pub miss: f64,
     /// Threads that one search runs on
-    #[arg(long, default_value_t = 1)]
-    pub threads: usize,
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    pub threads: Vec<usize>,
     /// Probes that are searched in one pass
-    #[arg(long, default_value_t = 1)]
-    pub batch: usize,
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    pub batch: Vec<usize>,
     /// Probes that are searched in each mode
     #[arg(long, default_value_t = 100)]
     pub probes: usize,
@@ -109,8 +109,8 @@ pub enum BenchError {
         /// What rayon said.
         source: rayon::ThreadPoolBuildError,
     },
-    /// A size, a number of probes or of probes in a batch is zero.
-    #[error("sizes, probes and probes in a batch must be 1 or more")]
+    /// A size, a number of threads, of probes or of probes in a batch is zero.
+    #[error("sizes, threads, probes and probes in a batch must be 1 or more")]
     Nothing,
 }
 
@@ -119,9 +119,9 @@ pub enum BenchError {
 pub struct SearchReport {
     /// The kernel that searched.
     pub kernel: &'static str,
-    /// The read bandwidth of as many threads as searched, measured in the same run, in GB/s.
+    /// The read bandwidth of the first number of threads, measured in the same run, in GB/s.
     pub bandwidth: f64,
-    /// One row for each size and mode.
+    /// One row for each size, number of threads, batch and mode.
     pub rows: Vec<SearchRow>,
 }
 
@@ -175,64 +175,87 @@ const ROWS_AT_ONCE: usize = 1 << 15;
 
 /// Measures; `progress` is told what is being done.
 pub fn run(bench: &SearchBench, mut progress: impl FnMut(&str)) -> Result<SearchReport, BenchError> {
-    if bench.probes == 0 || bench.batch == 0 || bench.sizes.contains(&0) {
+    if bench.probes == 0 || bench.sizes.contains(&0) || bench.batch.contains(&0) || bench.threads.contains(&0) {
         return Err(BenchError::Nothing);
     }
-    let threads = bench.threads.max(1);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|source| BenchError::Threads { threads, source })?;
-    progress("measuring the read bandwidth");
-    let bandwidth = read_bandwidth(threads)?;
-    let mut rows = Vec::new();
-    let mut kernel = Kernel::best().name();
+    let mut report = SearchReport { kernel: Kernel::best().name(), bandwidth: 0.0, rows: Vec::new() };
     for &size in &bench.sizes {
         progress(&format!("building a gallery of {size}"));
-        let (gallery, probes, build) = prepare(bench, size)?;
-        kernel = gallery.kernel().name();
-        let snapshot = gallery.snapshot();
-        let truth =
-            searches(&snapshot, &probes[..COMPARED.min(probes.len())], &bench.options(BenchMode::Exhaustive), 1)?.0;
-        for &mode in &bench.modes {
-            progress(&format!("searching {size} templates: {mode:?}"));
-            let options = SearchOptions { parallel: threads > 1, ..bench.options(mode) };
-            let (outcomes, mut times) = pool.install(|| {
-                searches(&snapshot, &probes[..bench.batch.min(probes.len())], &options, bench.batch)?;
-                searches(&snapshot, &probes, &options, bench.batch)
-            })?;
-            let total: Duration = times.iter().sum();
-            times.sort_unstable();
-            let percentile = |p: usize| times[(times.len() * p / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
-            let mean = |value: fn(&SearchOutcome) -> u64| {
-                outcomes.iter().map(|outcome| value(outcome) as f64).sum::<f64>() / outcomes.len() as f64
-            };
-            let bytes_scanned = mean(|outcome| outcome.stats.bytes_scanned);
-            let (recall, same_lists) = compare(&outcomes, &truth);
-            rows.push(SearchRow {
-                size,
-                dimension: bench.dimension,
-                mode,
-                precision: bench.precision,
-                threads,
-                batch: bench.batch,
-                searches: times.len(),
-                p50: percentile(50),
-                p95: percentile(95),
-                p99: percentile(99),
-                rate: outcomes.len() as f64 / total.as_secs_f64(),
-                bytes_scanned,
-                bandwidth_share: bytes_scanned * times.len() as f64 / total.as_secs_f64() / bandwidth,
-                survivors: mean(|outcome| outcome.stats.survivors),
-                scored: mean(|outcome| outcome.stats.scored),
-                recall,
-                same_lists,
-                bytes_a_template: gallery.memory().total() as f64 / size as f64,
-                build_seconds: build.as_secs_f64(),
-            });
+        let built = prepare(bench, size)?;
+        report.kernel = built.gallery.kernel().name();
+        let compared = &built.probes[..COMPARED.min(built.probes.len())];
+        let truth = searches(&built.gallery.snapshot(), compared, &bench.options(BenchMode::Exhaustive), 1)?.0;
+        for &threads in &bench.threads {
+            progress(&format!("measuring the read bandwidth of {threads} threads"));
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .map_err(|source| BenchError::Threads { threads, source })?;
+            let bandwidth = read_bandwidth(threads)?;
+            if report.rows.is_empty() {
+                report.bandwidth = bandwidth / 1e9;
+            }
+            for (&batch, &mode) in
+                bench.batch.iter().flat_map(|batch| bench.modes.iter().map(move |mode| (batch, mode)))
+            {
+                progress(&format!("searching {size} templates: {mode:?}, {threads} threads, {batch} probes at once"));
+                report.rows.push(pool.install(|| row(bench, &built, &truth, mode, threads, batch, bandwidth))?);
+            }
         }
     }
-    Ok(SearchReport { kernel, bandwidth: bandwidth / 1e9, rows })
+    Ok(report)
+}
+
+/// A gallery that is ready to be searched.
+struct Built {
+    gallery: Gallery,
+    probes: Vec<Template>,
+    /// How long adding the templates took.
+    took: Duration,
+}
+
+fn row(
+    bench: &SearchBench,
+    built: &Built,
+    truth: &[SearchOutcome],
+    mode: BenchMode,
+    threads: usize,
+    batch: usize,
+    bandwidth: f64,
+) -> Result<SearchRow, BenchError> {
+    let (snapshot, probes) = (built.gallery.snapshot(), &built.probes);
+    let options = SearchOptions { parallel: threads > 1, ..bench.options(mode) };
+    searches(&snapshot, &probes[..batch.min(probes.len())], &options, batch)?;
+    let (outcomes, mut times) = searches(&snapshot, probes, &options, batch)?;
+    let total: Duration = times.iter().sum();
+    times.sort_unstable();
+    let percentile = |p: usize| times[(times.len() * p / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
+    let mean = |value: fn(&SearchOutcome) -> u64| {
+        outcomes.iter().map(|outcome| value(outcome) as f64).sum::<f64>() / outcomes.len() as f64
+    };
+    let bytes_scanned = mean(|outcome| outcome.stats.bytes_scanned);
+    let (recall, same_lists) = compare(&outcomes, truth);
+    Ok(SearchRow {
+        size: snapshot.len(),
+        dimension: bench.dimension,
+        mode,
+        precision: bench.precision,
+        threads,
+        batch,
+        searches: times.len(),
+        p50: percentile(50),
+        p95: percentile(95),
+        p99: percentile(99),
+        rate: outcomes.len() as f64 / total.as_secs_f64(),
+        bytes_scanned,
+        bandwidth_share: bytes_scanned * times.len() as f64 / total.as_secs_f64() / bandwidth,
+        survivors: mean(|outcome| outcome.stats.survivors),
+        scored: mean(|outcome| outcome.stats.scored),
+        recall,
+        same_lists,
+        bytes_a_template: built.gallery.memory().total() as f64 / snapshot.len() as f64,
+        build_seconds: built.took.as_secs_f64(),
+    })
 }
 
 impl SearchBench {
@@ -265,8 +288,8 @@ impl SearchBench {
     }
 }
 
-/// A gallery of `size` templates, the probes, and the time that adding the templates took.
-fn prepare(bench: &SearchBench, size: usize) -> Result<(Gallery, Vec<Template>, Duration), BenchError> {
+/// A gallery of `size` templates, and probes for it.
+fn prepare(bench: &SearchBench, size: usize) -> Result<Built, BenchError> {
     let dimension = bench.dimension;
     let mut file = bench.vectors.as_ref().map(|path| VectorFile::open(path, dimension)).transpose()?;
     let size = file.as_ref().map_or(size, |file| size.min(file.rows()));
@@ -301,7 +324,7 @@ fn prepare(bench: &SearchBench, size: usize) -> Result<(Gallery, Vec<Template>, 
         gallery.extend_rows(&ids, values)?;
         build += start.elapsed();
     }
-    Ok((gallery, probes, build))
+    Ok(Built { gallery, probes, took: build })
 }
 
 /// Searches for the probes, `batch` in one pass, and times each pass.

@@ -1,0 +1,67 @@
+//! Each search mode on each kernel, each code width, and batches: bytes a second beside the read bandwidth.
+
+use std::time::Duration;
+
+use clearlane_benches::vectors::{mate, model, random_rows};
+use clearlane_match::{Gallery, Kernel, Mode, Precision, SearchOptions, Snapshot, read_bandwidth};
+use clearlane_template::{SubjectId, Template, TemplateId};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const SIZE: usize = 100_000;
+
+/// A snapshot of random templates, and probes with a mate each.
+fn prepare(dimension: usize, kernel: Kernel, precision: Precision) -> (Snapshot, Vec<Template>) {
+    let mut rows = vec![0.0; SIZE * dimension];
+    random_rows(&mut rows, dimension, 1, 0);
+    let gallery =
+        Gallery::builder(model(), dimension).kernel(kernel).precision(precision).build().expect("it is valid");
+    let ids: Vec<_> = (0..SIZE as u64).map(|id| (SubjectId(id), TemplateId(id))).collect();
+    gallery.try_reserve(SIZE).expect("there is memory");
+    gallery.extend_rows(&ids, &rows).expect("the rows are unit vectors");
+    let mates = rows.chunks_exact(dimension).take(16).zip(1..);
+    let probes = mates.map(|(row, seed)| mate(row, 0.6, seed).expect("a unit vector")).collect();
+    (gallery.snapshot(), probes)
+}
+
+fn search(criterion: &mut Criterion) {
+    println!("read bandwidth of one thread: {:.1} GB/s", read_bandwidth(1).expect("there is memory") / 1e9);
+    let modes = [("exhaustive", Mode::Exhaustive), ("certified", Mode::Certified), ("sketch", Mode::SKETCH)];
+    for kernel in Kernel::available() {
+        let mut group = criterion.benchmark_group(format!("search, {kernel}"));
+        group.measurement_time(Duration::from_secs(2)).sample_size(20);
+        for dimension in [128, 256, 512] {
+            let (snapshot, probes) = prepare(dimension, kernel, Precision::F32);
+            for (name, mode) in modes {
+                let options = SearchOptions { threshold: 0.35, mode, ..SearchOptions::new(10) };
+                let outcome = snapshot.search(&probes[0], &options).expect("a valid search");
+                group.throughput(Throughput::Bytes(outcome.stats.bytes_scanned));
+                group.bench_function(format!("{name}, {dimension}"), |bencher| {
+                    bencher.iter(|| snapshot.search(&probes[0], &options));
+                });
+            }
+            let options = SearchOptions { threshold: 0.35, mode: Mode::SKETCH, ..SearchOptions::new(10) };
+            group.throughput(Throughput::Elements(probes.len() as u64));
+            group.bench_function(format!("sketch, {dimension}, 16 probes"), |bencher| {
+                bencher.iter(|| snapshot.search_batch(&probes, &options));
+            });
+        }
+        group.finish();
+    }
+}
+
+fn rows(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("stored vectors, 512");
+    group.measurement_time(Duration::from_secs(2)).sample_size(20);
+    for precision in [Precision::F32, Precision::F16, Precision::I8] {
+        let (snapshot, probes) = prepare(512, Kernel::best(), precision);
+        let options = SearchOptions { threshold: 0.35, mode: Mode::Exhaustive, ..SearchOptions::new(10) };
+        group.throughput(Throughput::Bytes((SIZE * 512 * precision.bytes()) as u64));
+        group.bench_function(format!("{precision:?}"), |bencher| {
+            bencher.iter(|| snapshot.search(&probes[0], &options));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, search, rows);
+criterion_main!(benches);
