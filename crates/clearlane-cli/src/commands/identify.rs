@@ -136,7 +136,7 @@ impl Answer<'_> {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                " (threshold {threshold:.4}, extraction {:.1} ms, search {:.2} ms)",
+                ", threshold {threshold:.4} (extraction {:.1} ms, search {:.2} ms)",
                 self.extract_ms, self.search_ms
             );
             let rows: Vec<_> =
