@@ -1,4 +1,5 @@
 //! A C program compiles against the header, links, sees the same structs as Rust does, and is told what it did wrong.
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
 use std::mem::{offset_of, size_of};

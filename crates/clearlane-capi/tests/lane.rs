@@ -1,4 +1,5 @@
 //! A lane through the C ABI, from files to a decision. Needs models: see `models`.
+#![allow(clippy::unwrap_used)]
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::Path;

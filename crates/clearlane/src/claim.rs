@@ -33,7 +33,7 @@ pub use key::{ClaimIssuer, ClaimKeyError, ClaimVerifier, IssueError};
 pub use qr::{QrError, read_claim_text};
 
 /// The longest time from issue to expiry.
-pub const MAX_CLAIM_LIFETIME: Duration = Duration::from_secs(10 * 60);
+pub const MAX_CLAIM_LIFETIME: Duration = Duration::from_mins(10);
 
 /// The most ports that a claim may name.
 pub const MAX_CLAIM_PORTS: usize = 8;

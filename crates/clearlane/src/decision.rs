@@ -28,6 +28,7 @@ pub enum Decision {
 
 /// One traveller's way through the lane.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[must_use = "the gate opens by the decision"]
 pub struct Passage {
     /// What it came to.
     #[serde(flatten)]

@@ -65,7 +65,6 @@ struct Compared {
 
 impl Lane {
     /// Settings for a lane of `policy` that searches `references`.
-    #[must_use]
     pub fn builder(policy: Arc<Policy>, references: Arc<References>, calibration: Calibration) -> LaneBuilder {
         LaneBuilder::new(policy, references, calibration)
     }

@@ -110,7 +110,7 @@ impl Default for DayPlan {
 }
 
 /// What one lane saw.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Tally {
     passages: u64,
     strangers: u64,

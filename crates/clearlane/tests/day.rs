@@ -1,4 +1,5 @@
 //! A sample of the simulated day; the whole of it is `examples/day.rs`.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The eligibility rules, against a table of cases that is written as a specification: `eligibility.table`.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

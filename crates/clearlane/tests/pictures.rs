@@ -1,5 +1,6 @@
 //! The whole way on real pictures: enrolment, the lane, documents and claims. Needs research data, which is not part of
 //! the project: see `research_data`.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -29,12 +30,12 @@ fn a_face_that_was_enrolled_from_one_picture_passes_with_others() {
     let lane = port.lane();
     for (person, subject) in PEOPLE.into_iter().zip(&subjects) {
         let frames = [port.picture(person, 2), port.picture(person, 3)];
-        let passage = lane.pass(&frames, &finger(*subject), Some(Duration::from_secs(60)));
+        let passage = lane.pass(&frames, &finger(*subject), Some(Duration::from_mins(1)));
         assert_eq!(passage.decision, Decision::Admit { subject: *subject }, "{person}: {passage:?}");
         assert!(passage.times.capture() > Duration::ZERO && passage.times.total >= passage.times.capture());
     }
     let stranger = port.picture("Aaron_Eckhart", 1);
-    let passage = lane.pass(&[stranger], &[], Some(Duration::from_secs(60)));
+    let passage = lane.pass(&[stranger], &[], Some(Duration::from_mins(1)));
     assert_eq!(codes(&passage), ["no-candidate"]);
 }
 
@@ -43,7 +44,7 @@ fn frames_of_two_people_are_no_passage() {
     let Some(port) = Gate::open() else { return };
     port.enrol_everybody();
     let frames = [port.picture(PEOPLE[0], 2), port.picture(PEOPLE[1], 2)];
-    let passage = port.lane().pass(&frames, &[], Some(Duration::from_secs(60)));
+    let passage = port.lane().pass(&frames, &[], Some(Duration::from_mins(1)));
     assert_eq!(codes(&passage), ["frames-disagree"]);
 }
 
@@ -59,8 +60,8 @@ fn frames_without_a_face_are_referred() {
 fn a_lane_that_requires_pad_refers_where_nothing_assessed_it() {
     let Some(port) = Gate::open() else { return };
     let subjects = port.enrol_everybody();
-    let lane = port.lane_by(port.builder(""));
-    let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &finger(subjects[0]), Some(Duration::from_secs(60)));
+    let lane = Gate::lane_by(port.builder(""));
+    let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &finger(subjects[0]), Some(Duration::from_mins(1)));
     assert_eq!(codes(&passage), ["pad-not-assessed"]);
 }
 
@@ -68,10 +69,10 @@ fn a_lane_that_requires_pad_refers_where_nothing_assessed_it() {
 fn a_quality_floor_that_no_frame_reaches_refers_with_the_measure() {
     let Some(port) = Gate::open() else { return };
     port.enrol_everybody();
-    let lane = port.lane_by(
+    let lane = Gate::lane_by(
         port.builder("pad-required = true => pad-required = false\nInterEyeDistance = 20 => InterEyeDistance = 100"),
     );
-    let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &[], Some(Duration::from_secs(60)));
+    let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &[], Some(Duration::from_mins(1)));
     assert!(
         matches!(passage.decision.reasons(), [Reason::QualityTooLow { measure: "InterEyeDistance", value, floor: 100.0 }] if *value < 100.0),
         "{passage:?}"
@@ -164,7 +165,7 @@ fn a_shown_document_admits_the_one_of_its_portrait() {
     let portrait = port.picture(PEOPLE[0], 1);
     let show = |number, frame: Frame<'static>| {
         let document = ShownDocument { kind, number, portrait: &portrait };
-        port.lane().verify_document(&document, &[frame], &finger(subject), Some(Duration::from_secs(60)))
+        port.lane().verify_document(&document, &[frame], &finger(subject), Some(Duration::from_mins(1)))
     };
     assert_eq!(show("H 1234567890", port.picture(PEOPLE[0], 2)).decision, Decision::Admit { subject });
     assert_eq!(codes(&show("H1234567890", port.picture(PEOPLE[1], 2))), ["not-matched"]);
@@ -176,12 +177,12 @@ fn a_claim_in_a_frame_admits_its_subject() {
     let Some(port) = Gate::open() else { return };
     let subjects = port.enrol_everybody();
     let issuer = ClaimIssuer::generate().unwrap();
-    let lane = port.lane_by(port.builder(NO_PAD).claims(issuer.verifier()).clock(Timestamp::now));
+    let lane = Gate::lane_by(port.builder(NO_PAD).claims(issuer.verifier()).clock(Timestamp::now));
     let claim = issuer
-        .issue(subjects[0], &["shenzhen-bay".parse().unwrap()], Timestamp::now(), Duration::from_secs(60))
+        .issue(subjects[0], &["shenzhen-bay".parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
         .unwrap();
     let phone = Frame::decode(&claim.to_png(3).unwrap(), &DecodeLimits::default()).unwrap();
-    let budget = Some(Duration::from_secs(60));
+    let budget = Some(Duration::from_mins(1));
     let face = [port.picture(PEOPLE[0], 2)];
     let passage = lane.verify_claim(&[phone], &face, &finger(subjects[0]), budget);
     assert_eq!(passage.decision, Decision::Admit { subject: subjects[0] });
@@ -257,10 +258,10 @@ impl Gate {
     }
 
     fn lane(&self) -> Lane {
-        self.lane_by(self.builder(NO_PAD))
+        Self::lane_by(self.builder(NO_PAD))
     }
 
-    fn lane_by(&self, builder: LaneBuilder) -> Lane {
+    fn lane_by(builder: LaneBuilder) -> Lane {
         builder.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap()
     }
 }

@@ -1,4 +1,5 @@
 //! Policies are validated when they are read, and an error says where.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Thresholds from error rates.
+#![allow(clippy::unwrap_used)]
 
 use clearlane::{Calibration, CalibrationError, CalibrationPoint, fmr_for_fpir};
 use clearlane_template::ModelId;
@@ -37,14 +38,14 @@ fn thresholds_between_points_lie_on_a_straight_line_over_the_logarithm() {
 #[test]
 fn a_rate_that_was_not_calibrated_gives_no_threshold() {
     let refused = straight().threshold_for_fmr(1e-9);
-    assert!(matches!(refused, Err(CalibrationError::Uncalibrated { lowest, .. }) if lowest == 1e-8), "{refused:?}");
+    assert!(matches!(refused, Err(CalibrationError::Uncalibrated { lowest, .. }) if lowest <= 1e-8), "{refused:?}");
     assert!(straight().threshold_for_fpir(1e-5, 1_000_000).is_err());
     assert!(straight().threshold_for_fmr(f64::NAN).is_err());
 }
 
 #[test]
 fn a_rate_above_the_calibrated_ones_gets_the_most_lenient_threshold_that_is_known() {
-    assert_eq!(straight().threshold_for_fmr(0.5).unwrap(), 0.2);
+    assert!((straight().threshold_for_fmr(0.5).unwrap() - 0.2).abs() < 1e-6);
 }
 
 #[test]

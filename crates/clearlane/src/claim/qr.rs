@@ -87,7 +87,7 @@ const MAX_ENLARGED: usize = 1 << 21;
 #[must_use]
 pub fn read_claim_text(frame: &Frame<'_>) -> Option<String> {
     let picture = Luma8::of(frame);
-    let looks = LOOKS.iter().filter(|(scale, _)| *scale == 1.0 || picture.values.len() <= MAX_ENLARGED);
+    let looks = LOOKS.iter().filter(|(scale, _)| *scale <= 1.0 || picture.values.len() <= MAX_ENLARGED);
     looks.copied().find_map(|(scale, angle)| picture.read(scale, angle))
 }
 

@@ -1,5 +1,5 @@
 //! A small port for tests: a register in a temporary folder, made-up travellers with made-up templates, and lanes.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use clearlane_template::{ModelId, SubjectId, Template};
 use jiff::Timestamp;
 
 /// Enough for random templates to be far from each other: their scores have a standard deviation of 0.09.
-pub const DIMENSION: usize = 128;
+pub(crate) const DIMENSION: usize = 128;
 
-pub struct Port {
-    pub folder: tempfile::TempDir,
-    pub key: Key,
-    pub register: Arc<Register>,
-    pub references: Arc<References>,
+pub(crate) struct Port {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) key: Key,
+    pub(crate) register: Arc<Register>,
+    pub(crate) references: Arc<References>,
 }
 
 impl Port {
     /// A port with `travellers` enrolled: traveller `n` has the template of [`face`]`(n)` and may pass everywhere.
-    pub fn with(travellers: u64) -> Self {
+    pub(crate) fn with(travellers: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = Key::random().unwrap();
         let register = Register::create(folder.path().join("port.register"), Keyring::new(key.clone())).unwrap();
@@ -36,53 +36,53 @@ impl Port {
         Self { folder, key, register, references }
     }
 
-    pub fn path(&self) -> std::path::PathBuf {
+    pub(crate) fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("port.register")
     }
 
     /// The register as another process has it open.
-    pub fn another(&self) -> Register {
+    pub(crate) fn another(&self) -> Register {
         Register::open(self.path(), Keyring::new(self.key.clone())).unwrap()
     }
 
-    pub fn subject(&self, n: u64) -> SubjectId {
+    pub(crate) fn subject(&self, n: u64) -> SubjectId {
         self.register.subject(&format!("traveller {n}")).unwrap().unwrap().id
     }
 
     /// Changes what is known of a traveller.
-    pub fn change(&self, n: u64, change: impl FnOnce(&mut Details)) {
+    pub(crate) fn change(&self, n: u64, change: impl FnOnce(&mut Details)) {
         let mut subject = self.register.subject(&format!("traveller {n}")).unwrap().unwrap();
         change(&mut subject.details);
         self.register.update(subject.id, subject.details).unwrap();
     }
 
-    pub fn lane(&self) -> Lane {
+    pub(crate) fn lane(&self) -> Lane {
         self.lane_by(policy(""))
     }
 
-    pub fn lane_by(&self, policy: Policy) -> Lane {
+    pub(crate) fn lane_by(&self, policy: Policy) -> Lane {
         self.builder(policy).build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap()
     }
 
-    pub fn builder(&self, policy: Policy) -> LaneBuilder {
+    pub(crate) fn builder(&self, policy: Policy) -> LaneBuilder {
         Lane::builder(Arc::new(policy), self.references.clone(), calibration()).clock(now)
     }
 }
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2025-03-10T04:00:00Z".parse().unwrap()
 }
 
-pub fn model() -> ModelId {
+pub(crate) fn model() -> ModelId {
     ModelId::digest([b"made up".as_slice()])
 }
 
-pub fn enrolment(n: u64, details: Details) -> Enrolment {
+pub(crate) fn enrolment(n: u64, details: Details) -> Enrolment {
     Enrolment::new(format!("traveller {n}")).with_details(details).with_template(face(n))
 }
 
 /// A Hong Kong resident who may pass.
-pub fn eligible() -> Details {
+pub(crate) fn eligible() -> Details {
     Details {
         category: Some(Category::HongKongResident),
         birth: Some("1990-06-15".parse().unwrap()),
@@ -103,17 +103,17 @@ pub fn eligible() -> Details {
 }
 
 /// Somebody's face: a random direction, the same for the same number.
-pub fn face(n: u64) -> Template {
+pub(crate) fn face(n: u64) -> Template {
     Template::normalised(model(), direction(n)).unwrap()
 }
 
 /// The same face in another capture: its score with [`face`] is `score`, up to rounding.
-pub fn capture_of(n: u64, score: f32) -> Capture {
+pub(crate) fn capture_of(n: u64, score: f32) -> Capture {
     Capture::new(near(n, score, 1), Some(0.99))
 }
 
 /// A template that scores `score` with the face, in a direction of its own.
-pub fn near(n: u64, score: f32, noise: u64) -> Template {
+pub(crate) fn near(n: u64, score: f32, noise: u64) -> Template {
     let face = face(n);
     let away = direction(1_000_000_007 * noise + n);
     let along: f32 = face.as_slice().iter().zip(&away).map(|(a, b)| a * b).sum();
@@ -125,12 +125,12 @@ pub fn near(n: u64, score: f32, noise: u64) -> Template {
 }
 
 /// A fingerprint that fits.
-pub fn finger(subject: SubjectId) -> Vec<Evidence> {
+pub(crate) fn finger(subject: SubjectId) -> Vec<Evidence> {
     vec![Evidence { matcher: "fingerprint".to_owned(), subject, score: 0.9 }]
 }
 
 /// The shipped policy with `changes` of the form `from => to`, one a line.
-pub fn policy(changes: &str) -> Policy {
+pub(crate) fn policy(changes: &str) -> Policy {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shenzhen-bay-and-gongbei.toml");
     let mut text = std::fs::read_to_string(path).unwrap();
     for change in changes.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -144,11 +144,11 @@ pub fn policy(changes: &str) -> Policy {
 
 /// The exact calibration of random directions: the cosine of two in D dimensions has the density (1 − x²)^((D − 3)/2)
 /// up to a factor. Integrated numerically.
-pub fn calibration() -> Calibration {
+pub(crate) fn calibration() -> Calibration {
     let step = 1e-4;
     let density = |x: f64| (1.0 - x * x).powf((DIMENSION as f64 - 3.0) / 2.0);
     let tail = |from: f64| {
-        (0..).map(|i| from + (f64::from(i) + 0.5) * step).take_while(|x| *x < 1.0).map(density).sum::<f64>()
+        (0..10_000).map(|i| from + (f64::from(i) + 0.5) * step).take_while(|x| *x < 1.0).map(density).sum::<f64>()
     };
     let whole = 2.0 * tail(0.0);
     let points = (5..=90).map(|hundredths| {
@@ -158,7 +158,7 @@ pub fn calibration() -> Calibration {
     Calibration::new(model(), points.collect(), "exact").unwrap()
 }
 
-/// Normally distributed values, by SplitMix64 and Box and Muller's transform.
+/// Normally distributed values, by `SplitMix64` and Box and Muller's transform.
 fn direction(seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
     let mut uniform = move || {
