@@ -89,15 +89,16 @@ fn a_folder_of_models_that_is_not_there_or_whose_manifest_is_wrong_is_refused() 
 const ENTRY: &str = r#"
 [[model]]
 name = "finder"
-task = "detection"
-family = "FAMILY"
 file = "finder.onnx"
 sha256 = "DIGEST"
 input = { width = 320, height = 320, colour = "rgb", mean = [0.0, 0.0, 0.0], std = [1.0, 1.0, 1.0] }
-score_threshold = 0.5
-overlap_threshold = 0.4
 licence = "none"
 source = "a test"
+
+[model.task.detection]
+family = "FAMILY"
+score_threshold = 0.5
+overlap_threshold = 0.4
 "#;
 
 fn verify_model(family: &str, digest: &str, bytes: &[u8]) -> assert_cmd::assert::Assert {

@@ -259,25 +259,27 @@ fn a_register_opens_with_its_key_and_its_model_only() {
 const MANIFEST: &str = r#"
 [[model]]
 name = "scrfd-500m-320"
-task = "detection"
-family = "scrfd"
 file = "scrfd_500m_bnkps_320.onnx"
 sha256 = "DETECTOR_DIGEST"
 input = { width = 320, height = 320, colour = "rgb", mean = [127.5, 127.5, 127.5], std = [128.0, 128.0, 128.0] }
-score_threshold = 0.5
-overlap_threshold = 0.4
 licence = "as the file's"
 source = "a test"
 
+[model.task.detection]
+family = "scrfd"
+score_threshold = 0.5
+overlap_threshold = 0.4
+
 [[model]]
 name = "mobilefacenet"
-task = "embedding"
-dimension = 128
 file = "mobilefacenet.onnx"
 sha256 = "EMBEDDER_DIGEST"
 input = { width = 112, height = 112, colour = "rgb", mean = [127.5, 127.5, 127.5], std = [127.5, 127.5, 127.5] }
 licence = "as the file's"
 source = "a test"
+
+[model.task.embedding]
+dimension = 128
 "#;
 
 #[cfg(unix)]

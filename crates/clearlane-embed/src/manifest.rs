@@ -22,7 +22,6 @@ pub struct ModelEntry {
     /// The SHA-256 digest of the file, 64 hexadecimal digits.
     pub sha256: String,
     /// What the model does, with what that task needs to know.
-    #[serde(flatten)]
     pub task: Task,
     /// How pixels become the model's input.
     pub input: InputSpec,
@@ -34,7 +33,7 @@ pub struct ModelEntry {
 
 /// What a model does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "task", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Task {
     /// Finds faces with five landmarks.
     Detection {

@@ -95,9 +95,10 @@ fn a_cut_model_file_is_an_error() {
 
 fn manifest(sha256: &str) -> String {
     format!(
-        "[[model]]\nname = \"mean\"\ntask = \"embedding\"\ndimension = 192\nfile = \"embed_mean.onnx\"\n\
+        "[[model]]\nname = \"mean\"\nfile = \"embed_mean.onnx\"\n\
          sha256 = \"{sha256}\"\ninput = {{ width = 112, height = 112, colour = \"rgb\", mean = [0.0, 0.0, 0.0], \
-         std = [1.0, 1.0, 1.0] }}\nlicence = \"none\"\nsource = \"tests\"\n"
+         std = [1.0, 1.0, 1.0] }}\nlicence = \"none\"\nsource = \"tests\"\n\n\
+         [model.task.embedding]\ndimension = 192\n"
     )
 }
 
