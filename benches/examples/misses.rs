@@ -37,20 +37,17 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let a = Arguments::parse();
-    let (rows, probes) = match &a.vectors {
-        Some(path) => {
-            let mut file = VectorFile::open(path, a.dimension)?;
-            let rows = file.read(file.rows())?;
-            let probes = rows[..rows.len().min(a.probes * a.dimension)].to_vec();
-            (rows, probes)
-        }
-        None => {
-            let mut rows = vec![0.0; a.size * a.dimension];
-            random_rows(&mut rows, a.dimension, 1, 0);
-            let mut probes = vec![0.0; a.probes * a.dimension];
-            random_rows(&mut probes, a.dimension, 2, 0);
-            (rows, probes)
-        }
+    let (rows, probes) = if let Some(path) = &a.vectors {
+        let mut file = VectorFile::open(path, a.dimension)?;
+        let rows = file.read(file.rows())?;
+        let probes = rows[..rows.len().min(a.probes * a.dimension)].to_vec();
+        (rows, probes)
+    } else {
+        let mut rows = vec![0.0; a.size * a.dimension];
+        random_rows(&mut rows, a.dimension, 1, 0);
+        let mut probes = vec![0.0; a.probes * a.dimension];
+        random_rows(&mut probes, a.dimension, 2, 0);
+        (rows, probes)
     };
     let size = rows.len() / a.dimension;
     let gallery = Gallery::builder(model(), a.dimension).code_budget(a.code_budget).certified_codes(false).build()?;

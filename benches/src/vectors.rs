@@ -26,7 +26,7 @@ pub fn random_rows(rows: &mut [f32], dimension: usize, seed: u64, first: usize) 
         let stream = (first / ROWS_A_SEED + part) as u64;
         let mut random = SmallRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9).wrapping_add(stream));
         for row in rows.chunks_exact_mut(dimension) {
-            row.iter_mut().for_each(|value| *value = StandardNormal.sample(&mut random));
+            row.fill_with(|| StandardNormal.sample(&mut random));
             normalise(row);
         }
     });
@@ -45,7 +45,9 @@ pub fn mate(row: &[f32], score: f32, seed: u64) -> Result<Template, TemplateErro
 
 fn normalise(row: &mut [f32]) {
     let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-    row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+    for value in row {
+        *value = (f64::from(*value) / norm) as f32;
+    }
 }
 
 /// Why a file of vectors cannot be measured.

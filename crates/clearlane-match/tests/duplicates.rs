@@ -1,5 +1,7 @@
 //! All against all.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where there is nothing to unwrap")]
+
 mod support;
 
 use std::collections::BTreeSet;

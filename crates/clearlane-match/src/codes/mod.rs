@@ -79,9 +79,13 @@ impl Codes {
             let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks);
             if group.len() >= PARALLEL_BLOCKS {
                 let encoded: Vec<_> = group.into_par_iter().map(encode).collect();
-                encoded.into_iter().for_each(|block| self.append(&block));
+                for block in encoded {
+                    self.append(&block);
+                }
             } else {
-                group.map(encode).for_each(|block| self.append(&block));
+                for block in group {
+                    self.append(&encode(block));
+                }
             }
         }
     }
@@ -107,7 +111,7 @@ impl Codes {
         self.bounds.extend_from_slice(&[BlockFactors {
             least_along: block.rows.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
             most_beside: most(|row| row.beside),
-            most_length: most(Factors::length),
+            most_length: most(|row| row.length()),
         }]);
     }
 

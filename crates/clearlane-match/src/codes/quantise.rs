@@ -21,7 +21,7 @@ impl Factors {
     }
 
     /// The code's length.
-    pub(crate) fn length(&self) -> f32 {
+    pub(crate) fn length(self) -> f32 {
         self.along.hypot(self.beside)
     }
 }

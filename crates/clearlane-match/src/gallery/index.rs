@@ -29,7 +29,7 @@ impl Place {
 #[derive(Clone, Debug)]
 enum Templates {
     One(TemplateId),
-    Several(Box<Vec<TemplateId>>),
+    Several(Vec<TemplateId>),
 }
 
 /// The templates that stand, by id, and by subject.
@@ -68,7 +68,7 @@ impl Index {
         self.subjects
             .entry(owner.subject)
             .and_modify(|templates| match templates {
-                Templates::One(first) => *templates = Templates::Several(Box::new(vec![*first, owner.template])),
+                Templates::One(first) => *templates = Templates::Several(vec![*first, owner.template]),
                 Templates::Several(all) => all.push(owner.template),
             })
             .or_insert(Templates::One(owner.template));
@@ -112,7 +112,7 @@ impl Index {
         let templates = match self.subjects.remove(&subject) {
             None => Vec::new(),
             Some(Templates::One(template)) => vec![template],
-            Some(Templates::Several(all)) => *all,
+            Some(Templates::Several(all)) => all,
         };
         templates.iter().filter_map(|template| self.places.remove(template)).collect()
     }

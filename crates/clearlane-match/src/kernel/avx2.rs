@@ -19,6 +19,7 @@ use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx2(());
 
+#[allow(clippy::unused_self, reason = "the value is the proof")]
 impl Avx2 {
     pub(super) fn new() -> Option<Self> {
         let has =

@@ -18,6 +18,7 @@ use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx512(());
 
+#[allow(clippy::unused_self, reason = "the value is the proof")]
 impl Avx512 {
     pub(super) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")

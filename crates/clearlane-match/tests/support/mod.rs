@@ -1,5 +1,9 @@
 //! Galleries for tests: random unit vectors from a small generator, and the naive search that others are checked against.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part, and fails where there is nothing to unwrap"
+)]
 
 use std::collections::HashMap;
 
@@ -11,7 +15,7 @@ pub(crate) fn model() -> ModelId {
     ModelId::digest([b"a model for tests".as_slice()])
 }
 
-/// A small generator (SplitMix64; Steele, Lea and Flood 2014), so that every run sees the same vectors.
+/// A small generator (`SplitMix64`; Steele, Lea and Flood 2014), so that every run sees the same vectors.
 pub(crate) struct Random(pub u64);
 
 impl Random {
@@ -84,7 +88,7 @@ pub(crate) fn naive(enrolled: &[Enrolled], probe: &Template, k: usize, threshold
         let score = e.template.score(probe).unwrap();
         let candidate = Candidate { subject: e.subject, template: e.id, score };
         let known = best.entry(e.subject).or_insert(candidate);
-        if score > known.score || score == known.score && e.id < known.template {
+        if score.total_cmp(&known.score).then(known.template.cmp(&e.id)).is_gt() {
             *known = candidate;
         }
     }
