@@ -19,7 +19,7 @@ use clearlane_template::SubjectId;
 use common::{eligible, finger, now, policy};
 use jiff::Timestamp;
 
-/// LFW people with at least three pictures.
+/// LFW people with two pictures or three.
 const PEOPLE: [&str; 6] =
     ["Aaron_Peirsol", "Abdullah_Gul", "Adrien_Brody", "Albert_Costa", "Alejandro_Toledo", "Ali_Naimi"];
 
@@ -29,7 +29,8 @@ fn a_face_that_was_enrolled_from_one_picture_passes_with_others() {
     let subjects = port.enrol_everybody();
     let lane = port.lane();
     for (person, subject) in PEOPLE.into_iter().zip(&subjects) {
-        let frames = [port.picture(person, 2), port.picture(person, 3)];
+        let there = [2, 3].into_iter().filter(|&number| port.path(person, number).exists());
+        let frames: Vec<_> = there.map(|number| port.picture(person, number)).collect();
         let passage = lane.pass(&frames, &finger(*subject), Some(Duration::from_mins(1)));
         assert_eq!(passage.decision, Decision::Admit { subject: *subject }, "{person}: {passage:?}");
         assert!(passage.times.capture() > Duration::ZERO && passage.times.total >= passage.times.capture());
@@ -222,8 +223,12 @@ impl Gate {
         Some(Self { lfw, extractor, register, references, calibration, _folder: folder })
     }
 
+    fn path(&self, person: &str, number: u32) -> PathBuf {
+        self.lfw.join(person).join(format!("{person}_{number:04}.jpg"))
+    }
+
     fn picture(&self, person: &str, number: u32) -> Frame<'static> {
-        let path = self.lfw.join(person).join(format!("{person}_{number:04}.jpg"));
+        let path = self.path(person, number);
         Frame::open(&path, &DecodeLimits::default()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
