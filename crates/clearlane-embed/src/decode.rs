@@ -177,10 +177,8 @@ fn check_jpeg_is_whole(bytes: &[u8]) -> Result<(), DecodeError> {
             }
         }
     }
-    match bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
-        true => Ok(()),
-        false => truncated("the JPEG has no end-of-image marker"),
-    }
+    let ends = bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]);
+    if ends { Ok(()) } else { truncated("the JPEG has no end-of-image marker") }
 }
 
 fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {

@@ -147,9 +147,9 @@ impl Manifest {
 
 impl ModelEntry {
     fn check(&self) -> Result<(), ManifestError> {
-        let require = |holds: bool, field: &'static str, problem: &str| match holds {
-            true => Ok(()),
-            false => Err(ManifestError::Field { model: self.name.clone(), field, problem: problem.to_owned() }),
+        let require = |holds: bool, field: &'static str, problem: &str| {
+            let error = || ManifestError::Field { model: self.name.clone(), field, problem: problem.to_owned() };
+            if holds { Ok(()) } else { Err(error()) }
         };
         let digits = self.sha256.len() == 64 && self.sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
         require(!self.name.is_empty(), "name", "must not be empty")?;

@@ -53,7 +53,7 @@ fn a_report_says_ranks_and_operating_points_with_their_intervals() {
     let report = report::Identification::new(100, &searches(), &[1, 10], &[0.25]).unwrap();
     assert_eq!((report.gallery, report.mated, report.non_mated), (100, 6, 4));
     assert_eq!((report.ranks[0].rate, report.ranks[1].rate), (0.5, 5.0 / 6.0));
-    assert_eq!(report.operating_points[0].fnir.events, 3);
+    assert_eq!(report.operating_points[0].fnir.events, 4);
     let interval = report.ranks[0].interval;
     assert!(interval.low < 0.5 && interval.high > 0.5);
 }

@@ -183,7 +183,7 @@ fn without_overlaps(mut faces: Vec<Face>, threshold: f32) -> Vec<Face> {
 const STRIDES: [usize; 3] = [8, 16, 32];
 
 /// The values of output `index`, which must be `rows` × `columns`.
-fn values<'a>(outputs: &'a [ArrayD<f32>], index: usize, rows: usize, columns: usize) -> Result<&'a [f32], String> {
+fn values(outputs: &[ArrayD<f32>], index: usize, rows: usize, columns: usize) -> Result<&[f32], String> {
     let output = outputs.get(index).ok_or_else(|| format!("{} outputs are too few", outputs.len()))?;
     match output.as_slice() {
         Some(values) if values.len() == rows * columns => Ok(values),

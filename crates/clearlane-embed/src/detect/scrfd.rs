@@ -32,8 +32,7 @@ impl Family for Scrfd {
             let stride = stride as f32;
             let centres = cells(input, stride as usize).flat_map(|cell| [cell; ANCHORS]);
             for (anchor, ((x, y), &score)) in centres.zip(scores).enumerate() {
-                // A NaN is under every threshold.
-                if !(score >= min_score) {
+                if score.is_nan() || score < min_score {
                     continue;
                 }
                 let (x, y) = (x * stride, y * stride);

@@ -30,8 +30,7 @@ impl Family for YuNet {
             let stride = stride as f32;
             for (prior, (x, y)) in cells(input, stride as usize).enumerate() {
                 let score = (classes[prior].clamp(0.0, 1.0) * objectness[prior].clamp(0.0, 1.0)).sqrt();
-                // A NaN is under every threshold.
-                if !(score >= min_score) {
+                if score.is_nan() || score < min_score {
                     continue;
                 }
                 let value = |i: usize| boxes[4 * prior + i];

@@ -8,7 +8,8 @@ use crate::codes::Layout;
 
 /// Numbers that look random and are the same in every run.
 fn noise(seed: u64) -> impl Iterator<Item = u64> {
-    (seed..).map(|i| {
+    (0..).map(move |step| {
+        let i = seed.wrapping_add(step);
         let z = (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (i >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z ^ (z >> 29)
     })
