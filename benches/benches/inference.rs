@@ -36,7 +36,7 @@ fn inference(criterion: &mut Criterion) {
             let images = Array4::from_elem((batch, c, h, w), 0.5_f32);
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(format!("{file}, batch {batch}"), |bencher| {
-                bencher.iter(|| network.run(images.view()))
+                bencher.iter(|| network.run(images.view()));
             });
         }
         let image = Array4::from_elem((1, c, h, w), 0.5_f32);

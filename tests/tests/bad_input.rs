@@ -1,4 +1,5 @@
 //! Whatever is wrong with its input, the command says what and where, with its own exit code, and writes nothing.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The command teaches its users: every command explains itself, with examples and exit codes.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,7 +1,9 @@
 //! The whole way on real faces with research models. Skipped, with a line that says so, where there are none.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -322,10 +324,10 @@ fn eval_runs_view_2_identification_and_all_pairs() {
                 let bytes = std::fs::read(port.image(name, number)).unwrap();
                 file(&set, &format!("{name}/{name}_{number:04}.jpg"), &bytes);
             }
-            pairs += &format!("{name}\t1\t2\n");
+            writeln!(pairs, "{name}\t1\t2").unwrap();
         }
         for (index, name) in half.iter().enumerate() {
-            pairs += &format!("{name}\t1\t{}\t1\n", half[(index + 1) % half.len()]);
+            writeln!(pairs, "{name}\t1\t{}\t1", half[(index + 1) % half.len()]).unwrap();
         }
     }
     file(&set, "pairs.txt", pairs.as_bytes());

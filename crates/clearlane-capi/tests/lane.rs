@@ -127,9 +127,7 @@ fn open() -> Option<(*mut LaneHandle, tempfile::TempDir)> {
     let (mut opened, mut message): (*mut LaneHandle, *mut c_char) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: all strings live until the call is over, and the outputs are writable.
     let status = unsafe { clearlane_open(&raw const files, &raw mut opened, &raw mut message) };
-    if status != 0 {
-        // SAFETY: a failure with room for a message has one.
-        panic!("{}", unsafe { CStr::from_ptr(message) }.to_string_lossy());
-    }
+    // SAFETY: a failure with room for a message has one.
+    assert!(status == 0, "{}", unsafe { CStr::from_ptr(message) }.to_string_lossy());
     Some((opened, folder))
 }

@@ -19,7 +19,7 @@ pub(crate) struct RegisterArgs {
     #[arg(long = "register", value_name = "FILE", env = "CLEARLANE_REGISTER")]
     path: PathBuf,
 
-    /// The file with the register's keys, the current one first [default: the keys in CLEARLANE_KEY]
+    /// The file with the register's keys, the current one first [default: the keys in `CLEARLANE_KEY`]
     #[arg(long, value_name = "FILE", env = "CLEARLANE_KEY_FILE")]
     key_file: Option<PathBuf>,
 }

@@ -104,7 +104,7 @@ fn a_second_face_competes_by_its_area() {
     second.bounding_box = BoundingBox { x0: 0.0, y0: 0.0, x1: 62.0, y1: 90.0 };
     let value =
         |faces: &[Face]| Quality::assess(&grey, &first, faces).unwrap().get(Component::SingleFacePresent).unwrap();
-    assert_eq!(value(&[first.clone()]).value, 100);
+    assert_eq!(value(std::slice::from_ref(&first)).value, 100);
     let both = value(&[first.clone(), second]);
     assert!((both.native - 0.5).abs() < 1e-3);
     assert_eq!(both.value, 50);

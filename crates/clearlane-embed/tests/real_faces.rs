@@ -7,17 +7,14 @@ use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, Point, Selection};
 
 /// Folders of the research models and datasets; says on one line why the test was skipped where there are none.
 fn research_data(test: &str) -> Option<(Models, PathBuf)> {
-    match (std::env::var_os("CLEARLANE_MODELS"), std::env::var_os("CLEARLANE_DATASETS")) {
-        (Some(folder), Some(datasets)) => {
-            let mut models = Models::default();
-            models.add_folder(folder).unwrap();
-            Some((models, datasets.into()))
-        }
-        _ => {
-            eprintln!("{test}: skipped, CLEARLANE_MODELS and CLEARLANE_DATASETS are not set");
-            None
-        }
-    }
+    let folders = std::env::var_os("CLEARLANE_MODELS").zip(std::env::var_os("CLEARLANE_DATASETS"));
+    let Some((folder, datasets)) = folders else {
+        eprintln!("{test}: skipped, CLEARLANE_MODELS and CLEARLANE_DATASETS are not set");
+        return None;
+    };
+    let mut models = Models::default();
+    models.add_folder(folder).unwrap();
+    Some((models, datasets.into()))
 }
 
 fn extractor(models: &Models, detector: &str) -> Extractor {

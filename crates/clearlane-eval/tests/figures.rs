@@ -1,4 +1,5 @@
 //! The error rates against what scikit-learn and scipy say of the same scores (`data/figures.py` computed them).
+#![allow(clippy::unwrap_used)]
 
 use clearlane_eval::{Comparison, Rate, Scores, cross_validated_accuracy};
 use serde_json::Value;

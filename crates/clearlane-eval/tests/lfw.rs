@@ -1,4 +1,5 @@
 //! LFW's files, well formed and otherwise.
+#![allow(clippy::unwrap_used)]
 
 use clearlane_eval::lfw::{Errata, ErrataError, Identification, ImageName, ImageNameError, Pairs, PairsError};
 

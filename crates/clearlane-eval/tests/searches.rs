@@ -1,4 +1,5 @@
 //! 1:N figures on a table of searches small enough to count by hand.
+#![allow(clippy::unwrap_used)]
 
 use clearlane_eval::{MatedSearch, ScoreError, Searches, report};
 

@@ -1,4 +1,5 @@
 //! What the end-to-end tests share: the command, a folder to work in, and pictures.
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 
 /// The command under test, deaf to the settings of whoever runs the tests.
-pub fn clearlane() -> Command {
+pub(crate) fn clearlane() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clearlane-under-test"));
     for setting in SETTINGS {
         command.env_remove(setting);
@@ -18,14 +19,14 @@ pub fn clearlane() -> Command {
 const SETTINGS: [&str; 4] = ["CLEARLANE_MODELS", "CLEARLANE_REGISTER", "CLEARLANE_KEY", "CLEARLANE_KEY_FILE"];
 
 /// What a command printed, as JSON.
-pub fn json(command: &mut Command) -> Value {
+pub(crate) fn json(command: &mut Command) -> Value {
     let output = command.arg("--json").output().unwrap();
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The folders with research models and data sets; `None`, and a line that says so, where they are not set.
-pub fn research() -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn research() -> Option<(PathBuf, PathBuf)> {
     let (models, datasets) = (std::env::var_os("CLEARLANE_MODELS"), std::env::var_os("CLEARLANE_DATASETS"));
     if let (Some(models), Some(datasets)) = (models, datasets) {
         return Some((models.into(), datasets.into()));
@@ -35,7 +36,7 @@ pub fn research() -> Option<(PathBuf, PathBuf)> {
 }
 
 /// A file with these bytes in `folder`.
-pub fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, bytes).unwrap();

@@ -95,7 +95,7 @@ pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
 fn load(register: &Arc<Register>, extractor: &Extractor, output: &Output) -> Result<References> {
     let progress = output.progress(0, "loading");
     let references = References::load(Arc::clone(register), extractor.embedder().model_id(), |done, total| {
-        progress.at(done, total)
+        progress.at(done, total);
     })?;
     progress.done();
     Ok(references)

@@ -32,9 +32,12 @@ pub(crate) struct EmbedArgs {
     models: ModelArgs,
 }
 
+/// The time of one stage among those of an extraction.
+type StageTime = fn(&Timings) -> Duration;
+
 /// Milliseconds of one stage.
 #[derive(Debug, Serialize)]
-struct Stage {
+struct Percentiles {
     stage: &'static str,
     p50: f64,
     p95: f64,
@@ -51,21 +54,21 @@ pub(super) fn run(args: &EmbedArgs, output: &Output) -> Result<Exit> {
         extract()?;
     }
     let timings = (0..args.repeat).map(|_| Ok(extract()?.timings)).collect::<Result<Vec<Timings>>>()?;
-    let stages: [(&'static str, fn(&Timings) -> Duration); 5] = [
+    let stages: [(&'static str, StageTime); 5] = [
         ("detect", |timings| timings.detect),
         ("align", |timings| timings.align),
         ("quality", |timings| timings.quality),
         ("embed", |timings| timings.embed),
         ("total", Timings::total),
     ];
-    let stages: Vec<Stage> = stages.into_iter().map(|(stage, time)| measured(stage, time, &timings)).collect();
+    let stages: Vec<Percentiles> = stages.into_iter().map(|(stage, time)| measured(stage, time, &timings)).collect();
     let (detector, embedder) = (extractor.detector().name(), extractor.embedder().name());
     let value = json!({
         "detector": detector, "embedder": embedder, "width": frame.width(), "height": frame.height(),
         "repeat": args.repeat, "load_ms": load_ms, "ms": stages,
     });
     output.result(&value, || {
-        let row = |stage: &Stage| {
+        let row = |stage: &Percentiles| {
             let times = [stage.p50, stage.p95, stage.p99].map(|time| format!("{time:.3}"));
             std::iter::once(stage.stage.to_owned()).chain(times).collect::<Vec<_>>()
         };
@@ -81,8 +84,8 @@ pub(super) fn run(args: &EmbedArgs, output: &Output) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-fn measured(stage: &'static str, time: fn(&Timings) -> Duration, timings: &[Timings]) -> Stage {
+fn measured(stage: &'static str, time: fn(&Timings) -> Duration, timings: &[Timings]) -> Percentiles {
     let mut times: Vec<f64> = timings.iter().map(|timings| 1e3 * time(timings).as_secs_f64()).collect();
     times.sort_by(f64::total_cmp);
-    Stage { stage, p50: percentile(&times, 0.5), p95: percentile(&times, 0.95), p99: percentile(&times, 0.99) }
+    Percentiles { stage, p50: percentile(&times, 0.5), p95: percentile(&times, 0.95), p99: percentile(&times, 0.99) }
 }

@@ -65,12 +65,11 @@ fn csv(file: &Path) -> Result<Vec<Candidate>> {
     for line in reader.deserialize() {
         let line: Line = line.map_err(unreadable)?;
         let picture = base.join(&line.image);
-        match places.get(&line.subject) {
-            Some(&place) => candidates[place].pictures.push(picture),
-            None => {
-                places.insert(line.subject.clone(), candidates.len());
-                candidates.push(line.into_candidate(picture));
-            }
+        if let Some(&place) = places.get(&line.subject) {
+            candidates[place].pictures.push(picture);
+        } else {
+            places.insert(line.subject.clone(), candidates.len());
+            candidates.push(line.into_candidate(picture));
         }
     }
     Ok(candidates)

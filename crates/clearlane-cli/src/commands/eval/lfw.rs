@@ -8,7 +8,7 @@ use clap::Args;
 use clearlane_embed::{Selection, Template};
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 
-use super::templates::{Templates, extract_all};
+use super::templates::{Extracted, extract_all};
 use super::{lfw_all_pairs, lfw_identification, lfw_view2};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
@@ -17,7 +17,7 @@ use crate::pictures;
 
 /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
 ///
-/// DIR holds the images as PERSON/PERSON_0001.jpg. View 2 (the default) compares the pairs of DIR/pairs.txt and gives the
+/// DIR holds the images as `PERSON/PERSON_0001.jpg`. View 2 (the default) compares the pairs of DIR/pairs.txt and gives the
 /// accuracy over its folds, each judged by the threshold that is best on the others, with its standard error; AUC, EER,
 /// and TAR at FAR. Where DIR/errata.txt is, figures are given with and without the data set's known labelling errors.
 ///
@@ -106,7 +106,7 @@ impl Lfw<'_> {
     pub(super) fn templates<'i>(
         &self,
         images: &[&'i ImageName],
-    ) -> Result<(HashMap<&'i ImageName, Template>, Templates)> {
+    ) -> Result<(HashMap<&'i ImageName, Template>, Extracted)> {
         let extractor = self.args.models.load_extractor(Selection::Central)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| self.args.dir.join(image.path())).collect();
         let mut made = extract_all(&extractor, &paths, self.output)?;

@@ -41,8 +41,8 @@ fn search(probe: Option<&Template>, references: &[Option<&Template>], mate: usiz
     let nobody = (MatedSearch { rank: None, score: -1.0 }, None);
     let Some(probe) = probe else { return nobody };
     // All templates are of one embedder, so that every comparison succeeds.
-    let score = |reference: &Option<&Template>| reference.and_then(|reference| probe.score(reference).ok());
-    let scores: Vec<Option<f32>> = references.iter().map(score).collect();
+    let score = |reference: Option<&Template>| reference.and_then(|reference| probe.score(reference).ok());
+    let scores: Vec<Option<f32>> = references.iter().copied().map(score).collect();
     let others = || scores.iter().enumerate().filter(|(index, _)| *index != mate).filter_map(|(_, score)| *score);
     let best_other = others().max_by(f32::total_cmp);
     let Some(mated) = scores[mate] else { return (nobody.0, best_other) };

@@ -14,7 +14,7 @@ use crate::pictures::extract;
 
 /// What became of many pictures.
 #[derive(Debug, Serialize)]
-pub(super) struct Templates {
+pub(super) struct Extracted {
     pub(super) detector: String,
     pub(super) embedder: String,
     pub(super) images: usize,
@@ -29,7 +29,7 @@ pub(super) struct Templates {
 }
 
 /// The templates of the pictures at `paths`. A picture without a face is no error; one that cannot be read is.
-pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Templates> {
+pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Extracted> {
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(paths.len() as u64, "templates");
     let start = Instant::now();
@@ -50,7 +50,7 @@ pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Out
         }
     };
     let templates = results?.into_iter().map(keep).collect();
-    Ok(Templates {
+    Ok(Extracted {
         detector: extractor.detector().name().to_owned(),
         embedder: extractor.embedder().name().to_owned(),
         images: paths.len(),
@@ -73,7 +73,7 @@ fn template(extractor: &Extractor, path: &Path) -> Result<Result<Template, Strin
     }
 }
 
-impl Templates {
+impl Extracted {
     /// What was done, in words.
     pub(super) fn text(&self) -> String {
         let Self { detector, embedder, images, seconds, threads, failed, .. } = self;

@@ -38,7 +38,8 @@ pub(in crate::commands) fn find(register: &Register, name: &str) -> Result<Subje
 /// As JSON has it, without the brackets: one field a line.
 fn text(subject: &Subject) -> String {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(subject) else { return format!("{subject:?}\n") };
-    fields.iter().map(|(name, value)| format!("{name:<12}{}\n", plain(value))).collect()
+    let lines: Vec<String> = fields.iter().map(|(name, value)| format!("{name:<12}{}\n", plain(value))).collect();
+    lines.concat()
 }
 
 fn plain(value: &serde_json::Value) -> String {
