@@ -329,6 +329,18 @@ fn an_operator_without_a_kernel_goes_through_tract_and_the_rest_does_not() {
 }
 
 #[test]
+fn a_padding_taller_than_the_kernel_agrees() {
+    // Whole windows lie in the padding; the pixel that the stride leads to lies below it.
+    for group in [1, 6] {
+        let mut graph = seeded([6, 10, 5], 3);
+        let weights = graph.random(&[6, 6 / group, 1, 4], 0.5);
+        let attributes = vec![ints("strides", &[2, 2]), ints("pads", &[1, 0, 2, 0]), int("group", group as i64)];
+        let out = graph.node("Conv", &["input", &weights], attributes);
+        check("a tall padding", graph, &[&out], [6, 10, 5]);
+    }
+}
+
+#[test]
 fn an_output_may_be_the_input_or_a_step_on_the_way() {
     let mut graph = seeded([3, 6, 5], 3);
     let same = graph.node("Identity", &["input"], vec![]);

@@ -18,24 +18,48 @@ pub(crate) struct Convolution {
     pub(crate) bias: Vec<f32>,
 }
 
-/// An input plane under one position of the kernel: how far it lies from the pixel that the stride leads to, in
-/// floats, and how many of its channels to sum.
+/// An input plane under one position of the kernel: how far it lies from the window's corner, in floats, and how many
+/// of its channels to sum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tap {
-    pub(crate) offset: isize,
+    pub(crate) offset: usize,
     pub(crate) channels: usize,
 }
 
+/// Leads from a pixel of the output to the window of the input that it depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Corner {
+    from: View,
+    stride: usize,
+    /// From the pixel that the stride leads to back to the window's first, in floats.
+    back: usize,
+}
+
+impl Corner {
+    /// The window's first position, in floats from the arena's start.
+    pub(crate) fn at(&self, plane: usize, y: usize, x: usize) -> usize {
+        self.from.pixel(plane, y * self.stride, x * self.stride) - self.back
+    }
+
+    /// Floats from the window of one output row to that of the next.
+    pub(crate) fn row(&self) -> usize {
+        self.stride * self.from.pitch()
+    }
+}
+
 impl Convolution {
-    /// How far each position of the kernel lies from the pixel that the stride leads to, row by row.
-    pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = isize> + use<> {
-        let (pitch, lanes) = (from.pitch() as isize, from.lanes as isize);
-        let ([kh, kw], [top, left], [dy, dx]) = (self.kernel, self.pad, self.dilation);
-        (0..kh * kw).map(move |position| {
-            let y = (position / kw * dy) as isize - top as isize;
-            let x = (position % kw * dx) as isize - left as isize;
-            y * pitch + x * lanes
-        })
+    /// How far each position of the kernel lies from the first, row by row.
+    pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = usize> + use<> {
+        let (pitch, lanes) = (from.pitch(), from.lanes);
+        let ([kh, kw], [dy, dx]) = (self.kernel, self.dilation);
+        (0..kh * kw).map(move |position| position / kw * dy * pitch + position % kw * dx * lanes)
+    }
+
+    /// Where the kernel's first position lies for a pixel of the output, in the input's first plane: inside the halo,
+    /// which [`fits`](Self::fits) sees to.
+    pub(crate) fn corner(&self, from: &View) -> Corner {
+        let [top, left] = self.pad;
+        Corner { from: *from, stride: self.stride, back: top * from.pitch() + left * from.lanes }
     }
 
     /// The halo that an input has to have for an output of this height and width.

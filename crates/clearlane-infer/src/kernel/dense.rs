@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::convolution::{Convolution, Tap};
+use super::convolution::{Convolution, Corner, Tap};
 use super::finish::{Finish, Finisher};
 use super::isa::Isa;
 use super::memory::{Arena, Block, View, blocks};
@@ -18,9 +18,8 @@ const CACHED_WEIGHTS: usize = 768 << 10;
 
 /// A dense convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct Dense {
-    from: View,
+    corner: Corner,
     to: View,
-    stride: usize,
     taps: Vec<Tap>,
     groups: Vec<Group>,
     weights: Vec<Block>,
@@ -65,7 +64,7 @@ impl Dense {
         }
         let mut bias = blocks(&convolution.bias);
         bias.resize(to.planes(), Block::default());
-        Some(Self { from, to, stride: convolution.stride, taps, groups, weights, bias, finisher })
+        Some(Self { corner: convolution.corner(&from), to, taps, groups, weights, bias, finisher })
     }
 
     pub(crate) fn groups(&self) -> usize {
@@ -110,8 +109,8 @@ impl Dense {
     fn tile(&self, arena: &Arena, group: &Group, y: usize, x: usize, kernel: DenseKernel) {
         let tile = DenseTile {
             taps: &self.taps,
-            from: arena.at(self.from.pixel(0, y * self.stride, x * self.stride)),
-            row: self.stride * self.from.pitch(),
+            from: arena.at(self.corner.at(0, y, x)),
+            row: self.corner.row(),
             weights: self.weights[group.weights..].as_ptr().cast(),
             bias: self.bias[group.first..].as_ptr().cast(),
             finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
@@ -127,8 +126,8 @@ fn taps(convolution: &Convolution, from: &View) -> Vec<Tap> {
     // Neighbours in a row of a plain tensor are read like neighbouring channels.
     let run = if from.lanes == 1 && convolution.dilation[1] == 1 { convolution.kernel[1] } else { 1 };
     let positions: Vec<_> = convolution.positions(from).step_by(run).collect();
-    let tap = |plane: usize, offset: isize| Tap {
-        offset: (plane * from.plane_len()) as isize + offset,
+    let tap = |plane: usize, offset: usize| Tap {
+        offset: plane * from.plane_len() + offset,
         channels: run * from.lanes.min(from.channels - plane * from.lanes),
     };
     let planes = (0..from.planes()).flat_map(|plane| positions.iter().map(move |&offset| (plane, offset)));
@@ -187,7 +186,7 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
         }
         let mut weights = tile.weights;
         for tap in tile.taps {
-            let from = tile.from.offset(tap.offset);
+            let from = tile.from.add(tap.offset);
             let rows = [from, from.wrapping_add(tile.row)];
             for channel in 0..tap.channels {
                 let mut weight = [V::splat(0.0); B];

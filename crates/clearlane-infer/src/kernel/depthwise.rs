@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, Corner};
 use super::finish::{Finish, Finisher};
 use super::isa::Isa;
 use super::memory::{Arena, Block, View, blocks};
@@ -11,10 +11,9 @@ use super::vector::{LANES, Vector};
 
 /// A depthwise convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct Depthwise {
-    from: View,
+    corner: Corner,
     to: View,
-    stride: usize,
-    taps: Vec<isize>,
+    taps: Vec<usize>,
     /// A block a plane and tap.
     weights: Vec<Block>,
     bias: Vec<Block>,
@@ -37,9 +36,8 @@ impl Depthwise {
         let weights = (0..to.planes() * positions)
             .map(|index| Block(std::array::from_fn(|lane| weight(index / positions, index % positions, lane))));
         Some(Self {
-            from,
+            corner: convolution.corner(&from),
             to,
-            stride: convolution.stride,
             taps: convolution.positions(&from).collect(),
             weights: weights.collect(),
             bias: blocks(&convolution.bias),
@@ -55,7 +53,7 @@ impl Depthwise {
                 for &(x, kernel) in &self.tiles {
                     let tile = DepthwiseTile {
                         taps: &self.taps,
-                        from: arena.at(self.from.pixel(plane, y * self.stride, x * self.stride)),
+                        from: arena.at(self.corner.at(plane, y, x)),
                         weights: self.weights[plane * self.taps.len()..].as_ptr().cast(),
                         bias: self.bias[plane..].as_ptr().cast(),
                         finish: self.finisher.at(arena, &self.to, plane, 1, y, x),
@@ -71,7 +69,7 @@ impl Depthwise {
 
 /// What one call computes: `P` pixels of a plane.
 pub(crate) struct DepthwiseTile<'a> {
-    taps: &'a [isize],
+    taps: &'a [usize],
     from: *const f32,
     weights: *const f32,
     bias: *const f32,
@@ -92,7 +90,7 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize
         let mut sums = [V::load(tile.bias); P];
         for (position, &tap) in tile.taps.iter().enumerate() {
             let weight = V::load(tile.weights.add(position * LANES));
-            let from = tile.from.offset(tap);
+            let from = tile.from.add(tap);
             for (pixel, sum) in sums.iter_mut().enumerate() {
                 *sum = V::load(from.add(pixel * STEP)).mul_add(weight, *sum);
             }
