@@ -3,7 +3,8 @@
 The loss has two parts. The maps: each stage's output against the teacher's, in units of the teacher's spread per
 channel. The vector: 1 - cosine with the teacher's, and the difference of the batch's score matrices. The maps' weight
 falls with the time left, so that the last stretch belongs to the vector. Interrupted, it goes on from the last
-checkpoint with the same command; a second stretch with a later --until is a restart of the rate (--peak scales it).
+checkpoint with the same command; a second stretch with a later --until is a restart of the rate (--peak scales it). A run
+without a checkpoint may start from the weights of an exported ONNX file (--warm).
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from muon import optimisers
 from net import Student, cost
 from teacher import MEAN, STD
+from warm import warm_start
 
 
 def batches(bank, size, out, seed):
@@ -103,6 +105,8 @@ def main():
     parser.add_argument("--port", type=int, default=29417, help="where the processes find each other")
     parser.add_argument("--maps", type=float, default=1.0, help="weight of the stage maps at the start")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--warm", help="an exported ONNX file to begin with, where the run has no checkpoint yet")
+    parser.add_argument("--bf16", action="store_true", help="forward and backward in bfloat16: faster where the CPU has its products")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps (for trials)")
     args = parser.parse_args()
     bank, run = Path(args.bank), Path(args.run)
@@ -123,15 +127,20 @@ def main():
     truth = torch.from_numpy(np.load(bank / "vectors.npy")[held])
 
     model = Student()
-    if not (run / "last.pt").exists():
+    state = torch.load(run / "last.pt") if (run / "last.pt").exists() else None
+    if state is None:
         print("train: %.1f million multiply-adds, %.2f million parameters" % cost(model), flush=True)
     model = model.to(memory_format=torch.channels_last).train()
+    waiting = queue.Queue(8)
+    threading.Thread(target=batches, args=(bank, args.batch, waiting, 1000 * (state["steps"] if state else 0) + args.rank), daemon=True).start()
+    if args.warm and state is None:
+        images = torch.cat([waiting.get()[0] for _ in range(4)])
+        warm_start(model, args.warm, ((images.float() - mean) / std).permute(0, 3, 1, 2))
     average = copy.deepcopy(model)
     pair = optimisers(model, 0.02 * args.peak, 2e-3 * args.peak)
     peaks = [o.param_groups[0]["lr"] for o in pair]
     steps, samples, began = 0, 0, time.time()
-    if (run / "last.pt").exists():
-        state = torch.load(run / "last.pt")
+    if state is not None:
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         steps, samples = state["steps"], state["samples"]
@@ -152,8 +161,6 @@ def main():
         (run / "last.partial").replace(run / "last.pt")
         (bank / "progress.json").write_text(json.dumps({"samples": samples}))
 
-    waiting = queue.Queue(8)
-    threading.Thread(target=batches, args=(bank, args.batch, waiting, 1000 * steps + args.rank), daemon=True).start()
     log = open(run / "log.tsv", "a", buffering=1)
     first, saved, validated, sums = steps, time.time(), time.time(), np.zeros(5)
     while True:
@@ -168,9 +175,10 @@ def main():
             optimiser.param_groups[0]["lr"] = peak * rate
         images, target, *bytes_ = waiting.get()
         x = ((images.float() - mean) / std).permute(0, 3, 1, 2)
-        vector, maps = model(x)
-        vector = F.normalize(vector)
-        map_losses = [MapLoss.apply(*four) for four in zip(maps, bytes_, units, spreads)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            vector, maps = model(x)
+        vector = F.normalize(vector.float())
+        map_losses = [MapLoss.apply(ours.float(), *three) for ours, *three in zip(maps, bytes_, units, spreads)]
         away = (1 - (vector * target).sum(1)).mean()
         relation = (vector @ vector.T - target @ target.T).square().mean()
         loss = args.maps * (1 - 0.9 * done) * sum(map_losses) / 3 + away + 5 * relation
