@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from common import folder, stop
 from model import STRIDES, Detector
 from muon import Muon
+from warm import warm_start
 
 # Face sides (root of the box's area, pixels) each stride answers for; a face in two ranges is learned by both.
 RANGES = {8: (0, 64), 16: (40, 176), 32: (120, 1e9)}
@@ -166,7 +167,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", required=True, nargs="+")
     parser.add_argument("--out", required=True, type=Path, help="checkpoint")
-    parser.add_argument("--start", type=Path, help="begin from another run's averaged weights")
+    parser.add_argument("--start", type=Path, help="begin from another run's averaged weights, or an exported .onnx")
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--rate", type=float, default=0.02, help="of Muon; Adam, for the rest, has a tenth")
     parser.add_argument("--fall", type=float, default=0.5)
@@ -179,7 +180,9 @@ def main():
     rng = np.random.default_rng(args.seed)
     sources = [Scenes(path, rng) for path in args.scenes]
     net = Detector().to(memory_format=torch.channels_last)
-    if args.start:
+    if args.start and args.start.suffix == ".onnx":
+        warm_start(net, args.start, torch.cat([source.batch(args.pixels)[0][:, :, :128, :128] for source in sources for _ in range(4)]))
+    elif args.start:
         net.load_state_dict(torch.load(args.start)["mean"])
     mean = {k: v.clone() for k, v in net.state_dict().items()}
     matrices = [p for name, p in net.named_parameters() if p.ndim == 4 and p.size(1) > 3 and "heads" not in name]

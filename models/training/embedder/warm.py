@@ -1,32 +1,24 @@
-"""Starts a student from the weights of an exported ONNX file, in which the batch norms are folded away.
+"""Starts a student from an exported ONNX file."""
 
-Each norm is put back as the identity over the given pictures: its gain and shift undo what its own statistics over
-them do. The training then goes on as if those had been its weights all along.
-"""
+import sys
+from pathlib import Path
 
-import onnx
 import torch
-from onnx import numpy_helper
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from norms import put_back, settle, weights_of  # noqa: E402
 
 
 def warm_start(model, path, x):
     """Loads the weights of the ONNX file `path`; `x`, a batch of pictures, gives the norms their statistics."""
-    weights = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in onnx.load(path).graph.initializer}
+    weights, hooks = weights_of(path), []
 
     def norm_pair(pair, name):
         conv, norm = pair
         conv.weight.copy_(weights[f"{name}.weight"])
+        hooks.append(put_back(norm, weights[f"{name}.bias"]))
 
-        def as_identity(norm, inputs):
-            mean, var = inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), correction=0)
-            norm.weight.copy_(torch.sqrt(var + norm.eps))
-            norm.bias.copy_(mean + weights[f"{name}.bias"])
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(var)
-
-        hooks.append(norm.register_forward_pre_hook(as_identity))
-
-    hooks = []
     with torch.no_grad():
         norm_pair(model.stem, "stem")
         norm_pair(model.widen, "widen")
@@ -40,9 +32,4 @@ def warm_start(model, path, x):
         model.gather.bias.copy_(weights["gather.bias"])
         model.vector.weight.copy_(weights["vector.weight"].flatten(1))
         model.vector.bias.copy_(weights["vector.bias"])
-        # One norm after the other sees what the ones before it, already put right, let through.
-        training = model.training
-        model.eval()(x)
-        model.train(training)
-    for hook in hooks:
-        hook.remove()
+        settle(model, hooks, x)
