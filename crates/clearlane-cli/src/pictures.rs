@@ -78,6 +78,14 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The name of the subject whose pictures are in `folder`.
+pub(crate) fn subject(folder: &Path) -> Result<&str> {
+    folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is no text", folder.display())))
+}
+
 /// What is directly in `folder`, by name.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = |error| Failure::reading(folder, &error);

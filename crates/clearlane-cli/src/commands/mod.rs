@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Say which models are at hand, and check them
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Measure how well models recognise, by public protocols
+    /// Measure how well models recognise, by public protocols and on your own captures
     #[command(subcommand)]
     Eval(eval::EvalCommand),
     /// Measure what the parts take on this machine

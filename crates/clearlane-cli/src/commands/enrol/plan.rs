@@ -46,12 +46,9 @@ pub(super) fn read(source: &Path) -> Result<Vec<Candidate>> {
 fn folder(folder: &Path) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for path in pictures::entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is no text", path.display())))?;
+        let key = pictures::subject(&path)?.to_owned();
         let details = Details { method: Some("import".to_owned()), ..Details::default() };
-        candidates.push(Candidate { key: name.to_owned(), details, pictures: pictures::in_folder(&path)? });
+        candidates.push(Candidate { key, details, pictures: pictures::in_folder(&path)? });
     }
     Ok(candidates)
 }

@@ -1,0 +1,95 @@
+//! All captures against all: enough non-mated comparisons for low false match rates, and for calibration.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clearlane_embed::Template;
+use clearlane_eval::{Calibration, Calibrator, Method, OperatingPoint, Scores};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::lfw_view2::write_det;
+use super::templates::Extracted;
+use crate::failure::{Exit, Result};
+use crate::output::{Output, percent};
+
+const TARGET_FMRS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
+
+/// From what one comparison needs to what a search of a million does.
+const CALIBRATED_FMRS: [f64; 9] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9];
+
+/// Compares all captures, each with the person it shows, and reports.
+pub(super) fn run(
+    protocol: &str,
+    people: &[(&str, &Template)],
+    made: &Extracted,
+    det: Option<&Path>,
+    output: &Output,
+) -> Result<Exit> {
+    let (mated, non_mated) = all_scores(people);
+    let calibrator = Calibrator::new(non_mated.clone())?;
+    let scores = Scores::new(mated, non_mated)?;
+    if let Some(path) = det {
+        write_det(&scores, path)?;
+    }
+    let points = TARGET_FMRS.iter().map(|&target| scores.at_fmr(target)).collect::<Result<Vec<_>, _>>()?;
+    let thresholds = CALIBRATED_FMRS.iter().map(|&target| calibrator.at_fmr(target)).collect::<Result<Vec<_>, _>>()?;
+    let (mated, non_mated) = scores.counts();
+    let figures = json!({
+        "mated": mated, "non_mated": non_mated, "eer": scores.eer(), "auc": scores.auc(),
+        "operating_points": points, "calibration": thresholds,
+    });
+    let value = json!({ "protocol": protocol, "models": made, "figures": figures });
+    output.result(&value, || made.text() + &described(protocol, &scores, &points, &thresholds))?;
+    Ok(Exit::Yes)
+}
+
+/// Mated and non-mated scores of all pairs.
+fn all_scores(people: &[(&str, &Template)]) -> (Vec<f32>, Vec<f32>) {
+    let row = |index: usize| {
+        let (person, template) = people[index];
+        let (mut mated, mut non_mated) = (Vec::new(), Vec::with_capacity(people.len() - index - 1));
+        for (other, reference) in &people[index + 1..] {
+            let scores = if *other == person { &mut mated } else { &mut non_mated };
+            // All templates are of one embedder, so that every comparison succeeds.
+            scores.extend(template.score(reference).ok());
+        }
+        (mated, non_mated)
+    };
+    let rows: Vec<_> = (0..people.len()).into_par_iter().map(row).collect();
+    let (mated, non_mated): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    (mated.concat(), non_mated.concat())
+}
+
+fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresholds: &[Calibration]) -> String {
+    let (mated, non_mated) = scores.counts();
+    let mut text = format!("\n{protocol}: {mated} mated, {non_mated} non-mated comparisons\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  EER               {}", percent(scores.eer()));
+    for point in points {
+        let fnmr = percent(point.fnmr.value());
+        let _ = writeln!(text, "  FNMR at FMR {:.0e}  {fnmr}, threshold {:.4}", point.target_fmr, point.threshold);
+    }
+    text.push_str("\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n");
+    let mut last = -1.0;
+    for Calibration { target_fmr, threshold, method, .. } in thresholds {
+        // A manifest wants each threshold above the one before; what lies above every possible score is none.
+        let rounded = (threshold * 1e4).ceil() / 1e4;
+        if rounded <= last || rounded > 1.0 {
+            continue;
+        }
+        last = rounded;
+        let how = match method {
+            Method::Counted => format!("counted among {non_mated} non-mated comparisons"),
+            Method::TailFit { excesses, shape, .. } => {
+                format!(
+                    "extrapolated from the {excesses} highest of {non_mated} scores, generalised Pareto, shape {shape:.3}"
+                )
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  {{ fmr = {target_fmr:e}, threshold = {rounded:.4}, measured_on = \"{how}\" }},");
+    }
+    text.push_str("]\n");
+    text
+}

@@ -1,0 +1,72 @@
+//! `clearlane eval folder`: your own captures, to calibrate thresholds for your cameras, your light and your travellers.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::all_pairs;
+use super::templates::extract_all;
+use crate::failure::{Exit, Failure, Result};
+use crate::models::ModelArgs;
+use crate::output::Output;
+use crate::pictures;
+
+/// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+///
+/// Each DIR holds captures as SUBJECT/IMAGE, as `enrol` takes them; a subject's name in two folders is one person. Captures
+/// should come from the cameras that the threshold is for, of people like those who will pass, and of several hundred people
+/// or more: a false match rate that the comparisons at hand do not reach is extrapolated, and said to be so.
+///
+/// A capture that gives no template is a failure to acquire: it is listed, and takes no part in the comparisons.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FolderArgs {
+    /// Folders SUBJECT/IMAGE
+    #[arg(required = true)]
+    dirs: Vec<PathBuf>,
+    /// Write the detection error trade-off as CSV: threshold, FMR, FNMR
+    #[arg(long, value_name = "FILE.csv")]
+    det: Option<PathBuf>,
+    /// Which face to take where a picture has several
+    #[arg(long, value_enum, default_value = "largest")]
+    face: pictures::Face,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane eval folder captures/                         what the built-in models do with them
+  clearlane eval folder captures/ --models DIR --det det.csv
+  clearlane eval folder captures/ --json | jq .figures.calibration";
+
+pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
+    let (mut people, mut captures) = (Vec::new(), Vec::new());
+    for dir in &args.dirs {
+        for folder in pictures::entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let pictures = pictures::in_folder(&folder)?;
+            people.extend(vec![pictures::subject(&folder)?.to_owned(); pictures.len()]);
+            captures.extend(pictures);
+        }
+    }
+    let distinct = people.iter().collect::<HashSet<_>>().len();
+    if distinct < 2 || distinct == captures.len() {
+        return Err(Failure::new(
+            Exit::Input,
+            format!("{} captures of {distinct} people: nothing to measure error rates on", captures.len()),
+        )
+        .with_help(
+            "folders SUBJECT/IMAGE are wanted, two subjects or more, one of them at least with several captures",
+        ));
+    }
+    let extractor = args.models.load_extractor(args.face.into())?;
+    let made = extract_all(&extractor, &captures, output)?;
+    let named: Vec<_> = people
+        .iter()
+        .zip(&made.templates)
+        .filter_map(|(person, template)| Some((person.as_str(), template.as_ref()?)))
+        .collect();
+    let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
+    all_pairs::run(&protocol, &named, &made, args.det.as_deref(), output)
+}
