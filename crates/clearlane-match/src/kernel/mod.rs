@@ -10,7 +10,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bandwidth;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+mod prefetch;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,7 @@ use half::f16;
 
 pub(crate) use append::AppendBuffer;
 pub use bandwidth::read_bandwidth;
+pub(crate) use prefetch::prefetch;
 pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
 /// How many partial sums a comparison score has.
@@ -44,6 +48,8 @@ enum Isa {
     Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
     Portable,
 }
 
@@ -54,6 +60,8 @@ macro_rules! dispatch {
             Isa::Avx512(isa) => isa.$function($($argument),*),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(isa) => isa.$function($($argument),*),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(isa) => isa.$function($($argument),*),
             Isa::Portable => portable::$function($($argument),*),
         }
     };
@@ -69,6 +77,8 @@ impl Kernel {
             kernels.extend(avx512::Avx512::new().map(Isa::Avx512));
             kernels.extend(avx2::Avx2::new().map(Isa::Avx2));
         }
+        #[cfg(target_arch = "aarch64")]
+        kernels.extend(neon::Neon::new().map(Isa::Neon));
         kernels.push(Isa::Portable);
         kernels.into_iter().map(Self).collect()
     }
@@ -79,7 +89,7 @@ impl Kernel {
         Self::available().first().copied().unwrap_or(Self(Isa::Portable))
     }
 
-    /// The kernel of this name (`avx512`, `avx2`, `portable`), if the processor can run it.
+    /// The kernel of this name (`avx512`, `avx2`, `neon`, `portable`), if the processor can run it.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::available().into_iter().find(|kernel| kernel.name() == name)
@@ -93,6 +103,8 @@ impl Kernel {
             Isa::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => "neon",
             Isa::Portable => "portable",
         }
     }
@@ -128,20 +140,6 @@ impl Kernel {
     ) {
         dispatch!(self, scan_levels(probe, blocks, thresholds, survivors));
     }
-}
-
-/// Asks for the cache lines of some values that will be read soon.
-pub(crate) fn prefetch<T>(values: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in (0..size_of_val(values)).step_by(64) {
-        // SAFETY: a prefetch never faults, whatever the address.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line));
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
 }
 
 impl fmt::Debug for Kernel {

@@ -10,7 +10,7 @@ pub(crate) const PLANES: usize = 4;
 pub(super) const LINE: usize = 64;
 
 /// How far ahead of the scan memory is asked for: far enough for its latency, near enough to be there still.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) const AHEAD: usize = 6 << 10;
 
 /// A code that its block's threshold did not rule out.

@@ -110,6 +110,11 @@ fn check_scan(dimension: usize, bits: u32, count: usize, seed: u64) {
 }
 
 #[test]
+fn neon_is_at_hand_on_64_bit_arm_and_only_there() {
+    assert_eq!(Kernel::by_name("neon").is_some(), cfg!(target_arch = "aarch64"));
+}
+
+#[test]
 fn every_kernel_gives_the_portable_scores_bit_for_bit_at_every_dimension() {
     for dimension in 1..=1040 {
         check_scores(dimension, 3, dimension as u64);
