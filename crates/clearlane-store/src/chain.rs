@@ -10,10 +10,30 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::canonical::Canonical;
 use crate::check::Problem;
-use crate::keys::{Keys, Slot};
+use crate::keys::{self, Keys, Slot};
 use crate::record::{self, NewRecord, RecordQuery};
 use crate::seal::RegisterKey;
 use crate::{Erasure, Fault, KeyId, Register, Result, Row, StoreError};
+
+/// What a verification of the crossing records found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChainReport {
+    /// Records that were verified.
+    pub records: u64,
+    /// Whether there was a key to authenticate the chain's ends with. Without one, whoever cut records off and wrote the ends
+    /// anew is not found out.
+    pub keyed: bool,
+    /// All that is wrong, the first bad record first.
+    pub problems: Vec<Problem>,
+}
+
+impl ChainReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
 
 /// Where the chain begins and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +71,9 @@ impl Register {
         Ok((pruned, self.erase_now()))
     }
 
-    /// Verifies every record and the chain's ends. Returns how many records there are, and what is wrong with which.
-    pub fn verify_records(&self, mut progress: impl FnMut(u64, u64)) -> Result<(u64, Vec<Problem>)> {
+    /// Verifies every record and the chain's ends, on one state of the register. `progress` gets how many records are done,
+    /// of how many.
+    pub fn verify_records(&self, mut progress: impl FnMut(u64, u64)) -> Result<ChainReport> {
         self.read_apart(|connection| verify(connection, &self.keys, self.id(), &mut progress))
     }
 }
@@ -106,14 +127,13 @@ pub(crate) fn verify(
     keys: &Keys,
     register: [u8; 16],
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(u64, Vec<Problem>)> {
+) -> Result<ChainReport> {
+    let keyed = keys.get_unless_absent(keys::current(connection)?.id)?.is_some();
     let ends = ends(connection, register)?;
     let mut problems = Vec::new();
     let mut problem = |row, fault| problems.push(Problem { row, fault });
-    if let Some(fault) = ends_fault(connection, keys, register)? {
-        problem(Row::Chain, fault);
-    }
     let total: i64 = connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
+    let mut stored = connection.prepare("SELECT hash FROM record WHERE seq = ?1")?;
     let (mut at, mut hash, mut seen) = (ends.first - 1, ends.before, 0);
     loop {
         let page = record::select(
@@ -141,7 +161,7 @@ pub(crate) fn verify(
                 Err(StoreError::Refused { fault, .. }) => problem(row, fault),
                 Err(error) => return Err(error),
             }
-            hash = connection.query_row("SELECT hash FROM record WHERE seq = ?1", [seq], |row| row.get(0))?;
+            hash = stored.query_row([seq], |row| row.get(0))?;
             (at, seen) = (seq, seen + 1);
         }
         progress(seen, total as u64);
@@ -151,7 +171,10 @@ pub(crate) fn verify(
     } else if hash != ends.hash {
         problem(Row::Record(at as u64), Fault::Chained);
     }
-    Ok((seen, problems))
+    if let Some(fault) = ends_fault(connection, keys, register)? {
+        problem(Row::Chain, fault);
+    }
+    Ok(ChainReport { records: seen, keyed, problems })
 }
 
 /// What is wrong with the note of the chain's ends itself.

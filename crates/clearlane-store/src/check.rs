@@ -80,9 +80,9 @@ impl Register {
             }
             let before = before + report.templates;
             let mut chain_progress = |done, _| progress(before + done, total);
-            let (records, problems) = chain::verify(connection, &self.keys, self.id(), &mut chain_progress)?;
-            report.records = records;
-            report.problems.extend(problems);
+            let chain = chain::verify(connection, &self.keys, self.id(), &mut chain_progress)?;
+            report.records = chain.records;
+            report.problems.extend(chain.problems);
             Ok(report)
         })?;
         let noted = self.write(|transaction| {

@@ -64,8 +64,8 @@ digest! {
 }
 
 digest! {
-    /// The hash of a crossing record and, through the chain, of all before it: BLAKE3. Its first digits make a checking
-    /// code for a printed record.
+    /// The hash of a crossing record and, through the chain, of all before it: BLAKE3. Its first bits make the
+    /// [checking code](crate::CheckingCode) of a printed record.
     RecordHash
 }
 

@@ -1,7 +1,8 @@
-//! The register out to text and in from it: JSON Lines (one subject a line) and CSV (one subject a row).
+//! The register out to text and in from it: JSON Lines (one subject or record a line) and CSV (one a row).
 
 mod csv;
 mod line;
+mod record;
 
 use std::io::{BufRead, Read as _, Write};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{Enrolment, Register, Result, StoreError, Turn, keys};
 use line::Line;
 
-/// A text format for subjects.
+/// A text format for subjects and crossing records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line, with the fields of [`Details`](crate::Details) beside `key`, `enrolled` and `templates`. A

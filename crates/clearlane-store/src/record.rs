@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row as SqlRow, ToSql, params};
+use rusqlite::{Connection, Row as SqlRow, ToSql, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::Canonical;
@@ -47,6 +47,24 @@ pub struct NewRecord {
 }
 
 /// A crossing record.
+///
+/// Its hash makes the chain. An auditor computes it anew from an export with BLAKE3 in key-derivation mode, under the context
+/// `clearlane 2025 crossing record`, over the 32 bytes of the hash before it and the record's canonical encoding: the values
+/// below in this order, each as a tag of one byte, the length of its bytes as 8 bytes (little-endian), and its bytes.
+///
+/// | value | tag | bytes |
+/// |---|---|---|
+/// | `record 1` | `t` | UTF-8 |
+/// | number | `n` | 8, little-endian |
+/// | time, milliseconds of the Unix epoch | `n` | 8, little-endian, signed |
+/// | port, lane, direction, outcome | `t` each | UTF-8 |
+/// | subject | `n`, `-` where there is none | 8, little-endian |
+/// | score, threshold, margin | `b` each, `-` where there is none | 4: IEEE 754 binary32, little-endian |
+/// | model | `b`, `-` where there is none | 32 |
+/// | reasons | `t` | UTF-8 |
+///
+/// Before the first record stands the BLAKE3 key derivation of the register's id (16 bytes) under the context
+/// `clearlane 2025 crossing record chain`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its number: records are numbered without gaps.
@@ -79,30 +97,28 @@ pub struct RecordQuery {
 pub const MAX_REASONS: usize = 4096;
 
 impl Register {
-    /// Records one passage, durably. Returns the record's number.
-    pub fn append_record(&self, record: &NewRecord) -> Result<u64> {
-        Ok(self.append_records(std::slice::from_ref(record))?[0].seq)
-    }
-
     /// Records several passages in one transaction, which costs one wait for the disk.
     pub fn append_records(&self, records: &[NewRecord]) -> Result<Vec<Record>> {
         records.iter().try_for_each(NewRecord::check)?;
-        self.write(|transaction| {
-            let mut ends = chain::ends(transaction, self.id())?;
-            let appended = records.iter().map(|passage| {
-                let seq = ends.last + 1;
-                let hash = chain::link(&ends.hash, seq, passage);
-                insert(transaction, seq, passage, &hash)?;
-                (ends.last, ends.hash) = (seq, hash);
-                Ok(Record { seq: seq as u64, passage: passage.clone(), hash: RecordHash(hash) })
-            });
-            let appended = appended.collect::<Result<Vec<_>>>()?;
-            if !appended.is_empty() {
-                let (slot, key) = self.current_key(transaction)?;
-                chain::write_ends(transaction, &ends, slot, &key)?;
-            }
-            Ok(appended)
-        })
+        self.write(|transaction| self.append(transaction, &records.iter().collect::<Vec<_>>()))
+    }
+
+    /// Appends records that were checked.
+    pub(crate) fn append(&self, transaction: &Transaction<'_>, records: &[&NewRecord]) -> Result<Vec<Record>> {
+        let mut ends = chain::ends(transaction, self.id())?;
+        let appended = records.iter().map(|&passage| {
+            let seq = ends.last + 1;
+            let hash = chain::link(&ends.hash, seq, passage);
+            insert(transaction, seq, passage, &hash)?;
+            (ends.last, ends.hash) = (seq, hash);
+            Ok(Record { seq: seq as u64, passage: passage.clone(), hash: RecordHash(hash) })
+        });
+        let appended = appended.collect::<Result<Vec<_>>>()?;
+        if !appended.is_empty() {
+            let (slot, key) = self.current_key(transaction)?;
+            chain::write_ends(transaction, &ends, slot, &key)?;
+        }
+        Ok(appended)
     }
 
     /// The records that fit a query, the oldest first. Nothing is locked meanwhile.
@@ -127,7 +143,7 @@ impl Register {
 }
 
 impl NewRecord {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         check_text("port", &self.port)?;
         check_text("lane", &self.lane)?;
         if self.reasons.len() > MAX_REASONS {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::file::{self, Access};
+use crate::gather::Gathering;
 use crate::keys::{self, Keys};
 use crate::seal::RegisterKey;
 use crate::{
@@ -32,6 +33,7 @@ pub struct Register {
     // Closed after the reader: the last to close brings the write-ahead log into the file.
     writer: Option<Mutex<Connection>>,
     pub(crate) keys: Keys,
+    pub(crate) gathering: Gathering,
 }
 
 impl Register {
@@ -96,7 +98,8 @@ impl Register {
             }
         };
         let (id, keys) = identify(&reader, keys).map_err(located)?;
-        Ok(Self { path: path.to_owned(), wait, id, writer, reader: Mutex::new(reader), keys })
+        let gathering = Gathering::default();
+        Ok(Self { path: path.to_owned(), wait, id, writer, reader: Mutex::new(reader), keys, gathering })
     }
 
     /// The file.

@@ -16,7 +16,14 @@ fn recorded(count: i64) -> Fixture {
 }
 
 fn problems(f: &Fixture) -> Vec<Problem> {
-    f.register.verify_records(|_, _| ()).unwrap().1
+    f.register.verify_records(|_, _| ()).unwrap().problems
+}
+
+/// How many records there are, all of them sound.
+fn verified(f: &Fixture) -> u64 {
+    let report = f.register.verify_records(|_, _| ()).unwrap();
+    assert_eq!((report.keyed, &report.problems), (true, &vec![]));
+    report.records
 }
 
 fn meddle(f: &Fixture, sql: &str) {
@@ -32,7 +39,7 @@ fn records_are_numbered_without_gaps_and_come_back_as_they_were_written() {
     assert_eq!(records.len(), 3001);
     assert_eq!(f.register.record(17).unwrap().as_ref(), records.get(16));
     assert_eq!(f.register.record(4000).unwrap(), None);
-    assert_eq!(f.register.verify_records(|_, _| ()).unwrap(), (3001, vec![]));
+    assert_eq!(verified(&f), 3001);
 }
 
 #[test]
@@ -131,11 +138,170 @@ fn the_ends_of_the_chain_cannot_be_rewritten_without_the_key() {
 fn old_records_can_be_let_go_and_the_rest_stays_verifiable() {
     let f = recorded(20);
     assert_eq!(f.register.prune_records(passage(8).time).unwrap(), (7, Erasure::Complete));
-    assert_eq!(f.register.verify_records(|_, _| ()).unwrap(), (13, vec![]));
+    assert_eq!(verified(&f), 13);
     assert_eq!(f.register.append_record(&passage(21)).unwrap(), 21);
     assert_eq!(f.register.prune_records(passage(1000).time).unwrap(), (14, Erasure::Complete));
     assert_eq!(f.register.append_record(&passage(22)).unwrap(), 22);
-    assert_eq!(f.register.verify_records(|_, _| ()).unwrap(), (1, vec![]));
+    assert_eq!(verified(&f), 1);
+}
+
+#[test]
+fn without_a_key_the_chain_is_followed_and_its_ends_are_not_vouched_for() {
+    let f = recorded(9);
+    let keyless = Register::open_read_only(&f.path, clearlane_store::Keyring::empty()).unwrap();
+    let report = keyless.verify_records(|_, _| ()).unwrap();
+    assert_eq!((report.records, report.keyed, report.is_sound()), (9, false, true));
+    meddle(&f, "UPDATE record SET port = 'gongbei' WHERE seq = 5");
+    let found = keyless.verify_records(|_, _| ()).unwrap().problems;
+    assert_eq!(found[0], Problem { row: Row::Record(5), fault: Fault::Chained });
+}
+
+#[test]
+fn threads_that_record_at_the_same_time_each_get_the_number_of_their_own_record() {
+    let f = fixture();
+    let (threads, each) = (6, 15);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let register = &f.register;
+            scope.spawn(move || {
+                for number in 0..each {
+                    let own = NewRecord { lane: format!("lane {thread}"), ..passage(number) };
+                    let seq = register.append_record(&own).unwrap();
+                    assert_eq!(register.record(seq).unwrap().unwrap().passage, own);
+                }
+            });
+        }
+    });
+    assert_eq!(verified(&f), (threads * each) as u64);
+}
+
+#[test]
+fn a_record_that_cannot_be_written_fails_alone_and_later_ones_are_written() {
+    let f = fixture();
+    // Whatever is written in lane 13 fails in the database.
+    meddle(
+        &f,
+        "CREATE TRIGGER jam BEFORE INSERT ON record WHEN new.lane = '13' BEGIN SELECT RAISE(ABORT, 'jammed'); END",
+    );
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let register = &f.register;
+            scope.spawn(move || {
+                for number in 0..8 {
+                    let (jams, lane) = if number % 4 == thread % 4 { (true, "13") } else { (false, "1") };
+                    let written = register.append_record(&NewRecord { lane: lane.to_owned(), ..passage(number) });
+                    // Who shares a transaction with one that jams may have to try again, which is not their error.
+                    assert_eq!(written.is_err(), jams, "{written:?}");
+                }
+            });
+        }
+    });
+    assert_eq!(verified(&f), 8 * 6);
+}
+
+#[test]
+fn an_export_says_all_that_an_auditor_needs_to_compute_the_chain_anew() {
+    let f = recorded(30);
+    f.register.append_record(&NewRecord { subject: None, score: None, model: None, ..passage(31) }).unwrap();
+    let odd =
+        NewRecord { lane: "lane, \"4\"".into(), outcome: Outcome::Refer, reasons: "no-face".into(), ..passage(32) };
+    f.register.append_record(&odd).unwrap();
+    let export = |format| {
+        let mut out = Vec::new();
+        assert_eq!(f.register.export_records(&mut out, format, RecordQuery::default(), |_| ()).unwrap(), 32);
+        String::from_utf8(out).unwrap()
+    };
+    let lines = export(clearlane_store::Format::JsonLines);
+    let mut hash = blake3::derive_key("clearlane 2025 crossing record chain", &f.register.id());
+    for line in lines.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        hash = audited(&hash, &record);
+        assert_eq!(record["hash"], blake3::Hash::from_bytes(hash).to_hex().as_str(), "{line}");
+    }
+    assert_eq!(lines.lines().count(), 32);
+
+    let table = export(clearlane_store::Format::Csv);
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    let header = rows.headers().unwrap().clone();
+    let rows: Vec<_> = rows.records().collect::<Result<_, _>>().unwrap();
+    for (row, line) in rows.iter().zip(lines.lines()) {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        for (name, cell) in header.iter().zip(row) {
+            let value = &record[name];
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            assert_eq!(cell, if value.is_null() { "" } else { &text }, "{name}");
+        }
+    }
+    assert_eq!(rows.len(), 32);
+
+    let late = RecordQuery { from: Some(passage(500).time), ..RecordQuery::default() };
+    let mut out = Vec::new();
+    assert_eq!(f.register.export_records(&mut out, clearlane_store::Format::Csv, late, |_| ()).unwrap(), 0);
+    assert_eq!(String::from_utf8(out).unwrap().trim_end(), header.iter().collect::<Vec<_>>().join(","));
+}
+
+/// The hash of an exported record, as the documentation of `Record` says, and nothing from this crate.
+fn audited(before: &[u8; 32], record: &serde_json::Value) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2025 crossing record");
+    hasher.update(before);
+    let mut value = |tag: u8, bytes: &[u8]| {
+        hasher.update(&[tag]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    };
+    let text = |name: &str| record[name].as_str().unwrap().as_bytes();
+    let time: Timestamp = record["time"].as_str().unwrap().parse().unwrap();
+    value(b't', b"record 1");
+    value(b'n', &record["seq"].as_u64().unwrap().to_le_bytes());
+    value(b'n', &time.as_millisecond().to_le_bytes());
+    for name in ["port", "lane", "direction", "outcome"] {
+        value(b't', text(name));
+    }
+    match record.get("subject") {
+        Some(subject) => value(b'n', &subject.as_u64().unwrap().to_le_bytes()),
+        None => value(b'-', &[]),
+    }
+    for name in ["score", "threshold", "margin"] {
+        match record.get(name) {
+            Some(score) => value(b'b', &score.to_string().parse::<f32>().unwrap().to_le_bytes()),
+            None => value(b'-', &[]),
+        }
+    }
+    match record.get("model") {
+        Some(model) => {
+            let digits = model.as_str().unwrap();
+            let bytes: Vec<u8> =
+                (0..32).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap()).collect();
+            value(b'b', &bytes);
+        }
+        None => value(b'-', &[]),
+    }
+    value(b't', text("reasons"));
+    *hasher.finalize().as_bytes()
+}
+
+#[test]
+fn a_checking_code_is_of_one_record_and_is_read_as_people_write_it() {
+    let f = recorded(40);
+    let records: Vec<_> = f.register.records(RecordQuery::default()).map(Result::unwrap).collect();
+    for record in &records {
+        let (code, text) = (record.code(), record.code().to_string());
+        assert_eq!((code.seq(), text.parse()), (record.seq, Ok(code)));
+        let number = format!("{}-", record.seq);
+        let digits = text.strip_prefix(&number).unwrap().replace('-', "");
+        // Independently: the first twenty hexadecimal digits of the hash are the code's bits.
+        let bits = digits
+            .chars()
+            .fold(0_u128, |bits, digit| bits * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".find(digit).unwrap() as u128);
+        assert_eq!(format!("{bits:020x}"), record.hash.to_string()[..20]);
+        let careless = format!(" {number}{} ", digits.to_lowercase().replace('0', "O").replace('1', "l"));
+        assert_eq!(careless.parse(), Ok(code));
+        assert!(records.iter().filter(|other| other.code() == code).count() == 1);
+    }
+    let code = records[4].code().to_string();
+    for wrong in
+        ["", "5", "5-", "0123-4567-89AB-CDEF", &code[..code.len() - 1], &format!("{code}0"), &code.replace('-', "u")]
+    {
+        assert!(wrong.parse::<clearlane_store::CheckingCode>().is_err(), "{wrong}");
+    }
 }
 
 #[test]
