@@ -44,12 +44,20 @@ typedef int32_t clearlane_direction;
 /* A lane. Opaque. */
 typedef struct clearlane_lane clearlane_lane;
 
-/* The files and names that make a lane. Text is UTF-8, ended by a zero byte. */
+/* The files and names that make a lane. Text is UTF-8, ended by a zero byte. Zero the struct before you fill it: what is
+ * NULL where that is allowed has its default.
+ *
+ * Presentation attack detection (PAD) averages the scores of its models. Where there is none, it is not assessed, and a
+ * policy that requires it refers everybody. */
 typedef struct {
   const char *register_path; /* the register */
   const char *keys_path;     /* its keys, 64 hexadecimal digits a line */
   const char *policy_path;   /* the rules */
-  const char *models_path;   /* a folder of models; NULL: those compiled in */
+  const char *models_path;   /* a folder of models beside those compiled in; NULL: these alone */
+  const char *detector;      /* the detector by name; NULL: the first at hand */
+  const char *embedder;      /* the embedder by name; NULL: the first at hand */
+  const char *const *liveness; /* the models for PAD by name; may be NULL where there are none */
+  size_t liveness_count;     /* how many; 0: all PAD models at hand */
   const char *claim_issuer;  /* the public key (PEM file) whose claims are believed; NULL: nobody's */
   const char *port;          /* the port's id in the policy */
   const char *lane;          /* the lane's name in records */

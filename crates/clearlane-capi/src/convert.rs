@@ -43,6 +43,22 @@ pub(crate) unsafe fn path(pointer: *const c_char, name: &str) -> Result<PathBuf,
 }
 
 /// # Safety
+/// As [`text`]; null is `None`.
+pub(crate) unsafe fn optional<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>, Failure> {
+    // SAFETY: the caller's promise.
+    if pointer.is_null() { Ok(None) } else { unsafe { text(pointer, name) }.map(Some) }
+}
+
+/// # Safety
+/// `pointer` points to `count` texts, each as [`text`] asks, or is null where `count` is 0.
+pub(crate) unsafe fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>, Failure> {
+    // SAFETY: the caller's promise.
+    let pointers = unsafe { list(pointer, count, name) }?;
+    // SAFETY: the caller's promise about each text.
+    pointers.iter().map(|pointer| Ok(unsafe { text(*pointer, name) }?.to_owned())).collect()
+}
+
+/// # Safety
 /// `pointer` points to `count` valid values that outlive the call, or is null where `count` is 0.
 unsafe fn list<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T], Failure> {
     match (count, pointer.is_null()) {

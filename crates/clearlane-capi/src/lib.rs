@@ -6,12 +6,13 @@ mod guard;
 mod types;
 
 use std::ffi::{CString, c_char};
+use std::path::PathBuf;
 use std::ptr;
 use std::time::Duration;
 
 use clearlane::{Lane, LaneFiles, Passage};
 
-use convert::{evidence, frames, output, path, shared, text};
+use convert::{evidence, frames, optional, output, path, shared, text, texts};
 use guard::{Failure, guarded};
 pub use types::{Decision, EvidenceItem, Files, FramePointer, LaneHandle, Status};
 
@@ -46,14 +47,11 @@ pub unsafe extern "C" fn clearlane_open(
                 register: path(files.register_path, "register_path")?,
                 keys: path(files.keys_path, "keys_path")?,
                 policy: path(files.policy_path, "policy_path")?,
-                models: if files.models_path.is_null() { None } else { Some(path(files.models_path, "models_path")?) },
-                detector: None,
-                embedder: None,
-                claim_issuer: if files.claim_issuer.is_null() {
-                    None
-                } else {
-                    Some(path(files.claim_issuer, "claim_issuer")?)
-                },
+                models: optional(files.models_path, "models_path")?.map(PathBuf::from),
+                detector: optional(files.detector, "detector")?.map(str::to_owned),
+                embedder: optional(files.embedder, "embedder")?.map(str::to_owned),
+                liveness: texts(files.liveness, files.liveness_count, "liveness")?,
+                claim_issuer: optional(files.claim_issuer, "claim_issuer")?.map(PathBuf::from),
                 port: text(files.port, "port")?.parse().map_err(Failure::argument)?,
                 direction: convert::direction(files.direction)?,
                 name: text(files.lane, "lane")?.to_owned(),

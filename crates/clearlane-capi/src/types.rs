@@ -26,6 +26,14 @@ pub struct Files {
     pub policy_path: *const c_char,
     /// A folder of models, or null.
     pub models_path: *const c_char,
+    /// The detector's name, or null.
+    pub detector: *const c_char,
+    /// The embedder's name, or null.
+    pub embedder: *const c_char,
+    /// The names of the models for PAD.
+    pub liveness: *const *const c_char,
+    /// How many names there are.
+    pub liveness_count: usize,
     /// The claim issuer's public key file, or null.
     pub claim_issuer: *const c_char,
     /// The port's id.

@@ -1,5 +1,8 @@
-//! A C program compiles against the header, links, sees the same structs as Rust does, and is told what it did wrong.
+//! A C program compiles against the header, links, sees the same structs as Rust does, is told what it did wrong, and lets
+//! a traveller pass where the policy's presentation attack detection does.
 #![allow(clippy::unwrap_used)]
+
+mod common;
 
 use std::fmt::Write as _;
 use std::mem::{offset_of, size_of};
@@ -9,7 +12,7 @@ use std::process::Command;
 use clearlane_capi::{Decision, EvidenceItem, Files, FramePointer};
 
 #[test]
-fn a_c_program_links_agrees_on_layout_and_gets_errors() {
+fn a_c_program_links_agrees_on_layout_gets_errors_and_opens_for_a_live_traveller_alone() {
     if Command::new("cc").arg("--version").output().is_err() {
         println!("skipped: no C compiler (cc) is installed");
         return;
@@ -27,7 +30,15 @@ fn a_c_program_links_agrees_on_layout_and_gets_errors() {
         .output()
         .unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let ran = Command::new(&program).arg(folder.path().join("no such file")).output().unwrap();
+    let (port, frame) = (common::Port::new(), common::face());
+    let pixels = folder.path().join("frame.rgb");
+    std::fs::write(&pixels, frame.to_rgb8()).unwrap();
+    let ran = Command::new(&program)
+        .arg(folder.path().join("no such file"))
+        .args([&port.register, &port.keys, &port.policy, &port.pad_models, &pixels])
+        .args([frame.width().to_string(), frame.height().to_string()])
+        .output()
+        .unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(String::from_utf8(ran.stdout).unwrap(), layout());
 }
@@ -52,7 +63,20 @@ fn layout() -> String {
     layout!(
         text,
         "clearlane_files",
-        Files { register_path, keys_path, policy_path, models_path, claim_issuer, port, lane, direction }
+        Files {
+            register_path,
+            keys_path,
+            policy_path,
+            models_path,
+            detector,
+            embedder,
+            liveness,
+            liveness_count,
+            claim_issuer,
+            port,
+            lane,
+            direction
+        }
     );
     layout!(text, "clearlane_frame", FramePointer { pixels, size, width, height, stride, format });
     layout!(text, "clearlane_evidence", EvidenceItem { matcher, subject, score });

@@ -1,20 +1,21 @@
-//! A lane through the C ABI, from files to a decision. Needs models: see `models`.
+//! A lane through the C ABI, from files to a decision, on the built-in models.
 #![allow(clippy::unwrap_used)]
+
+mod common;
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
-use std::{env, fs, ptr};
+use std::ptr;
 
 use clearlane_capi::{
     Decision, Files, FramePointer, LaneHandle, clearlane_check, clearlane_close, clearlane_free_decision,
     clearlane_free_string, clearlane_metrics, clearlane_open, clearlane_pass, clearlane_refresh,
     clearlane_verify_claim,
 };
-use clearlane_store::{Key, Keyring, Register};
 
 #[test]
 fn a_frame_without_a_face_is_referred_with_its_reason_as_json() {
-    let Some((lane, _folder)) = open() else { return };
+    let (lane, _port) = open();
     let pixels = vec![128; 320 * 240];
     let mut decision = Decision::default();
     let picture = grey(&pixels, 240);
@@ -66,7 +67,7 @@ fn a_frame_without_a_face_is_referred_with_its_reason_as_json() {
 
 #[test]
 fn bytes_that_are_no_frame_get_a_status_and_a_message() {
-    let Some((lane, _folder)) = open() else { return };
+    let (lane, _port) = open();
     let pixels = vec![128; 320 * 240];
     let refused = |picture: FramePointer| {
         let (mut decision, mut message) = (Decision::default(), ptr::null_mut());
@@ -96,31 +97,23 @@ fn grey(pixels: &[u8], height: u32) -> FramePointer {
     FramePointer { pixels: pixels.as_ptr(), size: pixels.len(), width: 320, height, stride: 320, format: 2 }
 }
 
-/// A lane of an empty register; `None`, said on one line, where no models are at hand.
-fn open() -> Option<(*mut LaneHandle, tempfile::TempDir)> {
-    let Some(models) = env::var_os("CLEARLANE_MODELS").filter(|path| Path::new(path).is_dir()) else {
-        println!("skipped: CLEARLANE_MODELS is not set");
-        return None;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let key = Key::random().unwrap();
-    let keys = folder.path().join("register.key");
-    fs::write(&keys, key.to_hex().as_bytes()).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let register = folder.path().join("port.register");
-    drop(Register::create(&register, Keyring::new(key)).unwrap());
-    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shenzhen-bay-and-gongbei.toml");
+/// A lane of a port with one traveller.
+fn open() -> (*mut LaneHandle, common::Port) {
+    let port = common::Port::new();
     let text = |path: &Path| CString::new(path.to_str().unwrap()).unwrap();
-    let strings = [text(&register), text(&keys), text(&policy), text(Path::new(&models))];
-    let (port, lane) = (CString::new("gongbei").unwrap(), CString::new("lane 1").unwrap());
+    let strings = [text(&port.register), text(&port.keys), text(&port.policy)];
+    let (place, lane) = (CString::new("shenzhen-bay").unwrap(), CString::new("lane 1").unwrap());
     let files = Files {
         register_path: strings[0].as_ptr(),
         keys_path: strings[1].as_ptr(),
         policy_path: strings[2].as_ptr(),
-        models_path: strings[3].as_ptr(),
+        models_path: ptr::null(),
+        detector: ptr::null(),
+        embedder: ptr::null(),
+        liveness: ptr::null(),
+        liveness_count: 0,
         claim_issuer: ptr::null(),
-        port: port.as_ptr(),
+        port: place.as_ptr(),
         lane: lane.as_ptr(),
         direction: 1,
     };
@@ -129,5 +122,5 @@ fn open() -> Option<(*mut LaneHandle, tempfile::TempDir)> {
     let status = unsafe { clearlane_open(&raw const files, &raw mut opened, &raw mut message) };
     // SAFETY: a failure with room for a message has one.
     assert!(status == 0, "{}", unsafe { CStr::from_ptr(message) }.to_string_lossy());
-    Some((opened, folder))
+    (opened, port)
 }

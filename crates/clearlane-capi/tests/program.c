@@ -1,6 +1,10 @@
-/* Prints the layout of every struct, then uses the library as a careless caller would. */
+/* Prints the layout of every struct, uses the library as a careless caller would, then lets a traveller pass.
+ *
+ * Arguments: a file that does not exist; register, keys, policy and PAD models of a port; and a frame of raw RGB with its
+ * width and height. */
 #include "clearlane.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SIZE(type) printf("size %s %zu\n", #type, sizeof(type))
@@ -17,6 +21,10 @@ static void layout(void) {
   FIELD(clearlane_files, keys_path);
   FIELD(clearlane_files, policy_path);
   FIELD(clearlane_files, models_path);
+  FIELD(clearlane_files, detector);
+  FIELD(clearlane_files, embedder);
+  FIELD(clearlane_files, liveness);
+  FIELD(clearlane_files, liveness_count);
   FIELD(clearlane_files, claim_issuer);
   FIELD(clearlane_files, port);
   FIELD(clearlane_files, lane);
@@ -47,9 +55,7 @@ static void layout(void) {
   FIELD(clearlane_decision, json);
 }
 
-int main(int count, char **arguments) {
-  layout();
-  EXPECT(count == 2);
+static int careless(const char *missing) {
   EXPECT(strchr(clearlane_version(), '.') != NULL);
 
   char *message = NULL;
@@ -63,15 +69,25 @@ int main(int count, char **arguments) {
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
   EXPECT(strstr(message, "register_path") != NULL);
   clearlane_free_string(message);
-  files.register_path = files.keys_path = files.policy_path = arguments[1];
+  files.register_path = files.keys_path = files.policy_path = missing;
   files.port = "shenzhen-bay";
   files.lane = "lane 1";
   files.direction = 7;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
   clearlane_free_string(message);
   files.direction = CLEARLANE_EXIT;
+  files.liveness_count = 1;
+  EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
+  EXPECT(strstr(message, "liveness") != NULL);
+  clearlane_free_string(message);
+  const char *nameless[] = {NULL};
+  files.liveness = nameless;
+  EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
+  EXPECT(strstr(message, "liveness") != NULL);
+  clearlane_free_string(message);
+  files.liveness_count = 0;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
-  EXPECT(strstr(message, arguments[1]) != NULL);
+  EXPECT(strstr(message, missing) != NULL);
   clearlane_free_string(message);
 
   clearlane_decision decision;
@@ -87,4 +103,84 @@ int main(int count, char **arguments) {
   clearlane_free_string(NULL);
   clearlane_close(NULL);
   return 0;
+}
+
+/* Opens a lane with these PAD models, and lets the traveller in the frame pass. Anything but `admitted` has `reason`. */
+static int pass(clearlane_files files, const clearlane_frame *frame, const char *const *pad, size_t pad_count,
+                bool admitted, const char *reason) {
+  files.liveness = pad;
+  files.liveness_count = pad_count;
+  clearlane_lane *lane;
+  char *message;
+  clearlane_status status = clearlane_open(&files, &lane, &message);
+  if (status != CLEARLANE_OK) {
+    fprintf(stderr, "%s\n", message);
+    return 1;
+  }
+  clearlane_decision decision;
+  EXPECT(clearlane_pass(lane, frame, 1, NULL, 0, 60000000, &decision, NULL) == CLEARLANE_OK);
+  if (decision.admitted != admitted || strstr(decision.json, reason) == NULL) {
+    fprintf(stderr, "%s was expected: %s\n", reason, decision.json);
+    return 1;
+  }
+  /* Either way it is somebody, by the face, and the passage is on record. */
+  EXPECT(decision.has_subject && decision.has_comparison && decision.has_record);
+  clearlane_free_decision(&decision);
+  clearlane_close(lane);
+  return 0;
+}
+
+static int traveller(char **arguments) {
+  static uint8_t pixels[4 * 1024 * 1024];
+  FILE *file = fopen(arguments[4], "rb");
+  EXPECT(file != NULL);
+  clearlane_frame frame = {pixels, fread(pixels, 1, sizeof pixels, file), (uint32_t)atoi(arguments[5]),
+                           (uint32_t)atoi(arguments[6]), 3 * (size_t)atoi(arguments[5]), CLEARLANE_RGB8};
+  fclose(file);
+
+  clearlane_files files = {0};
+  files.register_path = arguments[0];
+  files.keys_path = arguments[1];
+  files.policy_path = arguments[2];
+  files.port = "shenzhen-bay";
+  files.lane = "lane 1";
+  files.direction = CLEARLANE_EXIT;
+  const char *live[] = {"pad-live"}, *attack[] = {"pad-attack"}, *both[] = {"pad-live", "pad-attack"};
+
+  /* The policy requires PAD: without a model for it nobody passes. */
+  EXPECT(pass(files, &frame, NULL, 0, false, "pad-not-assessed") == 0);
+  files.models_path = arguments[3];
+  EXPECT(pass(files, &frame, live, 1, true, "\"admit\"") == 0);
+  EXPECT(pass(files, &frame, attack, 1, false, "pad-failed") == 0);
+  /* The mean of both is under the threshold. All at hand are taken where none is named. */
+  EXPECT(pass(files, &frame, both, 2, false, "pad-failed") == 0);
+  EXPECT(pass(files, &frame, NULL, 0, false, "pad-failed") == 0);
+
+  /* A model that is not there, or is for something else, is no PAD: no lane opens. */
+  const char *unknown[] = {"pad-live", "pad-oracle"}, *other[] = {"clearlane-detector"};
+  clearlane_lane *lane;
+  char *message;
+  files.liveness = unknown;
+  files.liveness_count = 2;
+  EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
+  EXPECT(lane == NULL && strstr(message, "pad-oracle") != NULL);
+  clearlane_free_string(message);
+  files.liveness = other;
+  files.liveness_count = 1;
+  EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
+  EXPECT(lane == NULL && strstr(message, "clearlane-detector") != NULL);
+  clearlane_free_string(message);
+  files.liveness_count = 0;
+  files.embedder = "nobody's";
+  EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
+  EXPECT(strstr(message, "nobody's") != NULL);
+  clearlane_free_string(message);
+  return 0;
+}
+
+int main(int count, char **arguments) {
+  layout();
+  EXPECT(count == 9);
+  EXPECT(careless(arguments[1]) == 0);
+  return traveller(arguments + 2);
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clearlane_template::Template;
 use serde::{Deserialize, Serialize};
+use tracing::{Span, debug_span};
 
 use crate::align::AlignedFace;
 use crate::detect::{Detector, Face};
@@ -139,18 +140,21 @@ impl Extractor {
 
     /// The template of the selected face of a frame, with all that was seen on the way.
     pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
-        let span = tracing::debug_span!("extract", width = frame.width(), height = frame.height());
+        let span = debug_span!("extract", width = frame.width(), height = frame.height());
         let _entered = span.enter();
         let mut timings = Timings::default();
-        let faces = timed(&mut timings.detect, || self.detector.detect(frame))?;
+        let faces = timed(debug_span!("detect"), &mut timings.detect, || self.detector.detect(frame))?;
         let face = self.select(frame, &faces)?.clone();
-        let aligned = timed(&mut timings.align, || AlignedFace::cut(frame, &face.landmarks))?;
-        let quality = timed(&mut timings.quality, || Quality::assess(frame, &face, &faces))?;
+        let aligned = timed(debug_span!("align"), &mut timings.align, || AlignedFace::cut(frame, &face.landmarks))?;
+        let quality = timed(debug_span!("quality"), &mut timings.quality, || Quality::assess(frame, &face, &faces))?;
         let liveness = match &self.liveness {
-            Some(stage) => Some(timed(&mut timings.liveness, || stage.assess(frame, &face.bounding_box))?),
+            Some(stage) => {
+                let span = debug_span!("liveness");
+                Some(timed(span, &mut timings.liveness, || stage.assess(frame, &face.bounding_box))?)
+            }
             None => None,
         };
-        let template = timed(&mut timings.embed, || self.embedder.embed(&aligned))?;
+        let template = timed(debug_span!("embed"), &mut timings.embed, || self.embedder.embed(&aligned))?;
         tracing::debug!(faces = faces.len(), total_us = timings.total().as_micros() as u64, "extracted");
         Ok(Extraction { face, faces: faces.len(), aligned, quality, liveness, template, timings })
     }
@@ -177,7 +181,9 @@ impl Extractor {
     }
 }
 
-fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+/// Runs a stage within its span, and takes the time.
+fn timed<T>(span: Span, spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let _entered = span.entered();
     let start = Instant::now();
     let result = work();
     *spent = start.elapsed();

@@ -137,6 +137,12 @@ impl Models {
         self.first("embedding", |task| matches!(task, Task::Embedding { .. }))
     }
 
+    /// The names of all liveness models at hand.
+    pub fn liveness_names(&self) -> impl Iterator<Item = &str> {
+        let models = self.models.iter().filter(|(entry, _)| matches!(entry.task, Task::Liveness { .. }));
+        models.map(|(entry, _)| entry.name.as_str())
+    }
+
     fn first(&self, task: &'static str, wanted: impl Fn(&Task) -> bool) -> Result<&str, ModelError> {
         let found = self.models.iter().find(|(entry, _)| wanted(&entry.task));
         found.map(|(entry, _)| entry.name.as_str()).ok_or(ModelError::NoneForTask { task })

@@ -9,6 +9,7 @@ use clearlane_match::Mode;
 use clearlane_store::{Direction, Subject};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
+use tracing::{Span, debug_span};
 
 use crate::capture::Capture;
 use crate::claim::ClaimVerifier;
@@ -132,6 +133,7 @@ impl Lane {
         let Some(extractor) = &self.extractor else {
             return Err(vec![Reason::InternalError { stage: "extractor" }]);
         };
+        let _span = debug_span!("capture", frames = frames.len()).entered();
         let rule = &self.policy.capture;
         let agreement = self.calibration.threshold_for_fmr(rule.agreement_fmr);
         let agreement = agreement.map_err(|_| vec![Reason::ThresholdUnknown { entries: 1 }])?;
@@ -153,7 +155,9 @@ impl Lane {
             // The rule of fusion may take a face under the face's own threshold, and says so when it judges.
             ..IdentifyOptions::new(self.policy.fusion.search_threshold(threshold), rule.margin)
         };
-        let found = timed(&mut course.times.search, || self.references.identify(&capture.probe, &options));
+        let found = timed(debug_span!("search", entries), &mut course.times.search, || {
+            self.references.identify(&capture.probe, &options)
+        });
         match found {
             Ok(found) => {
                 reasons.extend(found.reasons);
@@ -178,7 +182,7 @@ impl Lane {
     /// evidence, rules, the register's state, the budget and the record have had their say.
     fn conclude(&self, mut course: Course, compared: Compared, evidence: &[Evidence]) -> Passage {
         let mut reasons = compared.reasons;
-        let rules_begin = Instant::now();
+        let (rules_begin, rules) = (Instant::now(), debug_span!("rules").entered());
         if !self.references.is_sound() {
             reasons.push(Reason::RegisterNotSound);
         }
@@ -196,6 +200,7 @@ impl Lane {
             let (spent_ms, budget_ms) = (milliseconds(course.started.elapsed()), milliseconds(course.budget));
             reasons.push(Reason::BudgetExceeded { spent_ms, budget_ms });
         }
+        drop(rules);
         course.times.rules = rules_begin.elapsed();
         let mut decision = match (compared.comparison, reasons) {
             (Some(comparison), reasons) if reasons.is_empty() => Decision::Admit { subject: comparison.subject },
@@ -204,7 +209,8 @@ impl Lane {
             }
         };
         let comparison = compared.comparison.as_ref();
-        let record = timed(&mut course.times.record, || self.record(&decision, comparison, course.time));
+        let (span, time) = (debug_span!("record"), course.time);
+        let record = timed(span, &mut course.times.record, || self.record(&decision, comparison, time));
         if let Err(error) = &record {
             tracing::error!(%error, "the passage could not be recorded");
             let subject = comparison.map(|comparison| comparison.subject);
@@ -258,7 +264,9 @@ impl fmt::Debug for Lane {
     }
 }
 
-fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+/// Runs a stage within its span, and adds the time that it took.
+fn timed<T>(span: Span, spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let _entered = span.entered();
     let start = Instant::now();
     let result = work();
     *spent += start.elapsed();

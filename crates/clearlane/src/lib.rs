@@ -17,6 +17,7 @@
 //!     models: Some("models".into()),
 //!     detector: None,
 //!     embedder: None,
+//!     liveness: Vec::new(),
 //!     claim_issuer: None,
 //!     port: "shenzhen-bay".parse()?,
 //!     direction: Direction::Exit,
@@ -46,6 +47,7 @@ mod metrics;
 mod open;
 mod policy;
 mod port;
+mod print;
 mod reason;
 mod references;
 pub mod simulate;
@@ -69,6 +71,7 @@ pub use metrics::{Latency, Metrics, MetricsSnapshot};
 pub use open::{LaneFiles, OpenError};
 pub use policy::{Modality, Place, Policy, PolicyError, PolicyProblem};
 pub use port::{ParsePortIdError, Port, PortId};
+pub use print::{PrintedPort, PrintedRecord};
 pub use reason::{Language, Reason};
 pub use references::{References, ReferencesError, Refreshed};
 pub use threshold::{Calibration, CalibrationError, CalibrationPoint, fmr_for_fpir};

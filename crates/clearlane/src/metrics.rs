@@ -15,7 +15,13 @@ pub struct Metrics {
     admitted: AtomicU64,
     referred: AtomicU64,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
+    detect: Histogram,
+    align: Histogram,
+    quality: Histogram,
+    pad: Histogram,
+    embed: Histogram,
     capture: Histogram,
+    claim: Histogram,
     search: Histogram,
     rules: Histogram,
     record: Histogram,
@@ -31,8 +37,20 @@ pub struct MetricsSnapshot {
     pub referred: u64,
     /// How often each reason stood in a referral, by its code. A referral may have several.
     pub reasons: BTreeMap<&'static str, u64>,
-    /// Frames to template.
+    /// Finding faces in all frames of a passage.
+    pub detect: Latency,
+    /// Cutting out the aligned faces.
+    pub align: Latency,
+    /// Measuring quality.
+    pub quality: Latency,
+    /// Presentation attack detection.
+    pub pad: Latency,
+    /// Making templates.
+    pub embed: Latency,
+    /// Frames to template: the five stages above.
     pub capture: Latency,
+    /// Reading a claim and checking it.
+    pub claim: Latency,
     /// Template to candidates.
     pub search: Latency,
     /// Candidates to decision.
@@ -66,7 +84,13 @@ impl Metrics {
             admitted: self.admitted.load(Ordering::Relaxed),
             referred: self.referred.load(Ordering::Relaxed),
             reasons: self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            detect: self.detect.latency(),
+            align: self.align.latency(),
+            quality: self.quality.latency(),
+            pad: self.pad.latency(),
+            embed: self.embed.latency(),
             capture: self.capture.latency(),
+            claim: self.claim.latency(),
             search: self.search.latency(),
             rules: self.rules.latency(),
             record: self.record.latency(),
@@ -88,7 +112,13 @@ impl Metrics {
             }
         }
         let stages = [
+            (&self.detect, times.detect),
+            (&self.align, times.align),
+            (&self.quality, times.quality),
+            (&self.pad, times.pad),
+            (&self.embed, times.embed),
             (&self.capture, times.capture()),
+            (&self.claim, times.claim),
             (&self.search, times.search),
             (&self.rules, times.rules),
             (&self.record, times.record),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clearlane_embed::{Extractor, ModelError, Models, Selection, Task};
+use clearlane_embed::{Extractor, ModelError, Models, Selection};
 use clearlane_store::{Direction, KeyError, Keyring, Register, StoreError};
 
 use crate::claim::{ClaimKeyError, ClaimVerifier};
@@ -28,6 +28,9 @@ pub struct LaneFiles {
     pub detector: Option<String>,
     /// The embedder by name; the first at hand where it is `None`.
     pub embedder: Option<String>,
+    /// The models for presentation attack detection (PAD) by name, whose scores are averaged; all at hand where none is
+    /// named. Where there is none, PAD is not assessed, and a policy that requires it refers everybody.
+    pub liveness: Vec<String>,
     /// The public key (PEM) of the issuer whose claims are believed.
     pub claim_issuer: Option<PathBuf>,
     /// The port.
@@ -85,7 +88,7 @@ impl LaneFiles {
     /// Opens everything, loads the references and checks the register. `progress` is told of rows loaded, then of rows
     /// checked: how many of how many.
     ///
-    /// All PAD models at hand make the PAD stage. A register that fails its check gives a lane that refers everybody.
+    /// A register that fails its check gives a lane that refers everybody.
     pub fn open(&self, mut progress: impl FnMut(u64, u64) + Send) -> Result<Lane, OpenError> {
         let policy = Policy::open(&self.policy)?;
         let mut models = Models::builtin()?;
@@ -101,8 +104,8 @@ impl LaneFiles {
         let references = References::load(register, embedder.model_id(), &mut progress)?;
         references.check(&mut progress)?;
         let mut extractor = Extractor::new(models.detector(detector)?, embedder).with_selection(Selection::Largest);
-        let pad = models.iter().filter(|(entry, _)| matches!(entry.task, Task::Liveness { .. }));
-        let pad: Vec<_> = pad.map(|(entry, _)| entry.name.as_str()).collect();
+        let named = self.liveness.iter().map(String::as_str);
+        let pad: Vec<_> = if self.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
         if !pad.is_empty() {
             extractor = extractor.with_liveness(models.liveness(pad)?);
         }

@@ -1,4 +1,4 @@
-//! A sample of the simulated day; the whole of it is `examples/day.rs`.
+//! A sample of the simulated day; the whole of it is `clearlane lane simulate`.
 #![allow(clippy::unwrap_used)]
 
 mod common;

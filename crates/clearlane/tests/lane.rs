@@ -89,6 +89,45 @@ fn a_register_that_was_not_checked_opens_for_nobody() {
 }
 
 #[test]
+fn a_register_that_failed_its_check_opens_for_nobody_whoever_checked_it() {
+    for (tampering, elsewhere) in [
+        ("UPDATE template SET sealed = zeroblob(length(sealed)) WHERE id = 7", false),
+        ("UPDATE subject SET birth = '1950-01-01' WHERE id = 7", true),
+        ("DELETE FROM record WHERE seq = 1", true),
+        ("UPDATE record SET subject = 9 WHERE seq = 1", false),
+    ] {
+        let port = Port::with(20);
+        let lane = port.lane();
+        let pass = || codes(&lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None));
+        assert!(pass().is_empty() && pass().is_empty());
+        tamper(&port, tampering);
+        if elsewhere {
+            assert!(!port.another().check(|_, _| ()).unwrap().is_sound());
+            port.references.refresh().unwrap();
+        } else {
+            assert!(!port.references.check(|_, _| ()).unwrap().is_sound());
+        }
+        assert_eq!(pass(), ["register-not-sound"], "{tampering}");
+    }
+}
+
+#[test]
+fn a_row_that_is_refused_on_the_way_shuts_the_lanes_until_a_check() {
+    let port = Port::with(20);
+    let lane = port.lane();
+    tamper(&port, "UPDATE subject SET birth = '1950-01-01' WHERE key = 'traveller 3'");
+    let pass = |n| codes(&lane.pass_capture(&capture_of(n, 0.8), &finger(SubjectId(n + 1)), None));
+    assert!(pass(4).is_empty());
+    assert_eq!(pass(3), ["internal-error"]);
+    assert_eq!(pass(4), ["register-not-sound"]);
+}
+
+/// Does to the register's file what this library would not.
+fn tamper(port: &Port, sql: &str) {
+    rusqlite::Connection::open(port.path()).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
 fn each_rule_of_eligibility_refers_a_traveller_whose_face_fits() {
     let port = Port::with(20);
     let lane = port.lane();

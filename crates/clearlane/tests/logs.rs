@@ -7,25 +7,21 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clearlane::{Capture, ClaimIssuer, Direction, Evidence};
-use common::{Port, capture_of, face, finger, policy};
+use clearlane::{Calibration, Capture, ClaimIssuer, Direction, Evidence, Lane, Policy, References, ShownDocument};
+use clearlane_embed::{DecodeLimits, Extractor, Frame, Models};
+use clearlane_store::{DocumentKind, Enrolment};
+use common::{Port, capture_of, eligible, face, finger, policy};
 use jiff::Timestamp;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 #[test]
 fn no_subject_template_document_or_claim_is_in_any_log() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::FULL)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
+    let (log, subscriber) = everything();
     let port = Port::with(20);
     // Numbers that would be recognised, whoever writes them.
     let subject = port.subject(13);
-    let document = port.register.number_digest(clearlane_store::DocumentKind::Passport, "E98765432").unwrap();
+    let document = port.register.number_digest(DocumentKind::Passport, "E98765432").unwrap();
     port.change(13, |details| details.documents[0].number_digest = document);
     let issuer = ClaimIssuer::generate().unwrap();
     let place: clearlane::PortId = "shenzhen-bay".parse().unwrap();
@@ -63,6 +59,75 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
     }
     let number = format!("subject={subject}");
     assert!(!text.contains(&number) && !text.contains("SubjectId") && !text.contains("birth"), "{text}");
+}
+
+#[test]
+fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures() {
+    let models = Models::builtin().unwrap();
+    let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
+    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap();
+    let extractor = Extractor::new(models.detector(models.default_detector().unwrap()).unwrap(), embedder);
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/fictional/enrolled/f0000/enrol.jpg");
+    let frame = Frame::open(picture, &DecodeLimits::default()).unwrap();
+    let extracted = extractor.extract(&frame).unwrap();
+    let template = extracted.template.clone();
+
+    let port = Port::with(0);
+    let mut details = eligible();
+    details.documents[0].number_digest = port.register.number_digest(details.documents[0].kind, "H98765432").unwrap();
+    let enrolment = Enrolment::new("traveller 1").with_details(details).with_template(template.clone());
+    port.register.enrol(&enrolment).unwrap();
+    let references = References::load(port.register.clone(), template.model(), |_, _| {}).unwrap();
+    references.check(|_, _| {}).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/demonstration.toml");
+    let policy = Policy::open(path).unwrap();
+    let lane = Lane::builder(policy.into(), references.into(), calibration).extractor(extractor).clock(common::now);
+    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap();
+
+    let (log, subscriber) = everything();
+    let budget = Some(Duration::from_mins(1));
+    tracing::subscriber::with_default(subscriber, || {
+        let frames = [frame.clone()];
+        let kind = DocumentKind::MainlandTravelPermitHkMacao;
+        // As a host might log what it has at hand.
+        tracing::debug!(?frames, ?template, extraction = ?extracted, "at hand");
+        let shown = |number| ShownDocument { kind, number, portrait: &frame };
+        let passage = lane.pass(&frames, &[], budget);
+        assert!(passage.decision.is_admission(), "{passage:?}");
+        assert!(lane.verify_document(&shown("H98765432"), &frames, &[], budget).decision.is_admission());
+        assert!(!lane.verify_document(&shown("H98765433"), &frames, &[], budget).decision.is_admission());
+        assert!(!lane.verify_claim(&frames, &frames, &[], budget).decision.is_admission());
+    });
+    let text = log.text();
+    // Every stage has its span.
+    for stage in ["capture", "detect", "align", "quality", "embed", "claim", "search", "rules", "record"] {
+        assert!(text.contains(&format!(":{stage}")), "`{stage}` is not in the log:\n{text}");
+    }
+    let pixels = frame.to_rgb8();
+    let middle = &pixels[pixels.len() / 2..][..6];
+    let mut secrets = vec![
+        "H9876543".to_owned(),
+        "traveller 1".to_owned(),
+        format!("{middle:?}").trim_matches(['[', ']']).to_owned(),
+        middle.iter().map(|byte| format!("{byte:02x}")).collect(),
+    ];
+    let values = template.as_slice().iter().map(|value| format!("{value:.5}"));
+    secrets.extend(values.filter(|value| !value.trim_start_matches('-').starts_with("0.000")));
+    for secret in secrets {
+        assert!(!text.contains(&secret), "`{secret}` is in the log:\n{text}");
+    }
+}
+
+/// A log of everything, spans and their fields included.
+fn everything() -> (Log, impl tracing::Subscriber + Send + Sync) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    (log, subscriber)
 }
 
 #[derive(Clone, Default)]

@@ -6,6 +6,7 @@ use clearlane_embed::{Extractor, Frame};
 use clearlane_store::DocumentKind;
 use clearlane_template::SubjectId;
 use jiff::{SignedDuration, Timestamp};
+use tracing::debug_span;
 
 use super::{Compared, Course, Lane, timed};
 use crate::capture::Capture;
@@ -55,7 +56,8 @@ impl Lane {
     ) -> Passage {
         let mut course = self.start(budget);
         let _span = self.span("claim");
-        let text = timed(&mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
+        let text =
+            timed(debug_span!("claim"), &mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
         let compared = text
             .ok_or_else(|| vec![Reason::NoClaim])
             .and_then(|text| self.claim(&text, &mut course))
@@ -91,7 +93,9 @@ impl Lane {
         let capture = self.capture(frames, course)?;
         let extractor = self.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor" }])?;
         let portrait = portrait(extractor, document.portrait)?;
-        let score = timed(&mut course.times.search, || capture.probe.score(&portrait.probe));
+        let score = timed(debug_span!("search", entries = 1), &mut course.times.search, || {
+            capture.probe.score(&portrait.probe)
+        });
         let score = score.map_err(|_| vec![Reason::InternalError { stage: "comparison" }])?;
         Ok(self.compared(subject, &capture, score))
     }
@@ -113,7 +117,7 @@ impl Lane {
     /// Checks a claim and uses it up.
     fn claim(&self, text: &str, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
         let refused = |refusal| vec![Reason::ClaimRefused { refusal }];
-        timed(&mut course.times.claim, || {
+        timed(debug_span!("claim"), &mut course.times.claim, || {
             let claim = self.claims.verify(text, &self.port, course.time).map_err(refused)?;
             let keep_until = claim.expires.saturating_add(REMEMBERED).unwrap_or(Timestamp::MAX);
             match self.references.register().spend_claim(claim.nonce, keep_until) {
@@ -128,7 +132,9 @@ impl Lane {
     }
 
     fn compare_with(&self, subject: SubjectId, capture: &Capture, course: &mut Course) -> Compared {
-        match timed(&mut course.times.search, || self.references.score(subject, &capture.probe)) {
+        match timed(debug_span!("search", entries = 1), &mut course.times.search, || {
+            self.references.score(subject, &capture.probe)
+        }) {
             Ok(Some(score)) => self.compared(subject, capture, score),
             Ok(None) => Compared::refused(vec![Reason::NotEnrolled]),
             Err(error) => {

@@ -52,7 +52,7 @@ Examples:
   clearlane demo
   clearlane demo --gallery 10000 --report demo.html";
 
-const POLICY: &str = include_str!("policy.toml");
+const POLICY: &str = include_str!("../../../../../policies/demonstration.toml");
 
 /// One capture's way through the lane.
 #[derive(Debug, Serialize)]
