@@ -61,4 +61,5 @@ Exit codes:
 Environment:
   CLEARLANE_MODELS      a folder of models, as --models
   CLEARLANE_REGISTER    a register, as --register
-  CLEARLANE_KEY         a register's keys, where no --key-file is given";
+  CLEARLANE_KEY         a register's keys, where no --key-file is given
+  CLEARLANE_LOG         what is logged to standard error: off, error, warn (the default), info, debug or trace";

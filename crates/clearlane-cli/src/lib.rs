@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod failure;
 mod interrupt;
+mod log;
 mod models;
 mod output;
 mod pictures;
@@ -25,7 +26,7 @@ use crate::output::Output;
 pub fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let output = Output::new(&common);
-    match commands::run(command, &output) {
+    match log::begin().and_then(|()| commands::run(command, &output)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);

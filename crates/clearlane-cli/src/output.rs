@@ -1,12 +1,11 @@
 //! Where results go: text or JSON on standard output, errors on standard error.
 
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure, Result};
@@ -31,14 +30,7 @@ impl Output {
 
     /// Prints a result: `value` as JSON, or the lines of `text`.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        if self.json {
-            let mut line = serde_json::to_string_pretty(value)
-                .map_err(|error| Failure::new(Exit::System, format!("cannot write JSON: {error}")))?;
-            line.push('\n');
-            print(&line)
-        } else {
-            print(&text())
-        }
+        if self.json { print(&json(value)?) } else { print(&text()) }
     }
 
     /// Prints one of many results as it comes: `value` as one line of JSON, or `text` as it is.
@@ -63,7 +55,8 @@ impl Output {
     /// Says why the command ends.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            let error = json!({ "error": failure.message, "help": failure.help, "exit": failure.exit as u8 });
+            let error =
+                serde_json::json!({ "error": failure.message, "help": failure.help, "exit": failure.exit as u8 });
             eprintln!("{error}");
             return;
         }
@@ -76,8 +69,25 @@ impl Output {
 
     /// A progress bar over `total` steps, where somebody sees it.
     pub(crate) fn progress(&self, total: u64, what: &'static str) -> Progress {
-        Progress::new(total, what, !self.quiet && io::stderr().is_terminal())
+        Progress::new(total, what, self.is_watched())
     }
+
+    /// As [`Output::progress`], over a table.
+    pub(crate) fn table(&self, total: u64) -> Progress {
+        Progress::with_table(total, self.is_watched())
+    }
+
+    fn is_watched(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
+
+/// A value as lines of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(Exit::System, format!("cannot write JSON: {error}")))?;
+    text.push('\n');
+    Ok(text)
 }
 
 /// Writes to standard output. A reader who has seen enough, such as `head`, ends the command in peace.
@@ -92,15 +102,19 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Writes a file whole or not at all: beside its place first, then into it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_streamed(path, |out| out.write_all(bytes).map_err(|error| Failure::writing(path, &error)))
+}
+
+/// As [`write_whole`], of what `write` writes.
+pub(crate) fn write_streamed<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::writing(path, &error))
+    let failed = |error: io::Error| Failure::writing(path, &error);
+    let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(failed)?);
+    let written = write(&mut out)?;
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(written)
 }
 
 /// Writes a new file that only its owner can read. One that is there already is left alone.

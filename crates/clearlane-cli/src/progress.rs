@@ -8,14 +8,26 @@ pub(crate) struct Progress(ProgressBar);
 
 const TEMPLATE: &str = "{msg:>10} [{bar:32}] {human_pos}/{human_len}  {per_sec}  {eta} left";
 
+/// Under the bar stands a table.
+const WITH_TABLE: &str = "[{bar:32}] {human_pos}/{human_len}  {eta} left\n{msg}";
+
 impl Progress {
     pub(crate) fn new(total: u64, what: &'static str, visible: bool) -> Self {
+        Self::styled(total, what, visible, TEMPLATE)
+    }
+
+    /// A bar over a table that [`Progress::say`] fills.
+    pub(crate) fn with_table(total: u64, visible: bool) -> Self {
+        Self::styled(total, "", visible, WITH_TABLE)
+    }
+
+    fn styled(total: u64, what: &'static str, visible: bool, template: &str) -> Self {
         if !visible {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::new(total).with_message(what);
-        // The template is a constant; were it wrong, the default style would show the same numbers.
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        // Templates are constants; were one wrong, the default style would show the same numbers.
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         Self(bar)
@@ -31,7 +43,7 @@ impl Progress {
         self.0.set_position(done);
     }
 
-    /// Says something in place of the job's name.
+    /// Says something in place of the job's name, or in the table.
     pub(crate) fn say(&self, what: String) {
         self.0.set_message(what);
     }

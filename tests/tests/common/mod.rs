@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use serde_json::Value;
 
+pub(crate) mod port;
+
 /// The command under test, deaf to the settings of whoever runs the tests.
 pub(crate) fn clearlane() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clearlane-under-test"));
@@ -16,13 +18,27 @@ pub(crate) fn clearlane() -> Command {
     command
 }
 
-const SETTINGS: [&str; 4] = ["CLEARLANE_MODELS", "CLEARLANE_REGISTER", "CLEARLANE_KEY", "CLEARLANE_KEY_FILE"];
+const SETTINGS: [&str; 5] =
+    ["CLEARLANE_MODELS", "CLEARLANE_REGISTER", "CLEARLANE_KEY", "CLEARLANE_KEY_FILE", "CLEARLANE_LOG"];
 
 /// What a command printed, as JSON.
 pub(crate) fn json(command: &mut Command) -> Value {
     let output = command.arg("--json").output().unwrap();
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// What a command printed, as JSON line by line.
+pub(crate) fn json_lines(command: &mut Command) -> Vec<Value> {
+    let output = command.arg("--json").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A picture of a person who does not exist: `enrolled/f0000/enrol.jpg`.
+pub(crate) fn fictional(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/fictional").join(path)
 }
 
 /// The folders with research models and data sets; `None`, and a line that says so, where they are not set.

@@ -4,21 +4,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use clearlane::{ClaimIssuer, ClaimKeyError, PortId, QrError};
+use clearlane::{ClaimIssuer, ClaimKeyError, ClaimVerifier, PortId, QrError, read_claim_text};
 use serde_json::json;
 
 use super::register::find;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, write_secret, write_whole};
+use crate::pictures;
 use crate::registers::RegisterArgs;
 
-/// Issue claims: QR codes for 1:1 lanes
+/// Issue claims, QR codes for 1:1 lanes, and read them
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClaimCommand {
     /// Make an issuer's key pair: FILE, and FILE.pub for the lanes
     Keygen(KeygenArgs),
     /// Issue a claim for one subject
     Issue(IssueArgs),
+    /// Read a claim from a picture, and say whether it is good
+    Read(ReadArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +54,27 @@ pub(crate) struct IssueArgs {
     register: RegisterArgs,
 }
 
+/// Read a claim from a picture, and say whether it is good
+///
+/// As a lane reads it from a frame, but for its single use: reading here does not use it up, and a claim that was used is
+/// not known here. Exit code 0 where it is good at the port now, 1 where it is refused, 3 where there is none.
+#[derive(Debug, Args)]
+#[command(after_help = READ_EXAMPLES)]
+pub(crate) struct ReadArgs {
+    /// The picture
+    picture: PathBuf,
+    /// The issuer's public key
+    #[arg(long, value_name = "FILE")]
+    issuer: PathBuf,
+    /// Where it is shown, by the policy's ids
+    #[arg(long, value_name = "ID")]
+    port: PortId,
+}
+
+const READ_EXAMPLES: &str = "\
+Example:
+  clearlane claim read aaron.png --port shenzhen-bay --issuer issuer.pem.pub";
+
 const EXAMPLES: &str = "\
 Examples:
   clearlane claim keygen issuer.pem
@@ -63,6 +87,7 @@ pub(super) fn run(command: &ClaimCommand, output: &Output) -> Result<Exit> {
     match command {
         ClaimCommand::Keygen(args) => keygen(args, output),
         ClaimCommand::Issue(args) => issue(args, output),
+        ClaimCommand::Read(args) => read(args, output),
     }
 }
 
@@ -106,4 +131,32 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<Exit> {
     });
     output.result(&value, || shown)?;
     Ok(Exit::Yes)
+}
+
+fn read(args: &ReadArgs, output: &Output) -> Result<Exit> {
+    let verifier = trusted(&args.issuer)?;
+    let frame = pictures::open(&args.picture)?;
+    let text = read_claim_text(&frame).ok_or_else(|| {
+        Failure::new(Exit::Input, format!("{}: no claim is to be read in the picture", args.picture.display()))
+    })?;
+    let claim = verifier.verify(&text, &args.port, jiff::Timestamp::now());
+    let value = match &claim {
+        Ok(claim) => json!({
+            "good": true, "subject": claim.subject, "ports": claim.ports, "issued": claim.issued, "expires": claim.expires,
+        }),
+        Err(refusal) => json!({ "good": false, "refusal": refusal }),
+    };
+    output.result(&value, || match &claim {
+        Ok(claim) => format!("good until {}: subject #{}\n", claim.expires, claim.subject),
+        Err(refusal) => format!("refused: {refusal}\n"),
+    })?;
+    Ok(Exit::answer(claim.is_ok()))
+}
+
+/// Who believes the claims of the issuer with the public key in `file`.
+pub(super) fn trusted(file: &Path) -> Result<ClaimVerifier> {
+    let pem = std::fs::read_to_string(file).map_err(|error| Failure::reading(file, &error))?;
+    let mut verifier = ClaimVerifier::default();
+    verifier.trust_pem(&pem).map_err(|error| Failure::at(Exit::Input, file, &error))?;
+    Ok(verifier)
 }

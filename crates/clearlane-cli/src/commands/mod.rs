@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Look into a register and keep it in order
     #[command(subcommand)]
     Register(register::RegisterCommand),
-    /// Issue claims: QR codes for 1:1 lanes
+    /// Issue claims, QR codes for 1:1 lanes, and read them
     #[command(subcommand)]
     Claim(claim::ClaimCommand),
     /// Run lanes as a port does, fed from files

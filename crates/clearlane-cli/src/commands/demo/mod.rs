@@ -5,19 +5,21 @@ mod page;
 mod totals;
 mod town;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use clearlane::{Direction, Lane, Passage, Policy};
 use clearlane_embed::{DecodeLimits, Frame, Selection};
+use clearlane_store::{Key, Keyring, Register, StoreError};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, write_whole};
+use crate::output::{Output, write_secret, write_whole};
 use crate::reasons;
 use crate::thresholds;
 use faces::Capture;
@@ -30,7 +32,8 @@ use totals::Totals;
 /// people who are not enrolled. Each passage gives a line: decision, picture, whom the lane took it for, score and
 /// threshold or the reasons, and the time of each stage.
 ///
-/// Exit code 0 where nobody was wrongly admitted, 1 otherwise. The register is removed at the end.
+/// Exit code 0 where nobody was wrongly admitted, 1 otherwise. The register is removed at the end, unless --keep names a
+/// folder for it: with its key and the policy, it is one to try the other commands on.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
@@ -43,6 +46,9 @@ pub(crate) struct DemoArgs {
     /// Fictional faces from a folder in place of the built-in ones
     #[arg(long, value_name = "DIR")]
     faces: Option<PathBuf>,
+    /// Keep the register in this folder: demo.register, demo.key and demo-policy.toml
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     #[command(flatten)]
     models: ModelArgs,
 }
@@ -50,7 +56,9 @@ pub(crate) struct DemoArgs {
 const EXAMPLES: &str = "\
 Examples:
   clearlane demo
-  clearlane demo --gallery 10000 --report demo.html";
+  clearlane demo --gallery 10000 --report demo.html
+  clearlane demo --gallery 10000 --keep port
+  clearlane lane run queue --lanes 4 --policy port/demo-policy.toml --port shenzhen-bay --register port/demo.register --key-file port/demo.key";
 
 const POLICY: &str = include_str!("../../../../../policies/demonstration.toml");
 
@@ -76,9 +84,11 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let policy = Arc::new(policy);
     let interrupt = Interrupt::listen()?;
 
-    let folder = tempfile::tempdir().map_err(|error| Failure::writing(&std::env::temp_dir(), &error))?;
+    let key = Key::random().map_err(StoreError::from)?;
+    let place = Place::new(args.keep.as_deref(), &key)?;
+    let register = Arc::new(Register::create(place.folder.join("demo.register"), Keyring::new(key))?);
     let begin = Instant::now();
-    let references = town::build(folder.path(), &captures, args.gallery, &extractor, &policy, &calibration, output)?;
+    let references = town::build(&register, &captures, args.gallery, &extractor, &policy, &calibration, output)?;
     output.note(&format!(
         "{} templates enrolled, loaded and checked in {:.1} s; models {} and {}; presentation attack detection: not assessed",
         references.len(),
@@ -109,6 +119,25 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         output.note(&format!("the report is in {}", path.display()));
     }
     Ok(Exit::answer(totals.is_safe()))
+}
+
+/// Where the register is made: in a folder that is removed at the end, or in one to keep, beside its key and the policy.
+struct Place {
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
+}
+
+impl Place {
+    fn new(keep: Option<&Path>, key: &Key) -> Result<Self> {
+        let Some(folder) = keep else {
+            let temporary = tempfile::tempdir().map_err(|error| Failure::writing(&std::env::temp_dir(), &error))?;
+            return Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) });
+        };
+        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
+        write_secret(&folder.join("demo.key"), &format!("{}\n", *key.to_hex()))?;
+        write_whole(&folder.join("demo-policy.toml"), POLICY.as_bytes())?;
+        Ok(Self { folder: folder.to_owned(), _temporary: None })
+    }
 }
 
 fn walk<'a>(lane: &Lane, capture: &'a Capture) -> Result<Walk<'a>> {

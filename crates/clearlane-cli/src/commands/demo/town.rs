@@ -7,7 +7,7 @@ use clearlane::{Application, Calibration, Enroller, EnrolmentOutcome, Picture, P
 use clearlane_embed::{DecodeLimits, Extractor, Frame, ModelId, Template};
 use clearlane_store::{
     Category, Consent, ConsentScope, Details, Document, DocumentKind, Endorsement, EndorsementKind, Enrolment, Entries,
-    Key, Keyring, Nationality, Register, StoreError,
+    Nationality, Register,
 };
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -24,9 +24,9 @@ use crate::reasons;
 /// Synthetic strangers that are stored in one transaction.
 const BATCH: u64 = 20_000;
 
-/// Enrols the people of `captures`, by the rules of `policy`, and fills the register up to `size` templates.
+/// Enrols the people of `captures` in `register`, by the rules of `policy`, and fills it up to `size` templates.
 pub(super) fn build(
-    folder: &Path,
+    register: &Arc<Register>,
     captures: &[Capture],
     size: u64,
     extractor: &Extractor,
@@ -34,24 +34,22 @@ pub(super) fn build(
     calibration: &Calibration,
     output: &Output,
 ) -> Result<Arc<References>> {
-    let key = Key::random().map_err(StoreError::from)?;
-    let register = Arc::new(Register::create(folder.join("demo.register"), Keyring::new(key))?);
     let model = extractor.embedder().model_id();
-    let empty = Arc::new(References::load(Arc::clone(&register), model, |_, _| {})?);
+    let empty = Arc::new(References::load(Arc::clone(register), model, |_, _| {})?);
     let enroller = Enroller::new(Arc::clone(policy), empty, extractor.clone(), calibration.clone())
         .map_err(|error| Failure::of(Exit::Model, &error))?;
 
     let enrolments: Vec<_> = captures.iter().filter(|capture| capture.kind == "enrol" && capture.enrolled).collect();
     let progress = output.progress(enrolments.len() as u64, "enrolling");
     for capture in &enrolments {
-        enrol(&enroller, &register, capture)?;
+        enrol(&enroller, register, capture)?;
         progress.step();
     }
     progress.done();
 
-    fill(&register, model, extractor.embedder().dimension(), size.saturating_sub(enrolments.len() as u64), output)?;
+    fill(register, model, extractor.embedder().dimension(), size.saturating_sub(enrolments.len() as u64), output)?;
     let progress = output.progress(0, "loading");
-    let references = References::load(Arc::clone(&register), model, |done, total| progress.at(done, total))?;
+    let references = References::load(Arc::clone(register), model, |done, total| progress.at(done, total))?;
     progress.done();
     // No lane opens before its register has been checked.
     let progress = output.progress(0, "checking");

@@ -1,22 +1,37 @@
-//! `clearlane lane`: lanes as a port runs them, fed from files.
+//! `clearlane lane`: lanes as a port runs them, fed from files or made up.
 
+mod live;
 mod queue;
 mod run;
+mod simulate;
 
 use clap::Subcommand;
+use clearlane::Latency;
 
 use crate::failure::{Exit, Result};
 use crate::output::Output;
 
-/// Run lanes as a port does, fed from files
+/// Run lanes as a port does, fed from files or made up
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaneCommand {
     /// Let a queue of passengers through one lane or several
     Run(run::RunArgs),
+    /// Live through a day at a busy port, with made-up templates in place of pictures
+    Simulate(simulate::SimulateArgs),
 }
 
 pub(super) fn run(command: &LaneCommand, output: &Output) -> Result<Exit> {
     match command {
         LaneCommand::Run(args) => run::run(args, output),
+        LaneCommand::Simulate(args) => simulate::run(args, output),
     }
 }
+
+/// A stage's latency in milliseconds, as a row of a table.
+fn latency(stage: &str, latency: &Latency) -> Vec<String> {
+    let ms = |time: u64| format!("{:.1}", time as f64 / 1e3);
+    vec![stage.to_owned(), ms(latency.p50_us), ms(latency.p95_us), ms(latency.p99_us), ms(latency.max_us)]
+}
+
+/// The header of these rows.
+const LATENCIES: [&str; 5] = ["STAGE, ms", "P50", "P95", "P99", "MAX"];

@@ -5,20 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
-use clearlane::{Direction, Lane, Latency, Metrics, MetricsSnapshot, Passage, Policy, PortId, References};
+use clearlane::{Direction, Lane, Metrics, MetricsSnapshot, Passage, Policy, PortId, References};
 use clearlane_embed::{Extractor, Frame};
 use serde::Serialize;
 
 use super::queue::{self, Passenger};
+use super::{LATENCIES, latency, live};
+use crate::commands::claim::trusted;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
 use crate::output::{Output, table};
 use crate::pictures::{self, Face};
-use crate::progress::Progress;
 use crate::reasons;
 use crate::registers::RegisterArgs;
 use crate::thresholds;
@@ -27,7 +28,11 @@ use crate::thresholds;
 ///
 /// QUEUE is a folder, in which a picture is a passenger and a folder of pictures is one with several frames, or a text file
 /// with such paths. Each passage is decided by the policy, recorded in the register, and printed. The register is checked
-/// first: no lane opens on an unsound one. Ctrl-C stops after the passages under way.
+/// first: no lane opens on an unsound one. What other processes change in it meanwhile is taken up. Ctrl-C stops after the
+/// passages under way.
+///
+/// There is no other matcher here: a policy that asks for a fingerprint refers everybody. With --claim-issuer the lanes
+/// compare 1:1: each passenger shows a claim, a QR code, in one of their frames.
 ///
 /// Exit code 0 where everybody was admitted, 1 where somebody was referred to an officer.
 #[derive(Debug, Args)]
@@ -50,7 +55,10 @@ pub(crate) struct RunArgs {
     /// Which face to take where a frame has several
     #[arg(long, value_enum, default_value = "largest")]
     face: Face,
-    /// The models for presentation attack detection, by name
+    /// Compare each passenger with the one whom their claim names, and believe this issuer (public key, PEM)
+    #[arg(long, value_name = "FILE")]
+    claim_issuer: Option<PathBuf>,
+    /// The models for presentation attack detection, by name [default: all at hand]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
     liveness: Vec<String>,
     #[command(flatten)]
@@ -93,15 +101,18 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let lanes = lanes(args, &Arc::new(policy), &references, &extractor, &metrics)?;
 
     let interrupt = Interrupt::listen()?;
-    let progress = output.progress(passengers.len() as u64, "passages");
+    let progress = output.table(passengers.len() as u64);
     let (start, next) = (Instant::now(), AtomicUsize::new(0));
     let work = |number: usize, lane: &Lane| -> Result<()> {
         while !interrupt.requested()
             && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
         {
-            let passed = Passed { passenger: &passenger.name, lane: number, passage: pass(lane, passenger)? };
+            references.refresh()?;
+            let passage = pass(lane, passenger, args.claim_issuer.is_some())?;
+            let passed = Passed { passenger: &passenger.name, lane: number, passage };
             progress.above(|| output.line(&passed, || line(&passed)))?;
-            show(&progress, &metrics.snapshot(), start.elapsed());
+            progress.step();
+            progress.say(live::table(&metrics.snapshot(), start.elapsed()));
         }
         Ok(())
     };
@@ -126,11 +137,10 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
 
 fn extractor(args: &RunArgs) -> Result<Extractor> {
     let extractor = args.models.load_extractor(args.face.into())?;
-    if args.liveness.is_empty() {
-        return Ok(extractor);
-    }
     let models = args.models.at_hand()?;
-    Ok(extractor.with_liveness(models.liveness(args.liveness.iter().map(String::as_str))?))
+    let named = args.liveness.iter().map(String::as_str);
+    let pad: Vec<_> = if args.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
+    Ok(if pad.is_empty() { extractor } else { extractor.with_liveness(models.liveness(pad)?) })
 }
 
 fn loaded(
@@ -162,11 +172,15 @@ fn lanes(
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Lane>> {
     let calibration = thresholds::calibration(extractor.embedder())?;
+    let claims = args.claim_issuer.as_deref().map(trusted).transpose()?.unwrap_or_default();
     (1..=args.lanes)
         .map(|number| {
             Lane::builder(Arc::clone(policy), Arc::clone(references), calibration.clone())
                 .extractor(extractor.clone())
                 .metrics(Arc::clone(metrics))
+                .claims(claims.clone())
+                // One lane has the machine to itself; several keep out of each other's way.
+                .parallel(args.lanes == 1)
                 .build(args.port.clone(), args.direction, format!("lane {number}"))
                 .map_err(|error| Failure::of(Exit::Usage, &error))
         })
@@ -174,9 +188,10 @@ fn lanes(
 }
 
 /// A frame that cannot be read is a camera's failure and ends the run; a face that cannot be used is the lane's to judge.
-fn pass(lane: &Lane, passenger: &Passenger) -> Result<Passage> {
+fn pass(lane: &Lane, passenger: &Passenger, claims: bool) -> Result<Passage> {
     let frames = passenger.frames.iter().map(|path| pictures::open(path)).collect::<Result<Vec<Frame<'_>>>>()?;
-    Ok(lane.pass(&frames, &[], None))
+    // Frames of a face show no claim and frames of a claim no face: each is looked for in all.
+    Ok(if claims { lane.verify_claim(&frames, &frames, &[], None) } else { lane.pass(&frames, &[], None) })
 }
 
 fn line(passed: &Passed<'_>) -> String {
@@ -186,13 +201,6 @@ fn line(passed: &Passed<'_>) -> String {
     let total = 1e3 * passage.times.total.as_secs_f64();
     let why = reasons::listed(passage.decision.reasons());
     format!("{decision}  lane {lane}  {passenger}  {score}  {total:.1} ms  {why}").trim_end().to_owned()
-}
-
-fn show(progress: &Progress, metrics: &MetricsSnapshot, elapsed: Duration) {
-    let rate = (metrics.admitted + metrics.referred) as f64 * 60.0 / elapsed.as_secs_f64();
-    let p95 = metrics.total.p95_us as f64 / 1e3;
-    progress.say(format!("{rate:.0} a minute, p95 {p95:.0} ms, {} referred", metrics.referred));
-    progress.step();
 }
 
 fn text(report: &Report) -> String {
@@ -205,17 +213,21 @@ fn text(report: &Report) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {count:>6}  {reason}");
     }
-    let ms = |time: u64| format!("{:.1}", time as f64 / 1e3);
-    let row = |name: &str, latency: &Latency| {
-        vec![name.to_owned(), ms(latency.p50_us), ms(latency.p95_us), ms(latency.p99_us), ms(latency.max_us)]
-    };
-    let rows = [
-        row("capture", &metrics.capture),
-        row("search", &metrics.search),
-        row("rules", &metrics.rules),
-        row("record", &metrics.record),
-        row("total", &metrics.total),
+    let stages = [
+        ("capture", &metrics.capture),
+        ("  detect", &metrics.detect),
+        ("  align", &metrics.align),
+        ("  quality", &metrics.quality),
+        ("  pad", &metrics.pad),
+        ("  embed", &metrics.embed),
+        ("claim", &metrics.claim),
+        ("search", &metrics.search),
+        ("rules", &metrics.rules),
+        ("record", &metrics.record),
+        ("total", &metrics.total),
     ];
-    text.push_str(table(&["STAGE, ms", "P50", "P95", "P99", "MAX"], &[1, 2, 3, 4], &rows).trim_end());
+    let ran = stages.iter().filter(|(_, stage)| stage.count > 0);
+    let rows: Vec<_> = ran.map(|(name, stage)| latency(name, stage)).collect();
+    text.push_str(table(&LATENCIES, &[1, 2, 3, 4], &rows).trim_end());
     text
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,15 +10,15 @@ use clearlane_store::Format;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, write_streamed};
 use crate::registers::RegisterArgs;
 
-/// How subjects are written.
+/// How subjects or records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Style {
-    /// JSON Lines: a subject a line
+    /// JSON Lines: one a line
     Jsonl,
-    /// CSV: a subject a row, without templates
+    /// CSV: one a row, without templates
     Csv,
 }
 
@@ -56,17 +56,12 @@ pub(crate) struct ImportArgs {
 
 pub(super) fn export(args: &ExportArgs, output: &Output) -> Result<Exit> {
     let register = args.register.open_read_only()?;
-    let writing = |error: std::io::Error| Failure::writing(&args.file, &error);
-    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(writing)?);
     let progress = output.progress(0, "exporting");
-    let format = format(args.format, &args.file);
-    let exported = register.export(&mut out, format, args.templates, |done, total| progress.at(done, total))?;
+    let format = format_of(args.format, &args.file);
+    let exported = write_streamed(&args.file, |out| {
+        Ok(register.export(out, format, args.templates, |done, total| progress.at(done, total))?)
+    })?;
     progress.done();
-    out.flush().map_err(writing)?;
-    let file = out.into_inner().map_err(|error| writing(error.into_error()))?;
-    file.as_file().sync_all().map_err(writing)?;
-    file.persist(&args.file).map_err(|error| writing(error.error))?;
     let value = json!({ "file": args.file, "exported": exported, "templates": args.templates });
     output.result(&value, || format!("{exported} subjects are in {}\n", args.file.display()))?;
     Ok(Exit::Yes)
@@ -76,7 +71,7 @@ pub(super) fn import(args: &ImportArgs, output: &Output) -> Result<Exit> {
     let text = File::open(&args.file).map_err(|error| Failure::reading(&args.file, &error))?;
     let register = args.register.open_or_create()?;
     let progress = output.progress(0, "importing");
-    let format = format(args.format, &args.file);
+    let format = format_of(args.format, &args.file);
     let imported = register.import(&mut BufReader::new(text), format, |done| progress.at(done, done))?;
     progress.done();
     let refused: Vec<_> = imported
@@ -96,7 +91,8 @@ pub(super) fn import(args: &ImportArgs, output: &Output) -> Result<Exit> {
     Ok(Exit::answer(imported.refused.is_empty()))
 }
 
-fn format(style: Option<Style>, file: &Path) -> Format {
+/// The format that is asked for, or the one of the file's name.
+pub(in crate::commands) fn format_of(style: Option<Style>, file: &Path) -> Format {
     let named_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     match style {
         Some(Style::Csv) => Format::Csv,

@@ -10,6 +10,7 @@ mod revoke;
 mod show;
 mod stats;
 
+pub(super) use exchange::{Style, format_of};
 pub(super) use show::find;
 
 use clap::Subcommand;

@@ -1,0 +1,78 @@
+//! The demonstration, on the built-in models and a part of the fictional faces.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::clearlane;
+use common::port::{ENROLLED, GALLERY, Port};
+use serde_json::Value;
+
+#[test]
+fn the_demonstration_admits_those_it_enrolled_and_nobody_else() {
+    let port = Port::shared();
+    let (totals, walks) = port.demonstration.split_last().unwrap();
+    assert_eq!((&totals["gallery"], &totals["wrongly_admitted"]), (&GALLERY.into(), &0.into()));
+    assert_eq!(totals["passages"], walks.len());
+    let mut plain = 0;
+    for walk in walks {
+        let (person, enrolled) = (walk["person"].as_str().unwrap(), walk["enrolled"].as_bool().unwrap());
+        assert_eq!(enrolled, ENROLLED.contains(&person));
+        match walk["admitted_as"].as_str() {
+            Some(name) => {
+                assert!(enrolled && name == person, "{walk}");
+                assert_eq!(walk["decision"], "admit");
+                let comparison = &walk["comparison"];
+                assert!(comparison["score"].as_f64() >= comparison["threshold"].as_f64(), "{walk}");
+                plain += i64::from(walk["kind"] == "plain");
+            }
+            None => {
+                assert_eq!(walk["decision"], "refer");
+                assert!(
+                    walk["reasons"].as_array().unwrap().iter().all(|reason| reason["reason"].is_string()),
+                    "{walk}"
+                );
+                assert!(!walk["reasons"].as_array().unwrap().is_empty(), "{walk}");
+            }
+        }
+        assert!(walk["record"].as_u64().unwrap() > 0 && walk["times"]["total"].as_u64().unwrap() > 0, "{walk}");
+    }
+    // The least that a model fit for a demonstration does.
+    assert_eq!(totals["plain"]["of"], 3 * ENROLLED.len());
+    assert!(plain >= 2 * ENROLLED.len() as i64, "{totals}");
+    assert_eq!(totals["plain"]["admitted"], plain);
+    let strangers = walks.iter().filter(|walk| walk["enrolled"] == Value::Bool(false)).count();
+    assert!(strangers >= 9);
+    assert_eq!((&totals["strangers"]["admitted"], &totals["strangers"]["of"]), (&0.into(), &strangers.into()));
+}
+
+#[test]
+fn its_report_is_one_page_with_every_picture_in_it() {
+    let port = Port::shared();
+    let page = std::fs::read_to_string(port.path("demo.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+    let walks = port.demonstration.len() - 1;
+    assert_eq!(page.matches("<tr").count(), walks + 1);
+    assert!(page.matches("src=\"data:image/jpeg;base64,").count() >= walks);
+    // Nothing is fetched from elsewhere.
+    assert_eq!(page.matches("src=").count(), page.matches("src=\"data:").count());
+    for foreign in ["http:", "https:", "<link", "<script", "url(", "@import"] {
+        assert!(!page.contains(foreign), "`{foreign}` is in the page");
+    }
+}
+
+#[test]
+fn what_it_keeps_is_a_register_that_the_other_commands_open() {
+    let port = Port::shared();
+    let checked = common::json(&mut port.on_register(&["register", "check"]));
+    assert_eq!((&checked["sound"], &checked["templates"]), (&true.into(), &GALLERY.into()));
+    assert_eq!(checked["records"], port.demonstration.len() - 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(port.path("port/demo.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // What is there already is not overwritten.
+    let again = clearlane().args(["demo", "--gallery", "10", "--keep"]).arg(port.path("port")).assert().code(6);
+    assert!(String::from_utf8_lossy(&again.get_output().stderr).contains("demo.key"));
+}
