@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "auto" => Path::Auto,
         "avx512" => Path::Avx512,
         "avx2" => Path::Avx2,
+        "neon" => Path::Neon,
         "portable" => Path::Portable,
         "reference" => Path::Reference,
         other => return Err(format!("no path is called {other}").into()),

@@ -28,6 +28,8 @@ pub enum Path {
     Avx512,
     /// The AVX2 and FMA kernels.
     Avx2,
+    /// The NEON kernels, of 64-bit Arm.
+    Neon,
     /// The kernels that run on every CPU.
     Portable,
     /// tract, for every node.
@@ -41,6 +43,7 @@ impl Path {
             Self::Auto => Some(Isa::best()),
             Self::Avx512 => Isa::avx512(),
             Self::Avx2 => Isa::avx2(),
+            Self::Neon => Isa::neon(),
             Self::Portable => Some(Isa::portable()),
             Self::Reference => return Ok(None),
         };

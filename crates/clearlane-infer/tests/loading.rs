@@ -2,7 +2,7 @@
 
 mod common;
 
-use clearlane_infer::{InferError, Network};
+use clearlane_infer::{InferError, Network, Options, Path};
 use common::{Graph, images, int, ints, model};
 use ndarray::{Array4, Axis};
 use tract_onnx::pb::tensor_proto::DataLocation;
@@ -24,6 +24,17 @@ fn failure(bytes: &[u8], input: [usize; 3]) -> InferError {
 fn bytes_that_are_no_model_are_refused() {
     for bytes in [&b""[..], b"\xFF\xD8\xFF\xE0 a JPEG", &[0; 64], b"hello, world"] {
         assert!(matches!(failure(bytes, [3, 4, 4]), InferError::Decode { .. }));
+    }
+}
+
+#[test]
+fn neon_is_at_hand_on_64_bit_arm_and_refused_elsewhere() {
+    let bytes = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
+    let network = Network::with_options(&bytes, [3, 4, 4], &Options::on(Path::Neon));
+    if cfg!(target_arch = "aarch64") {
+        assert!(network.is_ok());
+    } else {
+        assert!(matches!(network.err(), Some(InferError::Instructions { path: Path::Neon })));
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Isa {
 impl Isa {
     /// The widest that the CPU has.
     pub(crate) fn best() -> Self {
-        Self::avx512().or_else(Self::avx2).unwrap_or_else(Self::portable)
+        Self::avx512().or_else(Self::avx2).or_else(Self::neon).unwrap_or_else(Self::portable)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -44,6 +44,16 @@ impl Isa {
 
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn avx2() -> Option<Self> {
+        None
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn neon() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then(neon::isa)
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    pub(crate) fn neon() -> Option<Self> {
         None
     }
 
@@ -193,6 +203,8 @@ macro_rules! instruction_set {
 instruction_set!(avx512, crate::kernel::avx512::Avx512, target_feature(enable = "avx512f"));
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx2, crate::kernel::avx2::Avx2, target_feature(enable = "avx2,fma"));
+#[cfg(target_arch = "aarch64")]
+instruction_set!(neon, crate::kernel::neon::Neon, target_feature(enable = "neon"));
 instruction_set!(portable, crate::kernel::portable::Portable);
 
 /// # Safety

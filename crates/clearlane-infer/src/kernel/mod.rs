@@ -16,6 +16,8 @@ pub(crate) mod finish;
 pub(crate) mod isa;
 pub(crate) mod layout;
 pub(crate) mod memory;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 pub(crate) mod program;
 pub(crate) mod rowwise;

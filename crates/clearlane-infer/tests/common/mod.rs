@@ -153,7 +153,7 @@ pub fn assert_every_path_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayV
     let (_, c, h, w) = image.dim();
     let reference = Network::with_options(bytes, [c, h, w], &Options::on(Path::Reference)).unwrap();
     let expected = reference.run(image).unwrap();
-    for path in [Path::Auto, Path::Avx512, Path::Avx2, Path::Portable] {
+    for path in [Path::Auto, Path::Avx512, Path::Avx2, Path::Neon, Path::Portable] {
         let network = match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
             Err(InferError::Instructions { .. }) => continue,
             network => network.unwrap(),

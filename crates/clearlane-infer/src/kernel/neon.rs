@@ -1,0 +1,82 @@
+//! Advanced SIMD of 64-bit Arm: four registers hold a block.
+
+use std::arch::aarch64::{
+    float32x4_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32, vld1q_f32,
+    vmulq_f32, vst1q_f32,
+};
+
+use super::vector::Vector;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Neon([float32x4_t; 4]);
+
+impl Neon {
+    #[inline(always)]
+    fn zip(self, other: Self, combine: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
+        Self(std::array::from_fn(|quarter| combine(self.0[quarter], other.0[quarter])))
+    }
+}
+
+// SAFETY: each method touches what its contract says, and is only reached behind `Isa::neon`'s check of the CPU.
+unsafe impl Vector for Neon {
+    /// Twenty-four registers, beside four of weights and four of values.
+    const ACCUMULATORS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller gives 16 readable floats, and the CPU has NEON.
+        Self([0, 4, 8, 12].map(|at| unsafe { vld1q_f32(from.add(at)) }))
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        for (quarter, values) in self.0.into_iter().enumerate() {
+            // SAFETY: the caller gives 16 writable floats, and the CPU has NEON.
+            unsafe { vst1q_f32(to.add(4 * quarter), values) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: the CPU has NEON.
+        Self([unsafe { vdupq_n_f32(value) }; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn splat_at(from: *const f32) -> Self {
+        // SAFETY: the caller gives a readable float, and the CPU has NEON.
+        Self([unsafe { vld1q_dup_f32(from) }; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the CPU has NEON.
+        self.zip(other, |a, b| unsafe { vaddq_f32(a, b) })
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: the CPU has NEON.
+        self.zip(other, |a, b| unsafe { vmulq_f32(a, b) })
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: the CPU has NEON.
+        Self(std::array::from_fn(|i| unsafe { vfmaq_f32(addend.0[i], self.0[i], factor.0[i]) }))
+    }
+
+    // NEON's own maximum and minimum give NaN for NaN; those of every other set give `other`.
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: the CPU has NEON.
+        self.zip(other, |a, b| unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) })
+    }
+
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        // SAFETY: the CPU has NEON.
+        self.zip(other, |a, b| unsafe { vbslq_f32(vcltq_f32(a, b), a, b) })
+    }
+}
