@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use clearlane_benches::vectors::{mate, model, random_rows};
-use clearlane_match::{Gallery, Kernel, Mode, Precision, SearchOptions, Snapshot, read_bandwidth};
+use clearlane_match::{Gallery, Kernel, Mode, SearchOptions, Snapshot, read_bandwidth};
 use clearlane_template::{SubjectId, Template, TemplateId};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SIZE: usize = 100_000;
 
 /// A snapshot of random templates, and probes with a mate each.
-fn prepare(dimension: usize, kernel: Kernel, precision: Precision) -> (Snapshot, Vec<Template>) {
+fn prepare(dimension: usize, kernel: Kernel) -> (Snapshot, Vec<Template>) {
     let mut rows = vec![0.0; SIZE * dimension];
     random_rows(&mut rows, dimension, 1, 0);
     let gallery =
-        Gallery::builder(model(), dimension).kernel(kernel).precision(precision).build().expect("it is valid");
+        Gallery::builder(model(), dimension).kernel(kernel).build().expect("it is valid");
     let ids: Vec<_> = (0..SIZE as u64).map(|id| (SubjectId(id), TemplateId(id))).collect();
     gallery.try_reserve(SIZE).expect("there is memory");
     gallery.extend_rows(&ids, &rows).expect("the rows are unit vectors");
@@ -30,7 +30,7 @@ fn search(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("search, {kernel}"));
         group.measurement_time(Duration::from_secs(2)).sample_size(20);
         for dimension in [128, 256, 512] {
-            let (snapshot, probes) = prepare(dimension, kernel, Precision::F32);
+            let (snapshot, probes) = prepare(dimension, kernel);
             for (name, mode) in modes {
                 let options = SearchOptions { threshold: 0.35, mode, ..SearchOptions::new(10) };
                 let outcome = snapshot.search(&probes[0], &options).expect("a valid search");
@@ -49,19 +49,5 @@ fn search(criterion: &mut Criterion) {
     }
 }
 
-fn rows(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("stored vectors, 512");
-    group.measurement_time(Duration::from_secs(2)).sample_size(20);
-    for precision in [Precision::F32, Precision::F16, Precision::I8] {
-        let (snapshot, probes) = prepare(512, Kernel::best(), precision);
-        let options = SearchOptions { threshold: 0.35, mode: Mode::Exhaustive, ..SearchOptions::new(10) };
-        group.throughput(Throughput::Bytes((SIZE * 512 * precision.bytes()) as u64));
-        group.bench_function(format!("{precision:?}"), |bencher| {
-            bencher.iter(|| snapshot.search(&probes[0], &options));
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, search, rows);
+criterion_group!(benches, search);
 criterion_main!(benches);

@@ -3,19 +3,22 @@
 
     pip install -r benches/peers/requirements.txt
     cargo build --release -p clearlane-benches --example search
-    python3 benches/peers/search.py --work DIR --size 1000000 --out search-peers.json
+    python3 benches/peers/search.py --work DIR --size 1000000 --out benches/peers/results/search.md
 
 Random unit vectors, and for each probe a mate in the gallery at a stated score. Every index answers every probe singly;
 rounds go over all of them in turn, so that a slow spell of the machine does not fall on one alone, and the median over all
-rounds counts. Indexes are kept in DIR and loaded by the next run, since some take long to build.
+rounds counts. Indexes are kept in DIR and loaded by the next run, since some take long to build. The table is printed and,
+with --out, stored: as it is printed, or as JSON where the file is named so.
 """
 
 import argparse
 import json
 import os
+import platform
 import statistics
 import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import faiss
@@ -54,8 +57,9 @@ def make_vectors(work, size, dimension, probes, mate_score):
 class Peer:
     """One index: how it is built, kept and asked."""
 
-    def __init__(self, name, promise, extra_bytes=0):
-        self.name, self.promise, self.extra_bytes = name, promise, extra_bytes
+    def __init__(self, name, promise, index=None):
+        """`index`: the name of a peer whose index this one searches too."""
+        self.name, self.promise, self.index_name = name, promise, index or name
 
     def prepare(self, work, base, tag):
         path, facts = work / f"{tag}-{self.slug()}.index", work / f"{tag}-{self.slug()}.json"
@@ -68,16 +72,21 @@ class Peer:
         else:
             self.load(path, base.shape[1])
         self.facts = json.loads(facts.read_text())
-        self.facts["bytes_a_face"] += self.extra_bytes
 
     def slug(self):
-        return "".join(c if c.isalnum() else "-" for c in self.name.lower())
+        return "".join(c if c.isalnum() else "-" for c in self.index_name.lower())
 
 
 class Faiss(Peer):
-    def __init__(self, name, promise, factory, parameters=None, rerank=None):
-        super().__init__(name, promise)
-        self.factory, self.parameters, self.rerank = factory, parameters, rerank
+    def __init__(self, name, promise, factory, index=None, rerank=None):
+        """`rerank`: the rows to score again, and how many of them."""
+        super().__init__(name, promise, index)
+        self.factory, self.rerank = factory, rerank
+
+    def prepare(self, work, base, tag):
+        super().prepare(work, base, tag)
+        if self.rerank:
+            self.facts["bytes_a_face"] += base.shape[1] * base.itemsize
 
     def build(self, base):
         self.index = self.factory(base.shape[1])
@@ -94,8 +103,8 @@ class Faiss(Peer):
 
     def ask(self, probe, k):
         if self.rerank is None:
-            return self.index.search(probe[None], k, params=self.parameters)[1][0]
-        ids = self.index.search(probe[None], self.rerank[1], params=self.parameters)[1][0]
+            return self.index.search(probe[None], k)[1][0]
+        ids = self.index.search(probe[None], self.rerank[1])[1][0]
         ids = ids[ids >= 0]
         return ids[np.argsort(-(self.rerank[0][ids] @ probe), kind="stable")[:k]]
 
@@ -135,12 +144,14 @@ class UsearchExact(Peer):
         return usearch_exact(self.rows, probe, k, "ip", exact=True, threads=1).keys
 
     def add_one(self, row):
-        pass
+        """It searches the caller's matrix: there is nothing to add to."""
 
 
 class UsearchHnsw(Peer):
     def make(self, dimension):
-        self.index = UsearchIndex(ndim=dimension, metric="ip", dtype="f32", connectivity=16, expansion_search=200)
+        self.index = UsearchIndex(
+            ndim=dimension, metric="ip", dtype="f32", connectivity=16, expansion_add=40, expansion_search=200
+        )
 
     def build(self, base):
         self.make(base.shape[1])
@@ -163,7 +174,7 @@ class UsearchHnsw(Peer):
 class Hnswlib(Peer):
     def build(self, base):
         self.index = hnswlib.Index("ip", base.shape[1])
-        self.index.init_index(len(base) + 10000, M=16, ef_construction=100)
+        self.index.init_index(len(base) + 10000, M=16, ef_construction=40)
         self.index.add_items(np.asarray(base), num_threads=os.cpu_count())
 
     def save(self, path):
@@ -197,9 +208,9 @@ def peers(base):
         Faiss("FAISS IndexFlatIP", "exact", faiss.IndexFlatIP),
         Faiss("FAISS SQ8", none, sq8),
         Faiss("FAISS RaBitQ 1 bit", none, rabitq(1)),
-        Faiss("FAISS RaBitQ 1 bit, 200 re-ranked", none, rabitq(1), rerank=(base, 200)),
+        Faiss("FAISS RaBitQ 1 bit, 200 re-ranked", none, rabitq(1), "FAISS RaBitQ 1 bit", (base, 200)),
         Faiss("FAISS RaBitQ 4 bits", none, rabitq(4)),
-        Faiss("FAISS RaBitQ 4 bits, 200 re-ranked", none, rabitq(4), rerank=(base, 200)),
+        Faiss("FAISS RaBitQ 4 bits, 200 re-ranked", none, rabitq(4), "FAISS RaBitQ 4 bits", (base, 200)),
         FaissBinary("FAISS IndexBinaryFlat", none, None),
         UsearchExact("usearch exact", "exact"),
         UsearchHnsw("usearch HNSW", none),
@@ -228,7 +239,7 @@ def measure(peer, queries, mates, k):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="where vectors and indexes are kept")
-    parser.add_argument("--out", type=Path, help="where the table is stored, as JSON")
+    parser.add_argument("--out", type=Path, help="where the table is stored")
     parser.add_argument("--size", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--probes", type=int, default=50)
@@ -264,7 +275,7 @@ def main():
             "name": f"clearlane {each[0]['mode']}", "promise": promise,
             "p50_ms": statistics.median(row["p50"] for row in each), "recall_at_1": min(row["recall"] for row in each),
             "bytes_a_face": each[0]["bytes_a_template"], "build_s": min(row["build_seconds"] for row in each),
-            "add_us": None,
+            "add_us": min(row["add_us"] for row in each),
         })
     for peer in wanted:
         extra = queries[:100]
@@ -277,15 +288,43 @@ def main():
             "add_us": (time.perf_counter() - start) / len(extra) * 1e6,
         })
     rows.sort(key=lambda row: row["p50_ms"])
-    print(f"{args.size} x {args.dimension}, one thread, k = {args.k}, {args.probes} probes x {args.rounds} rounds, "
-          f"{ours[0]['kernel']}, read bandwidth {max(report['bandwidth'] for report in ours):.1f} GB/s")
-    print(f"{'':38}{'p50 ms':>9}{'recall@1':>10}{'B/face':>8}{'build s':>9}{'add us':>9}  promise")
-    for row in rows:
-        add = "" if row["add_us"] is None else f"{row['add_us']:.1f}"
-        print(f"{row['name']:38}{row['p50_ms']:9.2f}{row['recall_at_1']:10.4f}{row['bytes_a_face']:8.0f}"
-              f"{row['build_s']:9.1f}{add:>9}  {row['promise']}")
+    settings = (
+        f"{args.size:,} x {args.dimension}, k = {args.k}, mates at {args.mate_score}, threshold {args.threshold}, one "
+        f"thread, one probe at a time, the median of {args.probes} probes x {args.rounds} rounds; {processor()}, "
+        f"{ours[0]['kernel']}, one core reads {max(report['bandwidth'] for report in ours):.1f} GB/s; "
+        f"FAISS {faiss.__version__}, usearch {version('usearch')}, hnswlib {version('hnswlib')}"
+    )
+    text = table(settings, rows)
+    print(text, end="")
     if args.out:
-        args.out.write_text(json.dumps({"settings": {k: str(v) for k, v in vars(args).items()}, "rows": rows}, indent=1))
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        as_json = args.out.suffix == ".json"
+        args.out.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1) if as_json else text)
+
+
+def processor():
+    """The processor's name, where the system tells it."""
+    try:
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        return names[0].split(":")[1].strip()
+    except (OSError, IndexError):
+        return platform.machine()
+
+
+def table(settings, rows):
+    """Rows as Markdown. The ratio is to FAISS IndexFlatIP, where it was measured."""
+    flat = next((row["p50_ms"] for row in rows if row["name"] == "FAISS IndexFlatIP"), None)
+    lines = ["# Search beside its peers", "", settings + ".", ""]
+    lines += ["| | p50 ms | IndexFlatIP's time / its own | recall@1 | promise | bytes a face | build s | add one, us |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    for row in rows:
+        ratio = "" if flat is None else f"{flat / row['p50_ms']:.1f}"
+        add = "" if row["add_us"] is None else f"{row['add_us']:.1f}"
+        lines.append(
+            f"| {row['name']} | {row['p50_ms']:.2f} | {ratio} | {row['recall_at_1']:.3f} | {row['promise']} "
+            f"| {row['bytes_a_face']:.0f} | {row['build_s']:.1f} | {add} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod living;
+pub mod misses;
 pub mod plot;
 pub mod search;
 pub mod vectors;

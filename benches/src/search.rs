@@ -61,10 +61,10 @@ pub struct SearchBench {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// A file of vectors to search in place of random ones: 32-bit little-endian floats, row after row
-    #[arg(long, requires = "probe_vectors")]
+    #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,
     /// A file of probes, in the same form
-    #[arg(long, requires = "vectors")]
+    #[arg(long, value_name = "FILE", requires = "vectors")]
     pub probe_vectors: Option<PathBuf>,
 }
 
@@ -164,24 +164,52 @@ pub struct SearchRow {
     pub same_lists: [usize; 2],
     /// Bytes in memory for each template, all parts together.
     pub bytes_a_template: f64,
-    /// Seconds that the gallery took to build from its vectors.
+    /// Seconds that the gallery took to build from its vectors, on all threads.
     pub build_seconds: f64,
+    /// Microseconds that adding one template took, mean of [`ADDED`] singly added ones.
+    pub add_us: f64,
+}
+
+/// Vectors to search in place of random ones: a register's, say.
+pub struct Given {
+    /// Unit vectors, row after row.
+    pub rows: Vec<f32>,
+    /// Values of a row.
+    pub dimension: usize,
+    /// The probes, of the model [`model`]. Where there are none, they are drawn as for random vectors.
+    pub probes: Vec<Template>,
 }
 
 /// Probes whose lists are compared with those of exhaustive searches.
 const COMPARED: usize = 32;
+/// Templates that are added singly to a gallery once it has been measured: many blocks of codes.
+pub const ADDED: usize = 4096;
 /// Rows that are drawn or read at once.
 const ROWS_AT_ONCE: usize = 1 << 15;
 
 /// Measures; `progress` is told what is being done.
-pub fn run(bench: &SearchBench, mut progress: impl FnMut(&str)) -> Result<SearchReport, BenchError> {
+pub fn run(bench: &SearchBench, progress: impl FnMut(&str)) -> Result<SearchReport, BenchError> {
+    run_with(bench, None, progress)
+}
+
+/// Measures on the first of the given vectors; sizes beyond them are cut.
+pub fn run_on(bench: &SearchBench, given: &Given, progress: impl FnMut(&str)) -> Result<SearchReport, BenchError> {
+    run_with(&SearchBench { dimension: given.dimension, ..bench.clone() }, Some(given), progress)
+}
+
+fn run_with(
+    bench: &SearchBench,
+    given: Option<&Given>,
+    mut progress: impl FnMut(&str),
+) -> Result<SearchReport, BenchError> {
     if bench.probes == 0 || bench.sizes.contains(&0) || bench.batch.contains(&0) || bench.threads.contains(&0) {
         return Err(BenchError::Nothing);
     }
     let mut report = SearchReport { kernel: Kernel::best().name(), bandwidth: 0.0, rows: Vec::new() };
     for &size in &bench.sizes {
         progress(&format!("building a gallery of {size}"));
-        let built = prepare(bench, size)?;
+        let first = report.rows.len();
+        let built = prepare(bench, given, size)?;
         report.kernel = built.gallery.kernel().name();
         let compared = &built.probes[..COMPARED.min(built.probes.len())];
         let truth = searches(&built.gallery.snapshot(), compared, &bench.options(BenchMode::Exhaustive), 1)?.0;
@@ -202,8 +230,20 @@ pub fn run(bench: &SearchBench, mut progress: impl FnMut(&str)) -> Result<Search
                 report.rows.push(pool.install(|| row(bench, &built, &truth, mode, threads, batch, bandwidth))?);
             }
         }
+        let add_us = add(&built)?;
+        report.rows.iter_mut().skip(first).for_each(|row| row.add_us = add_us);
     }
     Ok(report)
+}
+
+/// Adds probes under new ids, one after the other, and says how many microseconds one took.
+fn add(built: &Built) -> Result<f64, BenchError> {
+    let first = built.gallery.len();
+    let start = Instant::now();
+    for (id, probe) in (first..first + ADDED).zip(built.probes.iter().cycle()) {
+        built.gallery.add(SubjectId(id as u64), TemplateId(id as u64), probe)?;
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e6 / ADDED as f64)
 }
 
 /// A gallery that is ready to be searched.
@@ -255,6 +295,7 @@ fn row(
         same_lists,
         bytes_a_template: built.gallery.memory().total() as f64 / snapshot.len() as f64,
         build_seconds: built.took.as_secs_f64(),
+        add_us: 0.0,
     })
 }
 
@@ -289,13 +330,16 @@ impl SearchBench {
 }
 
 /// A gallery of `size` templates, and probes for it.
-fn prepare(bench: &SearchBench, size: usize) -> Result<Built, BenchError> {
+fn prepare(bench: &SearchBench, given: Option<&Given>, size: usize) -> Result<Built, BenchError> {
     let dimension = bench.dimension;
-    let mut file = bench.vectors.as_ref().map(|path| VectorFile::open(path, dimension)).transpose()?;
-    let size = file.as_ref().map_or(size, |file| size.min(file.rows()));
+    let mut source = Source::open(bench, given)?;
+    let size = source.rows().map_or(size, |rows| size.min(rows));
+    if size == 0 {
+        return Err(BenchError::Nothing);
+    }
     let gallery = bench.gallery()?;
     gallery.try_reserve(size)?;
-    let mut probes = Vec::with_capacity(bench.probes);
+    let mut probes = given.map_or_else(Vec::new, |given| given.probes.clone());
     if let Some(path) = &bench.probe_vectors {
         let mut file = VectorFile::open(path, dimension)?;
         let values = file.read(bench.probes.min(file.rows()))?;
@@ -303,16 +347,15 @@ fn prepare(bench: &SearchBench, size: usize) -> Result<Built, BenchError> {
             probes.push(Template::normalised(model(), row.to_vec())?);
         }
     }
+    let mated = probes.is_empty();
     let mut build = Duration::ZERO;
-    let mut random = vec![0.0; ROWS_AT_ONCE.min(size) * dimension];
+    let mut values = vec![0.0; ROWS_AT_ONCE.min(size) * dimension];
     for first in (0..size).step_by(ROWS_AT_ONCE) {
         let ids: Vec<_> =
             (first..(first + ROWS_AT_ONCE).min(size)).map(|id| (SubjectId(id as u64), TemplateId(id as u64))).collect();
-        let values = &mut random[..ids.len() * dimension];
-        if let Some(file) = &mut file {
-            values.copy_from_slice(&file.read(ids.len())?);
-        } else {
-            random_rows(values, dimension, bench.seed, first);
+        let values = &mut values[..ids.len() * dimension];
+        source.read(values, first)?;
+        if mated {
             // Mates stand spread over the gallery.
             let stride = size.div_ceil(bench.probes);
             for row in (0..ids.len()).filter(|row| (first + row) % stride == stride / 2) {
@@ -325,6 +368,42 @@ fn prepare(bench: &SearchBench, size: usize) -> Result<Built, BenchError> {
         build += start.elapsed();
     }
     Ok(Built { gallery, probes, took: build })
+}
+
+/// Where the vectors of a gallery come from.
+enum Source<'a> {
+    Random { dimension: usize, seed: u64 },
+    File(VectorFile),
+    Given(&'a Given),
+}
+
+impl<'a> Source<'a> {
+    fn open(bench: &SearchBench, given: Option<&'a Given>) -> Result<Self, VectorsError> {
+        Ok(match (given, &bench.vectors) {
+            (Some(given), _) => Self::Given(given),
+            (None, Some(path)) => Self::File(VectorFile::open(path, bench.dimension)?),
+            (None, None) => Self::Random { dimension: bench.dimension, seed: bench.seed },
+        })
+    }
+
+    /// How many there are, where that is not the caller's choice.
+    fn rows(&self) -> Option<usize> {
+        match self {
+            Self::Random { .. } => None,
+            Self::File(file) => Some(file.rows()),
+            Self::Given(given) => Some(given.rows.len() / given.dimension),
+        }
+    }
+
+    /// The next rows; the first of them has the number `first`.
+    fn read(&mut self, values: &mut [f32], first: usize) -> Result<(), VectorsError> {
+        match self {
+            Self::Random { dimension, seed } => random_rows(values, *dimension, *seed, first),
+            Self::File(file) => values.copy_from_slice(&file.read(values.len() / file.dimension())?),
+            Self::Given(given) => values.copy_from_slice(&given.rows[first * given.dimension..][..values.len()]),
+        }
+        Ok(())
+    }
 }
 
 /// Searches for the probes, `batch` in one pass, and times each pass.

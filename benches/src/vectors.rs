@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clearlane_template::{ModelId, Template, TemplateError};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -27,6 +27,31 @@ pub fn random_rows(rows: &mut [f32], dimension: usize, seed: u64, first: usize) 
         let mut random = SmallRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9).wrapping_add(stream));
         for row in rows.chunks_exact_mut(dimension) {
             row.fill_with(|| StandardNormal.sample(&mut random));
+            normalise(row);
+        }
+    });
+}
+
+/// Fills `out` with unit vectors that are distributed as `rows` are, up to their second moments: each is the mean of the rows
+/// and, of a few rows drawn at random, normal multiples of what sets them apart from the mean.
+pub fn alike(rows: &[f32], dimension: usize, out: &mut [f32], seed: u64) {
+    /// Few enough to keep some of the rows' heavier tails.
+    const DRAWN: usize = 8;
+    let count = rows.len() / dimension;
+    let mut mean = vec![0.0; dimension];
+    for row in rows.chunks_exact(dimension) {
+        mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / count as f32);
+    }
+    out.par_chunks_mut(ROWS_A_SEED * dimension).enumerate().for_each(|(part, out)| {
+        let mut random = SmallRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9).wrapping_add(part as u64));
+        for row in out.chunks_exact_mut(dimension) {
+            row.copy_from_slice(&mean);
+            for _ in 0..DRAWN {
+                let normal: f32 = StandardNormal.sample(&mut random);
+                let weight = normal / (DRAWN as f32).sqrt();
+                let drawn = &rows[random.random_range(0..count) * dimension..][..dimension];
+                row.iter_mut().zip(drawn).zip(&mean).for_each(|((out, value), mean)| *out += weight * (value - mean));
+            }
             normalise(row);
         }
     });
@@ -99,6 +124,12 @@ impl VectorFile {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Values of a row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
     }
 
     /// The next `count` rows; fails where there are fewer left.

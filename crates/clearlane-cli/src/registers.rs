@@ -25,6 +25,11 @@ pub(crate) struct RegisterArgs {
 }
 
 impl RegisterArgs {
+    /// The choice that these options make, whatever the environment says.
+    pub(crate) fn new(path: PathBuf, key_file: Option<PathBuf>) -> Self {
+        Self { path, key_file }
+    }
+
     /// The register's file.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -14,7 +14,7 @@ mod rotation;
 use rayon::prelude::*;
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, BLOCK};
+use crate::kernel::{AppendBuffer, BLOCK, prefetch};
 use quantise::Factors;
 
 pub(crate) use bound::{Bound, Contract};
@@ -124,6 +124,11 @@ impl Codes {
     /// What bounds the factors of some blocks.
     pub(crate) fn block_factors(&self, blocks: std::ops::Range<usize>) -> &[BlockFactors] {
         &self.bounds.as_slice()[blocks]
+    }
+
+    /// Asks for the factors of a row, that will be read soon.
+    pub(crate) fn prefetch_factors(&self, row: usize) {
+        prefetch(&self.rows.as_slice()[row..=row]);
     }
 
     /// The factors of a row.

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 use half::f16;
 
 use super::LANES;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
 
 /// Proof that the processor has what these kernels need.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,12 +133,11 @@ pub(super) fn fold_halves(low: __m256, high: __m256) -> f32 {
 
 #[target_feature(enable = "avx2")]
 fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
-    let group_bytes = probe.words.len() * LINE;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.chunks_exact(group_bytes).zip(counts.as_chunks_mut::<8>().0) {
+        for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let mut sums = [[_mm256_setzero_si256(); PLANES]; 2];
-            for (line, words) in group.as_chunks::<LINE>().0.iter().zip(&probe.words) {
+            for (line, words) in group_lines(block, group, BLOCK / 8).zip(&probe.words) {
                 prefetch(line);
                 for (codes, sums) in load_line(line).into_iter().zip(&mut sums) {
                     for (sum, word) in sums.iter_mut().zip(words) {
@@ -188,10 +187,9 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
     let quads = probe.quads.as_chunks::<FIELDS>().0;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.as_chunks::<LINE>().0.chunks_exact(quads.len()).zip(counts.as_chunks_mut::<16>().0)
-        {
+        for (group, counts) in counts.as_chunks_mut::<16>().0.iter_mut().enumerate() {
             let mut sums = [_mm256_setzero_si256(); 2];
-            for (line, quads) in group.iter().zip(quads) {
+            for (line, quads) in group_lines(block, group, BLOCK / 16).zip(quads) {
                 prefetch(line);
                 for (mut codes, sum) in load_line(line).into_iter().zip(&mut sums) {
                     for quad in quads {

@@ -128,14 +128,13 @@ fn fold(sums: [__m512; 4]) -> f32 {
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
 fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
     const GROUPS: usize = BLOCK / 8;
-    let lines = probe.words.len();
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut planes = [[_mm512_setzero_si512(); PLANES]; GROUPS];
         for (line, words) in probe.words.iter().enumerate() {
             let words = words.map(|word| _mm512_set1_epi64(word as i64));
             for (group, planes) in planes.iter_mut().enumerate() {
-                // SAFETY: a block has `GROUPS` groups of `lines` lines.
-                let codes = unsafe { load_line(block, group * lines + line) };
+                // SAFETY: a block has `GROUPS` lines for each of the probe's words.
+                let codes = unsafe { load_line(block, line * GROUPS + group) };
                 for (plane, word) in planes.iter_mut().zip(words) {
                     *plane = _mm512_add_epi64(*plane, _mm512_popcnt_epi64(_mm512_xor_si512(codes, word)));
                 }
@@ -178,16 +177,19 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
     survivors: &mut Vec<Survivor>,
 ) {
     const GROUPS: usize = BLOCK / 16;
-    let lines = probe.lines();
     let field = _mm512_set1_epi8((1 << BITS) - 1);
     let quads = probe.quads.as_chunks::<FIELDS>().0;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut sums = [[_mm512_setzero_si512(); FIELDS]; GROUPS];
         for (line, quads) in quads.iter().enumerate() {
-            let values = quads.map(|quad| _mm512_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8))));
+            // No `map`: what a closure gives back in a vector register would go through memory.
+            let mut values = [_mm512_setzero_si512(); FIELDS];
+            for (values, quad) in values.iter_mut().zip(quads) {
+                *values = _mm512_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
+            }
             for (group, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: a block has `GROUPS` groups of as many lines as the probe.
-                let mut codes = unsafe { load_line(block, group * lines + line) };
+                // SAFETY: a block has `GROUPS` lines for each `FIELDS` of the probe's quads.
+                let mut codes = unsafe { load_line(block, line * GROUPS + group) };
                 for (sum, values) in sums.iter_mut().zip(values) {
                     *sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(codes, field), values);
                     codes = _mm512_srli_epi16::<BITS>(codes);

@@ -15,7 +15,7 @@ use half::f16;
 
 use super::LANES;
 use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
 
 /// Proof that the processor has what these kernels need.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,15 +160,15 @@ fn fold(sums: [Sixteen; 4]) -> f32 {
 fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
     /// So many lines add up to at most 248 set bits a byte.
     const LINES: usize = 31;
-    let group_bytes = probe.words.len() * LINE;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.chunks_exact(group_bytes).zip(counts.as_chunks_mut::<8>().0) {
+        for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             // Each register holds two codes.
             let mut totals = [vdupq_n_u32(0); 4];
-            for (lines, words) in group.as_chunks::<LINE>().0.chunks(LINES).zip(probe.words.chunks(LINES)) {
+            let mut lines = group_lines(block, group, BLOCK / 8);
+            for words in probe.words.chunks(LINES) {
                 let mut sums = [[vdupq_n_u8(0); 4]; PLANES];
-                for (line, words) in lines.iter().zip(words) {
+                for (words, line) in words.iter().zip(&mut lines) {
                     prefetch_line(line.as_ptr().wrapping_add(AHEAD));
                     let codes = load_line(line);
                     for (sums, word) in sums.iter_mut().zip(words) {
@@ -224,13 +224,13 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
     let quads = probe.quads.as_chunks::<FIELDS>().0;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.as_chunks::<LINE>().0.chunks_exact(quads.len()).zip(counts.as_chunks_mut::<16>().0)
-        {
+        for (group, counts) in counts.as_chunks_mut::<16>().0.iter_mut().enumerate() {
             // Two sums a code, two codes a register.
             let mut totals = [[vdupq_n_s32(0); 2]; 4];
-            for (lines, quads) in group.chunks(LINES).zip(quads.chunks(LINES)) {
+            let mut lines = group_lines(block, group, BLOCK / 16);
+            for quads in quads.chunks(LINES) {
                 let mut sums = [[vdupq_n_s16(0); 2]; 4];
-                for (line, quads) in lines.iter().zip(quads) {
+                for (quads, line) in quads.iter().zip(&mut lines) {
                     prefetch_line(line.as_ptr().wrapping_add(AHEAD));
                     for (mut codes, [low, high]) in load_line(line).into_iter().zip(&mut sums) {
                         for quad in quads {

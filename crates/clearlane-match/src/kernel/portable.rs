@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::LANES;
-use super::scan::{BLOCK, LINE, LevelProbe, PlaneProbe, Survivor, push};
+use super::scan::{BLOCK, LevelProbe, PlaneProbe, Survivor, group_lines, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $widen:expr) => {
@@ -43,8 +43,8 @@ fn fold(lanes: [f32; LANES]) -> f32 {
 pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.chunks_exact(probe.words.len() * LINE).zip(counts.as_chunks_mut::<8>().0) {
-            for (line, planes) in group.chunks_exact(LINE).zip(&probe.words) {
+        for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            for (line, planes) in group_lines(block, group, BLOCK / 8).zip(&probe.words) {
                 for (word, count) in line.as_chunks::<8>().0.iter().zip(&mut *counts) {
                     let word = u64::from_le_bytes(*word);
                     for (plane, bits) in planes.iter().enumerate() {
@@ -64,8 +64,8 @@ pub(super) fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32],
     let field = (1 << probe.bits) - 1;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
-        for (group, counts) in block.chunks_exact(probe.lines() * LINE).zip(counts.as_chunks_mut::<16>().0) {
-            for (line, quads) in group.chunks_exact(LINE).zip(probe.quads.chunks_exact(fields)) {
+        for (group, counts) in counts.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            for (line, quads) in group_lines(block, group, BLOCK / 16).zip(probe.quads.chunks_exact(fields)) {
                 for (code, count) in line.as_chunks::<4>().0.iter().zip(&mut *counts) {
                     for (i, quad) in quads.iter().enumerate() {
                         for (byte, value) in code.iter().zip(quad) {

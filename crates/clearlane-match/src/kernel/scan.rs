@@ -11,7 +11,12 @@ pub(super) const LINE: usize = 64;
 
 /// How far ahead of the scan memory is asked for: far enough for its latency, near enough to be there still.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(super) const AHEAD: usize = 6 << 10;
+pub(super) const AHEAD: usize = 8 << 10;
+
+/// The lines of one of a block's groups of codes.
+pub(super) fn group_lines(block: &[u8], group: usize, groups: usize) -> impl Iterator<Item = &[u8; LINE]> {
+    block.as_chunks::<LINE>().0.iter().skip(group).step_by(groups)
+}
 
 /// A code that its block's threshold did not rule out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

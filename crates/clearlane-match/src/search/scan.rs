@@ -100,8 +100,12 @@ impl<'a> Scan<'a> {
         coded.scan(self.kernel, bytes, products, &mut survivors);
         found.stats.bytes_scanned += (bytes.len() + size_of_val(products)) as u64;
         found.stats.survivors += survivors.len() as u64;
+        let row = |survivor: &Survivor| blocks.start * BLOCK + survivor.row as usize;
+        for survivor in &survivors {
+            codes.prefetch_factors(row(survivor));
+        }
         for survivor in survivors.drain(..) {
-            let row = blocks.start * BLOCK + survivor.row as usize;
+            let row = row(&survivor);
             if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
                 self.wait(found, view, row);
             }

@@ -1,32 +1,70 @@
 //! `clearlane bench search`: a front to the measurement in `benches/`.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
-use clearlane_benches::search::{SearchBench, SearchReport, SearchRow};
+use clearlane_benches::plot;
+use clearlane_benches::search::{Given, SearchBench, SearchReport, SearchRow, run_on};
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, table};
+use crate::models::ModelArgs;
+use crate::output::{Output, table, write_whole};
+use crate::registers::RegisterArgs;
 
 /// Search: latency, rate, bytes scanned and the share of the memory's bandwidth
 ///
-/// Random unit vectors with a mate planted for each probe, or vectors from a file. Every row's candidate lists are
-/// compared with those of exhaustive searches.
+/// Random unit vectors with a mate planted for each probe, or vectors from a file, or a register's templates. Every row's
+/// candidate lists are compared with those of exhaustive searches.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SearchArgs {
     #[command(flatten)]
     bench: SearchBench,
+    /// Draw latency over gallery size: an SVG document
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Search this register's templates in place of random vectors: those of the chosen embedder, one row each
+    #[arg(long, value_name = "FILE", conflicts_with = "vectors")]
+    register: Option<PathBuf>,
+    /// The file with the register's keys [default: the keys in `CLEARLANE_KEY`]
+    #[arg(long, value_name = "FILE", requires = "register")]
+    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   clearlane bench search --sizes 1000000 --dimension 512
-  clearlane bench search --sizes 100000,1000000 --modes certified,sketch --threads 2 --json";
+  clearlane bench search --sizes 10000,100000,1000000 --modes certified,sketch --plot latency.svg
+  clearlane bench search --register port.register --key-file port.key --threads 1,2 --json";
 
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
-    let report = clearlane_benches::search::run(&args.bench, |doing| output.note(doing))
-        .map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let progress = |doing: &str| output.note(doing);
+    let report = match &args.register {
+        Some(path) => run_on(&args.bench, &given(args, path)?, progress),
+        None => clearlane_benches::search::run(&args.bench, progress),
+    }
+    .map_err(|error| Failure::of(Exit::Usage, &error))?;
+    if let Some(path) = &args.plot {
+        write_whole(path, plot::svg(&report).as_bytes())?;
+    }
     output.result(&report, || text(&report))?;
     Ok(Exit::Yes)
+}
+
+/// The register's templates of the chosen embedder.
+fn given(args: &SearchArgs, path: &Path) -> Result<Given> {
+    let register = RegisterArgs::new(path.to_owned(), args.key_file.clone()).open_read_only()?;
+    let model = args.models.load_embedder()?.model_id();
+    let mut given = Given { rows: Vec::new(), dimension: register.turn(model)?.dimension(), probes: Vec::new() };
+    register.load(model, |templates, _| {
+        given.rows.extend(templates.iter().flat_map(|stored| stored.template.as_slice()));
+    })?;
+    if given.rows.is_empty() {
+        return Err(Failure::new(Exit::Register, format!("{}: no template of this embedder", path.display())));
+    }
+    Ok(given)
 }
 
 fn text(report: &SearchReport) -> String {
@@ -34,6 +72,8 @@ fn text(report: &SearchReport) -> String {
         vec![
             row.size.to_string(),
             format!("{:?}", row.mode).to_lowercase(),
+            row.threads.to_string(),
+            row.batch.to_string(),
             format!("{:.3}", row.p50),
             format!("{:.3}", row.p95),
             format!("{:.3}", row.p99),
@@ -44,12 +84,15 @@ fn text(report: &SearchReport) -> String {
             format!("{:.4}", row.recall),
             format!("{:.0}", row.bytes_a_template),
             format!("{:.1}", row.build_seconds),
+            format!("{:.1}", row.add_us),
         ]
     };
     let rows: Vec<_> = report.rows.iter().map(row).collect();
     let header = [
         "SIZE",
         "MODE",
+        "THREADS",
+        "BATCH",
         "P50 ms",
         "P95",
         "P99",
@@ -60,6 +103,7 @@ fn text(report: &SearchReport) -> String {
         "RECALL",
         "B/FACE",
         "BUILD s",
+        "ADD us",
     ];
     let right: Vec<usize> = (0..header.len()).filter(|column| *column != 1).collect();
     let head = format!("kernel {}, memory reads at {:.1} GB/s\n", report.kernel, report.bandwidth);
