@@ -107,7 +107,8 @@ fn faces(a: &Arguments, subjects: &[Vec<PathBuf>]) -> Result<Vec<Face>, Box<dyn 
         let template = extractor.extract(&frame).ok()?.template;
         Some(Face { subject, values: template.as_slice().to_vec() })
     };
-    let of_subject =
-        |(subject, paths): (usize, &Vec<PathBuf>)| paths.iter().filter_map(|path| one(subject, path)).collect::<Vec<_>>();
+    let of_subject = |(subject, paths): (usize, &Vec<PathBuf>)| {
+        paths.iter().filter_map(|path| one(subject, path)).collect::<Vec<_>>()
+    };
     Ok(subjects.par_iter().enumerate().flat_map_iter(of_subject).collect())
 }

@@ -76,8 +76,7 @@ pub fn count(rows: &[f32], probes: &[f32], dimension: usize, options: &MissOptio
         for (exact, sketch) in exact.iter().zip(snapshot.search_batch(&probes, &sketch)?) {
             let above = exact.candidates.len() as u64;
             let found = sketch.candidates.len() as u64;
-            misses +=
-                Misses { pairs: size as u64, above, missed: above - found, scored: sketch.stats.scored };
+            misses += Misses { pairs: size as u64, above, missed: above - found, scored: sketch.stats.scored };
         }
     }
     Ok(misses)

@@ -18,7 +18,18 @@ fn every_mode_finds_what_the_exhaustive_one_finds_and_the_plot_shows_each() {
     let plot = folder.path().join("latency.svg");
     let report = json(
         clearlane()
-            .args(["bench", "search", "--sizes", "500,1000", "--dimension", "64", "--probes", "8", "--threshold", "0.5"])
+            .args([
+                "bench",
+                "search",
+                "--sizes",
+                "500,1000",
+                "--dimension",
+                "64",
+                "--probes",
+                "8",
+                "--threshold",
+                "0.5",
+            ])
             .arg("--plot")
             .arg(&plot),
     );
@@ -42,8 +53,7 @@ fn a_registers_templates_can_be_searched() {
         std::fs::copy(fictional.join(&picture), faces.join(&picture)).unwrap();
     }
     clearlane().args(["enrol", "--register"]).arg(&register).arg("--key-file").arg(&key).arg(&faces).assert().success();
-    let report =
-        json(clearlane().args(["bench", "search", "--register"]).arg(&register).arg("--key-file").arg(&key));
+    let report = json(clearlane().args(["bench", "search", "--register"]).arg(&register).arg("--key-file").arg(&key));
     assert_eq!(column(&report, "size"), [3, 3, 3]);
     assert!(column(&report, "recall").iter().all(|recall| **recall == 1.0));
 }

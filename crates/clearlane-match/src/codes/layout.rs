@@ -36,6 +36,11 @@ impl Layout {
         self.bits
     }
 
+    /// Whether codes have second bits beside them: see [`super::refinement`].
+    pub(crate) const fn is_refined(self) -> bool {
+        self.bits == 1
+    }
+
     /// Dimensions that one line covers.
     const fn line_dimensions(self) -> usize {
         match self.bits {
@@ -78,6 +83,16 @@ impl Layout {
                 };
                 block[at + byte] |= level << shift;
             }
+        }
+    }
+
+    /// Writes a one-bit code, bit after bit in its bytes, to place `lane` of a block.
+    pub(crate) fn place(self, code: &[u8], lane: usize, block: &mut [u8]) {
+        let (group, groups) = (lane / self.line_codes(), BLOCK / self.line_codes());
+        let bytes_a_line = LINE / self.line_codes();
+        let column = lane % self.line_codes() * bytes_a_line;
+        for (line, word) in code.chunks_exact(bytes_a_line).enumerate() {
+            block[(line * groups + group) * LINE + column..][..bytes_a_line].copy_from_slice(word);
         }
     }
 }

@@ -4,11 +4,14 @@
 //! integers. A probe q is rounded likewise, to r. The scan computes ⟨r, o⟩ in integers, and [`bound`] turns a threshold on
 //! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector, ⟨x, o⟩ and the length of what o has beside x. The
 //! estimator is RaBitQ's (Gao and Long, SIGMOD 2024; Gao and others, SIGMOD 2025, for several bits).
+//!
+//! Codes of one bit rule out all but some thousandths of a gallery, and these are many: see [`refinement`].
 
 mod bound;
 mod layout;
 mod probe;
 mod quantise;
+mod refinement;
 mod rotation;
 
 use rayon::prelude::*;
@@ -16,14 +19,19 @@ use rayon::prelude::*;
 use crate::GalleryError;
 use crate::kernel::{AppendBuffer, BLOCK, prefetch};
 use quantise::Factors;
+use refinement::Refinement;
 
 pub(crate) use bound::{Bound, Contract};
 pub(crate) use layout::Layout;
 pub(crate) use probe::CodedProbe;
 pub(crate) use rotation::Rotation;
 
-/// Bytes that a code's factors take, its share of its block's included.
-pub(crate) const BYTES_OF_FACTORS: usize = size_of::<Factors>() + size_of::<BlockFactors>().div_ceil(BLOCK);
+/// Bytes that one row's code takes, with its factors, its share of its block's, and what refines it.
+pub(crate) fn bytes_a_row(layout: Layout) -> usize {
+    let factors = size_of::<Factors>() + size_of::<BlockFactors>().div_ceil(BLOCK);
+    let refinement = if layout.is_refined() { layout.code_bytes() + size_of::<Factors>() } else { 0 };
+    layout.code_bytes() + factors + refinement
+}
 
 /// From this many blocks on, encoding is spread over the threads of the current rayon pool.
 const PARALLEL_BLOCKS: usize = 64;
@@ -37,6 +45,7 @@ pub(crate) struct Codes {
     rows: AppendBuffer<Factors>,
     /// One for each block, read by the scan.
     bounds: AppendBuffer<BlockFactors>,
+    refinement: Option<Refinement>,
 }
 
 /// What bounds the [`Factors`] of a block's rows.
@@ -50,6 +59,8 @@ pub(crate) struct BlockFactors {
 struct EncodedBlock {
     bytes: Vec<u8>,
     rows: [Factors; BLOCK],
+    /// Of codes that are refined: row after row.
+    refined: (Vec<u8>, [Factors; BLOCK]),
 }
 
 impl Codes {
@@ -60,6 +71,7 @@ impl Codes {
             blocks: AppendBuffer::with_capacity(blocks * layout.block_bytes())?,
             rows: AppendBuffer::with_capacity(blocks * BLOCK)?,
             bounds: AppendBuffer::with_capacity(blocks)?,
+            refinement: layout.is_refined().then(|| Refinement::with_capacity(layout, blocks * BLOCK)).transpose()?,
         })
     }
 
@@ -94,17 +106,27 @@ impl Codes {
         let mut vector = vec![0.0; rotation.dimension()];
         let mut levels = vec![0; rotation.dimension()];
         let mut bytes = vec![0; self.layout.block_bytes()];
+        let mut refined = (Vec::new(), [Factors::NONE; BLOCK]);
         let rows = std::array::from_fn(|lane| {
             read(block * BLOCK + lane, &mut vector);
             rotation.apply(&mut vector);
-            let factors = quantise::nearest(&vector, self.layout.bits(), &mut levels);
+            let factors = if self.refinement.is_some() {
+                refined.1[lane] = quantise::nearest(&vector, refinement::BITS, &mut levels);
+                refined.0.extend(refinement::split(&mut levels));
+                Factors::of(&vector, levels.iter().map(|level| 2.0 * f32::from(*level) - 1.0))
+            } else {
+                quantise::nearest(&vector, self.layout.bits(), &mut levels)
+            };
             self.layout.pack(&levels, lane, &mut bytes);
             factors
         });
-        EncodedBlock { bytes, rows }
+        EncodedBlock { bytes, rows, refined }
     }
 
     fn append(&self, block: &EncodedBlock) {
+        if let Some(refinement) = &self.refinement {
+            refinement.append(&block.refined.0, &block.refined.1);
+        }
         self.blocks.extend_from_slice(&block.bytes);
         self.rows.extend_from_slice(&block.rows);
         let most = |value: fn(&Factors) -> f32| block.rows.iter().map(value).fold(0.0, f32::max);
@@ -129,6 +151,11 @@ impl Codes {
     /// Asks for the factors of a row, that will be read soon.
     pub(crate) fn prefetch_factors(&self, row: usize) {
         prefetch(&self.rows.as_slice()[row..=row]);
+    }
+
+    /// What refines the codes, where they are refined.
+    pub(crate) fn refinement(&self) -> Option<&Refinement> {
+        self.refinement.as_ref()
     }
 
     /// The factors of a row.

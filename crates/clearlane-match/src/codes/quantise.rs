@@ -10,6 +10,9 @@ pub(crate) struct Factors {
 }
 
 impl Factors {
+    /// Those of no code.
+    pub(crate) const NONE: Self = Self { along: 0.0, beside: 0.0 };
+
     /// The factors of a unit vector with its code.
     pub(crate) fn of(vector: &[f32], code: impl Iterator<Item = f32>) -> Self {
         let (mut along, mut square) = (0.0_f64, 0.0_f64);
@@ -26,12 +29,13 @@ impl Factors {
     }
 }
 
-/// Levels apart, in standard deviations of the values, for 2 and 4 bits: what is best for normal values (Max 1960,
+/// Levels apart, in standard deviations of the values, for 2, 3 and 4 bits: what is best for normal values (Max 1960,
 /// table II), with scales around it for vectors that are not.
 const STEPS_2: [f32; 5] = [0.80, 0.90, 0.9957, 1.10, 1.22];
+const STEPS_3: [f32; 5] = [0.48, 0.53, 0.5860, 0.64, 0.71];
 const STEPS_4: [f32; 5] = [0.28, 0.31, 0.3352, 0.37, 0.42];
 
-/// The code of `bits` bits a dimension (1, 2 or 4) that lies closest in direction to a unit vector, of a few scales tried.
+/// The code of `bits` bits a dimension (1 to 4) that lies closest in direction to a unit vector, of a few scales tried.
 /// Its levels 0, ..., 2ᵇ - 1 are written to `levels`.
 pub(crate) fn nearest(vector: &[f32], bits: u32, levels: &mut [u8]) -> Factors {
     let top = ((1 << bits) - 1) as f32;
@@ -39,6 +43,7 @@ pub(crate) fn nearest(vector: &[f32], bits: u32, levels: &mut [u8]) -> Factors {
     let scale = match bits {
         1 => 1.0,
         2 => best_scale(vector, top, STEPS_2.map(|step| deviations / step)),
+        3 => best_scale(vector, top, STEPS_3.map(|step| deviations / step)),
         _ => best_scale(vector, top, STEPS_4.map(|step| deviations / step)),
     };
     for (level, x) in levels.iter_mut().zip(vector) {

@@ -45,7 +45,7 @@ impl Shape {
     /// Bytes of one template's codes, what bounds its score included.
     pub(crate) fn code_bytes(&self) -> usize {
         let layouts = [Some(self.sketch), self.fine];
-        layouts.into_iter().flatten().map(|layout| layout.code_bytes() + codes::BYTES_OF_FACTORS).sum()
+        layouts.into_iter().flatten().map(codes::bytes_a_row).sum()
     }
 
     /// Bytes that one template takes, all parts together.

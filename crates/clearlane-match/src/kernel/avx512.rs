@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_cmpge_epi32_mask, _mm512_cmple_epi64_mask, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepi64_epi32,
     _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
     _mm512_popcnt_epi64, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
+    _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use half::f16;
@@ -141,11 +141,12 @@ fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors:
             }
         }
         let most = _mm512_set1_epi64(i64::from(probe.differing(*threshold)));
-        let counts = planes.map(|[p0, p1, p2, p3]| {
-            let low = _mm512_add_epi64(p0, _mm512_slli_epi64::<1>(p1));
-            let high = _mm512_add_epi64(p2, _mm512_slli_epi64::<1>(p3));
-            _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high))
-        });
+        let mut counts = [_mm512_setzero_si512(); GROUPS];
+        for (count, planes) in counts.iter_mut().zip(planes) {
+            for plane in planes.into_iter().rev() {
+                *count = _mm512_add_epi64(_mm512_add_epi64(*count, *count), plane);
+            }
+        }
         let masks = counts.map(|count| _mm512_cmple_epi64_mask(count, most));
         let mask = u32::from_le_bytes(masks);
         if mask != 0 {

@@ -1,7 +1,8 @@
 //! The code that touches bytes: one file for each instruction set, behind safe functions. All `unsafe` of the crate is here.
 //!
 //! Every kernel gives the same numbers, bit for bit: scans count in integers, and scores are summed in [`LANES`] lanes of
-//! fused multiply-adds that are then folded in one order (see [`portable`]).
+//! fused multiply-adds that are then folded in one order (see [`portable`]). simsimd's sums depend on the instruction set, and
+//! take longer: the bench `rows` sets them beside these.
 #![allow(unsafe_code)]
 
 mod append;

@@ -3,7 +3,7 @@
 use half::f16;
 use proptest::prelude::*;
 
-use super::{BLOCK, Kernel, LevelProbe, PlaneProbe, RowSlice, Survivor};
+use super::{BLOCK, Kernel, LevelProbe, PLANES, PlaneProbe, RowSlice, Survivor};
 use crate::codes::Layout;
 
 /// Numbers that look random and are the same in every run.
@@ -66,11 +66,11 @@ fn check_scan(dimension: usize, bits: u32, count: usize, seed: u64) {
     let (bytes, codes) = blocks(layout, dimension, count, seed);
     let top = (1 << bits) - 1;
     let mut random = noise(!seed);
-    let levels: Vec<u8> = random.by_ref().take(dimension).map(|z| (z >> 30) as u8 & 15).collect();
+    let levels: Vec<u8> = random.by_ref().take(dimension).map(|z| (z >> 30) as u8 & ((1 << PLANES) - 1)).collect();
     let values: Vec<i8> =
         random.take(dimension).map(|z| ((z >> 30) % 255) as i8 as i16 as i8).map(|v| v.max(-127)).collect();
     let integers: Vec<i32> = if bits == 1 {
-        levels.iter().map(|level| 2 * i32::from(*level) - 15).collect()
+        levels.iter().map(|level| 2 * i32::from(*level) - ((1 << PLANES) - 1)).collect()
     } else {
         values.iter().map(|value| i32::from(*value)).collect()
     };

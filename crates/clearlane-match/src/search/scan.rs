@@ -35,15 +35,23 @@ pub(super) struct Found {
     pub(super) best: Best,
     pub(super) stats: SearchStats,
     survivors: Vec<Survivor>,
+    /// Rows of the current span whose second bits were asked for.
+    refining: Vec<Survivor>,
+    block: Vec<u8>,
     /// Rows of the current span that were asked for.
     waiting: Vec<usize>,
+}
+
+/// How many times the bound is held against one row: the probabilities that it fails add up.
+fn tests(layout: Layout) -> f64 {
+    if layout.is_refined() { 2.0 } else { 1.0 }
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, probe: &'a [f32], options: &'a SearchOptions<'a>) -> Self {
         let shape = &*snapshot.shape;
         let plan = match options.mode {
-            Mode::Sketch { miss } => Some((shape.sketch, Contract::with_miss(miss))),
+            Mode::Sketch { miss } => Some((shape.sketch, Contract::with_miss(miss / tests(shape.sketch)))),
             Mode::Certified if shape.certified => Some((shape.fine.unwrap_or(shape.sketch), Contract::Always)),
             Mode::Certified | Mode::Exhaustive => None,
         };
@@ -65,6 +73,8 @@ impl<'a> Scan<'a> {
             best: Best::new(self.options.k, self.options.threshold),
             stats: SearchStats::default(),
             survivors: Vec::new(),
+            refining: Vec::new(),
+            block: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -77,8 +87,9 @@ impl<'a> Scan<'a> {
         self.share(&found.best);
     }
 
-    /// Scores the rows that wait. The span ends, or the search.
+    /// Refines and scores the rows that wait. The span ends, or the search.
     pub(super) fn finish(&self, found: &mut Found, view: SegmentView<'_>) {
+        self.refine(found, view);
         self.score_waiting(found, view);
         self.share(&found.best);
     }
@@ -106,12 +117,37 @@ impl<'a> Scan<'a> {
         }
         for survivor in survivors.drain(..) {
             let row = row(&survivor);
-            if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
+            if survivor.product < thresholds.of_row(codes.row_factors(row)) {
+                continue;
+            }
+            if let Some(refinement) = codes.refinement() {
+                refinement.prefetch(row);
+                found.refining.push(Survivor { row: row as u32, ..survivor });
+                if found.refining.len() == BLOCK {
+                    self.refine(found, view);
+                }
+            } else {
                 self.wait(found, view, row);
             }
         }
         found.survivors = survivors;
         Some(blocks.end * BLOCK)
+    }
+
+    /// Rules out what the second bits can, of the rows whose second bits were asked for.
+    fn refine(&self, found: &mut Found, view: SegmentView<'_>) {
+        let Some((layout, coded, bound)) = &self.coded else { return };
+        let Some(refinement) = view.segment.codes(*layout).refinement() else { return };
+        let mut rows = std::mem::take(&mut found.refining);
+        refinement.refine(self.kernel, coded, &mut rows, &mut found.block);
+        let thresholds = bound.at(self.bound(&found.best));
+        for survivor in rows.drain(..) {
+            let row = survivor.row as usize;
+            if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(refinement.row_factors(row))) {
+                self.wait(found, view, row);
+            }
+        }
+        found.refining = rows;
     }
 
     /// Asks for a row's vector, to score it when it is near.

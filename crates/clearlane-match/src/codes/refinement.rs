@@ -1,0 +1,79 @@
+//! The second bit of one-bit codes.
+//!
+//! A two-bit code is o = 2 s + m, of two codes of signs. The scan reads s of all rows; where it cannot rule a row out, m of
+//! that row, a cache line for 512 dimensions, rules out nearly all that are left: a vector is many lines, and thousands of
+//! them would take as long as the scan. The products are those of one-bit codes: ⟨r, o⟩ = 2 ⟨r, s⟩ + ⟨r, m⟩.
+
+use super::quantise::Factors;
+use super::{CodedProbe, Layout};
+use crate::GalleryError;
+use crate::kernel::{AppendBuffer, BLOCK, Kernel, Survivor, prefetch};
+
+/// Bits of a refined code.
+pub(super) const BITS: u32 = 2;
+
+/// Turns the levels of a two-bit code into those of s, and gives m: bit after bit, padded to whole words.
+pub(super) fn split(levels: &mut [u8]) -> Vec<u8> {
+    let mut bytes = vec![0; levels.len().div_ceil(64) * 8];
+    for (i, level) in levels.iter_mut().enumerate() {
+        bytes[i / 8] |= (*level & 1) << (i % 8);
+        *level >>= 1;
+    }
+    bytes
+}
+
+/// The second bits of one segment's rows, row after row.
+pub(crate) struct Refinement {
+    layout: Layout,
+    codes: AppendBuffer<u8>,
+    /// How the vectors stand to their two-bit codes.
+    factors: AppendBuffer<Factors>,
+}
+
+impl Refinement {
+    pub(super) fn with_capacity(layout: Layout, rows: usize) -> Result<Self, GalleryError> {
+        Ok(Self {
+            layout,
+            codes: AppendBuffer::with_capacity(rows * layout.code_bytes())?,
+            factors: AppendBuffer::with_capacity(rows)?,
+        })
+    }
+
+    pub(super) fn append(&self, codes: &[u8], factors: &[Factors]) {
+        self.codes.extend_from_slice(codes);
+        self.factors.extend_from_slice(factors);
+    }
+
+    fn code(&self, row: usize) -> &[u8] {
+        let size = self.layout.code_bytes();
+        &self.codes.as_slice()[row * size..][..size]
+    }
+
+    /// Asks for what refines a row's code.
+    pub(crate) fn prefetch(&self, row: usize) {
+        prefetch(self.code(row));
+        prefetch(&self.factors.as_slice()[row..=row]);
+    }
+
+    /// How a row's vector stands to its refined code.
+    pub(crate) fn row_factors(&self, row: usize) -> Factors {
+        self.factors.as_slice()[row]
+    }
+
+    /// Turns the products of at most a block of rows with their codes into those with their refined codes. `block` is kept
+    /// from one call to the next.
+    pub(crate) fn refine(&self, kernel: Kernel, probe: &CodedProbe, rows: &mut [Survivor], block: &mut Vec<u8>) {
+        if rows.is_empty() {
+            return;
+        }
+        block.resize(self.layout.block_bytes(), 0);
+        for (lane, survivor) in rows.iter().enumerate() {
+            self.layout.place(self.code(survivor.row as usize), lane, block);
+        }
+        let mut products = Vec::with_capacity(BLOCK);
+        probe.scan(kernel, block, &[i32::MIN], &mut products);
+        for (survivor, second) in rows.iter_mut().zip(products) {
+            survivor.product = 2 * survivor.product + second.product;
+        }
+    }
+}
