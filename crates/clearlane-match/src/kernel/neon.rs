@@ -194,7 +194,7 @@ fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors:
     }
 }
 
-/// Bits set in all planes, weighted, of two neighbouring bytes: at most 15 · 2 · 248.
+/// Bits set in all planes, weighted, of two neighbouring bytes: at most 7 · 2 · 248.
 #[inline]
 #[target_feature(enable = "neon")]
 fn weigh(planes: [uint8x16_t; PLANES]) -> uint16x8_t {
