@@ -99,7 +99,8 @@ impl Thresholds {
     fn product(&self, along: f32, beside: f32, length: f32) -> i32 {
         let (beside, length) = (self.beside * beside, self.length * length);
         let off = if self.independent { (beside * beside + length * length).sqrt() } else { beside + length };
-        (self.along * along - off).floor() as i32
+        // One less, since the cast rounds towards zero: never above the bound, and a vector instruction where `floor` is a call.
+        (self.along * along - off - 1.0) as i32
     }
 
     /// The least product of a block's codes that could belong to a row at the threshold.
