@@ -23,7 +23,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     /// Search: latency, rate, bytes scanned and the share of the memory's bandwidth
-    Search(search::SearchArgs),
+    Search(Box<search::SearchArgs>),
     /// From a picture to a template: the time of each stage
     Embed(embed::EmbedArgs),
 }
