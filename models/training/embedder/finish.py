@@ -1,7 +1,8 @@
 """Solves the student's last layer exactly: ridge regression from its 512 gathered values to the teacher's unit vectors.
 
 A short training leaves the last layer behind the rest; its best weights for the rest as it stands have a closed form. The
-ridge is chosen on a tenth of the views that are left out of the sums. Writes `finished.pt` beside the checkpoint.
+ridge is chosen on a tenth of the views that are left out of the sums. Writes `finished.pt` beside the checkpoint, unless the
+trained layer does better on that tenth, as it does after a long training.
 """
 
 import argparse
@@ -60,10 +61,14 @@ def main():
         def score(weight, bias):
             return (F.normalize(x[test] @ weight.T + bias) * y[test]).sum(1).mean().item()
 
-        print(f"finish: {len(x)} views; cosine before {score(model.vector.weight.double(), model.vector.bias.double()):.4f}")
+        before = score(model.vector.weight.double(), model.vector.bias.double())
+        print(f"finish: {len(x)} views; cosine before {before:.4f}")
         found = {ridge: score(*solve(x[~test], y[~test], ridge)) for ridge in (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)}
         best = max(found, key=found.get)
         print("finish: " + ", ".join(f"ridge {r:g} {s:.4f}" for r, s in found.items()))
+        if found[best] <= before:
+            print("finish: the trained layer is the better one and stays: nothing written")
+            return
         weight, bias = solve(x, y, best)
         state["average"]["vector.weight"], state["average"]["vector.bias"] = weight.float(), bias.float()
     torch.save({"average": state["average"]}, Path(args.run) / "finished.pt")
