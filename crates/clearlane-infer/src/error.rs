@@ -87,3 +87,42 @@ pub enum InferError {
         detail: String,
     },
 }
+
+/// Why a model was not quantised.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantiseError {
+    /// The model does not load, or does not run on the images.
+    #[error(transparent)]
+    Model(#[from] InferError),
+    /// There is nothing to calibrate with.
+    #[error("there is no image to calibrate with")]
+    NoImages,
+    /// The model is quantised already.
+    #[error("the model is quantised already: node `{node}` is a {operator}")]
+    AlreadyQuantised {
+        /// The operator's ONNX name.
+        operator: String,
+        /// The node's name in the graph.
+        node: String,
+    },
+    /// No node is a convolution or matrix product with weights of the model.
+    #[error("the model has no convolution and no matrix product with constant weights")]
+    NothingToQuantise,
+    /// The quantised graph needs a newer operator set, in which an operator of the model means something else.
+    #[error(
+        "the model is of operator set {version}; its {operator} is not the one of set 13, which quantisation needs"
+    )]
+    OperatorSet {
+        /// The model's operator set.
+        version: i64,
+        /// The operator's ONNX name.
+        operator: String,
+    },
+    /// A value became infinite or no number on an image.
+    #[error("value `{value}` is not finite on these images")]
+    NotFinite {
+        /// The value's name in the graph.
+        value: String,
+    },
+}

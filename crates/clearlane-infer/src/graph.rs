@@ -115,6 +115,10 @@ impl<'a> Graph<'a> {
         self.elements(value)
     }
 
+    pub(crate) fn bytes(&self, value: &str) -> Option<Vec<i8>> {
+        self.elements(value)
+    }
+
     fn elements<T: Datum + Copy>(&self, value: &str) -> Option<Vec<T>> {
         let tensor = self.constant(value)?;
         guarded(|| Ok(tensor.cast_to::<T>()?.try_as_plain_ram()?.as_slice::<T>()?.to_vec())).ok()

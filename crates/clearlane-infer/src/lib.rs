@@ -24,9 +24,11 @@ mod options;
 mod peak;
 mod plan;
 mod proto;
+mod quantise;
 mod reference;
 
-pub use error::InferError;
+pub use error::{InferError, QuantiseError};
 pub use network::{Network, NodeInfo, NodePath, OutputInfo, StepProfile};
 pub use options::{Options, Path};
 pub use peak::fma_peak;
+pub use quantise::{Quantised, quantise};

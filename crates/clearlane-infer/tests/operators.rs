@@ -3,7 +3,7 @@
 mod common;
 
 use clearlane_infer::{Network, NodePath};
-use common::{Graph, assert_every_path_agrees, float, images, int, ints, text};
+use common::{Graph, assert_every_path_agrees, assert_fused, float, images, int, ints, text};
 use proptest::prelude::*;
 
 /// A graph of these extents and random seeds.
@@ -17,13 +17,6 @@ fn seeded(extents: [usize; 3], seed: u64) -> Graph {
 
 fn check(what: &str, graph: Graph, outputs: &[&str], [c, h, w]: [usize; 3]) {
     assert_every_path_agrees(what, &graph.onnx(outputs), images([1, c, h, w]).view());
-}
-
-/// Asserts that the kernels carry out every node of a graph.
-fn assert_fused(bytes: &[u8], input: [usize; 3]) {
-    let network = Network::from_onnx(bytes, input).expect("the graph is sound");
-    let left: Vec<_> = network.nodes().iter().filter(|node| node.path != NodePath::Fused).collect();
-    assert!(left.is_empty(), "left to tract: {left:?}");
 }
 
 /// A convolution with random weights, padded to keep its input's size where the stride is 1.

@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 use super::vector::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256, __m256);
+pub(crate) struct Avx2(pub(super) __m256, pub(super) __m256);
 
 // SAFETY: each method touches what its contract says, and is only reached behind `Isa::Avx2`'s check of the CPU.
 unsafe impl Vector for Avx2 {

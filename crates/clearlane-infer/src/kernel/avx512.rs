@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 use super::vector::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512(pub(super) __m512);
 
 // SAFETY: each method touches what its contract says, and is only reached behind `Isa::Avx512`'s check of the CPU.
 unsafe impl Vector for Avx512 {

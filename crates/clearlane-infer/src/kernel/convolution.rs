@@ -3,8 +3,10 @@
 use super::memory::View;
 
 /// A convolution: weights as output x input x height x width (depthwise: output x height x width), a bias an output.
+///
+/// Weights and biases are floats, or the signed bytes and 32-bit integers of a quantised one.
 #[derive(Clone, Debug)]
-pub(crate) struct Convolution {
+pub(crate) struct Convolution<W = f32, B = f32> {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) depthwise: bool,
@@ -14,11 +16,11 @@ pub(crate) struct Convolution {
     /// Rows above and columns to the left that the input is extended by.
     pub(crate) pad: [usize; 2],
     pub(crate) dilation: [usize; 2],
-    pub(crate) weights: Vec<f32>,
-    pub(crate) bias: Vec<f32>,
+    pub(crate) weights: Vec<W>,
+    pub(crate) bias: Vec<B>,
 }
 
-/// An input plane under one position of the kernel: how far it lies from the window's corner, in floats, and how many
+/// An input plane under one position of the kernel: how far it lies from the window's corner, in values, and how many
 /// of its channels to sum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tap {
@@ -31,25 +33,25 @@ pub(crate) struct Tap {
 pub(crate) struct Corner {
     from: View,
     stride: usize,
-    /// From the pixel that the stride leads to back to the window's first, in floats.
+    /// From the pixel that the stride leads to back to the window's first, in values.
     back: usize,
 }
 
 impl Corner {
-    /// The window's first position, in floats from the arena's start.
+    /// The window's first position, in values from the arena's start.
     pub(crate) fn at(&self, plane: usize, y: usize, x: usize) -> usize {
         self.from.pixel(plane, y * self.stride, x * self.stride) - self.back
     }
 
-    /// Floats from the window of one output row to that of the next.
+    /// Values from the window of one output row to that of the next.
     pub(crate) fn row(&self) -> usize {
         self.stride * self.from.pitch()
     }
 }
 
-impl Convolution {
+impl<W, B> Convolution<W, B> {
     /// How far each position of the kernel lies from the first, row by row.
-    pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = usize> + use<> {
+    pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = usize> + use<W, B> {
         let (pitch, lanes) = (from.pitch(), from.lanes);
         let ([kh, kw], [dy, dx]) = (self.kernel, self.dilation);
         (0..kh * kw).map(move |position| position / kw * dy * pitch + position % kw * dx * lanes)

@@ -8,35 +8,20 @@ use std::ops::Range;
 
 use super::convolution::{Convolution, Corner, Tap};
 use super::finish::{Finish, Finisher};
+use super::groups::Groups;
 use super::isa::Isa;
 use super::memory::{Arena, Block, View, blocks};
-use super::tile;
 use super::vector::{LANES, Vector};
-
-/// Weights of more bytes than this do not stay in a core's own cache from one row to the next.
-const CACHED_WEIGHTS: usize = 768 << 10;
 
 /// A dense convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct Dense {
     corner: Corner,
     to: View,
     taps: Vec<Tap>,
-    groups: Vec<Group>,
+    groups: Groups<DenseKernel>,
     weights: Vec<Block>,
     bias: Vec<Block>,
     finisher: Finisher,
-}
-
-/// Output blocks that are computed together.
-struct Group {
-    first: usize,
-    blocks: usize,
-    /// Where the group's weights begin, in blocks.
-    weights: usize,
-    /// The row, cut into tiles.
-    tiles: Vec<(usize, DenseKernel)>,
-    /// A kernel for two whole rows, where they are that short.
-    two_rows: Option<DenseKernel>,
 }
 
 impl Dense {
@@ -45,25 +30,14 @@ impl Dense {
         if !convolution.fits(&from, &to) || convolution.stride > 2 {
             return None;
         }
-        let taps = taps(convolution, &from);
-        let mut weights = Vec::new();
-        let mut groups = Vec::new();
         let step = convolution.stride * from.lanes;
-        for Range { start, end } in tile::groups(to.planes(), isa.accumulators) {
-            let blocks = end - start;
-            let cut = tile::cut(to.width, blocks, isa.accumulators);
-            let tiles = cut.iter().map(|tile| Some((tile.x, (isa.dense)(blocks, tile.pixels, 1, step)?)));
-            groups.push(Group {
-                first: start,
-                blocks,
-                weights: weights.len(),
-                tiles: tiles.collect::<Option<_>>()?,
-                two_rows: (isa.dense)(blocks, to.width, 2, step),
-            });
-            pack(convolution, from.lanes, start..end, &mut weights);
-        }
+        let kernel = |blocks: usize, pixels: usize, rows: usize| (isa.dense)(blocks, pixels, rows, step);
+        let groups = Groups::new(to.planes(), to.width, isa.accumulators, kernel)?;
+        let mut weights = Vec::new();
+        groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let mut bias = blocks(&convolution.bias);
         bias.resize(to.planes(), Block::default());
+        let taps = taps(convolution, &from);
         Some(Self { corner: convolution.corner(&from), to, taps, groups, weights, bias, finisher })
     }
 
@@ -73,51 +47,26 @@ impl Dense {
 
     /// The output planes of some groups.
     pub(crate) fn planes(&self, groups: Range<usize>) -> Range<usize> {
-        let groups = &self.groups[groups];
-        groups.first().map_or(0, |group| group.first)..groups.last().map_or(0, |group| group.first + group.blocks)
+        self.groups.planes(groups)
     }
 
     /// Computes rows of the output for some of the groups.
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, groups: Range<usize>) {
-        let groups = &self.groups[groups];
-        if self.weights.len() * size_of::<Block>() > CACHED_WEIGHTS {
-            // A group's weights are read from far away once, and serve all rows.
-            for group in groups {
-                self.rows(arena, rows.clone(), group);
-            }
-        } else {
-            for first in rows.clone().step_by(2) {
-                for group in groups {
-                    self.rows(arena, first..rows.end.min(first + 2), group);
-                }
-            }
-        }
-    }
-
-    fn rows(&self, arena: &Arena, mut rows: Range<usize>, group: &Group) {
-        while let Some(y) = rows.next() {
-            match group.two_rows {
-                Some(kernel) if !rows.is_empty() => {
-                    rows.next();
-                    self.tile(arena, group, y, 0, kernel);
-                }
-                _ => group.tiles.iter().for_each(|&(x, kernel)| self.tile(arena, group, y, x, kernel)),
-            }
-        }
-    }
-
-    fn tile(&self, arena: &Arena, group: &Group, y: usize, x: usize, kernel: DenseKernel) {
-        let tile = DenseTile {
-            taps: &self.taps,
-            from: arena.at(self.corner.at(0, y, x)),
-            row: self.corner.row(),
-            weights: self.weights[group.weights..].as_ptr().cast(),
-            bias: self.bias[group.first..].as_ptr().cast(),
-            finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
-        };
-        // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group; the
-        // instruction set's kernels exist only where the CPU has it.
-        unsafe { kernel(&tile) };
+        // Every output block takes as many weights.
+        let each = self.weights.len() / self.bias.len().max(1);
+        self.groups.walk(rows, groups, size_of_val(&self.weights[..]), |group, y, x, kernel| {
+            let tile = DenseTile {
+                taps: &self.taps,
+                from: arena.at(self.corner.at(0, y, x)),
+                row: self.corner.row(),
+                weights: self.weights[group.first * each..].as_ptr().cast(),
+                bias: self.bias[group.first..].as_ptr().cast(),
+                finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
+            };
+            // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
+            // the instruction set's kernels exist only where the CPU has it.
+            unsafe { kernel(&tile) };
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::dense::{DenseKernel, DenseTile, dense_tile};
 use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile};
+use super::integer::isa::Integer;
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
 
@@ -16,6 +17,8 @@ pub(crate) struct Isa {
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
     pub(crate) combine: CombineKernel,
     pub(crate) pool: PoolKernel,
+    /// The kernels for quantised tensors.
+    pub(crate) integer: Integer,
     /// Multiplies and adds in registers alone, for so many rounds.
     peak: unsafe fn(usize) -> f32,
     peak_sums: usize,
@@ -89,10 +92,11 @@ macro_rules! by_pixels {
         }
     };
 }
+pub(crate) use by_pixels;
 
 /// The kernels, compiled once for one instruction set.
 macro_rules! instruction_set {
-    ($module:ident, $vector:ty $(, $feature:meta)?) => {
+    ($module:ident, $vector:ty, $integer:expr $(, $feature:meta)?) => {
         mod $module {
             use super::*;
 
@@ -106,6 +110,7 @@ macro_rules! instruction_set {
                     depthwise: depthwise_kernel,
                     combine,
                     pool,
+                    integer: $integer,
                     peak,
                     peak_sums: PEAK_SUMS,
                 }
@@ -200,12 +205,22 @@ macro_rules! instruction_set {
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx512, crate::kernel::avx512::Avx512, target_feature(enable = "avx512f"));
+instruction_set!(
+    avx512,
+    crate::kernel::avx512::Avx512,
+    Integer::avx512().or_else(Integer::avx2).unwrap_or_else(Integer::portable),
+    target_feature(enable = "avx512f")
+);
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx2, crate::kernel::avx2::Avx2, target_feature(enable = "avx2,fma"));
+instruction_set!(
+    avx2,
+    crate::kernel::avx2::Avx2,
+    Integer::avx2().unwrap_or_else(Integer::portable),
+    target_feature(enable = "avx2,fma")
+);
 #[cfg(target_arch = "aarch64")]
-instruction_set!(neon, crate::kernel::neon::Neon, target_feature(enable = "neon"));
-instruction_set!(portable, crate::kernel::portable::Portable);
+instruction_set!(neon, crate::kernel::neon::Neon, Integer::portable(), target_feature(enable = "neon"));
+instruction_set!(portable, crate::kernel::portable::Portable, Integer::portable());
 
 /// # Safety
 ///

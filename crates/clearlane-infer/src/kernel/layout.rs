@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::finish;
-use super::memory::{Arena, View};
+use super::memory::{Arena, Element, View};
 
 /// Copies a tensor into some of the channels of another of the same height and width, whatever their layouts.
 pub(crate) struct Copy {
@@ -171,7 +171,7 @@ impl Softmax {
     }
 }
 
-/// Fills the halo around some rows of some planes; the first and the last row bring the halo's own rows along.
+/// Fills the halo around some rows of some planes, with what stands for 0 where the tensor is quantised; the first and the last row bring the halo's own rows along.
 pub(crate) fn fill_halo(arena: &Arena, view: &View, fill: Option<&[f32]>, rows: Range<usize>, planes: Range<usize>) {
     let View { halo, lanes, width, height, .. } = *view;
     if halo == 0 {
@@ -180,11 +180,15 @@ pub(crate) fn fill_halo(arena: &Arena, view: &View, fill: Option<&[f32]>, rows: 
     let value =
         |plane: usize, lane: usize| fill.and_then(|fill| fill.get(plane * lanes + lane)).copied().unwrap_or(0.0);
     for plane in planes {
-        let pixels = |from: usize, count: usize| {
-            for pixel in 0..count {
-                for lane in 0..lanes {
-                    // SAFETY: the callers below name pixels of this plane's halo.
-                    unsafe { *arena.at(from + pixel * lanes + lane) = value(plane, lane) };
+        let pixels = |from: usize, count: usize| match view.element {
+            // SAFETY: the callers below name pixels of this plane's halo.
+            Element::Byte { zero } => unsafe { arena.at_byte(from).write_bytes(zero, count * lanes) },
+            Element::Float => {
+                for pixel in 0..count {
+                    for lane in 0..lanes {
+                        // SAFETY: the callers below name pixels of this plane's halo.
+                        unsafe { *arena.at(from + pixel * lanes + lane) = value(plane, lane) };
+                    }
                 }
             }
         };

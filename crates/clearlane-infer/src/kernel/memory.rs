@@ -1,8 +1,15 @@
 //! The arena that a run computes in, and where tensors lie in it.
 
 use std::cell::UnsafeCell;
+use std::ops::Range;
 
 use super::vector::LANES;
+
+/// Bytes in a float.
+pub(crate) const BYTES: usize = size_of::<f32>();
+
+/// Unused bytes at the end of a tensor of bytes.
+const TAIL: usize = 4 * LANES;
 
 /// One channel block, on a cache line of its own.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +46,12 @@ impl Arena {
 }
 
 impl Arena {
+    /// The place `offset` bytes from the start.
+    pub(crate) fn at_byte(&self, offset: usize) -> *mut u8 {
+        debug_assert!(offset <= size_of_val(&*self.blocks), "byte {offset} lies outside of the arena");
+        self.blocks.as_ptr().cast_mut().cast::<u8>().wrapping_add(offset)
+    }
+
     /// A flat tensor's values.
     pub(crate) fn slice(&mut self, view: &View) -> &[f32] {
         // SAFETY: `Program::new` saw that the tensor lies inside the arena, which is borrowed exclusively.
@@ -66,12 +79,24 @@ impl Arena {
     }
 }
 
-/// Where a tensor lies in an arena, in floats.
+/// What a tensor is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    Float,
+    /// Quantised values, of which `zero` stands for 0.
+    Byte {
+        zero: u8,
+    },
+}
+
+/// Where a tensor lies in an arena, counted in its values: floats or bytes.
 ///
-/// Channels lie in planes of `lanes` channels each: 16 in the blocked layout of the kernels, 1 in plain C x H x W.
-/// Each plane is surrounded by `halo` pixels, so that a convolution's padding is read like any other pixel.
+/// Channels lie in planes of `lanes` channels each: 16 in the blocked layout of the kernels, 1 in plain C x H x W, 4 in a
+/// quantised image of few channels. Each plane is surrounded by `halo` pixels, so that a convolution's padding is read
+/// like any other pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View {
+    pub(crate) element: Element,
     pub(crate) start: usize,
     pub(crate) lanes: usize,
     pub(crate) channels: usize,
@@ -85,18 +110,31 @@ impl View {
         self.channels.div_ceil(self.lanes)
     }
 
-    /// Floats from one row to the next.
+    /// Values from one row to the next.
     pub(crate) fn pitch(&self) -> usize {
         (self.width + 2 * self.halo) * self.lanes
     }
 
-    /// Floats from one plane to the next.
+    /// Values from one plane to the next.
     pub(crate) fn plane_len(&self) -> usize {
         (self.height + 2 * self.halo) * self.pitch()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.planes() * self.plane_len()
+    }
+
+    /// The part of the arena that the tensor takes, in floats. Kernels that read bytes by fours of pixels may read past
+    /// the last one, so that a tensor of bytes ends in a [`TAIL`].
+    pub(crate) fn span(&self) -> Range<usize> {
+        match self.element {
+            Element::Float => self.start..self.start + self.len(),
+            Element::Byte { .. } => self.start / BYTES..(self.start + self.len() + TAIL).div_ceil(BYTES),
+        }
+    }
+
+    pub(crate) fn is_float(&self) -> bool {
+        self.element == Element::Float
     }
 
     /// The first lane of a pixel inside the halo.

@@ -13,6 +13,8 @@ mod crew;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod finish;
+mod groups;
+pub(crate) mod integer;
 pub(crate) mod isa;
 pub(crate) mod layout;
 pub(crate) mod memory;

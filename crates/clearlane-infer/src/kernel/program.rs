@@ -9,6 +9,9 @@ use rayon::ThreadPool;
 use super::crew::{Crew, Task};
 use super::dense::Dense;
 use super::depthwise::Depthwise;
+use super::integer::dense::IntegerDense;
+use super::integer::depthwise::IntegerDepthwise;
+use super::integer::recode::Recode;
 use super::layout::{Copy, Resize, Softmax, ToRows, fill_halo};
 use super::memory::{Arena, View};
 use super::rowwise::{Combine, Pool};
@@ -18,6 +21,9 @@ use crate::InferError;
 pub(crate) enum Operator {
     Dense(Dense),
     Depthwise(Depthwise),
+    IntegerDense(IntegerDense),
+    IntegerDepthwise(IntegerDepthwise),
+    Recode(Recode),
     Combine(Combine),
     Pool(Pool),
     Resize(Resize),
@@ -59,15 +65,22 @@ pub(crate) struct Program {
 impl Program {
     /// `None` if a tensor lies outside of the `floats` of the arena, or an operator would write what it reads.
     pub(crate) fn new(floats: usize, input: View, steps: Vec<Step>, outputs: Vec<View>) -> Option<Self> {
-        let inside = |view: &View| view.start + view.len() <= floats;
-        let apart = |a: &View, b: &View| a.start + a.len() <= b.start || b.start + b.len() <= a.start;
+        let inside = |view: &View| view.span().end <= floats;
+        let apart = |a: &View, b: &View| {
+            let (a, b) = (a.span(), b.span());
+            a.end <= b.start || b.end <= a.start
+        };
         let sound = steps.iter().all(|step| {
             let mut written = step.to.iter().enumerate();
-            step.from.iter().chain(&step.to).all(inside)
+            let reads_bytes = matches!(
+                step.operator,
+                Operator::IntegerDense(_) | Operator::IntegerDepthwise(_) | Operator::Recode(_)
+            );
+            step.from.iter().chain(&step.to).all(|view| inside(view) && (reads_bytes || view.is_float()))
                 && written.all(|(index, to)| step.from.iter().chain(&step.to[..index]).all(|other| apart(to, other)))
         });
-        let flat = outputs.iter().all(|view| inside(view) && view.is_flat());
-        if !(sound && flat && inside(&input) && input.lanes == 1) {
+        let flat = outputs.iter().all(|view| inside(view) && view.is_flat() && view.is_float());
+        if !(sound && flat && inside(&input) && input.lanes == 1 && input.is_float()) {
             return None;
         }
         let mut tasks = Vec::new();
@@ -180,6 +193,7 @@ impl Step {
         let planes = self.to.first().map_or(0, View::planes);
         match &self.operator {
             Operator::Dense(dense) => (rows, dense.groups()),
+            Operator::IntegerDense(dense) => (rows, dense.groups()),
             Operator::ToRows(_) => (self.from.first().map_or(0, |from| from.height), 1),
             Operator::Softmax(softmax) => (softmax.rows(), 1),
             Operator::Copy(_) => (rows, 1),
@@ -193,6 +207,9 @@ impl Step {
         let values = self.to.first().map_or(0, View::len);
         match &self.operator {
             Operator::Dense(_) => self.products,
+            // Products of bytes come four at a time; rounding the sums takes as long as some tens of them.
+            Operator::IntegerDense(_) => self.products / 4 + 4 * values,
+            Operator::IntegerDepthwise(_) => self.products + 4 * values,
             Operator::Foreign(_) => 0,
             _ => 3 * self.products + 8 * values,
         }
@@ -202,6 +219,7 @@ impl Step {
         let Some(to) = self.to.first() else { return Ok(()) };
         let planes = match &self.operator {
             Operator::Dense(dense) => dense.planes(parts.clone()),
+            Operator::IntegerDense(dense) => dense.planes(parts.clone()),
             Operator::Copy(_) => 0..to.planes(),
             _ => parts.clone(),
         };
@@ -211,6 +229,9 @@ impl Step {
         match &self.operator {
             Operator::Dense(dense) => dense.run(arena, rows, parts),
             Operator::Depthwise(depthwise) => depthwise.run(arena, rows, planes),
+            Operator::IntegerDense(dense) => dense.run(arena, rows, parts),
+            Operator::IntegerDepthwise(depthwise) => depthwise.run(arena, rows, planes),
+            Operator::Recode(recode) => recode.run(arena, rows, planes),
             Operator::Combine(combine) => combine.run(arena, rows, planes),
             Operator::Pool(pool) => pool.run(arena, rows, planes),
             Operator::Resize(resize) => resize.run(arena, rows, planes),

@@ -5,6 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::{Form, Lowering, input, output};
 use crate::graph::Attributes;
 use crate::kernel::finish::Activation;
+use crate::kernel::integer::Rescale;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Kind, TensorId};
 
@@ -54,6 +55,16 @@ impl<'a> Lowering<'a> {
         let layer = &mut self.layers.order[producer];
         let has_addend = layer.from.len() > 1;
         let slot = match &mut layer.kind {
+            Kind::Integer { rescale: Rescale { addend: Some(addend), .. }, .. } => {
+                let &Activation::Clamp { low, high } = activation else { return false };
+                if addend.bounds != [f32::NEG_INFINITY, f32::INFINITY] {
+                    return false;
+                }
+                addend.bounds = [low, high];
+                layer.nodes.push(index);
+                return true;
+            }
+            Kind::Integer { rescale, .. } if *activation != Activation::Sigmoid => &mut rescale.activation,
             Kind::Convolution { activation, add_first, .. } if !has_addend || *add_first => activation,
             Kind::Add(activation) | Kind::Multiply(activation) | Kind::Affine { activation, .. } => activation,
             _ => return false,
@@ -120,20 +131,9 @@ impl<'a> Lowering<'a> {
 
     /// Lets the convolution that makes one of two tensors add the other as well, if nothing else reads what it made.
     fn join_sum(&mut self, index: usize, a: TensorId, b: TensorId, made: TensorId) -> bool {
-        let joins = |tensor: TensorId| {
-            let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared)?;
-            let layer = &self.layers.order[producer];
-            (matches!(layer.kind, Kind::Convolution { .. }) && layer.from.len() == 1).then_some(producer)
-        };
-        let (position, other) = match (joins(a), joins(b)) {
-            (Some(of_a), Some(of_b)) if of_b > of_a => (of_b, a),
-            (Some(of_a), _) => (of_a, b),
-            (None, Some(of_b)) => (of_b, a),
-            (None, None) => return false,
-        };
-        if a == b {
+        let Some((position, other)) = self.sums(a, b, |kind| matches!(kind, Kind::Convolution { .. })) else {
             return false;
-        }
+        };
         // The convolution moves behind whatever makes the other tensor.
         let mut layer = self.layers.order.remove(position);
         if let Kind::Convolution { activation, add_first, .. } = &mut layer.kind {
@@ -144,6 +144,23 @@ impl<'a> Lowering<'a> {
         layer.nodes.push(index);
         self.layers.order.push(layer);
         true
+    }
+
+    /// The layer that could add two tensors on the way, since it makes one of them for nobody else, is of a kind that
+    /// `joins`, and adds nothing yet: its position, and the tensor that it would add.
+    pub(super) fn sums(&self, a: TensorId, b: TensorId, joins: impl Fn(&Kind) -> bool) -> Option<(usize, TensorId)> {
+        let joins = |tensor: TensorId| {
+            let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared)?;
+            let layer = &self.layers.order[producer];
+            (joins(&layer.kind) && layer.from.len() == 1).then_some(producer)
+        };
+        match (joins(a), joins(b)) {
+            _ if a == b => None,
+            (Some(of_a), Some(of_b)) if of_b > of_a => Some((of_b, a)),
+            (Some(of_a), _) => Some((of_a, b)),
+            (None, Some(of_b)) => Some((of_b, a)),
+            (None, None) => None,
+        }
     }
 
     /// `scale * x + shift` by channel: folded into the convolution before it, or a layer.
@@ -174,6 +191,16 @@ impl<'a> Lowering<'a> {
             for (bias, (scale, shift)) in convolution.bias.iter_mut().zip(scale.iter().zip(&shift)) {
                 *bias = *bias * scale + shift;
             }
+            layer.nodes.push(index);
+            self.bind(to, form);
+            return Some(());
+        }
+        if let Some(layer) = producer.map(|producer| &mut self.layers.order[producer])
+            && let Kind::Integer { convolution, rescale } = &mut layer.kind
+            && rescale.activation == Activation::Identity
+            && rescale.addend.is_none()
+            && convolution.scale_and_shift(rescale, &scale, &shift)
+        {
             layer.nodes.push(index);
             self.bind(to, form);
             return Some(());

@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod foreign;
+mod quantised;
 mod shape;
 mod sum;
 mod window;
@@ -15,6 +16,7 @@ use crate::InferError;
 use crate::graph::Graph;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Kind, Layers, TensorId};
+use quantised::Weights;
 
 /// What became of a graph.
 pub(crate) struct Lowered {
@@ -28,18 +30,26 @@ pub(crate) struct Lowered {
 pub(crate) fn lower(graph: &Graph<'_>, image: [usize; 3]) -> Result<Lowered, InferError> {
     let mut layers = Layers::default();
     let input = layers.tensor(1, image);
-    let mut lowering = Lowering { graph, layers, forms: HashMap::new(), flats: HashMap::new() };
+    let mut lowering = Lowering {
+        graph,
+        layers,
+        forms: HashMap::new(),
+        flats: HashMap::new(),
+        bytes: HashMap::new(),
+        weights: HashMap::new(),
+    };
     lowering.bind(graph.input, Form::Tensor(input));
     let mut own = Vec::new();
     for (index, node) in graph.proto.node.iter().enumerate() {
         let folded = node.output.iter().all(|output| graph.constant(output).is_some());
-        let done = folded || lowering.node(index, node).is_some();
+        let done = lowering.weights(node).is_some() || folded || lowering.node(index, node).is_some();
         if !done {
             lowering.foreign(index, node)?;
         }
         own.push(done);
     }
     for output in &graph.proto.output {
+        let _ = lowering.dequantised(&output.name);
         let flat = lowering.flat(&output.name).ok_or_else(|| InferError::Graph {
             detail: format!("output `{}` does not depend on the input", output.name),
         })?;
@@ -55,6 +65,10 @@ struct Lowering<'a> {
     forms: HashMap<&'a str, Form>,
     /// Values that have been written out as flat lists.
     flats: HashMap<&'a str, TensorId>,
+    /// Quantised values, and dequantised ones that have not been made; in the same forms.
+    bytes: HashMap<&'a str, Form>,
+    /// Dequantised constants.
+    weights: HashMap<&'a str, Weights>,
 }
 
 /// How a value is kept. Moves of values that nothing needs are put off, and often never made.
@@ -87,6 +101,16 @@ impl Form {
 impl<'a> Lowering<'a> {
     /// Lowers one node; `None`, and nothing done, if no kernel exists for it.
     fn node(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        match node.op_type.as_str() {
+            "QuantizeLinear" => return self.quantise(index, node),
+            "DequantizeLinear" => return self.dequantise(node),
+            _ if self.integer(index, node).is_some() => return Some(()),
+            _ => {}
+        }
+        for value in node.input.iter().filter(|value| self.graph.is_float(value)) {
+            // What is at hand in no form is a constant, or missed by whoever reads it.
+            let _ = self.dequantised(value);
+        }
         match node.op_type.as_str() {
             "Conv" => self.conv(index, node),
             "Gemm" => self.gemm(index, node),

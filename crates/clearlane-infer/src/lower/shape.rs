@@ -11,7 +11,14 @@ impl<'a> Lowering<'a> {
     /// A reshape keeps the flat list; only its form may have to be remembered.
     pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
-        let form = match *self.forms.get(from)? {
+        let form = self.reshaped(*self.forms.get(from)?, from, to)?;
+        self.bind(to, form);
+        Some(())
+    }
+
+    /// The form of a value's list under another shape.
+    pub(super) fn reshaped(&self, form: Form, from: &str, to: &str) -> Option<Form> {
+        Some(match form {
             Form::Tensor(tensor)
                 if self.layers.get(tensor).lanes > 1 && self.graph.shape(from)? != self.graph.shape(to)? =>
             {
@@ -19,9 +26,7 @@ impl<'a> Lowering<'a> {
             }
             Form::Tensor(tensor) if self.layers.get(tensor).halo > 0 => Form::Flattened(tensor),
             form => form,
-        };
-        self.bind(to, form);
-        Some(())
+        })
     }
 
     /// Channels last, which is put off until somebody reads the list.

@@ -13,6 +13,29 @@ use crate::plan::layer::{Fill, Kind, TensorId};
 impl<'a> Lowering<'a> {
     pub(super) fn conv(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
+        let bias = match input(node, 2) {
+            Some(bias) => self.graph.floats(bias)?,
+            None => vec![0.0; self.graph.image(to)?[0]],
+        };
+        let (convolution, size) = self.convolution(node, self.graph.floats(input(node, 1)?)?, bias)?;
+        let few = !convolution.depthwise && convolution.inputs < LANES;
+        let tensor = match *self.forms.get(from)? {
+            Form::Tensor(tensor) if few && self.is_image(tensor, self.graph.image(from)?) => tensor,
+            _ => self.blocked(from)?,
+        };
+        self.convolve(index, convolution, tensor, to, size);
+        Some(())
+    }
+
+    /// The convolution that a node asks for, and the height and width of its output; `None` where no kernel is made for
+    /// it.
+    pub(super) fn convolution<W>(
+        &self,
+        node: &NodeProto,
+        weights: Vec<W>,
+        bias: Vec<f32>,
+    ) -> Option<(Convolution<W>, [usize; 2])> {
+        let (from, to) = (input(node, 0)?, output(node)?);
         let ([inputs, height, width], [outputs, out_height, out_width]) =
             (self.graph.image(from)?, self.graph.image(to)?);
         let &[_, each, kh, kw] = self.graph.shape(input(node, 1)?)? else { return None };
@@ -30,23 +53,13 @@ impl<'a> Lowering<'a> {
             stride,
             pad: pads(node, [height, width], [kh, kw], [stride; 2], dilation)?,
             dilation,
-            weights: self.graph.floats(input(node, 1)?)?,
-            bias: match input(node, 2) {
-                Some(bias) => self.graph.floats(bias)?,
-                None => vec![0.0; outputs],
-            },
+            weights,
+            bias,
         };
-        let tensor = match *self.forms.get(from)? {
-            Form::Tensor(tensor) if !depthwise && inputs < LANES && self.is_image(tensor, [inputs, height, width]) => {
-                tensor
-            }
-            _ => self.blocked(from)?,
-        };
-        self.convolve(index, convolution, tensor, to, [out_height, out_width]);
-        Some(())
+        Some((convolution, [out_height, out_width]))
     }
 
-    fn is_image(&self, tensor: TensorId, extents: [usize; 3]) -> bool {
+    pub(super) fn is_image(&self, tensor: TensorId, extents: [usize; 3]) -> bool {
         let entry = self.layers.get(tensor);
         entry.lanes == 1 && entry.alias.is_none() && self.extents(tensor) == extents
     }

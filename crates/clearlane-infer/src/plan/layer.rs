@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::kernel::convolution::Convolution;
 use crate::kernel::finish::Activation;
+use crate::kernel::integer::{Quantisation, Rescale};
 use crate::kernel::program::Foreign;
 use crate::kernel::rowwise::{Reduction, Window};
 
@@ -25,6 +26,8 @@ pub(crate) struct Tensor {
     pub(crate) fill: Option<Fill>,
     /// Another tensor whose memory this is, read with other extents.
     pub(crate) alias: Option<TensorId>,
+    /// What its bytes stand for, where it is made of bytes.
+    pub(crate) quantisation: Option<Quantisation>,
     /// More than one reader, or readers that need the values themselves.
     pub(crate) shared: bool,
 }
@@ -44,6 +47,13 @@ pub(crate) enum Kind {
         activation: Activation,
         add_first: bool,
     },
+    /// The convolution of the first tensor, which is quantised; the second, if any, is added as the rescaling says.
+    Integer {
+        convolution: Convolution<i8, i32>,
+        rescale: Rescale,
+    },
+    /// From floats to bytes and back.
+    Recode,
     Activate(Activation),
     Add(Activation),
     Multiply(Activation),
@@ -94,9 +104,26 @@ pub(crate) struct Layers {
 
 impl Layers {
     pub(crate) fn tensor(&mut self, lanes: usize, [channels, height, width]: [usize; 3]) -> TensorId {
-        let tensor = Tensor { lanes, channels, height, width, halo: 0, fill: None, alias: None, shared: false };
+        let tensor = Tensor {
+            lanes,
+            channels,
+            height,
+            width,
+            halo: 0,
+            fill: None,
+            alias: None,
+            quantisation: None,
+            shared: false,
+        };
         self.tensors.push(tensor);
         TensorId(self.tensors.len() - 1)
+    }
+
+    /// A tensor of bytes.
+    pub(crate) fn quantised(&mut self, lanes: usize, extents: [usize; 3], quantisation: Quantisation) -> TensorId {
+        let id = self.tensor(lanes, extents);
+        self.tensors[id.0].quantisation = Some(quantisation);
+        id
     }
 
     /// The same memory with other extents.

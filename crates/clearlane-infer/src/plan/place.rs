@@ -4,9 +4,14 @@ use super::layer::{Fill, Kind, Layer, Layers, Tensor, TensorId};
 use crate::kernel::dense::Dense;
 use crate::kernel::depthwise::Depthwise;
 use crate::kernel::finish::{Activation, Finisher};
+use crate::kernel::integer::Quantisation;
+use crate::kernel::integer::dense::IntegerDense;
+use crate::kernel::integer::depthwise::IntegerDepthwise;
+use crate::kernel::integer::finish::Finisher as IntegerFinisher;
+use crate::kernel::integer::recode::Recode;
 use crate::kernel::isa::Isa;
 use crate::kernel::layout::{Copy, Resize, Softmax, ToRows};
-use crate::kernel::memory::View;
+use crate::kernel::memory::{BYTES, Element, View};
 use crate::kernel::program::{Operator, Program, Step};
 use crate::kernel::rowwise::{Combine, Operand, Pool};
 use crate::kernel::vector::LANES;
@@ -20,13 +25,14 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<
     for layer in &layers.order {
         let from: Vec<View> = layer.from.iter().map(|&id| view(id)).collect();
         let to: Vec<View> = layer.to.iter().map(|&id| view(id)).collect();
-        let operator = operator(isa, layer, &from, &to)?;
+        let operator = operator(isa, &layers, layer, &from, &to)?;
         let fill = layer.to.first().and_then(|&id| match &layers.get(id).fill {
             Some(Fill::Values(values)) => Some(values.clone()),
             _ => None,
         });
         let products = match &layer.kind {
             Kind::Convolution { convolution, .. } => convolution.weights.len() * to[0].height * to[0].width,
+            Kind::Integer { convolution, .. } => convolution.weights.len() * to[0].height * to[0].width,
             _ => 0,
         };
         steps.push(Step { operator, from, to, fill, nodes: layer.nodes.clone(), products });
@@ -35,7 +41,7 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<
     Program::new(floats, view(input), steps, outputs)
 }
 
-fn operator(isa: &Isa, layer: &Layer, from: &[View], to: &[View]) -> Option<Operator> {
+fn operator(isa: &Isa, layers: &Layers, layer: &Layer, from: &[View], to: &[View]) -> Option<Operator> {
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
         // A flat list is combined a block at a time, whatever its extents.
         let blocked = |view: View| match view.lanes {
@@ -58,6 +64,20 @@ fn operator(isa: &Isa, layer: &Layer, from: &[View], to: &[View]) -> Option<Oper
             } else {
                 Operator::Dense(Dense::new(isa, convolution, first, target, finisher)?)
             })
+        }
+        Kind::Integer { convolution, rescale } => {
+            let output = layers.get(*layer.to.first()?).quantisation;
+            let finisher = IntegerFinisher::new(rescale, from.get(1).copied(), output, &target)?;
+            Some(if convolution.depthwise {
+                Operator::IntegerDepthwise(IntegerDepthwise::new(&isa.integer, convolution, first, target, finisher)?)
+            } else {
+                Operator::IntegerDense(IntegerDense::new(&isa.integer, convolution, first, target, finisher)?)
+            })
+        }
+        Kind::Recode => {
+            let bytes = |tensor: &TensorId| layers.get(*tensor).quantisation;
+            let quantisation = layer.from.iter().chain(&layer.to).find_map(bytes)?;
+            Some(Operator::Recode(Recode::new(&isa.integer, first, target, quantisation)?))
         }
         Kind::Activate(activation) => combine(first, Operand::Nothing, target, activation),
         Kind::Add(activation) => combine(first, Operand::Add(*from.get(1)?), target, activation),
@@ -106,7 +126,7 @@ fn places(layers: &Layers, input: TensorId) -> (Vec<usize>, usize) {
         dies[layers.root(id).0] = usize::MAX;
     }
     let lengths: Vec<usize> =
-        layers.tensors.iter().map(|tensor| view(tensor, 0).len().next_multiple_of(LANES)).collect();
+        layers.tensors.iter().map(|tensor| view(tensor, 0).span().len().next_multiple_of(LANES)).collect();
     let mut order: Vec<usize> = (0..count).filter(|&id| born[id] != usize::MAX).collect();
     order.sort_by_key(|&id| born[id]);
     let (mut starts, mut floats) = (vec![0; count], 0);
@@ -131,7 +151,12 @@ fn places(layers: &Layers, input: TensorId) -> (Vec<usize>, usize) {
     (starts, floats)
 }
 
+/// The view of a tensor that starts so many floats into the arena.
 fn view(tensor: &Tensor, start: usize) -> View {
-    let &Tensor { lanes, channels, height, width, halo, .. } = tensor;
-    View { start, lanes, channels, height, width, halo }
+    let &Tensor { lanes, channels, height, width, halo, quantisation, .. } = tensor;
+    let (element, start) = match quantisation {
+        None => (Element::Float, start),
+        Some(Quantisation { zero, .. }) => (Element::Byte { zero }, start * BYTES),
+    };
+    View { element, start, lanes, channels, height, width, halo }
 }

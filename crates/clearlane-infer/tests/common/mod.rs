@@ -68,6 +68,44 @@ impl Graph {
         name
     }
 
+    /// Adds a constant of another element type, from its bytes; gives its name.
+    pub fn raw(&mut self, data_type: DataType, extents: &[usize], raw_data: Vec<u8>) -> String {
+        let name = format!("constant_{}", self.proto.initializer.len());
+        self.proto.initializer.push(TensorProto {
+            name: name.clone(),
+            data_type: data_type as i32,
+            dims: extents.iter().map(|&extent| extent as i64).collect(),
+            raw_data,
+            ..Default::default()
+        });
+        name
+    }
+
+    /// Quantises a value to unsigned bytes and dequantises it again; gives the names of both outputs.
+    pub fn quantised(&mut self, value: &str, scale: f32, zero: u8) -> [String; 2] {
+        let scale = self.constant(&[], vec![scale]);
+        let zero = self.raw(DataType::Uint8, &[], vec![zero]);
+        let bytes = self.node("QuantizeLinear", &[value, &scale, &zero], vec![]);
+        let floats = self.node("DequantizeLinear", &[&bytes, &scale, &zero], vec![]);
+        [bytes, floats]
+    }
+
+    /// Adds a dequantised constant of signed bytes, with a scale for each index of an axis; gives its name.
+    pub fn weights(&mut self, extents: &[usize], values: &[i8], scales: &[f32], axis: i64) -> String {
+        let bytes = self.raw(DataType::Int8, extents, values.iter().map(|&value| value as u8).collect());
+        let zeros = self.raw(DataType::Int8, &[scales.len()], vec![0; scales.len()]);
+        let scales = self.constant(&[scales.len()], scales.to_vec());
+        self.node("DequantizeLinear", &[&bytes, &scales, &zeros], vec![int("axis", axis)])
+    }
+
+    /// Adds a dequantised constant of 32-bit integers, with a scale for each; gives its name.
+    pub fn bias(&mut self, values: &[i32], scales: &[f32]) -> String {
+        let whole = self.raw(DataType::Int32, &[values.len()], values.iter().flat_map(|v| v.to_le_bytes()).collect());
+        let zeros = self.raw(DataType::Int32, &[values.len()], vec![0; 4 * values.len()]);
+        let scales = self.constant(&[scales.len()], scales.to_vec());
+        self.node("DequantizeLinear", &[&whole, &scales, &zeros], vec![int("axis", 0)])
+    }
+
     /// Adds a constant of values in ±`range`.
     pub fn random(&mut self, extents: &[usize], range: f32) -> String {
         let values = (0..extents.iter().product()).map(|_| self.uniform() * range).collect();
@@ -144,6 +182,29 @@ pub fn images(shape: [usize; 4]) -> ndarray::Array4<f32> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
     })
+}
+
+/// A network's outputs on every path that the CPU has.
+pub fn on_every_path(
+    bytes: &[u8],
+    image: ndarray::ArrayView4<'_, f32>,
+) -> Vec<(clearlane_infer::Path, Vec<ndarray::ArrayD<f32>>)> {
+    use clearlane_infer::{InferError, Network, Options, Path};
+    let (_, c, h, w) = image.dim();
+    let paths = [Path::Auto, Path::Avx512, Path::Avx2, Path::Neon, Path::Portable].into_iter();
+    let networks = paths.filter_map(|path| match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
+        Err(InferError::Instructions { .. }) => None,
+        network => Some((path, network.unwrap())),
+    });
+    networks.map(|(path, network)| (path, network.run(image).unwrap())).collect()
+}
+
+/// Asserts that the kernels carry out every node of a graph.
+pub fn assert_fused(bytes: &[u8], input: [usize; 3]) {
+    use clearlane_infer::{Network, NodePath};
+    let network = Network::from_onnx(bytes, input).expect("the graph is sound");
+    let left: Vec<_> = network.nodes().iter().filter(|node| node.path != NodePath::Fused).collect();
+    assert!(left.is_empty(), "left to tract: {left:?}");
 }
 
 /// Asserts that every path that the CPU has agrees with tract: relative to an output's largest value within 1e-4, and

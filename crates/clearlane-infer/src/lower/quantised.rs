@@ -1,0 +1,330 @@
+//! Quantised tensors: `QuantizeLinear` and `DequantizeLinear`, and the operators that run on bytes between them.
+//!
+//! A dequantised value is not made before somebody reads it as floats: convolutions, matrix products and sums whose
+//! operands are dequantised read the bytes, and a convolution whose sums are quantised writes bytes. Signed tensors are
+//! kept as unsigned ones, 128 higher.
+
+use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::DatumType;
+
+use super::{Form, Lowering, input, output};
+use crate::graph::Attributes;
+use crate::kernel::convolution::Convolution;
+use crate::kernel::finish::Activation;
+use crate::kernel::integer::recode::IMAGE_LANES;
+use crate::kernel::integer::{Addend, Quantisation, Rescale};
+use crate::kernel::vector::LANES;
+use crate::plan::layer::{Fill, Kind, TensorId};
+
+/// A constant of signed bytes, with a scale for all or one for each index of an axis, and no zero point.
+pub(super) struct Weights {
+    values: Vec<i8>,
+    scales: Vec<f32>,
+    axis: i64,
+}
+
+impl Weights {
+    /// The scale of each of `outputs`, which lie along an axis.
+    fn scales(&self, axis: i64, outputs: usize) -> Option<Vec<f32>> {
+        match self.scales[..] {
+            [scale] => Some(vec![scale; outputs]),
+            _ => (self.axis == axis && self.scales.len() == outputs).then(|| self.scales.clone()),
+        }
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// Remembers the bytes of a dequantised constant.
+    pub(super) fn weights(&mut self, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let constant = self.graph.constant(from).filter(|_| node.op_type == "DequantizeLinear")?;
+        let zeros = input(node, 2).map_or(Some(Vec::new()), |zeros| self.graph.ints(zeros))?;
+        if constant.datum_type() != DatumType::I8 || zeros.iter().any(|&zero| zero != 0) || is_grouped(node) {
+            return None;
+        }
+        let weights = Weights {
+            values: self.graph.bytes(from)?,
+            scales: self.graph.floats(input(node, 1)?)?,
+            axis: node.int("axis").unwrap_or(1),
+        };
+        self.weights.insert(to, weights);
+        Some(())
+    }
+
+    /// What a `QuantizeLinear` makes, or a `DequantizeLinear` reads.
+    fn quantisation(&self, node: &NodeProto) -> Option<Quantisation> {
+        let &[scale] = &self.graph.floats(input(node, 1)?)?[..] else { return None };
+        let zero = match input(node, 2) {
+            None => 0,
+            Some(zero) => {
+                let lowest = match self.graph.constant(zero)?.datum_type() {
+                    DatumType::U8 => 0,
+                    DatumType::I8 => i64::from(i8::MIN),
+                    _ => return None,
+                };
+                let &[zero] = &self.graph.ints(zero)?[..] else { return None };
+                u8::try_from(zero - lowest).ok()?
+            }
+        };
+        let sound = scale.is_normal() && scale > 0.0 && scale.recip().is_normal() && !is_grouped(node);
+        sound.then_some(Quantisation { scale, zero })
+    }
+
+    pub(super) fn quantise(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let quantisation = self.quantisation(node)?;
+        if let Some(&form) = self.bytes.get(from)
+            && self.layers.get(form.tensor()).quantisation == Some(quantisation)
+        {
+            self.bind_bytes(to, form);
+            return Some(());
+        }
+        self.dequantised(from)?;
+        let form = *self.forms.get(from)?;
+        let tensor = form.tensor();
+        let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared);
+        if let Some(producer) = producer
+            && matches!(self.layers.order[producer].kind, Kind::Integer { .. })
+        {
+            let made = self.layers.quantised(LANES, self.extents(tensor), quantisation);
+            let layer = &mut self.layers.order[producer];
+            layer.to = vec![made];
+            layer.nodes.push(index);
+            self.bind_bytes(to, form.with(made));
+            return Some(());
+        }
+        let image = self.is_image(tensor, self.extents(tensor)) && self.graph.image(from) == Some(self.extents(tensor));
+        let (lanes, tensor, form) = match self.layers.get(tensor).lanes {
+            LANES => (LANES, tensor, form),
+            _ if image && self.extents(tensor)[0] <= IMAGE_LANES => (IMAGE_LANES, tensor, form),
+            _ => {
+                let blocked = self.blocked(from)?;
+                (LANES, blocked, Form::Tensor(blocked))
+            }
+        };
+        let made = self.layers.quantised(lanes, self.extents(tensor), quantisation);
+        self.layers.push(Kind::Recode, vec![tensor], made, Some(index));
+        self.bind_bytes(to, form.with(made));
+        Some(())
+    }
+
+    pub(super) fn dequantise(&mut self, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let form = *self.bytes.get(from)?;
+        let known = self.layers.get(form.tensor()).quantisation;
+        if known.is_none() || known != self.quantisation(node) {
+            return None;
+        }
+        self.bind_bytes(to, form);
+        Some(())
+    }
+
+    /// A node that runs on bytes as they are; `None`, and nothing done, if it needs floats.
+    pub(super) fn integer(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        match node.op_type.as_str() {
+            "Conv" => self.integer_conv(index, node),
+            "Gemm" if node.int("transA").unwrap_or(0) == 0 && node.float("alpha").unwrap_or(1.0) == 1.0 => {
+                let beta = node.float("beta").unwrap_or(1.0);
+                let bias = match input(node, 2) {
+                    Some(bias) => self.graph.floats(bias)?.iter().map(|bias| beta * bias).collect(),
+                    None => vec![0.0],
+                };
+                self.integer_product(index, node, node.int("transB").unwrap_or(0) != 0, &bias)
+            }
+            "MatMul" => self.integer_product(index, node, false, &[0.0]),
+            "Add" => self.integer_sum(index, node),
+            "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => {
+                let (from, to) = (input(node, 0)?, output(node)?);
+                let form = self.reshaped(*self.bytes.get(from)?, from, to)?;
+                self.bind_bytes(to, form);
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn integer_conv(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let &Form::Tensor(tensor) = self.bytes.get(from)? else { return None };
+        let weights = self.weights.get(input(node, 1)?)?;
+        let outputs = self.graph.image(to)?[0];
+        let scales = weights.scales(0, outputs)?;
+        let bias = match input(node, 2) {
+            Some(bias) => self.graph.floats(bias)?,
+            None => vec![0.0; outputs],
+        };
+        let (convolution, size) = self.convolution(node, weights.values.clone(), bias)?;
+        self.integer_convolve(index, convolution, &scales, tensor, to, size)
+    }
+
+    fn integer_product(&mut self, index: usize, node: &'a NodeProto, transposed: bool, bias: &[f32]) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let tensor = match *self.bytes.get(from)? {
+            Form::Tensor(tensor) | Form::Flattened(tensor) => tensor,
+            Form::Rows(_) => return None,
+        };
+        let name = input(node, 1)?;
+        let (&[1, inputs], &[rows, columns]) = (self.graph.shape(from)?, self.graph.shape(name)?) else { return None };
+        let [channels, height, width] = self.extents(tensor);
+        let (outputs, axis) = if transposed { (rows, 0) } else { (columns, 1) };
+        if channels * height * width != inputs || rows * columns != inputs * outputs {
+            return None;
+        }
+        let weights = self.weights.get(name)?;
+        let scales = weights.scales(axis, outputs)?;
+        let at = |output, input| if transposed { output * inputs + input } else { input * outputs + output };
+        let matrix = |at: usize| weights.values.get(at).copied();
+        let values = (0..outputs).flat_map(|output| (0..inputs).map(move |input| matrix(at(output, input))));
+        let convolution = Convolution {
+            outputs,
+            inputs: channels,
+            depthwise: false,
+            kernel: [height, width],
+            stride: 1,
+            pad: [0, 0],
+            dilation: [1, 1],
+            weights: values.collect::<Option<Vec<i8>>>()?,
+            bias: if bias.len() == 1 { vec![bias[0]; outputs] } else { bias.to_vec() },
+        };
+        self.integer_convolve(index, convolution, &scales, tensor, to, [1, 1])
+    }
+
+    fn integer_convolve(
+        &mut self,
+        index: usize,
+        convolution: Convolution<i8>,
+        scales: &[f32],
+        from: TensorId,
+        to: &'a str,
+        size: [usize; 2],
+    ) -> Option<()> {
+        let entry = self.layers.get(from);
+        let quantisation = entry.quantisation?;
+        let known = if convolution.depthwise {
+            entry.lanes == LANES && convolution.dilation[1] == 1
+        } else {
+            entry.lanes == LANES || entry.lanes == IMAGE_LANES
+        };
+        if !known || convolution.bias.len() != convolution.outputs {
+            return None;
+        }
+        let [_, height, width] = self.extents(from);
+        let halo = convolution.halo([height, width], size);
+        let (convolution, scales) = whole(convolution, scales, quantisation)?;
+        if !self.layers.ask_halo(from, halo, Fill::Zeros) {
+            return None;
+        }
+        let made = self.layers.tensor(LANES, [convolution.outputs, size[0], size[1]]);
+        let rescale = Rescale { scales, activation: Activation::Identity, addend: None };
+        self.layers.push(Kind::Integer { convolution, rescale }, vec![from], made, Some(index));
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    /// The sum of two quantised tensors, made by the convolution that makes one of them.
+    fn integer_sum(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (a, b, to) = (input(node, 0)?, input(node, 1)?, output(node)?);
+        let (&Form::Tensor(of_a), &Form::Tensor(of_b)) = (self.bytes.get(a)?, self.bytes.get(b)?) else { return None };
+        let alike = self.graph.image(a)? == self.graph.image(b)? && of_a != of_b;
+        let joins = |kind: &Kind| matches!(kind, Kind::Integer { rescale: Rescale { addend: None, .. }, .. });
+        let (position, other) = self.sums(of_a, of_b, joins).filter(|_| alike)?;
+        let made_before = *self.layers.order[position].to.first()?;
+        let own = self.layers.get(made_before).quantisation?;
+        let addend =
+            Addend { own, other: self.layers.get(other).quantisation?, bounds: [f32::NEG_INFINITY, f32::INFINITY] };
+        if self.layers.get(other).lanes != LANES {
+            return None;
+        }
+        let made = self.layers.tensor(LANES, self.extents(other));
+        let mut layer = self.layers.order.remove(position);
+        if let Kind::Integer { rescale, .. } = &mut layer.kind {
+            rescale.addend = Some(addend);
+        }
+        layer.from.push(other);
+        layer.to = vec![made];
+        layer.nodes.push(index);
+        self.layers.order.push(layer);
+        self.bind(to, Form::Tensor(made));
+        Some(())
+    }
+
+    /// Makes the floats of a value that is at hand as bytes; `None` where it is at hand in neither form.
+    pub(super) fn dequantised(&mut self, value: &'a str) -> Option<()> {
+        if self.forms.contains_key(value) {
+            return Some(());
+        }
+        let form = *self.bytes.get(value).filter(|_| self.graph.is_float(value))?;
+        let tensor = form.tensor();
+        let lanes = if self.layers.get(tensor).lanes == IMAGE_LANES { 1 } else { LANES };
+        let made = self.layers.tensor(lanes, self.extents(tensor));
+        self.layers.push(Kind::Recode, vec![tensor], made, None);
+        self.bind(value, form.with(made));
+        Some(())
+    }
+
+    fn bind_bytes(&mut self, value: &'a str, form: Form) {
+        self.bytes.insert(value, form);
+        if self.graph.uses(value) != 1 {
+            self.layers.tensors[form.tensor().0].shared = true;
+        }
+    }
+}
+
+/// Whether a scale holds for a run of values along an axis, which no kernel is made for.
+fn is_grouped(node: &NodeProto) -> bool {
+    node.int("block_size").unwrap_or(0) != 0
+}
+
+/// The convolution with its biases in units of its sums, the input's zero point taken into them, and what a unit of each
+/// output's sum stands for; `None` where a sum might not fit in 32 bits.
+fn whole(
+    convolution: Convolution<i8>,
+    scales: &[f32],
+    input: Quantisation,
+) -> Option<(Convolution<i8, i32>, Vec<f32>)> {
+    let Convolution { outputs, inputs, depthwise, kernel, stride, pad, dilation, weights, bias } = convolution;
+    let each = weights.len().checked_div(outputs).filter(|&each| each > 0)?;
+    let (mut whole, mut units) = (Vec::new(), Vec::new());
+    for (weights, (&bias, &scale)) in weights.chunks(each).zip(bias.iter().zip(scales)) {
+        let sum: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
+        let idle = weights.iter().all(|&weight| weight == 0);
+        // The unit of a channel without weights is free, and its scale often too small for its bias.
+        let unit = if idle { (bias.abs() / 1e6).max(1e-6) } else { input.scale * scale };
+        let steps = f64::from(bias) / f64::from(unit);
+        if !(unit.is_normal() && unit > 0.0 && steps.abs() < f64::from(i32::MAX)) {
+            return None;
+        }
+        whole.push(i32::try_from(steps.round_ties_even() as i64 - i64::from(input.zero) * sum).ok()?);
+        units.push(unit);
+    }
+    let convolution = Convolution { outputs, inputs, depthwise, kernel, stride, pad, dilation, weights, bias: whole };
+    convolution.sums_fit().then_some((convolution, units))
+}
+
+impl Convolution<i8, i32> {
+    /// Whether no sum can leave 32 bits, whatever the bytes.
+    fn sums_fit(&self) -> bool {
+        let each = self.weights.len() / self.outputs.max(1);
+        self.weights.chunks(each.max(1)).zip(&self.bias).all(|(weights, &bias)| {
+            let products: i64 = weights.iter().map(|&weight| 255 * i64::from(weight).abs()).sum();
+            products + i64::from(bias).abs() <= i64::from(i32::MAX)
+        })
+    }
+
+    /// Scales the outputs and shifts them, by channel; `false`, and nothing done, where the sums could not hold it.
+    pub(super) fn scale_and_shift(&mut self, rescale: &mut Rescale, scale: &[f32], shift: &[f32]) -> bool {
+        let units: Vec<f32> = rescale.scales.iter().zip(scale).map(|(unit, scale)| unit * scale).collect();
+        let moved = self.bias.iter().zip(shift.iter().zip(&units)).map(|(&bias, (&shift, &unit))| {
+            let steps = (f64::from(shift) / f64::from(unit)).round_ties_even();
+            i32::try_from(i64::from(bias).checked_add(steps as i64)?).ok().filter(|_| unit.is_normal())
+        });
+        let Some(moved) = moved.collect::<Option<Vec<i32>>>() else { return false };
+        let before = std::mem::replace(&mut self.bias, moved);
+        if !self.sums_fit() {
+            self.bias = before;
+            return false;
+        }
+        rescale.scales = units;
+        true
+    }
+}

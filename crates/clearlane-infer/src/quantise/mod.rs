@@ -1,0 +1,53 @@
+//! Static quantisation: from a model on floats to one on bytes, by what its values are on calibration images.
+//!
+//! The result is an ONNX model in QDQ form, which any runtime can run: every value that is to be bytes goes through a
+//! `QuantizeLinear` and a `DequantizeLinear`, unsigned and with one scale and zero point; weights are signed bytes with a
+//! scale an output channel, biases 32-bit integers in the scale of their sums. Activations stay between a convolution
+//! and its `QuantizeLinear`, so that they cost no accuracy of their own.
+
+mod range;
+mod select;
+mod write;
+
+use ndarray::ArrayView4;
+use prost::Message;
+
+use crate::error::{InferError, QuantiseError};
+use crate::proto;
+
+/// A quantised model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantised {
+    /// The model, as ONNX.
+    pub onnx: Vec<u8>,
+    /// How many convolutions and matrix products run on bytes.
+    pub operators: usize,
+    /// How many values between them are bytes.
+    pub values: usize,
+}
+
+/// Quantises a model by some hundred images of the kind that it will see: N x C x H x W, normalised as the model's input
+/// is. `input` is the shape of one image, as for [`Network::from_onnx`](crate::Network::from_onnx).
+///
+/// Convolutions, dense or depthwise, and products with a constant matrix are quantised where their weights are constants
+/// of the model; other operators run on floats.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
+pub fn quantise(onnx: &[u8], input: [usize; 3], images: ArrayView4<'_, f32>) -> Result<Quantised, QuantiseError> {
+    let (n, c, h, w) = images.dim();
+    if [c, h, w] != input {
+        return Err(InferError::InputShape { expected: input, given: [n, c, h, w] }.into());
+    }
+    if n == 0 {
+        return Err(QuantiseError::NoImages);
+    }
+    let mut model = proto::decode(&tract_onnx::onnx(), onnx)?;
+    let Some(graph) = &model.graph else {
+        return Err(InferError::Decode { detail: "it holds no graph".into() }.into());
+    };
+    let image = proto::only_input(graph)?.name.clone();
+    let selection = select::select(graph)?;
+    let quantisations = range::quantisations(&model, &image, &selection.values, input, &images)?;
+    let (operators, values) = (selection.operators.len(), selection.values.len());
+    write::write(&mut model, &selection, &quantisations)?;
+    Ok(Quantised { onnx: model.encode_to_vec(), operators, values })
+}
