@@ -8,7 +8,8 @@
 DIR holds the models under the names below; those that are missing are left out, and said so. An IResNet-50 with random
 weights is made there on the first run (its accuracy does not matter, its time does). Rounds go over the peers in turn, so
 that a slow spell of the machine does not fall on one alone; of each round's runs the median counts, and of all rounds
-the median of those. One image at a time, 32-bit floats.
+the median of those. One image at a time, 32-bit floats; with --faces FOLDER, a folder of aligned faces, MobileFaceNet
+also as ONNX Runtime quantises it on them to bytes (QDQ, U8S8), the same file for both.
 """
 
 import argparse
@@ -23,12 +24,14 @@ import numpy as np
 import onnxruntime
 
 from iresnet import export_iresnet50
+from quantised import quantise
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Name, file, channels, height, width, runs a round.
 MODELS = [
     ("MobileFaceNet", "mobilefacenet.onnx", 3, 112, 112, 60),
+    ("MobileFaceNet, int8", "mobilefacenet-int8.onnx", 3, 112, 112, 100),
     ("IResNet-50", "iresnet50-random.onnx", 3, 112, 112, 6),
     ("SCRFD-500M at 320", "scrfd_500m_bnkps_320.onnx", 3, 320, 320, 50),
     ("YuNet at 320", "yunet_n_320_320.onnx", 3, 320, 320, 60),
@@ -81,7 +84,8 @@ def peers_of(bench, file, shape, threads, with_tract):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, default=os.environ.get("CLEARLANE_MODELS"), required="CLEARLANE_MODELS" not in os.environ)
-    parser.add_argument("--work", type=Path, default=Path("."), help="where the IResNet-50 is kept")
+    parser.add_argument("--work", type=Path, default=Path("."), help="where the IResNet-50 and the quantised MobileFaceNet are kept")
+    parser.add_argument("--faces", type=Path, help="aligned faces to quantise MobileFaceNet on")
     parser.add_argument("--bench", type=Path, default=ROOT / "target/release/examples/bench")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
@@ -90,6 +94,9 @@ def main():
     arguments = parser.parse_args()
 
     export_iresnet50(arguments.work / "iresnet50-random.onnx")
+    quantised = arguments.work / "mobilefacenet-int8.onnx"
+    if arguments.faces and not quantised.exists():
+        quantise(arguments.models / "mobilefacenet.onnx", arguments.faces, quantised)
     results = []
     for name, file, channels, height, width, runs in MODELS:
         found = [folder / file for folder in (arguments.models, arguments.work) if (folder / file).exists()]
