@@ -22,11 +22,11 @@ fn captures(folder: &Path, people: &[PathBuf]) -> Vec<usize> {
     let copy = |person: &PathBuf| {
         let to = folder.join(person.file_name().unwrap());
         std::fs::create_dir_all(&to).unwrap();
-        let pictures = std::fs::read_dir(person).unwrap();
-        pictures
-            .map(|entry| entry.unwrap())
-            .map(|entry| std::fs::copy(entry.path(), to.join(entry.file_name())))
-            .count()
+        let pictures: Vec<_> = std::fs::read_dir(person).unwrap().map(|entry| entry.unwrap()).collect();
+        for picture in &pictures {
+            std::fs::copy(picture.path(), to.join(picture.file_name())).unwrap();
+        }
+        pictures.len()
     };
     people.iter().map(copy).collect()
 }
