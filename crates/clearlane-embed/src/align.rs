@@ -1,7 +1,8 @@
 //! Alignment: a face turned, scaled and shifted onto the five reference points that face models are trained with.
 
-use crate::frame::{Frame, PixelVisitor};
-use crate::geometry::{Point, Similarity};
+use crate::frame::Frame;
+use crate::geometry::{BoundingBox, Point, Similarity};
+use crate::patch::Patch;
 
 /// Width and height of an aligned face, in pixels.
 pub const ALIGNED_SIDE: usize = 112;
@@ -38,7 +39,7 @@ impl AlignedFace {
     /// outside the frame. A face of more than twice the size is averaged down, so that it does not alias.
     pub fn cut(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
         let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
-        Ok(Self { pixels: warp(frame, &onto.inverse(), ALIGNED_SIDE) })
+        Ok(Self { pixels: warp(frame, &onto.inverse()) })
     }
 
     /// An aligned face from 112 × 112 × 3 bytes of RGB; `None` where the length is another.
@@ -68,59 +69,26 @@ impl std::fmt::Debug for AlignedFace {
     }
 }
 
-/// A square of `side` RGB pixels, each taken from where `source` sends it in the frame.
-pub(crate) fn warp(frame: &Frame<'_>, source: &Similarity, side: usize) -> Vec<u8> {
-    frame.for_pixels(Warp { source, side })
-}
-
-struct Warp<'a> {
-    source: &'a Similarity,
-    side: usize,
-}
-
-impl PixelVisitor for Warp<'_> {
-    type Output = Vec<u8>;
-
-    fn visit(self, size: (usize, usize), pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
-        let samples = (self.source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
-        let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
-        let weight = 1.0 / (samples * samples) as f32;
-        let mut out = Vec::with_capacity(self.side * self.side * 3);
-        for y in 0..self.side {
-            for x in 0..self.side {
-                let mut sum = [0.0; 3];
-                for dy in &offsets {
-                    for dx in &offsets {
-                        let at = self.source.apply(Point::new(x as f32 + dx, y as f32 + dy));
-                        add_bilinear(&mut sum, size, &pixel, at);
-                    }
-                }
-                out.extend(sum.map(|value| (value * weight + 0.5) as u8));
-            }
-        }
-        out
-    }
-}
-
-#[inline]
-fn add_bilinear(
-    sum: &mut [f32; 3],
-    (width, height): (usize, usize),
-    pixel: &impl Fn(usize, usize) -> [u8; 3],
-    at: Point,
-) {
-    let (left, top) = (at.x.floor(), at.y.floor());
-    let (fx, fy) = (at.x - left, at.y - top);
-    // Saturating casts keep points far outside the frame outside it.
-    let (left, top) = (left as i64, top as i64);
-    for (y, wy) in [(top, 1.0 - fy), (top + 1, fy)] {
-        for (x, wx) in [(left, 1.0 - fx), (left + 1, fx)] {
-            if (0..width as i64).contains(&x) && (0..height as i64).contains(&y) {
-                let weight = wx * wy;
-                for (total, value) in sum.iter_mut().zip(pixel(x as usize, y as usize)) {
-                    *total += weight * f32::from(value);
+/// The aligned square, each pixel taken from where `source` sends it in the frame.
+fn warp(frame: &Frame<'_>, source: &Similarity) -> Vec<u8> {
+    let samples = (source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
+    let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
+    let weight = 1.0 / (samples * samples) as f32;
+    let (first, last) = (-0.5, ALIGNED_SIDE as f32 - 0.5);
+    let patch = Patch::new(frame, source, BoundingBox { x0: first, y0: first, x1: last, y1: last });
+    let mut out = Vec::with_capacity(3 * ALIGNED_SIDE * ALIGNED_SIDE);
+    for y in 0..ALIGNED_SIDE {
+        for x in 0..ALIGNED_SIDE {
+            let mut sum = [0.0; 4];
+            for dy in &offsets {
+                for dx in &offsets {
+                    let sample = patch.sample(source.apply(Point::new(x as f32 + dx, y as f32 + dy)));
+                    sum = std::array::from_fn(|i| sum[i] + sample[i]);
                 }
             }
+            let [r, g, b, _] = sum.map(|value| (value * weight + 0.5) as u8);
+            out.extend_from_slice(&[r, g, b]);
         }
     }
+    out
 }

@@ -176,39 +176,51 @@ impl<'a> Frame<'a> {
         if self.format == PixelFormat::Rgb8 {
             return self.packed();
         }
-        let mut rgb = vec![0; 3 * self.width as usize * self.height as usize];
-        self.for_pixels(RgbInto(&mut rgb));
+        let width = self.width as usize;
+        let mut rgb = vec![0; 3 * width * self.height as usize];
+        let mut pixels = vec![[0; 4]; width];
+        for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
+            self.row(y, 0, &mut pixels);
+            for (out, [r, g, b, _]) in row.chunks_exact_mut(3).zip(&pixels) {
+                out.copy_from_slice(&[*r, *g, *b]);
+            }
+        }
         Cow::Owned(rgb)
     }
 
-    /// Calls `visitor` with a function that gives the RGB of a pixel, compiled for this frame's format.
-    pub(crate) fn for_pixels<V: PixelVisitor>(&self, visitor: V) -> V::Output {
-        let size = (self.width as usize, self.height as usize);
-        let (data, stride) = (&*self.packed.data, self.packed.stride);
+    /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is left as it is.
+    pub(crate) fn row(&self, y: usize, x: usize, out: &mut [[u8; 4]]) {
+        debug_assert!(x.is_multiple_of(2), "pairs of pixels share their chroma");
+        let row = &self.packed.data[y * self.packed.stride..];
         match self.format {
-            PixelFormat::Rgb8 => visitor.visit(size, |x, y| {
-                let at = y * stride + 3 * x;
-                [data[at], data[at + 1], data[at + 2]]
-            }),
-            PixelFormat::Bgr8 => visitor.visit(size, |x, y| {
-                let at = y * stride + 3 * x;
-                [data[at + 2], data[at + 1], data[at]]
-            }),
-            PixelFormat::Gray8 => visitor.visit(size, |x, y| [data[y * stride + x]; 3]),
+            PixelFormat::Rgb8 => {
+                for (out, pixel) in out.iter_mut().zip(row[3 * x..].chunks_exact(3)) {
+                    *out = [pixel[0], pixel[1], pixel[2], out[3]];
+                }
+            }
+            PixelFormat::Bgr8 => {
+                for (out, pixel) in out.iter_mut().zip(row[3 * x..].chunks_exact(3)) {
+                    *out = [pixel[2], pixel[1], pixel[0], out[3]];
+                }
+            }
+            PixelFormat::Gray8 => {
+                for (out, &value) in out.iter_mut().zip(&row[x..]) {
+                    *out = [value, value, value, out[3]];
+                }
+            }
             PixelFormat::Nv12 => {
                 let convert = YuvToRgb::new(self.colour);
-                let (chroma, chroma_stride) = self.chroma_plane();
-                visitor.visit(size, |x, y| {
-                    let at = y / 2 * chroma_stride + x / 2 * 2;
-                    convert.rgb(data[y * stride + x], chroma[at], chroma[at + 1])
-                })
+                let (plane, stride) = self.chroma_plane();
+                let chroma = plane[y / 2 * stride + x..].chunks_exact(2);
+                for ((out, luma), uv) in out.chunks_mut(2).zip(row[x..].chunks(2)).zip(chroma) {
+                    convert.pair(out, luma, uv[0], uv[1]);
+                }
             }
             PixelFormat::Yuyv => {
                 let convert = YuvToRgb::new(self.colour);
-                visitor.visit(size, |x, y| {
-                    let at = y * stride + x / 2 * 4;
-                    convert.rgb(data[at + x % 2 * 2], data[at + 1], data[at + 3])
-                })
+                for (out, pair) in out.chunks_mut(2).zip(row[2 * x..].chunks_exact(4)) {
+                    convert.pair(out, &[pair[0], pair[2]], pair[1], pair[3]);
+                }
             }
         }
     }
@@ -227,26 +239,6 @@ impl<'a> Frame<'a> {
     /// Only called on NV12 frames, which all have the plane.
     fn chroma_plane(&self) -> (&[u8], usize) {
         self.chroma.as_ref().map_or((&[], 0), |plane| (&plane.data, plane.stride))
-    }
-}
-
-/// Something done with a frame's pixels, compiled once for each pixel format.
-pub(crate) trait PixelVisitor {
-    type Output;
-    fn visit(self, size: (usize, usize), pixel: impl Fn(usize, usize) -> [u8; 3]) -> Self::Output;
-}
-
-struct RgbInto<'a>(&'a mut [u8]);
-
-impl PixelVisitor for RgbInto<'_> {
-    type Output = ();
-
-    fn visit(self, (width, _): (usize, usize), pixel: impl Fn(usize, usize) -> [u8; 3]) {
-        for (y, row) in self.0.chunks_exact_mut(3 * width).enumerate() {
-            for (x, out) in row.chunks_exact_mut(3).enumerate() {
-                out.copy_from_slice(&pixel(x, y));
-            }
-        }
     }
 }
 
@@ -281,12 +273,31 @@ impl YuvToRgb {
         }
     }
 
+    /// One or two pixels that share their chroma.
     #[inline]
-    pub(crate) fn rgb(self, y: u8, u: u8, v: u8) -> [u8; 3] {
-        let luma = (i32::from(y) - self.black) * self.y + 32_768;
+    fn pair(self, out: &mut [[u8; 4]], luma: &[u8], u: u8, v: u8) {
         let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        let byte = |value: i32| (value >> 16).clamp(0, 255) as u8;
-        [byte(luma + self.v_to_r * v), byte(luma + self.u_to_g * u + self.v_to_g * v), byte(luma + self.u_to_b * u)]
+        let chroma = [self.v_to_r * v, self.u_to_g * u + self.v_to_g * v, self.u_to_b * u];
+        for (out, &y) in out.iter_mut().zip(luma) {
+            let luma = (i32::from(y) - self.black) * self.y + 32_768;
+            let [r, g, b] = chroma.map(|part| ((luma + part) >> 16).clamp(0, 255) as u8);
+            *out = [r, g, b, out[3]];
+        }
+    }
+
+    /// The same in floats and unrounded, for pixels that resizing has made of several.
+    #[inline]
+    pub(crate) fn unrounded(self, y: u8, u: u8, v: u8) -> [f32; 3] {
+        const ONE: f32 = 1.0 / 65_536.0;
+        let luma = (f32::from(y) - self.black as f32) * (self.y as f32 * ONE);
+        let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+        let factor = |fixed: i32| fixed as f32 * ONE;
+        let rgb = [
+            luma + factor(self.v_to_r) * v,
+            luma + factor(self.u_to_g) * u + factor(self.v_to_g) * v,
+            luma + factor(self.u_to_b) * u,
+        ];
+        rgb.map(|value| value.clamp(0.0, 255.0))
     }
 }
 

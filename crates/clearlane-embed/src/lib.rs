@@ -30,6 +30,7 @@ mod geometry;
 mod liveness;
 mod manifest;
 mod models;
+mod patch;
 mod quality;
 mod tensor;
 

@@ -65,11 +65,8 @@ impl Part {
     }
 
     fn live_probability(&self, frame: &Frame<'_>, face: &BoundingBox) -> Result<f32, ModelError> {
-        let rgb = frame.to_rgb8();
-        let (width, height) = (frame.width() as usize, frame.height() as usize);
-        let region = enlarged(face, self.crop, (width, height));
-        let rows = rgb.chunks_exact(3 * width).skip(region.y).take(region.height);
-        let cut: Vec<u8> = rows.flat_map(|row| &row[3 * region.x..3 * (region.x + region.width)]).copied().collect();
+        let region = enlarged(face, self.crop, (frame.width() as usize, frame.height() as usize));
+        let cut = region.cut(frame);
         let outputs_error = |problem: String| ModelError::Outputs { name: self.name.clone(), problem };
         let cut = Frame::new(PixelFormat::Rgb8, region.width as u32, region.height as u32, 3 * region.width, cut)
             .map_err(|error| outputs_error(error.to_string()))?;
@@ -95,6 +92,21 @@ struct Region {
     y: usize,
     width: usize,
     height: usize,
+}
+
+impl Region {
+    /// The region's pixels as packed RGB.
+    fn cut(&self, frame: &Frame<'_>) -> Vec<u8> {
+        // Rows are read from even columns on.
+        let odd = self.x % 2;
+        let mut row = vec![[0; 4]; odd + self.width];
+        let mut rgb = Vec::with_capacity(3 * self.width * self.height);
+        for y in self.y..self.y + self.height {
+            frame.row(y, self.x - odd, &mut row);
+            rgb.extend(row[odd..].iter().flat_map(|&[r, g, b, _]| [r, g, b]));
+        }
+        rgb
+    }
 }
 
 /// The face's box enlarged about its centre by `factor`, or by less where the frame is too small for that, and shifted

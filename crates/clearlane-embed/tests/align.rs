@@ -63,6 +63,27 @@ fn a_face_outside_the_frame_is_black() {
 }
 
 #[test]
+fn a_face_across_the_frames_edge_is_cut_as_if_black_lay_beyond() {
+    let texture = Frame::open(common::data("texture.png"), &DecodeLimits::default()).unwrap();
+    let (width, height, border) = (texture.width() as usize, texture.height() as usize, 151);
+    let mut wider = vec![0; 3 * (width + 2 * border) * (height + 2 * border)];
+    for (y, row) in texture.to_rgb8().chunks_exact(3 * width).enumerate() {
+        wider[3 * ((y + border) * (width + 2 * border) + border)..][..3 * width].copy_from_slice(row);
+    }
+    let wider = Frame::rgb8((width + 2 * border) as u32, (height + 2 * border) as u32, wider).unwrap();
+    for (scale, x, y) in [(0.7, -20.3, -14.6), (1.0, width as f32 - 60.2, 7.0), (2.6, 11.0, height as f32 - 140.8)] {
+        let at = |shift: f32| {
+            REFERENCE_LANDMARKS.map(|p| Point::new(scale * p.x + x + shift, scale * p.y + 0.1 * p.x + y + shift))
+        };
+        let cut = AlignedFace::cut(&texture, &at(0.0)).unwrap();
+        let expected = AlignedFace::cut(&wider, &at(border as f32)).unwrap();
+        let difference = cut.as_rgb8().iter().zip(expected.as_rgb8()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(difference <= Some(1), "{difference:?} at scale {scale}");
+        assert!(cut.as_rgb8().iter().any(|value| *value > 0));
+    }
+}
+
+#[test]
 fn flipping_twice_changes_nothing() {
     let texture = Frame::open(common::data("texture.png"), &DecodeLimits::default()).unwrap();
     let aligned = AlignedFace::cut(&texture, &REFERENCE_LANDMARKS).unwrap();

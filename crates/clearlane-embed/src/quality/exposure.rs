@@ -1,9 +1,12 @@
 //! How the face is lit and how sharp it is, measured on the aligned face at twice the embedder's resolution.
 
+use std::ops::Range;
+
 use super::{Component, Measure, measure, sigmoid};
-use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS, warp};
+use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS};
 use crate::frame::Frame;
-use crate::geometry::{Point, Similarity};
+use crate::geometry::{BoundingBox, Point, Similarity};
+use crate::patch::Patch;
 
 /// Measured pixels an aligned pixel.
 const ZOOM: f32 = 2.0;
@@ -20,13 +23,14 @@ pub(super) fn assess(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<[Measu
     let zoomed = REFERENCE_LANDMARKS.map(|point| Point::new(ZOOM * point.x, ZOOM * point.y));
     let onto = Similarity::fit(landmarks, &zoomed).ok_or(AlignError { landmarks: *landmarks })?;
     let from = onto.inverse();
-    let luminance = luminance(&warp(frame, &from, SIDE));
-    let inside = |point: Point| {
-        let at = from.apply(point);
+    let luminance = luminance(frame, &from);
+    let inside = |x: usize, y: usize| {
+        let at = from.apply(Point::new(x as f32, y as f32));
         (0.0..frame.width() as f32).contains(&at.x) && (0.0..frame.height() as f32).contains(&at.y)
     };
-    let face: Vec<(usize, usize)> = pixels().filter(|&(x, y)| in_face(x, y) && inside(centre_of(x, y))).collect();
-    let histogram = histogram::<256>(face.iter().map(|&(x, y)| luminance[y * SIDE + x]));
+    let face: Vec<(usize, Range<usize>)> = (0..SIDE).map(|y| (y, within(ellipse(y), |x| inside(x, y)))).collect();
+    let rows = face.iter().map(|(y, columns)| &luminance[y * SIDE..][columns.clone()]);
+    let histogram = histogram::<256>(rows.flatten().copied());
 
     let mean: f32 = histogram.iter().enumerate().map(|(level, part)| part * level as f32 / 255.0).sum();
     let deviations = histogram.iter().enumerate().map(|(level, part)| part * (level as f32 / 255.0 - mean).powi(2));
@@ -50,27 +54,49 @@ pub(super) fn assess(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<[Measu
     ])
 }
 
-/// Luminance of RGB pixels with the weights of ITU-R BT.709, in 0–255.
-fn luminance(rgb: &[u8]) -> Vec<u8> {
-    let of = |pixel: &[u8]| {
-        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.5) as u8
+/// The luminance, with the weights of ITU-R BT.709 and in 0–255, of the face and the pixels next to it.
+fn luminance(frame: &Frame<'_>, source: &Similarity) -> Vec<u8> {
+    let (rx, ry) = FACE_RADII;
+    let around = BoundingBox {
+        x0: ZOOM * (FACE_CENTRE.x - rx) - 1.0,
+        y0: ZOOM * (FACE_CENTRE.y - ry) - 1.0,
+        x1: ZOOM * (FACE_CENTRE.x + rx) + 1.0,
+        y1: ZOOM * (FACE_CENTRE.y + ry) + 1.0,
     };
-    rgb.chunks_exact(3).map(of).collect()
+    let patch = Patch::new(frame, source, around);
+    let mut luminance = vec![0; SIDE * SIDE];
+    for (y, row) in luminance.chunks_exact_mut(SIDE).enumerate() {
+        // The ellipse keeps off the picture's edges; its middle row, the longest, has the most to the sides.
+        let rows = [ellipse(y.saturating_sub(1)), ellipse(y), ellipse((y + 1).min(SIDE - 1))];
+        let longest = rows.into_iter().max_by_key(Range::len).unwrap_or_default();
+        if longest.is_empty() {
+            continue;
+        }
+        for x in longest.start - 1..longest.end + 1 {
+            let sample = patch.sample(source.apply(Point::new(x as f32, y as f32)));
+            // Of whole levels, as a picture would have them.
+            let [r, g, b, _] = sample.map(|value| f32::from((value + 0.5) as u8));
+            row[x] = (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.5) as u8;
+        }
+    }
+    luminance
 }
 
-fn pixels() -> impl Iterator<Item = (usize, usize)> {
-    (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (x, y)))
-}
-
-fn centre_of(x: usize, y: usize) -> Point {
-    Point::new(x as f32, y as f32)
-}
-
-fn in_face(x: usize, y: usize) -> bool {
-    let dx = (x as f32 / ZOOM - FACE_CENTRE.x) / FACE_RADII.0;
+/// The columns of a row that lie in the face's ellipse.
+fn ellipse(y: usize) -> Range<usize> {
     let dy = (y as f32 / ZOOM - FACE_CENTRE.y) / FACE_RADII.1;
-    dx * dx + dy * dy <= 1.0
+    if dy.abs() > 1.0 {
+        return 0..0;
+    }
+    let half = FACE_RADII.0 * (1.0 - dy * dy).sqrt();
+    ((ZOOM * (FACE_CENTRE.x - half)).ceil() as usize)..(ZOOM * (FACE_CENTRE.x + half)) as usize + 1
+}
+
+/// The part of a range between its first and its last column that `inside` holds for: a line crosses a frame once.
+fn within(columns: Range<usize>, inside: impl Fn(usize) -> bool) -> Range<usize> {
+    let start = columns.clone().find(|&x| inside(x)).unwrap_or(columns.end);
+    let end = (start..columns.end).rev().find(|&x| inside(x)).map_or(start, |x| x + 1);
+    start..end
 }
 
 /// The parts of the values that fall into each of `LEVELS` equal ranges; they sum to 1, or to 0 without values.
@@ -82,14 +108,29 @@ fn histogram<const LEVELS: usize>(values: impl Iterator<Item = u8>) -> [f32; LEV
 }
 
 /// The variance of the four-neighbour Laplacian over the face's pixels (Pech-Pacheco et al., ICPR 2000).
-fn laplacian_variance(luminance: &[u8], face: &[(usize, usize)]) -> f32 {
-    let at = |x: usize, y: usize| f32::from(luminance[y * SIDE + x]);
-    // The ellipse ends at row 220 of 224, so that every pixel of it has four neighbours.
-    let laplacian =
-        |&(x, y): &(usize, usize)| at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y);
-    let count = face.len().max(1) as f32;
-    let mean = face.iter().map(laplacian).sum::<f32>() / count;
-    face.iter().map(|pixel| (laplacian(pixel) - mean).powi(2)).sum::<f32>() / count
+fn laplacian_variance(luminance: &[u8], face: &[(usize, Range<usize>)]) -> f32 {
+    let (mut count, mut sum, mut squares) = (0, 0, 0);
+    for (y, columns) in face.iter().filter(|(_, columns)| !columns.is_empty()) {
+        // The ellipse ends at row 220 of 224, so that every pixel of it has four neighbours.
+        let (start, length) = (y * SIDE + columns.start, columns.len());
+        let part = |start: usize| &luminance[start..start + length];
+        let (above, below) = (part(start - SIDE), part(start + SIDE));
+        let (left, centre, right) = (part(start - 1), part(start), part(start + 1));
+        let (mut row_sum, mut row_squares) = (0, 0);
+        for x in 0..length {
+            let [above, below, left, right, centre] =
+                [above, below, left, right, centre].map(|part| i32::from(part[x]));
+            let laplacian = above + below + left + right - 4 * centre;
+            row_sum += laplacian;
+            row_squares += laplacian * laplacian;
+        }
+        count += length;
+        sum += i64::from(row_sum);
+        squares += i64::from(row_squares);
+    }
+    let count = count.max(1) as f64;
+    let mean = sum as f64 / count;
+    (squares as f64 / count - mean * mean) as f32
 }
 
 /// The common part of both cheeks' histograms. Each cheek is a square of 0.3 eye distances below an eye, half-way to the
