@@ -1,11 +1,14 @@
 //! The ONNX graph with what tract's analysis finds out about each value: its shape, and its contents where they do
-//! not depend on the input.
+//! not depend on the input. Weights are kept from the analysis, which would copy them: their shapes are all it needs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tract_onnx::Onnx;
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_proto::DataType, tensor_shape_proto, type_proto,
+};
 use tract_onnx::prelude::{Datum, DatumExt, DatumType, InferenceModelExt, Tensor, TractResult};
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
@@ -24,6 +27,7 @@ pub(crate) struct Graph<'a> {
     /// The name of the image input.
     pub(crate) input: &'a str,
     values: HashMap<String, Value>,
+    weights: HashMap<&'a str, &'a TensorProto>,
     uses: HashMap<&'a str, usize>,
 }
 
@@ -42,8 +46,10 @@ impl<'a> Graph<'a> {
         input: &'a str,
         [c, h, w]: [usize; 3],
     ) -> Result<Self, InferError> {
+        let weights = weights(proto);
+        let light = light(model, proto, input, &weights);
         let values = guarded(|| {
-            let mut parsed = onnx.parse(model, None)?;
+            let mut parsed = onnx.parse(&light, None)?;
             parsed.model.set_input_fact(0, f32::fact([1, c, h, w]).into())?;
             parsed.model.analyse(false)?;
             let known = parsed.outlets_by_name.iter().filter_map(|(name, &outlet)| {
@@ -66,7 +72,7 @@ impl<'a> Graph<'a> {
         for name in proto.node.iter().flat_map(|node| &node.input).chain(outputs) {
             *uses.entry(name.as_str()).or_default() += 1;
         }
-        Ok(Self { onnx, model, proto, input, values, uses })
+        Ok(Self { onnx, model, proto, input, values, weights, uses })
     }
 
     /// Checks that no value is larger than a network may take: [`LARGEST`] elements.
@@ -103,12 +109,26 @@ impl<'a> Graph<'a> {
         self.uses.get(value).copied().unwrap_or(0)
     }
 
+    /// A constant that the analysis saw: any but weights.
     pub(crate) fn constant(&self, value: &str) -> Option<&Arc<Tensor>> {
         self.values.get(value)?.constant.as_ref()
     }
 
+    /// Whether a value does not depend on the input.
+    pub(crate) fn is_constant(&self, value: &str) -> bool {
+        self.weights.contains_key(value) || self.constant(value).is_some()
+    }
+
     pub(crate) fn floats(&self, value: &str) -> Option<Vec<f32>> {
-        self.elements(value)
+        match self.weights.get(value) {
+            // ONNX stores raw data in little-endian order.
+            Some(weights) if weights.float_data.is_empty() => {
+                let each = weights.raw_data.chunks_exact(4);
+                Some(each.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+            }
+            Some(weights) => Some(weights.float_data.clone()),
+            None => self.elements(value),
+        }
     }
 
     pub(crate) fn ints(&self, value: &str) -> Option<Vec<i64>> {
@@ -122,6 +142,55 @@ impl<'a> Graph<'a> {
     fn elements<T: Datum + Copy>(&self, value: &str) -> Option<Vec<T>> {
         let tensor = self.constant(value)?;
         guarded(|| Ok(tensor.cast_to::<T>()?.try_as_plain_ram()?.as_slice::<T>()?.to_vec())).ok()
+    }
+}
+
+/// The initializers that only ever are a convolution's or a matrix product's second operand.
+fn weights(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
+    let floats = proto.initializer.iter().filter(|tensor| tensor.data_type == DataType::Float as i32);
+    let mut weights: HashMap<_, _> = floats.map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    for node in &proto.node {
+        let sums = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str());
+        for (position, name) in node.input.iter().enumerate() {
+            if !(sums && position == 1) {
+                weights.remove(name.as_str());
+            }
+        }
+    }
+    proto.output.iter().for_each(|output| {
+        weights.remove(output.name.as_str());
+    });
+    weights
+}
+
+/// The model with its weights as inputs of their shapes, after the image.
+fn light(model: &ModelProto, proto: &GraphProto, image: &str, weights: &HashMap<&str, &TensorProto>) -> ModelProto {
+    let input = |tensor: &TensorProto| {
+        let dim = |&extent: &i64| tensor_shape_proto::Dimension {
+            value: Some(tensor_shape_proto::dimension::Value::DimValue(extent)),
+            ..Default::default()
+        };
+        let shape = Some(TensorShapeProto { dim: tensor.dims.iter().map(dim).collect() });
+        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type: tensor.data_type, shape });
+        let r#type = Some(TypeProto { value: Some(value), ..Default::default() });
+        ValueInfoProto { name: tensor.name.clone(), r#type, ..Default::default() }
+    };
+    let kept = proto.initializer.iter().filter(|tensor| !weights.contains_key(tensor.name.as_str()));
+    let given = proto.initializer.iter().filter(|tensor| weights.contains_key(tensor.name.as_str()));
+    let graph = GraphProto {
+        node: proto.node.clone(),
+        name: proto.name.clone(),
+        initializer: kept.cloned().collect(),
+        input: proto.input.iter().filter(|value| value.name == image).cloned().chain(given.map(input)).collect(),
+        output: proto.output.clone(),
+        value_info: proto.value_info.clone(),
+        ..Default::default()
+    };
+    ModelProto {
+        ir_version: model.ir_version,
+        opset_import: model.opset_import.clone(),
+        graph: Some(graph),
+        ..Default::default()
     }
 }
 

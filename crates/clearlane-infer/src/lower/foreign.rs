@@ -22,7 +22,7 @@ impl<'a> Lowering<'a> {
         };
         let mut names: Vec<&'a str> = Vec::new();
         for name in node.input.iter().map(String::as_str).filter(|name| !name.is_empty()) {
-            if self.graph.constant(name).is_none() && !names.contains(&name) {
+            if !self.graph.is_constant(name) && !names.contains(&name) {
                 names.push(name);
             }
         }
