@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use clearlane_embed::{Location, ModelEntry, Task};
+use clearlane_embed::{Location, ModelEntry, Models, Task};
+use clearlane_infer::{Network, NodeInfo, NodePath};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::output::{Output, table};
 pub(crate) enum ModelsCommand {
     /// List the models: compiled in, and in the folder of --models
     List(ListArgs),
-    /// Show all that is known of one model
+    /// Show all that is known of one model, and who carries out each node of its graph
     Show(ShowArgs),
     /// Check that each model is the file its manifest describes, and that it loads and runs
     ///
@@ -73,7 +74,13 @@ fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
 fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     let models = args.models.at_hand()?;
     let (entry, location) = models.get(&args.name)?;
-    output.result(&described(entry, location), || {
+    let nodes = nodes(&models, entry);
+    let mut value = described(entry, location);
+    match &nodes {
+        Ok(nodes) => value["nodes"] = nodes.iter().map(described_node).collect(),
+        Err(problem) => value["problem"] = json!(problem),
+    }
+    output.result(&value, || {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing to a String cannot fail.
@@ -93,9 +100,29 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
                 line("threshold", &format!("{:.4} at FMR {:e}, {}", known.threshold, known.fmr, known.measured_on));
             }
         }
+        match &nodes {
+            Ok(nodes) => {
+                let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.path == NodePath::Fused);
+                line("nodes", &format!("{} by clearlane's kernels, {} by tract", own.len(), left.len()));
+                left.iter().for_each(|node| line("by tract", &format!("{} ({})", node.name, node.operator)));
+            }
+            Err(problem) => line("problem", problem),
+        }
         text
     })?;
     Ok(Exit::Yes)
+}
+
+/// The nodes of a model's graph, or why it cannot be loaded.
+fn nodes(models: &Models, entry: &ModelEntry) -> std::result::Result<Vec<NodeInfo>, String> {
+    let onnx = models.read(&entry.name).map_err(|error| chain(&error))?;
+    let network = Network::from_onnx(&onnx, [3, entry.input.height, entry.input.width]);
+    Ok(network.map_err(|error| chain(&error))?.nodes().to_vec())
+}
+
+fn described_node(node: &NodeInfo) -> serde_json::Value {
+    let by = if node.path == NodePath::Fused { "clearlane" } else { "tract" };
+    json!({ "name": node.name, "operator": node.operator, "by": by })
 }
 
 /// What became of one model's check.
