@@ -72,11 +72,12 @@ fn luminance(frame: &Frame<'_>, source: &Similarity) -> Vec<u8> {
         if longest.is_empty() {
             continue;
         }
-        for x in longest.start - 1..longest.end + 1 {
+        let columns = longest.start - 1..=longest.end;
+        for (x, pixel) in columns.clone().zip(&mut row[columns]) {
             let sample = patch.sample(source.apply(Point::new(x as f32, y as f32)));
             // Of whole levels, as a picture would have them.
             let [r, g, b, _] = sample.map(|value| f32::from((value + 0.5) as u8));
-            row[x] = (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.5) as u8;
+            *pixel = (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.5) as u8;
         }
     }
     luminance
