@@ -1,6 +1,6 @@
 //! Enrolling, and what changes of a subject afterwards.
 
-use clearlane_template::{SubjectId, TemplateId};
+use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -21,7 +21,8 @@ impl Register {
     /// an error in its place, and the others are enrolled; an error of the file leaves none of them.
     pub fn enrol_all(&self, enrolments: &[Enrolment]) -> Result<Vec<Result<Enrolled>>> {
         self.write(|transaction| {
-            enrolments.iter().map(|enrolment| enrol_or_refuse(self, transaction, enrolment)).collect()
+            let enrol = |enrolment| whole_or_refused(transaction, || self.enrol_in(transaction, enrolment));
+            enrolments.iter().map(enrol).collect()
         })
     }
 
@@ -32,6 +33,46 @@ impl Register {
             let (_, key) = self.current_key(transaction)?;
             store_templates(transaction, subject, templates, &key)
         })
+    }
+
+    /// Gives many subjects their templates of a model that they have none of yet, in one transaction: how a register goes
+    /// over to a new model ([`Register::without_template`] says whom it lacks, [`Register::coverage`] how far it got). A
+    /// subject that has some already, since another process was faster, gets no more, and an empty list stands in its
+    /// place; one that cannot have them is an error in its place, and the others get theirs.
+    pub fn add_missing_templates(
+        &self,
+        model: ModelId,
+        templates: &[(SubjectId, Vec<NewTemplate>)],
+    ) -> Result<Vec<Result<Vec<TemplateId>>>> {
+        self.write(|transaction| {
+            let add = |(subject, new): &(SubjectId, Vec<NewTemplate>)| {
+                whole_or_refused(transaction, || self.add_missing_in(transaction, model, *subject, new))
+            };
+            templates.iter().map(add).collect()
+        })
+    }
+
+    fn add_missing_in(
+        &self,
+        transaction: &Connection,
+        model: ModelId,
+        subject: SubjectId,
+        templates: &[NewTemplate],
+    ) -> Result<Vec<TemplateId>> {
+        if let Some(other) = templates.iter().map(|new| new.template.model()).find(|other| *other != model) {
+            return Err(StoreError::OtherModel { wanted: model, present: vec![other] });
+        }
+        self.enrolled(transaction, subject)?;
+        if models_of(transaction, subject)?.contains(&model) {
+            return Ok(Vec::new());
+        }
+        let (_, key) = self.current_key(transaction)?;
+        store_templates(transaction, subject, templates, &key)
+    }
+
+    /// The models that a subject has templates of.
+    pub fn models_of(&self, subject: SubjectId) -> Result<Vec<ModelId>> {
+        self.read(|connection| models_of(connection, subject))
     }
 
     /// Replaces what is known of a subject.
@@ -91,24 +132,30 @@ impl Register {
     }
 }
 
-/// The inner error is the subject's own, and nothing of it is kept; the outer one is the file's.
-pub(crate) fn enrol_or_refuse(
-    register: &Register,
-    transaction: &Connection,
-    enrolment: &Enrolment,
-) -> Result<Result<Enrolled>> {
+/// Does all of `work` or nothing of it, within a transaction that goes on. The inner error is the subject's own; the outer
+/// one is the file's.
+fn whole_or_refused<T>(transaction: &Connection, work: impl FnOnce() -> Result<T>) -> Result<Result<T>> {
     transaction.execute_batch("SAVEPOINT one")?;
-    match register.enrol_in(transaction, enrolment) {
+    match work() {
         Err(error @ (StoreError::Sqlite { .. } | StoreError::Key(_) | StoreError::NoKey { .. })) => Err(error),
         Err(error) => {
             transaction.execute_batch("ROLLBACK TO one; RELEASE one")?;
             Ok(Err(error))
         }
-        Ok(enrolled) => {
+        Ok(done) => {
             transaction.execute_batch("RELEASE one")?;
-            Ok(Ok(enrolled))
+            Ok(Ok(done))
         }
     }
+}
+
+fn models_of(connection: &Connection, subject: SubjectId) -> Result<Vec<ModelId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM model WHERE EXISTS
+         (SELECT 1 FROM template WHERE subject = ?1 AND template.model = model.slot) ORDER BY slot",
+    )?;
+    let ids = statement.query_map([subject.0 as i64], |row| Ok(ModelId::from_bytes(row.get(0)?)))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 fn store_templates(

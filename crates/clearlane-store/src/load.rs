@@ -166,6 +166,16 @@ impl Register {
             Ok(source.flatten().map(ImageDigest))
         })
     }
+
+    /// The images that a subject's templates, of whatever model, were made from, as far as that was noted.
+    pub fn sources(&self, subject: SubjectId) -> Result<Vec<ImageDigest>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT source FROM template WHERE subject = ?1 AND source IS NOT NULL ORDER BY id")?;
+            let sources = statement.query_map([subject.0 as i64], |row| Ok(ImageDigest(row.get(0)?)))?;
+            Ok(sources.collect::<rusqlite::Result<_>>()?)
+        })
+    }
 }
 
 fn position(connection: &Connection) -> Result<Position> {

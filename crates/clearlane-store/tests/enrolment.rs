@@ -3,7 +3,9 @@
 
 mod support;
 
-use clearlane_store::{Details, DocumentKind, Enrolment, Keyring, NewTemplate, Register, StoreError};
+use clearlane_store::{
+    Coverage, Details, DocumentKind, Enrolment, Erasure, Keyring, NewTemplate, Register, StoreError,
+};
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
 use support::{details, fixture, keyring, model, person, template, template_of};
@@ -102,6 +104,31 @@ fn several_models_stand_side_by_side_and_an_unknown_one_is_an_error() {
 }
 
 #[test]
+fn a_register_goes_over_to_a_new_model_subject_by_subject_and_no_subject_twice() {
+    let f = fixture();
+    let next = ModelId::digest([b"the next model".as_slice()]);
+    let ids: Vec<SubjectId> = (0..5).map(|number| f.register.enrol(&person(number)).unwrap().0).collect();
+    let new = |place: usize| (ids[place], vec![NewTemplate::from(template_of(next, place as u64, 32))]);
+    assert_eq!(f.register.coverage(next).unwrap().share(), 0.0);
+
+    let added = f.register.add_missing_templates(next, &[new(0), new(1), new(0)]).unwrap();
+    let counts: Vec<usize> = added.iter().map(|added| added.as_ref().unwrap().len()).collect();
+    assert_eq!(counts, [1, 1, 0], "who has some gets no more");
+    assert_eq!(f.register.models_of(ids[0]).unwrap(), [model(), next]);
+    assert_eq!(f.register.models_of(ids[4]).unwrap(), [model()]);
+
+    assert_eq!(f.register.revoke(ids[2], "moved away").unwrap(), Erasure::Complete);
+    let other = (ids[3], vec![NewTemplate::from(template_of(model(), 3, 64))]);
+    let added = f.register.add_missing_templates(next, &[new(2), other, new(4)]).unwrap();
+    assert!(matches!(added[0], Err(StoreError::UnknownSubject { subject }) if subject == ids[2]));
+    assert!(matches!(&added[1], Err(StoreError::OtherModel { wanted, .. }) if *wanted == next));
+    assert!(added[2].is_ok());
+    assert_eq!(f.register.coverage(next).unwrap(), Coverage { covered: 3, subjects: 4 });
+    assert_eq!(f.register.without_template(next, SubjectId(0), 9).unwrap(), [ids[3]]);
+    assert_eq!(f.register.coverage(model()).unwrap().share(), 1.0);
+}
+
+#[test]
 fn values_that_cannot_be_stored_are_named() {
     let f = fixture();
     for key in ["", "a\nb", &"x".repeat(257)] {
@@ -124,5 +151,5 @@ fn without_a_key_subjects_can_be_read_and_revoked_but_no_template_opened_or_stor
     assert_eq!(register.subject("person-1").unwrap().unwrap().id, id);
     assert!(matches!(register.templates(id, model()), Err(StoreError::NoKey { .. })));
     assert!(matches!(register.enrol(&person(2)), Err(StoreError::NoKey { .. })));
-    assert_eq!(register.revoke(id, "asked for it").unwrap(), clearlane_store::Erasure::Complete);
+    assert_eq!(register.revoke(id, "asked for it").unwrap(), Erasure::Complete);
 }
