@@ -3,30 +3,37 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearlane_embed::{ExtractError, Extraction, Extractor, Frame, Selection};
+use clearlane_embed::{ExtractError, Extractor, Frame};
 use clearlane_match::SearchOptions;
-use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, StoreError};
+use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Register, StoreError, Subject};
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use jiff::Timestamp;
 
-use crate::capture::{rank, too_low};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError};
 
 mod bulk;
+mod portrait;
+mod reembed;
 
 pub use bulk::{BulkProgress, BulkReport, BulkStop, Unfinished};
+pub use reembed::Reembedder;
+
+use portrait::{Chooser, Portrait};
+
+/// Applications that are processed together: their pictures on all threads, their subjects in one transaction.
+const BATCH: usize = 64;
 
 /// Enrols subjects by the rules of a policy: consent, one face a picture, quality floors, and no face that is enrolled
 /// under another identity already.
+///
+/// Somebody may be in the register without a template, such as by an import of those on file: they are enrolled with what
+/// the register knows of them, and what the application says of them is passed over.
 pub struct Enroller {
-    policy: Arc<Policy>,
     references: Arc<References>,
-    extractor: Extractor,
-    /// The threshold at which two pictures of one application show one person.
-    agreement: f32,
+    chooser: Chooser,
     calibration: Calibration,
     /// Held from the search for duplicates until the subject is enrolled, so that two applications cannot miss each other.
     turnstile: Mutex<()>,
@@ -62,7 +69,7 @@ pub enum EnrolmentOutcome {
         /// Its templates, of the best picture first.
         templates: Vec<TemplateId>,
     },
-    /// A subject is enrolled under this key already; nothing was changed.
+    /// A subject with templates is enrolled under this key already; nothing was changed.
     AlreadyEnrolled {
         /// That subject.
         subject: SubjectId,
@@ -87,15 +94,26 @@ pub enum EnrolError {
     /// The calibration gives no threshold for the search for duplicates.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// The extractor or the calibration is of another model than the references.
-    #[error("the {part} is of model {found:.12}, the references are of {references:.12}")]
+    /// The extractor or a calibration is of another model than what it is to work with.
+    #[error("the {part} is of model {found:.12}, where {wanted:.12} is wanted")]
     OtherModel {
         /// Which of them.
         part: &'static str,
         /// Its model.
         found: ModelId,
-        /// The references' model.
-        references: ModelId,
+        /// The model that it has to be of.
+        wanted: ModelId,
+    },
+    /// Another model covers more of the register: the same face under another name would not be found among those.
+    #[error(
+        "{covered} subjects have templates of this model and {other} of another, among whom the same face under another name \
+         would not be found: re-embed them first, or enrol with that model"
+    )]
+    CoversFewer {
+        /// Subjects with templates of the references' model.
+        covered: u64,
+        /// Subjects with templates of the other.
+        other: u64,
     },
 }
 
@@ -117,20 +135,27 @@ impl Enroller {
         let wanted = references.model();
         let models = [("extractor", extractor.embedder().model_id()), ("calibration", calibration.model())];
         if let Some((part, found)) = models.into_iter().find(|(_, model)| *model != wanted) {
-            return Err(EnrolError::OtherModel { part, found, references: wanted });
+            return Err(EnrolError::OtherModel { part, found, wanted });
         }
-        let agreement = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
-        let extractor = extractor.with_selection(Selection::Only);
-        Ok(Self { policy, references, extractor, agreement, calibration, turnstile: Mutex::default() })
+        let models = references.register().stats()?.models;
+        let covered = models.iter().find(|model| model.id == wanted).map_or(0, |model| model.subjects);
+        if let Some(other) = models.iter().map(|model| model.subjects).find(|&other| other > covered) {
+            return Err(EnrolError::CoversFewer { covered, other });
+        }
+        let chooser = Chooser::new(policy, extractor, &calibration)?;
+        Ok(Self { references, chooser, calibration, turnstile: Mutex::default() })
     }
 
     /// Enrols one applicant. What is enrolled is on disk when this returns, and lanes that share the references find it.
     pub fn enrol(&self, application: &Application<'_>, now: Timestamp) -> Result<EnrolmentOutcome, EnrolError> {
-        if let Some(subject) = self.references.register().subject(&application.key)? {
-            return Ok(EnrolmentOutcome::AlreadyEnrolled { subject: subject.id });
+        let register = self.references.register();
+        let known = register.subject(&application.key)?;
+        if let Some(subject) = enrolled(register, known.as_ref())? {
+            return Ok(EnrolmentOutcome::AlreadyEnrolled { subject });
         }
-        let templates = match self.templates(&application.details, &application.pictures, now)? {
-            Ok(templates) => templates,
+        let details = known.as_ref().map_or(&application.details, |subject| &subject.details);
+        let templates = match self.chooser.portraits(details, &application.pictures, now)? {
+            Ok(portraits) => portraits.into_iter().map(Portrait::into_template).collect::<Vec<_>>(),
             Err(reasons) => return Ok(EnrolmentOutcome::Refer { reasons }),
         };
         let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,57 +163,32 @@ impl Enroller {
         if let Some(reason) = self.duplicate(&templates)? {
             return Ok(EnrolmentOutcome::Refer { reasons: vec![reason] });
         }
-        let enrolment = enrolment(application.key.clone(), application.details.clone(), templates, now);
-        let enrolled = self.references.register().enrol(&enrolment);
-        let outcome = outcome(enrolled)?;
+        let outcome = match known {
+            Some(subject) => outcome(subject.id, self.complete(&[(subject.id, templates)])?.pop()),
+            None => {
+                let enrolment = enrolment(application.key.clone(), application.details.clone(), templates, now);
+                match register.enrol(&enrolment) {
+                    Ok((subject, templates)) => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
+                    Err(StoreError::AlreadyEnrolled { subject, .. }) => {
+                        Ok(EnrolmentOutcome::AlreadyEnrolled { subject })
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        }?;
         self.references.refresh()?;
         Ok(outcome)
     }
 
-    /// The templates of the best pictures, or why there are none.
-    fn templates(
+    /// Gives subjects that are in the register without a template their first ones.
+    fn complete(
         &self,
-        details: &Details,
-        pictures: &[Picture<'_>],
-        now: Timestamp,
-    ) -> Result<Result<Vec<NewTemplate>, Vec<Reason>>, EnrolError> {
-        let rule = &self.policy.enrolment;
-        let mut reasons = self.policy.consent_refuses(details.consent.as_ref(), now);
-        let (mut good, mut refused) = (Vec::new(), Vec::new());
-        for picture in pictures {
-            match self.extractor.extract(&picture.frame) {
-                Ok(extraction) => match too_low(&rule.quality, &extraction.quality) {
-                    low if low.is_empty() => good.push((extraction, picture.source)),
-                    low => refused.extend(low),
-                },
-                Err(error) => refused.push(unusable(error)?),
-            }
+        templates: &[(SubjectId, Vec<NewTemplate>)],
+    ) -> Result<Vec<Result<Vec<TemplateId>, StoreError>>, StoreError> {
+        if templates.is_empty() {
+            return Ok(Vec::new());
         }
-        if good.is_empty() {
-            reasons.extend(if refused.is_empty() { vec![Reason::NoFace] } else { refused });
-        }
-        if !reasons.is_empty() {
-            return Ok(Err(reasons));
-        }
-        good.sort_by_key(|(extraction, _)| std::cmp::Reverse(rank(&extraction.quality)));
-        if let Some(reason) = self.disagreement(&good)? {
-            return Ok(Err(vec![reason]));
-        }
-        let best = good.into_iter().take(rule.templates);
-        Ok(Ok(best.map(|(extraction, source)| NewTemplate { template: extraction.template, source }).collect()))
-    }
-
-    fn disagreement(&self, good: &[(Extraction, Option<ImageDigest>)]) -> Result<Option<Reason>, EnrolError> {
-        let threshold = self.agreement;
-        for (index, (one, _)) in good.iter().enumerate() {
-            for (other, _) in &good[..index] {
-                let score = one.template.score(&other.template).map_err(StoreError::from)?;
-                if score < threshold {
-                    return Ok(Some(Reason::FramesDisagree { score, threshold }));
-                }
-            }
-        }
-        Ok(None)
+        self.references.register().add_missing_templates(self.references.model(), templates)
     }
 
     /// The enrolled subject whose face this is, if there is one.
@@ -205,7 +205,8 @@ impl Enroller {
     }
 
     fn duplicate_threshold(&self) -> Result<f32, CalibrationError> {
-        self.calibration.threshold_for_fpir(self.policy.enrolment.duplicate_fpir, self.references.len())
+        let fpir = self.chooser.policy().enrolment.duplicate_fpir;
+        self.calibration.threshold_for_fpir(fpir, self.references.len())
     }
 }
 
@@ -219,23 +220,21 @@ fn enrolment(key: String, details: Details, templates: Vec<NewTemplate>, now: Ti
     Enrolment { key, details, enrolled: now, templates }
 }
 
-fn outcome(enrolled: Result<(SubjectId, Vec<TemplateId>), StoreError>) -> Result<EnrolmentOutcome, StoreError> {
-    match enrolled {
-        Ok((subject, templates)) => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
-        Err(StoreError::AlreadyEnrolled { subject, .. }) => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
-        Err(error) => Err(error),
+/// What came of completing a subject. An empty list: another process was faster.
+fn outcome(
+    subject: SubjectId,
+    added: Option<Result<Vec<TemplateId>, StoreError>>,
+) -> Result<EnrolmentOutcome, StoreError> {
+    match added.transpose()? {
+        Some(templates) if !templates.is_empty() => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
+        _ => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
     }
 }
 
-/// A picture without one usable face is the applicant's matter; a model that fails is not.
-fn unusable(error: ExtractError) -> Result<Reason, EnrolError> {
-    match error {
-        ExtractError::NoFace | ExtractError::Align(_) => Ok(Reason::NoFace),
-        ExtractError::SeveralFaces { count } => Ok(Reason::SeveralFaces { faces: count }),
-        ExtractError::FaceTooSmall { eye_distance, minimum } => Ok(Reason::FaceTooSmall { eye_distance, minimum }),
-        ExtractError::FaceCut { outside } => Ok(Reason::FaceCut { outside }),
-        error => Err(EnrolError::Extract(error)),
-    }
+/// The subject, unless it has no template yet.
+fn enrolled(register: &Register, known: Option<&Subject>) -> Result<Option<SubjectId>, StoreError> {
+    let Some(subject) = known else { return Ok(None) };
+    Ok((!register.models_of(subject.id)?.is_empty()).then_some(subject.id))
 }
 
 fn same_face(one: &Template, other: &Template, threshold: f32) -> bool {

@@ -22,6 +22,7 @@ use crate::port::PortId;
 use crate::reason::Reason;
 use crate::references::References;
 use crate::threshold::Calibration;
+use crate::upgrade::ModelChoice;
 
 mod build;
 mod record;
@@ -46,6 +47,7 @@ pub struct Lane {
     metrics: Arc<Metrics>,
     mode: Mode,
     parallel: bool,
+    choice: Option<ModelChoice>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -109,6 +111,12 @@ impl Lane {
     #[must_use]
     pub fn references(&self) -> &Arc<References> {
         &self.references
+    }
+
+    /// Which of several models the lane uses, and why; `None` where its builder was not told.
+    #[must_use]
+    pub fn model_choice(&self) -> Option<&ModelChoice> {
+        self.choice.as_ref()
     }
 
     /// The lane's name in crossing records.

@@ -52,6 +52,7 @@ mod reason;
 mod references;
 pub mod simulate;
 mod threshold;
+mod upgrade;
 
 pub use capture::Capture;
 pub use claim::{
@@ -63,7 +64,8 @@ pub use clearlane_template::SubjectId;
 pub use compare::{Identification, IdentifyOptions, Verification, verify};
 pub use decision::{Comparison, Decision, Passage, StageTimes};
 pub use enrol::{
-    Application, BulkProgress, BulkReport, BulkStop, EnrolError, Enroller, EnrolmentOutcome, Picture, Unfinished,
+    Application, BulkProgress, BulkReport, BulkStop, EnrolError, Enroller, EnrolmentOutcome, Picture, Reembedder,
+    Unfinished,
 };
 pub use evidence::Evidence;
 pub use lane::{Lane, LaneBuilder, LaneError, ShownDocument};
@@ -74,4 +76,5 @@ pub use port::{ParsePortIdError, Port, PortId};
 pub use print::{PrintedPort, PrintedRecord};
 pub use reason::{Language, Reason};
 pub use references::{References, ReferencesError, Refreshed};
-pub use threshold::{Calibration, CalibrationError, CalibrationPoint, fmr_for_fpir};
+pub use threshold::{Calibration, CalibrationError, CalibrationPoint, CalibrationShortfall, fmr_for_fpir};
+pub use upgrade::{ChoiceError, ChoiceReason, ModelChoice};

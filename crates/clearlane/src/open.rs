@@ -12,6 +12,7 @@ use crate::policy::{Policy, PolicyError};
 use crate::port::PortId;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError};
+use crate::upgrade::{ChoiceError, ModelChoice};
 
 /// The files and names that make a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub struct LaneFiles {
     pub models: Option<PathBuf>,
     /// The detector by name; the first at hand where it is `None`.
     pub detector: Option<String>,
-    /// The embedder by name; the first at hand where it is `None`.
+    /// The embedder by name; the first at hand where it is `None`. Until it covers the share of the register's subjects that
+    /// the policy asks for, the lane uses whichever embedder at hand covers most: see [`ModelChoice`].
     pub embedder: Option<String>,
     /// The models for presentation attack detection (PAD) by name, whose scores are averaged; all at hand where none is
     /// named. Where there is none, PAD is not assessed, and a policy that requires it refers everybody.
@@ -60,6 +62,9 @@ pub enum OpenError {
     /// The models.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// None of the models could be chosen.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// The embedder's manifest has no calibration that serves.
     #[error("the embedder `{embedder}` has no calibration: {source}")]
     Calibration {
@@ -97,10 +102,11 @@ impl LaneFiles {
         }
         let detector = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
         let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
-        let embedder = models.embedder(embedder)?;
+        let register = Arc::new(Register::open(&self.register, Keyring::from_file(&self.keys)?)?);
+        let (embedder, choice) = ModelChoice::make(models.embedder(embedder)?, &models, &register, &policy)?;
+        tracing::info!(lane = self.name.as_str(), model = %choice, "the lane's model was chosen");
         let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds())
             .map_err(|source| OpenError::Calibration { embedder: embedder.name().to_owned(), source })?;
-        let register = Arc::new(Register::open(&self.register, Keyring::from_file(&self.keys)?)?);
         let references = References::load(register, embedder.model_id(), &mut progress)?;
         references.check(&mut progress)?;
         let mut extractor = Extractor::new(models.detector(detector)?, embedder).with_selection(Selection::Largest);
@@ -109,7 +115,8 @@ impl LaneFiles {
         if !pad.is_empty() {
             extractor = extractor.with_liveness(models.liveness(pad)?);
         }
-        let mut builder = Lane::builder(policy.into(), references.into(), calibration).extractor(extractor);
+        let mut builder =
+            Lane::builder(policy.into(), references.into(), calibration).extractor(extractor).model_choice(choice);
         if let Some(path) = &self.claim_issuer {
             let pem = std::fs::read_to_string(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
             let mut claims = ClaimVerifier::default();

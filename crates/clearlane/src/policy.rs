@@ -42,6 +42,8 @@ pub struct Policy {
     pub(crate) enrolment: EnrolmentRule,
     pub(crate) comparison: ComparisonRule,
     pub(crate) fusion: FusionRule,
+    /// The share of the enrolled, in (0, 1], that a model covers before a lane goes over to it.
+    pub(crate) coverage: f64,
 }
 
 /// The youngest age, and when those born on 29 February reach it in a common year.
@@ -184,6 +186,13 @@ impl Policy {
     #[must_use]
     pub fn budget(&self) -> Duration {
         self.comparison.budget
+    }
+
+    /// The share of the enrolled, in (0, 1], that must have a template of a new model before a lane goes over to it: 1,
+    /// everybody, where the policy says nothing.
+    #[must_use]
+    pub fn upgrade_coverage(&self) -> f64 {
+        self.coverage
     }
 
     /// The same rules without other matchers: the face decides alone. For evaluations.

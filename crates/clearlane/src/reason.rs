@@ -170,6 +170,10 @@ pub enum Reason {
         key: String,
     },
 
+    /// Nothing shows that a picture is the subject's: it is none that they were enrolled from, and no model that knows them
+    /// was there to compare it.
+    PictureUnproven,
+
     // The register.
     /// The subject is not in the register, or was revoked.
     NotEnrolled,

@@ -148,17 +148,7 @@ impl References {
     /// The best comparison score of a probe with one subject's references, straight from the register; `None` where it has
     /// none of this model.
     pub fn score(&self, subject: SubjectId, probe: &Template) -> Result<Option<f32>, ReferencesError> {
-        let references = match self.register.templates(subject, self.model) {
-            Err(StoreError::OtherModel { .. }) => return Ok(None),
-            references => references?,
-        };
-        if references.is_empty() {
-            return Ok(None);
-        }
-        let probe = self.register.turn(self.model)?.apply(probe)?;
-        let scores = references.iter().map(|reference| probe.score(&reference.template));
-        let best = scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp);
-        Ok(best)
+        best_score(&self.register, self.model, subject, probe)
     }
 
     /// Whether the register passed its last [`References::check`]. Until a first one it has not, and no lane opens.
@@ -246,6 +236,26 @@ impl fmt::Debug for References {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("References").field("model", &self.model).field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// The best score of a probe, as its model made it, with one subject's templates of that model in a register; `None` where
+/// there are none.
+pub(crate) fn best_score(
+    register: &Register,
+    model: ModelId,
+    subject: SubjectId,
+    probe: &Template,
+) -> Result<Option<f32>, ReferencesError> {
+    let references = match register.templates(subject, model) {
+        Err(StoreError::OtherModel { .. }) => return Ok(None),
+        references => references?,
+    };
+    if references.is_empty() {
+        return Ok(None);
+    }
+    let probe = register.turn(model)?.apply(probe)?;
+    let scores = references.iter().map(|reference| probe.score(&reference.template));
+    Ok(scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp))
 }
 
 fn enrolments<'a>(templates: impl IntoIterator<Item = &'a StoredTemplate>) -> Vec<Enrolment<'a>> {

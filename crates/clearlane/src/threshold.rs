@@ -5,6 +5,8 @@ use clearlane_embed::CalibratedThreshold;
 use clearlane_template::ModelId;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Policy;
+
 /// What is known about the false match rate (FMR) of one model: measured points, from lenient to strict.
 ///
 /// Between two points the threshold is interpolated linearly in the logarithm of the FMR, which is close to straight in
@@ -26,6 +28,23 @@ pub struct CalibrationPoint {
     pub fmr: f64,
     /// The comparison score (cosine) from which on a comparison counts as a match, in [-1, 1].
     pub threshold: f32,
+}
+
+/// A rate that a policy asks for and a calibration does not reach: a lane would refer everybody, or could not compare 1:1.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "the policy's `{rule}` asks for a false match rate of {fmr:.2e} (references: {entries}), and the calibration ends at \
+     {lowest:e}; calibrate with more data"
+)]
+pub struct CalibrationShortfall {
+    /// The policy's key.
+    pub rule: &'static str,
+    /// The false match rate that it asks for with so many references.
+    pub fmr: f64,
+    /// The lowest calibrated rate.
+    pub lowest: f64,
+    /// The references that are searched; 1 for a rule of single comparisons.
+    pub entries: usize,
 }
 
 /// Why points are no calibration, or why a calibration gives no threshold.
@@ -134,6 +153,23 @@ impl Calibration {
     /// `fpir`: that of [`fmr_for_fpir`].
     pub fn threshold_for_fpir(&self, fpir: f64, entries: usize) -> Result<f32, CalibrationError> {
         self.threshold_for_fmr(fmr_for_fpir(fpir, entries))
+    }
+
+    /// Whether the calibration gives a threshold for each rate that a lane of `policy` needs in searches of `entries`
+    /// references and in comparisons. A gallery that grows needs ever lower rates: leave room.
+    pub fn serves(&self, policy: &Policy, entries: usize) -> Result<(), CalibrationShortfall> {
+        let (capture, comparison) = (&policy.capture, &policy.comparison);
+        let rules = [
+            ("capture.agreement-fmr", capture.agreement_fmr, 1),
+            ("comparison.fmr", comparison.fmr, 1),
+            ("comparison.fpir", fmr_for_fpir(comparison.fpir, entries), entries),
+        ];
+        for (rule, fmr, entries) in rules {
+            if let Err(CalibrationError::Uncalibrated { lowest, .. }) = self.threshold_for_fmr(fmr) {
+                return Err(CalibrationShortfall { rule, fmr, lowest, entries });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -328,6 +328,27 @@ fn a_lane_is_not_built_of_parts_that_do_not_fit() {
 }
 
 #[test]
+fn a_lane_is_not_built_with_a_calibration_that_ends_above_what_the_policy_asks() {
+    let port = Port::with(20);
+    let build = |lowest: f64| {
+        let points = common::calibration().points().iter().filter(|point| point.fmr >= lowest).copied().collect();
+        let calibration = clearlane::Calibration::new(common::model(), points, "cut").unwrap();
+        clearlane::Lane::builder(policy("").into(), port.references.clone(), calibration)
+            .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+            .map(|_| ())
+    };
+    let shortfall = |built| match built {
+        Err(LaneError::Uncalibrated(shortfall)) => (shortfall.rule, shortfall.entries),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(shortfall(build(1e-2)), ("capture.agreement-fmr", 1));
+    assert_eq!(shortfall(build(1e-5)), ("comparison.fmr", 1));
+    // The policy asks for an FPIR of 1e-5: 5e-7 for each of twenty references.
+    assert_eq!(shortfall(build(6e-7)), ("comparison.fpir", 20));
+    build(1e-7).unwrap();
+}
+
+#[test]
 fn the_host_can_read_what_the_lane_counted() {
     let port = Port::with(20);
     let lane = port.lane();

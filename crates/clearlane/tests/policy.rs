@@ -47,13 +47,16 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
     let duplicate: Is = |problem| matches!(problem, PolicyProblem::Duplicate { .. });
     let missing: Is = |problem| matches!(problem, PolicyProblem::Missing);
     let unused: Is = |problem| matches!(problem, PolicyProblem::Unused);
-    let cases: [(&str, &str, &str, Is); 20] = [
+    let cases: [(&str, &str, &str, Is); 23] = [
         ("fpir = 1e-5", "fpir = 0.0", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = nan", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = 0.6", "comparison.fpir", range),
         ("fmr = 1e-6", "fmr = -1e-6", "comparison.fmr", range),
         ("margin = 0.05", "margin = -0.1", "comparison.margin", range),
         ("budget-ms = 1000", "budget-ms = 0", "comparison.budget-ms", range),
+        ("coverage = 0.999", "coverage = 0.0", "model-upgrade.coverage", range),
+        ("coverage = 0.999", "coverage = 1.001", "model-upgrade.coverage", range),
+        ("coverage = 0.999", "coverage = nan", "model-upgrade.coverage", range),
         ("best-frames = 3", "best-frames = 0", "capture.best-frames", range),
         ("pad-threshold = 0.5", "pad-threshold = 1.5", "capture.pad-threshold", range),
         ("threshold = 0.5\nsource", "threshold = inf\nsource", "evidence.threshold", range),
@@ -85,6 +88,16 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
             other => panic!("{to}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_policy_that_says_nothing_of_new_models_asks_that_they_cover_everybody() {
+    let text = fs::read_to_string(shipped()).unwrap();
+    assert_eq!(Policy::from_toml(&text).unwrap().upgrade_coverage(), 0.999);
+    let table = text.find("[model-upgrade]").unwrap();
+    let end = table + text[table..].find("[[evidence]]").unwrap();
+    let without = format!("{}{}", &text[..table], &text[end..]);
+    assert_eq!(Policy::from_toml(&without).unwrap().upgrade_coverage(), 1.0);
 }
 
 #[test]

@@ -1,42 +1,43 @@
 //! Enrolling those on file: many at once, stopped and resumed at will.
 
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 
-use clearlane_store::{Details, Enrolment, NewTemplate};
+use clearlane_store::{Details, NewTemplate, StoreError};
+use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::{Application, EnrolError, Enroller, EnrolmentOutcome, enrolment, outcome, same_face};
+use super::{Application, BATCH, EnrolError, Enroller, Portrait, enrolled, enrolment, same_face};
 use crate::reason::Reason;
 
-/// Applications that are processed together: their pictures on all threads, their subjects in one transaction.
-const BATCH: usize = 64;
-
-/// How far a bulk enrolment got.
+/// How far a bulk enrolment, or a re-embedding, got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BulkProgress {
     /// Applications that were decided on.
     pub done: u64,
-    /// Of these, subjects that were enrolled now.
+    /// Of these, subjects that got templates now.
     pub enrolled: u64,
-    /// Of these, those who were enrolled before: a second run skips them.
+    /// The templates of these.
+    pub templates: u64,
+    /// Of these, those who had templates before: a second run skips them.
     pub already: u64,
     /// Of these, those who are in the report.
     pub unfinished: u64,
 }
 
-/// What a bulk enrolment came to.
+/// What a bulk enrolment, or a re-embedding, came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BulkReport {
     /// The sums.
     pub progress: BulkProgress,
     /// Whether it went to the end, or was stopped by the progress callback.
     pub stopped: bool,
-    /// Those who were not enrolled, in the order of the applications.
+    /// Those who got no templates: referred or failed, batch by batch.
     pub unfinished: Vec<Unfinished>,
 }
 
-/// Somebody who was not enrolled.
+/// Somebody who got no templates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfinished {
     /// The application's key.
@@ -59,8 +60,23 @@ pub enum BulkStop {
 /// What became of an application's pictures.
 enum Prepared {
     Already,
-    Ready(String, Details, Vec<NewTemplate>),
+    Ready(Ready),
     Stopped(String, BulkStop),
+}
+
+/// An application that the rules let pass, but for duplicates.
+struct Ready {
+    key: String,
+    place: Place,
+    templates: Vec<NewTemplate>,
+}
+
+/// Whose templates they will be.
+enum Place {
+    /// A new subject's.
+    New(Box<Details>),
+    /// Those of one who is in the register without any.
+    Known(SubjectId),
 }
 
 impl Enroller {
@@ -102,15 +118,25 @@ impl Enroller {
     where
         R: FnOnce() -> Result<Application<'static>, String>,
     {
-        if self.references.register().subject(&key)?.is_some() {
+        let register = self.references.register();
+        let known = register.subject(&key)?;
+        if enrolled(register, known.as_ref())?.is_some() {
             return Ok(Prepared::Already);
         }
         let application = match read() {
             Ok(application) => application,
             Err(words) => return Ok(Prepared::Stopped(key, BulkStop::Unreadable(words))),
         };
-        match self.templates(&application.details, &application.pictures, now) {
-            Ok(Ok(templates)) => Ok(Prepared::Ready(key, application.details, templates)),
+        let details = known.as_ref().map_or(&application.details, |subject| &subject.details);
+        match self.chooser.portraits(details, &application.pictures, now) {
+            Ok(Ok(portraits)) => {
+                let templates = portraits.into_iter().map(Portrait::into_template).collect();
+                let place = match known {
+                    Some(subject) => Place::Known(subject.id),
+                    None => Place::New(Box::new(application.details)),
+                };
+                Ok(Prepared::Ready(Ready { key, place, templates }))
+            }
             Ok(Err(reasons)) => Ok(Prepared::Stopped(key, BulkStop::Refer(reasons))),
             Err(error @ EnrolError::Extract(_)) => Ok(Prepared::Stopped(key, BulkStop::Failed(error.to_string()))),
             Err(error) => Err(error),
@@ -123,47 +149,73 @@ impl Enroller {
         now: Timestamp,
         report: &mut BulkReport,
     ) -> Result<(), EnrolError> {
-        let _turn = self.turnstile.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
         self.references.refresh()?;
         let threshold = self.duplicate_threshold()?;
-        let mut accepted: Vec<Enrolment> = Vec::new();
-        let mut stop = |progress: &mut BulkProgress, key: String, stop: BulkStop| {
-            progress.unfinished += 1;
-            report.unfinished.push(Unfinished { key, stop });
-        };
-        let mut counts = report.progress;
+        let (mut counts, mut unfinished) = (report.progress, Vec::new());
+        let mut accepted: Vec<Ready> = Vec::new();
         for prepared in batch {
             counts.done += 1;
             match prepared? {
                 Prepared::Already => counts.already += 1,
-                Prepared::Stopped(key, why) => stop(&mut counts, key, why),
-                Prepared::Ready(key, details, templates) => {
+                Prepared::Stopped(key, stop) => unfinished.push(Unfinished { key, stop }),
+                Prepared::Ready(ready) => {
                     // Those accepted in this batch are not in the gallery yet; their subjects have no number either.
                     let twin = accepted.iter().find(|other| {
-                        let pairs = other.templates.iter().flat_map(|one| templates.iter().map(move |two| (one, two)));
+                        let pairs =
+                            other.templates.iter().flat_map(|one| ready.templates.iter().map(move |two| (one, two)));
                         pairs.into_iter().any(|(one, two)| same_face(&one.template, &two.template, threshold))
                     });
-                    match (twin, self.duplicate(&templates)?) {
-                        (Some(twin), _) => {
-                            let reason = Reason::DuplicateApplication { key: twin.key.clone() };
-                            stop(&mut counts, key, BulkStop::Refer(vec![reason]));
+                    let reason = match twin {
+                        Some(twin) => Some(Reason::DuplicateApplication { key: twin.key.clone() }),
+                        None => self.duplicate(&ready.templates)?,
+                    };
+                    match reason {
+                        Some(reason) => {
+                            unfinished.push(Unfinished { key: ready.key, stop: BulkStop::Refer(vec![reason]) });
                         }
-                        (None, Some(reason)) => stop(&mut counts, key, BulkStop::Refer(vec![reason])),
-                        (None, None) => accepted.push(enrolment(key, details, templates, now)),
+                        None => accepted.push(ready),
                     }
                 }
             }
         }
-        let enrolled = self.references.register().enrol_all(&accepted)?;
-        for (enrolment, enrolled) in accepted.into_iter().zip(enrolled) {
-            match outcome(enrolled) {
-                Ok(EnrolmentOutcome::Enrolled { .. }) => counts.enrolled += 1,
-                Ok(_) => counts.already += 1,
-                Err(error) => stop(&mut counts, enrolment.key, BulkStop::Failed(error.to_string())),
+        for (key, stored) in self.store(accepted, now)? {
+            match stored {
+                Ok(0) | Err(StoreError::AlreadyEnrolled { .. }) => counts.already += 1,
+                Ok(templates) => {
+                    counts.enrolled += 1;
+                    counts.templates += templates as u64;
+                }
+                Err(error) => unfinished.push(Unfinished { key, stop: BulkStop::Failed(error.to_string()) }),
             }
         }
+        counts.unfinished += unfinished.len() as u64;
         report.progress = counts;
+        report.unfinished.extend(unfinished);
         self.references.refresh()?;
         Ok(())
+    }
+
+    /// Writes a batch, and gives how many templates each got.
+    fn store(
+        &self,
+        accepted: Vec<Ready>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Result<usize, StoreError>)>, StoreError> {
+        let (mut new, mut known, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for Ready { key, place, templates } in accepted {
+            match place {
+                Place::New(details) => new.push(enrolment(key, *details, templates, now)),
+                Place::Known(subject) => {
+                    keys.push(key);
+                    known.push((subject, templates));
+                }
+            }
+        }
+        let enrolled = if new.is_empty() { Vec::new() } else { self.references.register().enrol_all(&new)? };
+        let enrolled = enrolled.into_iter().map(|enrolled| enrolled.map(|(_, templates)| templates.len()));
+        let completed = self.complete(&known)?.into_iter().map(|added| added.map(|templates| templates.len()));
+        let new_keys = new.into_iter().map(|enrolment| enrolment.key);
+        Ok(new_keys.zip(enrolled).chain(keys.into_iter().zip(completed)).collect())
     }
 }

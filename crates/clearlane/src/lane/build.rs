@@ -14,7 +14,8 @@ use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::port::PortId;
 use crate::references::References;
-use crate::threshold::Calibration;
+use crate::threshold::{Calibration, CalibrationShortfall};
+use crate::upgrade::ModelChoice;
 
 /// Settings of a [`Lane`], from [`Lane::builder`].
 #[must_use]
@@ -27,6 +28,7 @@ pub struct LaneBuilder {
     metrics: Arc<Metrics>,
     mode: Mode,
     parallel: bool,
+    choice: Option<ModelChoice>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -61,6 +63,9 @@ pub enum LaneError {
         /// The references' model.
         references: ModelId,
     },
+    /// The calibration does not reach a rate that the policy asks for: no threshold would be known, and nobody could pass.
+    #[error(transparent)]
+    Uncalibrated(#[from] CalibrationShortfall),
 }
 
 impl LaneBuilder {
@@ -74,6 +79,7 @@ impl LaneBuilder {
             metrics: Arc::default(),
             mode: Mode::Certified,
             parallel: false,
+            choice: None,
             clock: Box::new(Timestamp::now),
         }
     }
@@ -109,6 +115,12 @@ impl LaneBuilder {
         self
     }
 
+    /// Why the lane uses its model, for the host to see (default: nothing is said).
+    pub fn model_choice(mut self, choice: ModelChoice) -> Self {
+        self.choice = Some(choice);
+        self
+    }
+
     /// Where the time of a passage comes from (default: the system's clock).
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Box::new(clock);
@@ -132,6 +144,7 @@ impl LaneBuilder {
         if let Some(extractor) = extractor.filter(|model| *model != references) {
             return Err(LaneError::ExtractorModel { extractor, references });
         }
+        self.calibration.serves(&self.policy, self.references.len())?;
         Ok(Lane {
             name,
             port,
@@ -144,6 +157,7 @@ impl LaneBuilder {
             metrics: self.metrics,
             mode: self.mode,
             parallel: self.parallel,
+            choice: self.choice,
             clock: self.clock,
         })
     }

@@ -50,6 +50,7 @@ struct PolicyFile {
     #[serde(default)]
     evidence: Vec<EvidenceFile>,
     fusion: FusionFile,
+    model_upgrade: Option<ModelUpgradeFile>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +156,14 @@ struct FusionFile {
     _source: Source,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelUpgradeFile {
+    coverage: Spanned<f64>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum FusionName {
@@ -216,6 +225,7 @@ impl Reader<'_> {
             enrolment: self.enrolment(file.enrolment)?,
             comparison: self.comparison(file.comparison)?,
             fusion: self.fusion(&file.fusion, &file.evidence)?,
+            coverage: self.coverage(file.model_upgrade)?,
         })
     }
 
@@ -330,6 +340,12 @@ impl Reader<'_> {
                 Ok(FusionRule::Weighted { face_floor, face, matchers, threshold })
             }
         }
+    }
+
+    fn coverage(&self, upgrade: Option<ModelUpgradeFile>) -> Result<f64, PolicyError> {
+        let Some(ModelUpgradeFile { coverage, .. }) = upgrade else { return Ok(1.0) };
+        self.within(&coverage, "model-upgrade.coverage", f64::MIN_POSITIVE..=1.0, "(0, 1]")?;
+        Ok(coverage.into_inner())
     }
 
     fn face_floor(&self, fusion: &FusionFile) -> Result<f32, PolicyError> {

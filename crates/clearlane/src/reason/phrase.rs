@@ -48,6 +48,7 @@ impl Reason {
             Self::ClaimRefused { .. } => ("QR code refused", "二维码无效"),
             Self::DuplicateFace { .. } => ("face enrolled under another identity", "该人脸已以其他身份备案"),
             Self::DuplicateApplication { .. } => ("same face in another application", "该人脸出现在另一份申请中"),
+            Self::PictureUnproven => ("nothing shows whose picture it is", "无法证实照片属于本人"),
             Self::NotEnrolled => ("not enrolled", "未备案"),
             Self::EnrolmentExpired { .. } => ("enrolment has ended", "备案已过期"),
             Self::RegisterNotSound => ("register not checked, or damaged", "备案库未经核验或已损坏"),

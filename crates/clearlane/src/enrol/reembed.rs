@@ -1,0 +1,196 @@
+//! A new model's templates for those who are enrolled, from pictures that are supplied: the register keeps none.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use clearlane_embed::{Embedder, Extractor};
+use clearlane_store::{NewTemplate, Register, Subject};
+use clearlane_template::{ModelId, SubjectId};
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use super::portrait::{Chooser, Portrait};
+use super::{BATCH, BulkProgress, BulkReport, BulkStop, EnrolError, Picture, Unfinished};
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::references::best_score;
+use crate::threshold::Calibration;
+
+/// Gives those who are enrolled templates of a new model, beside those that they have, by the rules of a policy.
+///
+/// A register holds no pictures, so they are supplied again, and must be shown to be the subject's: by the model of which
+/// the register has templates, where [`Reembedder::with_earlier`] gives one, and else by their digests, which the register
+/// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another.
+pub struct Reembedder {
+    register: Arc<Register>,
+    chooser: Chooser,
+    model: ModelId,
+    earlier: Option<Earlier>,
+}
+
+/// The model that knows the subjects already.
+struct Earlier {
+    embedder: Embedder,
+    /// The threshold at which two pictures show one person.
+    threshold: f32,
+}
+
+/// What became of one subject's pictures.
+enum Prepared {
+    Already,
+    Ready(String, SubjectId, Vec<NewTemplate>),
+    Stopped(String, BulkStop),
+}
+
+impl Reembedder {
+    /// Re-embeds with the model of `extractor`, of which `calibration` is.
+    pub fn new(
+        policy: Arc<Policy>,
+        register: Arc<Register>,
+        extractor: Extractor,
+        calibration: &Calibration,
+    ) -> Result<Self, EnrolError> {
+        let model = extractor.embedder().model_id();
+        of_model("calibration", calibration, model)?;
+        let chooser = Chooser::new(policy, extractor, calibration)?;
+        Ok(Self { register, chooser, model, earlier: None })
+    }
+
+    /// The same, comparing each picture with the subject's templates of an earlier model.
+    pub fn with_earlier(mut self, embedder: Embedder, calibration: &Calibration) -> Result<Self, EnrolError> {
+        of_model("earlier calibration", calibration, embedder.model_id())?;
+        let threshold = calibration.threshold_for_fmr(self.chooser.policy().enrolment.agreement_fmr)?;
+        self.earlier = Some(Earlier { embedder, threshold });
+        Ok(self)
+    }
+
+    /// Re-embeds all subjects of `supplied`: each yields the key of an enrolled subject and a reader of its pictures, which
+    /// runs on any thread of the current rayon pool.
+    ///
+    /// `progress` is called after each batch, when all that it counts is on disk; it stops by `ControlFlow::Break`. A second
+    /// run over the same goes on where the first stopped, since those who have templates of the model are skipped without
+    /// reading their pictures. Who gets none is in the report, and the others go on; an error of the register ends it all,
+    /// and what was counted until then is on disk.
+    pub fn reembed_many<R>(
+        &self,
+        supplied: impl IntoIterator<Item = (String, R)>,
+        now: Timestamp,
+        mut progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
+    ) -> Result<BulkReport, EnrolError>
+    where
+        R: FnOnce() -> Result<Vec<Picture<'static>>, String> + Send,
+    {
+        let mut report = BulkReport::default();
+        let mut supplied = supplied.into_iter();
+        loop {
+            let batch: Vec<_> = supplied.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(report);
+            }
+            let prepared: Vec<_> = batch.into_par_iter().map(|(key, read)| self.prepare(key, read, now)).collect();
+            self.store(prepared, &mut report)?;
+            if progress(&report.progress).is_break() {
+                report.stopped = true;
+                return Ok(report);
+            }
+        }
+    }
+
+    fn prepare<R>(&self, key: String, read: R, now: Timestamp) -> Result<Prepared, EnrolError>
+    where
+        R: FnOnce() -> Result<Vec<Picture<'static>>, String>,
+    {
+        let refer = |key, reasons| Ok(Prepared::Stopped(key, BulkStop::Refer(reasons)));
+        let Some(subject) = self.register.subject(&key)? else { return refer(key, vec![Reason::NotEnrolled]) };
+        let models = self.register.models_of(subject.id)?;
+        if models.contains(&self.model) {
+            return Ok(Prepared::Already);
+        }
+        let pictures = match read() {
+            Ok(pictures) => pictures,
+            Err(words) => return Ok(Prepared::Stopped(key, BulkStop::Unreadable(words))),
+        };
+        let portraits = match self.chooser.portraits(&subject.details, &pictures, now) {
+            Ok(Ok(portraits)) => portraits,
+            Ok(Err(reasons)) => return refer(key, reasons),
+            Err(error @ EnrolError::Extract(_)) => {
+                return Ok(Prepared::Stopped(key, BulkStop::Failed(error.to_string())));
+            }
+            Err(error) => return Err(error),
+        };
+        match self.unproven(&subject, &models, &portraits)? {
+            Some(reason) => refer(key, vec![reason]),
+            None => Ok(Prepared::Ready(key, subject.id, portraits.into_iter().map(Portrait::into_template).collect())),
+        }
+    }
+
+    /// Why the portraits are not shown to be the subject's.
+    fn unproven(
+        &self,
+        subject: &Subject,
+        models: &[ModelId],
+        portraits: &[Portrait],
+    ) -> Result<Option<Reason>, EnrolError> {
+        if let Some(Earlier { embedder, threshold }) =
+            self.earlier.as_ref().filter(|earlier| models.contains(&earlier.embedder.model_id()))
+        {
+            for portrait in portraits {
+                let probe = embedder.embed(&portrait.extraction.aligned).map_err(EnrolError::Extract)?;
+                let score = best_score(&self.register, embedder.model_id(), subject.id, &probe)?.unwrap_or(-1.0);
+                if score < *threshold {
+                    return Ok(Some(Reason::NotMatched { score, threshold: *threshold }));
+                }
+            }
+            return Ok(None);
+        }
+        let known = self.register.sources(subject.id)?;
+        let all = portraits.iter().all(|portrait| portrait.source.is_some_and(|source| known.contains(&source)));
+        Ok((!all).then_some(Reason::PictureUnproven))
+    }
+
+    fn store(&self, batch: Vec<Result<Prepared, EnrolError>>, report: &mut BulkReport) -> Result<(), EnrolError> {
+        let (mut counts, mut unfinished) = (report.progress, Vec::new());
+        let (mut keys, mut ready) = (Vec::new(), Vec::new());
+        for prepared in batch {
+            counts.done += 1;
+            match prepared? {
+                Prepared::Already => counts.already += 1,
+                Prepared::Ready(key, subject, templates) => {
+                    keys.push(key);
+                    ready.push((subject, templates));
+                }
+                Prepared::Stopped(key, stop) => unfinished.push(Unfinished { key, stop }),
+            }
+        }
+        let added =
+            if ready.is_empty() { Vec::new() } else { self.register.add_missing_templates(self.model, &ready)? };
+        for (key, added) in keys.into_iter().zip(added) {
+            match added {
+                Ok(templates) if templates.is_empty() => counts.already += 1,
+                Ok(templates) => {
+                    counts.enrolled += 1;
+                    counts.templates += templates.len() as u64;
+                }
+                Err(error) => unfinished.push(Unfinished { key, stop: BulkStop::Failed(error.to_string()) }),
+            }
+        }
+        counts.unfinished += unfinished.len() as u64;
+        report.progress = counts;
+        report.unfinished.extend(unfinished);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reembedder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reembedder").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+fn of_model(part: &'static str, calibration: &Calibration, model: ModelId) -> Result<(), EnrolError> {
+    match calibration.model() {
+        found if found == model => Ok(()),
+        found => Err(EnrolError::OtherModel { part, found, wanted: model }),
+    }
+}

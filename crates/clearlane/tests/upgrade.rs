@@ -1,0 +1,269 @@
+//! Going over to a new model: templates of two side by side, made of pictures that are supplied again, and lanes that change
+//! when the policy says so. On the fictional people, with the built-in embedder and the same network fed otherwise, which is
+//! another model.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clearlane::{
+    BulkReport, BulkStop, Calibration, ChoiceReason, Decision, Direction, EnrolError, Enroller, Lane, ModelChoice,
+    Picture, Policy, Reason, Reembedder, References,
+};
+use clearlane_embed::{DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
+use clearlane_store::{Coverage, Enrolment, ImageDigest, Key, Keyring, NewTemplate, Register};
+use common::{eligible, finger, now, policy};
+use jiff::Timestamp;
+
+const PEOPLE: [&str; 4] = ["f0000", "f0001", "f0003", "f0004"];
+
+#[test]
+fn a_lane_goes_over_to_a_new_model_when_it_covers_what_the_policy_asks() {
+    let port = Port::open();
+    let policy = rules("coverage = 0.999 => coverage = 0.75");
+    let reembedder = port.reembedder().with_earlier(port.old(), &calibration(&port.old())).unwrap();
+    let choice = || ModelChoice::make(port.new(), &port.models, &port.register, &policy).unwrap();
+
+    let (embedder, chosen) = choice();
+    let nobody = Coverage { covered: 0, subjects: 4 };
+    assert_eq!((embedder.name(), chosen.model), (port.old().name(), port.old().model_id()));
+    assert_eq!(chosen.reason, ChoiceReason::NotYet { wanted: "next".to_owned(), wanted_coverage: nobody });
+    assert_eq!(port.all_pass_a_lane_of(embedder, &chosen, &policy), [true; 4]);
+
+    let done = reembed(&reembedder, supply(&PEOPLE[..2]));
+    assert_eq!((done.progress.enrolled, done.progress.templates), (2, 2));
+    assert!(matches!(choice().1.reason, ChoiceReason::NotYet { .. }), "two of four are too few");
+
+    // A second run passes over those who have theirs.
+    let done = reembed(&reembedder, supply(&PEOPLE[..3]));
+    assert_eq!((done.progress.already, done.progress.enrolled), (2, 1));
+    let (embedder, chosen) = choice();
+    assert_eq!((chosen.model, &chosen.reason), (port.new().model_id(), &ChoiceReason::Covers));
+    assert_eq!(chosen.coverage, Coverage { covered: 3, subjects: 4 });
+    // Templates of different models are never compared: who has none of this one is not found.
+    assert_eq!(port.all_pass_a_lane_of(embedder, &chosen, &policy), [true, true, true, false]);
+
+    let (_, chosen) = ModelChoice::make(port.new(), &Models::builtin().unwrap(), &port.register, &rules("")).unwrap();
+    assert!(matches!(chosen.reason, ChoiceReason::NotYet { .. }), "all four have one of the old model");
+}
+
+#[test]
+fn where_no_model_at_hand_has_templates_no_lane_opens_and_where_none_covers_more_the_wanted_one_does() {
+    let port = Port::open();
+    let only_new = port.only_new();
+    let error = ModelChoice::make(port.new(), &only_new, &port.register, &rules("")).unwrap_err();
+    assert!(error.to_string().contains("no template of model"), "{error}");
+    reembed(&port.reembedder(), supply(&PEOPLE[..1]));
+    let (_, chosen) = ModelChoice::make(port.new(), &only_new, &port.register, &rules("")).unwrap();
+    assert_eq!((chosen.reason, chosen.coverage.covered), (ChoiceReason::NoneCoversMore, 1));
+}
+
+#[test]
+fn a_picture_must_be_shown_to_be_the_subjects() {
+    let port = Port::open();
+    let compared = || port.reembedder().with_earlier(port.old(), &calibration(&port.old())).unwrap();
+    // Somebody else's picture under the name: the model that knows the subject tells.
+    let swapped = || vec![supplied("f0000", "f0001/enrol.jpg")];
+    assert_eq!(stops(&reembed(&compared(), swapped())), [("f0000", "not-matched")]);
+    // Without that model only a picture that was enrolled from will do.
+    let another = || vec![supplied("f0000", "f0000/plain-1.jpg")];
+    assert_eq!(stops(&reembed(&port.reembedder(), swapped())), [("f0000", "picture-unproven")]);
+    assert_eq!(stops(&reembed(&port.reembedder(), another())), [("f0000", "picture-unproven")]);
+    assert_eq!(reembed(&compared(), another()).progress.enrolled, 1);
+    assert_eq!(reembed(&port.reembedder(), supply(&["f0001"])).progress.enrolled, 1);
+}
+
+#[test]
+fn who_gets_no_templates_is_reported_with_the_reason_and_the_others_get_theirs() {
+    let port = Port::open();
+    let withdrawn = port.register.subject("f0003").unwrap().unwrap().id;
+    port.register.withdraw_consent(withdrawn, Timestamp::UNIX_EPOCH).unwrap();
+    let mut supply = supply(&["f0000", "f0003", "f0004"]);
+    supply.push(supplied("nobody", "f0001/enrol.jpg"));
+    supply.push(("f0001".to_owned(), PathBuf::from("missing.jpg")));
+    let done = reembed(&port.reembedder(), supply);
+    assert_eq!((done.progress.done, done.progress.enrolled, done.progress.unfinished), (5, 2, 3));
+    assert_eq!(stops(&done), [("f0003", "consent-withdrawn"), ("nobody", "not-enrolled"), ("f0001", "unreadable")]);
+    assert_eq!(port.register.coverage(port.new().model_id()).unwrap().covered, 2);
+}
+
+#[test]
+fn nobody_is_enrolled_by_a_model_that_would_miss_their_face_under_another_name() {
+    let port = Port::open();
+    reembed(&port.reembedder(), supply(&PEOPLE[..3]));
+    let enroller = || {
+        let references = References::load(port.register.clone(), port.new().model_id(), |_, _| {}).unwrap();
+        Enroller::new(rules("").into(), references.into(), port.extractor(port.new()), calibration(&port.new()))
+    };
+    assert!(matches!(enroller(), Err(EnrolError::CoversFewer { covered: 3, other: 4 })));
+    reembed(&port.reembedder(), supply(&PEOPLE));
+    enroller().unwrap();
+}
+
+#[test]
+fn a_re_embedding_that_was_stopped_goes_on() {
+    let port = Port::open();
+    let stop = |_: &clearlane::BulkProgress| ControlFlow::Break(());
+    let first = port.reembedder().reembed_many(readers(supply(&PEOPLE[..2])), now(), stop).unwrap();
+    assert!(first.stopped);
+    let second = reembed(&port.reembedder(), supply(&PEOPLE));
+    assert_eq!((second.stopped, second.progress.already, second.progress.enrolled), (false, 2, 2));
+    assert!(port.register.check(|_, _| {}).unwrap().is_sound());
+    assert_eq!(port.register.coverage(port.new().model_id()).unwrap().share(), 1.0);
+}
+
+struct Port {
+    folder: tempfile::TempDir,
+    models: Models,
+    register: Arc<Register>,
+}
+
+impl Port {
+    /// A register with [`PEOPLE`], each of one picture, by the built-in embedder; and beside it the model `next`.
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        next_model(folder.path());
+        let mut models = Models::builtin().unwrap();
+        models.add_folder(folder.path()).unwrap();
+        let keys = Keyring::new(Key::random().unwrap());
+        let register = Arc::new(Register::create(folder.path().join("port.register"), keys).unwrap());
+        let port = Self { folder: folder, models, register };
+        let extractor = port.extractor(port.old());
+        for person in PEOPLE {
+            let path = picture(&format!("{person}/enrol.jpg"));
+            let template = extractor.extract(&frame(&path)).unwrap().template;
+            let source = Some(ImageDigest::of(&std::fs::read(&path).unwrap()));
+            let mut enrolment = Enrolment::new(person).with_details(eligible());
+            enrolment.templates.push(NewTemplate { template, source });
+            port.register.enrol(&enrolment).unwrap();
+        }
+        port
+    }
+
+    fn old(&self) -> Embedder {
+        self.models.embedder(self.models.default_embedder().unwrap()).unwrap()
+    }
+
+    fn new(&self) -> Embedder {
+        self.models.embedder("next").unwrap()
+    }
+
+    fn only_new(&self) -> Models {
+        let mut models = Models::default();
+        models.add_folder(self.folder.path()).unwrap();
+        models
+    }
+
+    fn extractor(&self, embedder: Embedder) -> Extractor {
+        let detector = self.models.detector(self.models.default_detector().unwrap()).unwrap();
+        Extractor::new(detector, embedder).with_selection(Selection::Largest)
+    }
+
+    fn reembedder(&self) -> Reembedder {
+        let calibration = calibration(&self.new());
+        Reembedder::new(rules("").into(), self.register.clone(), self.extractor(self.new()), &calibration).unwrap()
+    }
+
+    /// Whether each of [`PEOPLE`] passes with the picture that they were enrolled from.
+    fn all_pass_a_lane_of(&self, embedder: Embedder, choice: &ModelChoice, policy: &Policy) -> Vec<bool> {
+        let calibration = calibration(&embedder);
+        let references = References::load(self.register.clone(), embedder.model_id(), |_, _| {}).unwrap();
+        references.check(|_, _| {}).unwrap();
+        let lane = Lane::builder(policy.clone().into(), references.into(), calibration)
+            .extractor(self.extractor(embedder))
+            .model_choice(choice.clone())
+            .clock(now)
+            .build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1")
+            .unwrap();
+        assert_eq!(lane.model_choice(), Some(choice));
+        let pass = |person: &str| {
+            let subject = self.register.subject(person).unwrap().unwrap().id;
+            let frame = frame(&picture(&format!("{person}/enrol.jpg")));
+            let passage = lane.pass(&[frame], &finger(subject), Some(Duration::from_mins(1)));
+            let admitted = passage.decision == Decision::Admit { subject };
+            let codes: Vec<_> = passage.decision.reasons().iter().map(Reason::code).collect();
+            assert!(admitted || codes == ["no-candidate"], "{person}: {passage:?}");
+            admitted
+        };
+        PEOPLE.map(pass).to_vec()
+    }
+}
+
+/// The built-in embedder's network with another mean, as a model of its own in `folder`.
+fn next_model(folder: &Path) {
+    let models = Models::builtin().unwrap();
+    let (entry, _) = models.get(models.default_embedder().unwrap()).unwrap();
+    std::fs::write(folder.join(&entry.file), models.read(&entry.name).unwrap()).unwrap();
+    let mut next = entry.clone();
+    next.name = "next".to_owned();
+    next.input.mean[0] += 1.0;
+    assert!(matches!(next.task, Task::Embedding { .. }));
+    let manifest = clearlane_embed::Manifest { models: vec![next] };
+    std::fs::write(folder.join("manifest.toml"), toml::to_string(&manifest).unwrap()).unwrap();
+}
+
+fn calibration(embedder: &Embedder) -> Calibration {
+    Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap()
+}
+
+/// The shipped policy without quality floors and PAD, with other changes.
+fn rules(changes: &str) -> Policy {
+    policy(&format!(
+        "quality = {{ SingleFacePresent = 50, InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 }} => quality = {{}}
+         quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40 }} => quality = {{}}
+         pad-required = true => pad-required = false
+         {changes}"
+    ))
+}
+
+fn picture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fictional/enrolled").join(path)
+}
+
+fn frame(path: &Path) -> Frame<'static> {
+    Frame::open(path, &DecodeLimits::default()).unwrap()
+}
+
+/// A picture under a name.
+fn supplied(key: &str, path: &str) -> (String, PathBuf) {
+    (key.to_owned(), picture(path))
+}
+
+/// The pictures that these people were enrolled from.
+fn supply(people: &[&str]) -> Vec<(String, PathBuf)> {
+    people.iter().map(|person| supplied(person, &format!("{person}/enrol.jpg"))).collect()
+}
+
+type Reader = Box<dyn FnOnce() -> Result<Vec<Picture<'static>>, String> + Send>;
+
+fn readers(supply: Vec<(String, PathBuf)>) -> Vec<(String, Reader)> {
+    let reader = |path: PathBuf| -> Reader {
+        Box::new(move || {
+            let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+            let frame = Frame::decode(&bytes, &DecodeLimits::default()).map_err(|error| error.to_string())?;
+            Ok(vec![Picture { frame, source: Some(ImageDigest::of(&bytes)) }])
+        })
+    };
+    supply.into_iter().map(|(key, path)| (key, reader(path))).collect()
+}
+
+fn reembed(reembedder: &Reembedder, supply: Vec<(String, PathBuf)>) -> BulkReport {
+    reembedder.reembed_many(readers(supply), now(), |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Who got no templates, and the one reason.
+fn stops(report: &BulkReport) -> Vec<(&str, &str)> {
+    let code = |stop: &BulkStop| match stop {
+        BulkStop::Refer(reasons) => {
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+            reasons[0].code()
+        }
+        BulkStop::Unreadable(_) => "unreadable",
+        BulkStop::Failed(_) => "failed",
+    };
+    report.unfinished.iter().map(|unfinished| (unfinished.key.as_str(), code(&unfinished.stop))).collect()
+}
