@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane::ReferencesError;
+use clearlane::{ChoiceError, EnrolError, ReferencesError};
 use clearlane_store::{Keyring, Register, StoreError};
 
 use crate::failure::{Exit, Failure, Result};
@@ -97,6 +97,29 @@ impl From<ReferencesError> for Failure {
         match error {
             ReferencesError::Store(error) => error.into(),
             error => Self::of(Exit::Register, &error),
+        }
+    }
+}
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        match error {
+            ChoiceError::Store(error) => error.into(),
+            ChoiceError::Model(error) => error.into(),
+            error => Self::of(Exit::Model, &error),
+        }
+    }
+}
+
+impl From<EnrolError> for Failure {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::References(error) => error.into(),
+            EnrolError::Calibration(_) => Self::of(Exit::Model, &error).with_help(
+                "what is done is kept. Measure lower false match rates with `clearlane eval folder` and put them into the \
+                 models' manifest.toml, or let the policy ask for less",
+            ),
+            error => Self::of(Exit::Model, &error),
         }
     }
 }

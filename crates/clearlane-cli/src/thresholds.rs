@@ -1,7 +1,7 @@
 //! Which score is enough: as the user says, or as the embedder was calibrated.
 
 use clap::Args;
-use clearlane::{Calibration, CalibrationPoint};
+use clearlane::Calibration;
 use clearlane_embed::Embedder;
 
 use crate::failure::{Exit, Failure, Result};
@@ -28,14 +28,8 @@ impl ThresholdArgs {
 
 /// The calibration that comes with an embedder.
 pub(crate) fn calibration(embedder: &Embedder) -> Result<Calibration> {
-    let mut points: Vec<CalibrationPoint> = embedder
-        .thresholds()
-        .iter()
-        .map(|known| CalibrationPoint { fmr: known.fmr, threshold: known.threshold })
-        .collect();
-    points.sort_by(|a, b| b.fmr.total_cmp(&a.fmr));
-    let source = embedder.thresholds().first().map_or("", |known| &known.measured_on);
-    Calibration::new(embedder.model_id(), points, source).map_err(|error| uncalibrated(embedder, &error))
+    let known = Calibration::from_manifest(embedder.model_id(), embedder.thresholds());
+    known.map_err(|error| uncalibrated(embedder, &error))
 }
 
 /// What `ask` finds in the calibration of an embedder.
@@ -48,7 +42,7 @@ pub(crate) fn calibrated(
 
 fn uncalibrated(embedder: &Embedder, error: &clearlane::CalibrationError) -> Failure {
     Failure::new(Exit::Model, format!("model `{}` gives no threshold: {error}", embedder.name()))
-        .with_help("give one with --threshold, or put measured ones into the models' manifest.toml")
+        .with_help("give one with --threshold, or put measured ones into the models' manifest.toml: `clearlane eval folder` measures them")
 }
 
 /// A comparison score on the command line.

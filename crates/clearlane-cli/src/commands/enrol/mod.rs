@@ -1,12 +1,14 @@
 //! `clearlane enrol`: pictures into a register, many at a time, resumable.
 
-mod plan;
+pub(in crate::commands) mod by_policy;
+pub(in crate::commands) mod plan;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use clearlane::{BulkStop, Reason, Unfinished};
 use clearlane_embed::{Extractor, ModelId};
 use clearlane_store::{Enrolment, ImageDigest, NewTemplate, Register, StoreError};
 use clearlane_template::SubjectId;
@@ -18,13 +20,19 @@ use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
 use crate::output::Output;
 use crate::pictures::{self, Face};
+use crate::reasons;
 use crate::registers::RegisterArgs;
 use plan::Candidate;
 
 /// Enrol faces from a folder or a CSV file
 ///
 /// SOURCE is a folder with one folder for each subject (SUBJECT/IMAGE), or a CSV file with the columns subject and image
-/// and, where known, category, nationality, birth, expires, consent, place and method; images are looked for beside it.
+/// and, where known, category, nationality, birth, expires, consent, consent_fingerprint, place and method; images are
+/// looked for beside it. Subjects that `register import` brought without templates get theirs.
+///
+/// With --policy the rules of enrolment apply: consent, one face a picture, quality floors, all pictures of one person, the
+/// best of them kept, and no face that is enrolled under another name already. Whoever does not pass is listed for an
+/// officer with the reasons, and is not enrolled.
 ///
 /// What is enrolled is on disk at once. Ctrl-C stops after the pictures at hand; the same command run again goes on where
 /// it stopped, since subjects that are enrolled are passed over. Pictures that cannot be used are listed with the reason;
@@ -34,10 +42,13 @@ use plan::Candidate;
 pub(crate) struct EnrolArgs {
     /// A folder SUBJECT/IMAGE, or a CSV file
     source: PathBuf,
+    /// Enrol by the rules of this policy (TOML)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["face", "add_model"])]
+    policy: Option<PathBuf>,
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value_t)]
     face: Face,
-    /// Let the register hold templates of this embedder beside those of another
+    /// Let the register hold templates of this embedder beside those of another; `register reembed` does so by the rules
     #[arg(long)]
     add_model: bool,
     #[command(flatten)]
@@ -50,6 +61,7 @@ const EXAMPLES: &str = "\
 Examples:
   clearlane register keygen port.key
   clearlane enrol photos/ --register port.db --key-file port.key
+  clearlane enrol list.csv --policy policies/port.toml --register port.db --key-file port.key
   clearlane enrol list.csv --register port.db --key-file port.key --json > report.json";
 
 /// Subjects that are extracted together and enrolled in one transaction.
@@ -68,12 +80,45 @@ struct Report {
     seconds: f64,
 }
 
+/// Somebody who was not enrolled, or a picture of theirs that could not be used.
 #[derive(Debug, Serialize)]
-struct Failed {
+pub(in crate::commands) struct Failed {
     subject: String,
     /// The picture, or nothing where the subject itself was refused.
     image: Option<PathBuf>,
     reason: String,
+    /// What an officer has to look at, as data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refer: Vec<Reason>,
+}
+
+impl Failed {
+    /// In words. A picture's reason begins with its path.
+    pub(in crate::commands) fn line(&self) -> String {
+        if self.image.is_some() { self.reason.clone() } else { format!("{}: {}", self.subject, self.reason) }
+    }
+
+    fn picture(subject: &str, image: &Path, reason: String) -> Self {
+        Self { subject: subject.to_owned(), image: Some(image.to_owned()), reason, refer: Vec::new() }
+    }
+
+    fn subject(subject: String, reason: impl Into<String>) -> Self {
+        Self { subject, image: None, reason: reason.into(), refer: Vec::new() }
+    }
+}
+
+impl From<Unfinished> for Failed {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished.stop {
+            BulkStop::Refer(refer) => Self {
+                subject: unfinished.key,
+                image: None,
+                reason: format!("to an officer: {}", reasons::listed(&refer)),
+                refer,
+            },
+            BulkStop::Unreadable(words) | BulkStop::Failed(words) => Self::subject(unfinished.key, words),
+        }
+    }
 }
 
 pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
@@ -82,6 +127,10 @@ pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     let register = args.register.open_or_create()?;
     let model = extractor.embedder().model_id();
     check_model(&register, model, args.add_model)?;
+    if let Some(policy) = &args.policy {
+        let report = by_policy::run(policy, &candidates, extractor, register, output)?;
+        return conclude(&report, output);
+    }
 
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(candidates.len() as u64, "enrolling");
@@ -104,7 +153,11 @@ pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     }
     progress.done();
     report.seconds = start.elapsed().as_secs_f64();
-    output.result(&report, || text(&report))?;
+    conclude(&report, output)
+}
+
+fn conclude(report: &Report, output: &Output) -> Result<Exit> {
+    output.result(report, || text(report))?;
     Ok(if report.interrupted { Exit::Interrupted } else { Exit::answer(report.failed.is_empty()) })
 }
 
@@ -113,7 +166,7 @@ fn check_model(register: &Register, model: ModelId, add_model: bool) -> Result<(
     match register.turn(model) {
         Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
         Err(error @ StoreError::OtherModel { .. }) => Err(Failure::from(error)
-            .with_help("choose the register's embedder with --embedder, or keep both with --add-model")),
+            .with_help("choose the register's embedder with --embedder, or keep both: `clearlane register reembed` gives those who are enrolled templates of another model, --add-model takes them without its rules")),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(()),
     }
@@ -150,13 +203,13 @@ fn work(register: &Register, extractor: &Extractor, candidate: &Candidate) -> Re
         match template(extractor, picture) {
             Ok(template) => templates.push(template),
             Err(failure) if failure.exit == Exit::Input => {
-                failed.push(Failed { subject: key.clone(), image: Some(picture.clone()), reason: failure.message });
+                failed.push(Failed::picture(&key, picture, failure.message));
             }
             Err(failure) => return Err(failure),
         }
     }
     if candidate.pictures.is_empty() {
-        failed.push(Failed { subject: key.clone(), image: None, reason: "the subject has no picture".to_owned() });
+        failed.push(Failed::subject(key.clone(), "the subject has no picture"));
     }
     let action = match known {
         _ if templates.is_empty() => Action::Nothing,
@@ -198,7 +251,7 @@ fn store(register: &Register, batch: Vec<Work>, report: &mut Report) -> Result<(
                 report.templates += templates.len();
             }
             Err(error) => {
-                report.failed.push(Failed { subject: enrolment.key, image: None, reason: error.to_string() });
+                report.failed.push(Failed::subject(enrolment.key, error.to_string()));
             }
         }
     }
@@ -214,11 +267,7 @@ fn text(report: &Report) -> String {
     }
     if !failed.is_empty() {
         let _ = writeln!(text, "{} could not be used:", failed.len());
-        for Failed { subject, image, reason } in failed {
-            // A picture's reason begins with its path.
-            let _ =
-                if image.is_some() { writeln!(text, "  {reason}") } else { writeln!(text, "  {subject}: {reason}") };
-        }
+        failed.iter().for_each(|failed| text.extend(["  ", &failed.line(), "\n"]));
     }
     if *interrupted {
         text.push_str("interrupted; run the same command again to go on\n");

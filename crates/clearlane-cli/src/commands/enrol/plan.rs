@@ -11,10 +11,10 @@ use crate::pictures;
 
 /// One person and the pictures of them.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) key: String,
-    pub(super) details: Details,
-    pub(super) pictures: Vec<PathBuf>,
+pub(in crate::commands) struct Candidate {
+    pub(in crate::commands) key: String,
+    pub(in crate::commands) details: Details,
+    pub(in crate::commands) pictures: Vec<PathBuf>,
 }
 
 /// A line of the CSV file. Everything but the first two columns may be left out.
@@ -29,12 +29,14 @@ struct Line {
     expires: Option<jiff::civil::Date>,
     /// When consent to the use of the face was given.
     consent: Option<jiff::Timestamp>,
+    /// Whether it was given to the use of fingerprints too.
+    consent_fingerprint: Option<bool>,
     place: Option<String>,
     method: Option<String>,
 }
 
 /// Everybody to enrol, in a stable order.
-pub(super) fn read(source: &Path) -> Result<Vec<Candidate>> {
+pub(in crate::commands) fn read(source: &Path) -> Result<Vec<Candidate>> {
     let candidates = if source.is_dir() { folder(source)? } else { csv(source)? };
     if candidates.is_empty() {
         return Err(Failure::new(Exit::Input, format!("{}: nobody to enrol", source.display()))
@@ -75,7 +77,7 @@ fn csv(file: &Path) -> Result<Vec<Candidate>> {
 impl Line {
     /// What is known of a person is what the first line with their name says.
     fn into_candidate(self, picture: PathBuf) -> Candidate {
-        let scope = ConsentScope { face: true, ..ConsentScope::default() };
+        let scope = ConsentScope { face: true, fingerprint: self.consent_fingerprint.unwrap_or_default() };
         let details = Details {
             category: self.category,
             birth: self.birth,

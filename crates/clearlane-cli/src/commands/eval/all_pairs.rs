@@ -15,8 +15,8 @@ use crate::output::{Output, percent};
 
 const TARGET_FMRS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
 
-/// From what one comparison needs to what a search of a million does.
-const CALIBRATED_FMRS: [f64; 9] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9];
+/// From what one comparison needs to what a search of a million does at an FPIR of 1e-5 and less.
+const CALIBRATED_FMRS: [f64; 12] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12];
 
 /// Compares all captures, each with the person it shows, and reports.
 pub(super) fn run(

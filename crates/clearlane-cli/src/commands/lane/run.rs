@@ -8,8 +8,11 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Args;
-use clearlane::{Direction, Lane, Metrics, MetricsSnapshot, Passage, Policy, PortId, References};
-use clearlane_embed::{Extractor, Frame};
+use clearlane::{
+    ChoiceReason, Direction, Lane, LaneError, Metrics, MetricsSnapshot, ModelChoice, Passage, Policy, PortId,
+    References,
+};
+use clearlane_embed::{Embedder, Extractor, Frame};
 use serde::Serialize;
 
 use super::queue::{self, Passenger};
@@ -28,8 +31,9 @@ use crate::thresholds;
 ///
 /// QUEUE is a folder, in which a picture is a passenger and a folder of pictures is one with several frames, or a text file
 /// with such paths. Each passage is decided by the policy, recorded in the register, and printed. The register is checked
-/// first: no lane opens on an unsound one. What other processes change in it meanwhile is taken up. Ctrl-C stops after the
-/// passages under way.
+/// first: no lane opens on an unsound one. What other processes change in it meanwhile is taken up. Where the policy asks
+/// for more of the enrolled to have a template of the embedder than have one, the lanes use the embedder at hand that covers
+/// most of them. Ctrl-C stops after the passages under way.
 ///
 /// There is no other matcher here: a policy that asks for a fingerprint refers everybody. With --claim-issuer the lanes
 /// compare 1:1: each passenger shows a claim, a QR code, in one of their frames.
@@ -87,14 +91,20 @@ struct Report {
     seconds: f64,
     passages_a_minute: f64,
     interrupted: bool,
+    model: ModelChoice,
     metrics: MetricsSnapshot,
 }
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let passengers = queue::read(&args.queue)?;
     let policy = Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let extractor = extractor(args)?;
     let register = Arc::new(args.register.open()?);
+    let (embedder, model) =
+        ModelChoice::make(args.models.load_embedder()?, &args.models.at_hand()?, &register, &policy)?;
+    if model.reason != ChoiceReason::Covers {
+        output.note(&format!("the lanes use {model}"));
+    }
+    let extractor = extractor(args, embedder.with_flip(args.models.flip))?;
     register.turn(extractor.embedder().model_id())?;
     let references = Arc::new(loaded(args, &extractor, register, output)?);
     let metrics = Arc::new(Metrics::default());
@@ -130,13 +140,13 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let (passages, seconds) = (metrics.admitted + metrics.referred, start.elapsed().as_secs_f64());
     let interrupted = interrupt.requested();
     let passages_a_minute = passages as f64 * 60.0 / seconds;
-    let report = Report { passages, seconds, passages_a_minute, interrupted, metrics };
+    let report = Report { passages, seconds, passages_a_minute, interrupted, model, metrics };
     output.line(&report, || text(&report))?;
     Ok(if interrupted { Exit::Interrupted } else { Exit::answer(report.metrics.referred == 0) })
 }
 
-fn extractor(args: &RunArgs) -> Result<Extractor> {
-    let extractor = args.models.load_extractor(args.face.into())?;
+fn extractor(args: &RunArgs, embedder: Embedder) -> Result<Extractor> {
+    let extractor = Extractor::new(args.models.load_detector()?, embedder).with_selection(args.face.into());
     let models = args.models.at_hand()?;
     let named = args.liveness.iter().map(String::as_str);
     let pad: Vec<_> = if args.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
@@ -182,9 +192,19 @@ fn lanes(
                 // One lane has the machine to itself; several keep out of each other's way.
                 .parallel(args.lanes == 1)
                 .build(args.port.clone(), args.direction, format!("lane {number}"))
-                .map_err(|error| Failure::of(Exit::Usage, &error))
+                .map_err(|error| unfit(&error))
         })
         .collect()
+}
+
+fn unfit(error: &LaneError) -> Failure {
+    match error {
+        LaneError::Uncalibrated(_) => Failure::of(Exit::Model, error).with_help(
+            "measure lower false match rates with `clearlane eval folder` and put them into the models' manifest.toml, or \
+             let the policy ask for less",
+        ),
+        _ => Failure::of(Exit::Usage, error),
+    }
 }
 
 /// A frame that cannot be read is a camera's failure and ends the run; a face that cannot be used is the lane's to judge.
@@ -209,8 +229,9 @@ fn text(report: &Report) -> String {
         "\n{} passages in {:.1} s, {:.0} a minute: {} admitted, {} referred\n",
         report.passages, report.seconds, report.passages_a_minute, metrics.admitted, metrics.referred
     );
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  by {}", report.model);
     for (reason, count) in &metrics.reasons {
-        // Writing to a String cannot fail.
         let _ = writeln!(text, "  {count:>6}  {reason}");
     }
     let stages = [

@@ -5,10 +5,12 @@ mod check;
 mod exchange;
 mod keygen;
 mod list;
+mod reembed;
 mod rekey;
 mod revoke;
 mod show;
 mod stats;
+mod sweep;
 
 pub(super) use exchange::{Style, format_of};
 pub(super) use show::find;
@@ -31,6 +33,8 @@ pub(crate) enum RegisterCommand {
     Show(show::ShowArgs),
     /// Take subjects out for good: templates, documents and details are deleted and overwritten
     Revoke(revoke::RevokeArgs),
+    /// Take out those whose enrolment has ended or who withdrew their consent
+    Sweep(sweep::SweepArgs),
     /// Write all enrolled subjects to a file
     Export(exchange::ExportArgs),
     /// Enrol the subjects of a file
@@ -39,6 +43,8 @@ pub(crate) enum RegisterCommand {
     Check(check::CheckArgs),
     /// Give a register a new key: every template is turned and sealed anew, while the register is in use
     Rekey(rekey::RekeyArgs),
+    /// Give those who are enrolled templates of a new embedder, beside those that they have
+    Reembed(reembed::ReembedArgs),
     /// Copy a register, as it is at this moment, to a new file
     Backup(backup::BackupArgs),
     /// Make a register out of a backup, after a check of its structure
@@ -52,10 +58,12 @@ pub(super) fn run(command: &RegisterCommand, output: &Output) -> Result<Exit> {
         RegisterCommand::List(args) => list::run(args, output),
         RegisterCommand::Show(args) => show::run(args, output),
         RegisterCommand::Revoke(args) => revoke::run(args, output),
+        RegisterCommand::Sweep(args) => sweep::run(args, output),
         RegisterCommand::Export(args) => exchange::export(args, output),
         RegisterCommand::Import(args) => exchange::import(args, output),
         RegisterCommand::Check(args) => check::run(args, output),
         RegisterCommand::Rekey(args) => rekey::run(args, output),
+        RegisterCommand::Reembed(args) => reembed::run(args, output),
         RegisterCommand::Backup(args) => backup::backup(args, output),
         RegisterCommand::Restore(args) => backup::restore(args, output),
     }

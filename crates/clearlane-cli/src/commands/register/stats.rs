@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use clearlane_store::{LastCheck, Stats};
+use clearlane_store::{Coverage, LastCheck, Stats};
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
-use crate::output::{Output, table};
+use crate::output::{Output, percent, table};
 use crate::registers::RegisterArgs;
 
 /// Count what a register holds
@@ -39,12 +39,13 @@ fn text(stats: &Stats, checked: Option<LastCheck>) -> String {
     if !models.is_empty() {
         let row = |model: &clearlane_store::ModelStats| {
             let counts = [model.dimension as u64, model.templates, model.subjects].map(|count| count.to_string());
-            let [dimension, templates, subjects] = counts;
-            vec![format!("{:.12}", model.id), dimension, templates, subjects]
+            let [dimension, templates, covered] = counts;
+            let coverage = Coverage { covered: model.subjects, subjects: *subjects };
+            vec![format!("{:.12}", model.id), dimension, templates, covered, percent(coverage.share())]
         };
         let rows: Vec<_> = models.iter().map(row).collect();
         text.push('\n');
-        text.push_str(&table(&["MODEL", "DIMENSION", "TEMPLATES", "SUBJECTS"], &[1, 2, 3], &rows));
+        text.push_str(&table(&["MODEL", "DIMENSION", "TEMPLATES", "SUBJECTS", "COVERAGE"], &[1, 2, 3, 4], &rows));
     }
     let rows: Vec<_> = keys.iter().map(|key| vec![key.id.to_string(), key.templates.to_string()]).collect();
     text.push('\n');

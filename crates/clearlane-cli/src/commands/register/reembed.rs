@@ -1,0 +1,154 @@
+//! `clearlane register reembed`.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use clearlane::{ModelChoice, Policy, Reembedder};
+use clearlane_embed::{Extractor, Models, Selection};
+use clearlane_store::{Coverage, Register};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::commands::enrol::Failed;
+use crate::commands::enrol::by_policy::Unreadable;
+use crate::commands::enrol::plan;
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::models::ModelArgs;
+use crate::output::Output;
+use crate::registers::RegisterArgs;
+use crate::thresholds;
+
+/// Give those who are enrolled templates of a new embedder, beside those that they have
+///
+/// A register keeps no pictures, by design, so they are supplied again: SOURCE is a folder SUBJECT/IMAGE or a CSV file with
+/// the columns subject and image, as `enrol` takes them. The policy's rules of enrolment apply. Each picture must be shown to
+/// be the subject's: it is compared with their templates of the embedder at hand that covers most of the register, and where
+/// there is none it must be a picture that they were enrolled from, whose digests the register keeps.
+///
+/// What is done is on disk. Ctrl-C stops after the pictures at hand; the same command run again goes on where it stopped,
+/// since those who have templates of the embedder are passed over. Templates of different models are never compared: a lane
+/// goes over when it is opened once as many of the enrolled have one as `[model-upgrade]` in the policy asks.
+///
+/// Exit code 0 where everybody in SOURCE has templates of the embedder now, 1 otherwise; the report says who and why.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReembedArgs {
+    /// A folder SUBJECT/IMAGE, or a CSV file
+    source: PathBuf,
+    /// The rules of the port (TOML)
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    #[command(flatten)]
+    register: RegisterArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  clearlane register reembed photos/ --embedder NEW --policy policies/port.toml --register port.db --key-file port.key";
+
+/// What a re-embedding did.
+#[derive(Debug, Serialize)]
+struct Report {
+    subjects: usize,
+    reembedded: u64,
+    templates: u64,
+    /// Subjects that had templates of the embedder before.
+    passed_over: u64,
+    failed: Vec<Failed>,
+    interrupted: bool,
+    seconds: f64,
+    coverage: Coverage,
+    /// What a lane that is opened now uses.
+    lane: ModelChoice,
+}
+
+pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
+    let candidates = plan::read(&args.source)?;
+    let policy = Arc::new(Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?);
+    let register = Arc::new(args.register.open()?);
+    let models = args.models.at_hand()?;
+    let extractor = args.models.load_extractor(Selection::Only)?;
+    let reembedder = reembedder(&policy, &register, &models, extractor, output)?;
+
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(candidates.len() as u64, "embedding");
+    let (start, unreadable) = (Instant::now(), Unreadable::default());
+    let supplied = candidates.iter().map(|candidate| {
+        let unreadable = &unreadable;
+        (candidate.key.clone(), move || unreadable.read(candidate))
+    });
+    let done = reembedder.reembed_many(supplied, Timestamp::now(), |reached| {
+        progress.at(reached.done, candidates.len() as u64);
+        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    progress.done();
+    let embedder = args.models.load_embedder()?;
+    let report = Report {
+        subjects: candidates.len(),
+        reembedded: done.progress.enrolled,
+        templates: done.progress.templates,
+        passed_over: done.progress.already,
+        failed: unreadable.with(done.unfinished.into_iter().map(Failed::from)),
+        interrupted: done.stopped && done.progress.done < candidates.len() as u64,
+        seconds: start.elapsed().as_secs_f64(),
+        coverage: register.coverage(embedder.model_id())?,
+        lane: ModelChoice::make(embedder, &models, &register, &policy)?.1,
+    };
+    output.result(&report, || text(&report))?;
+    Ok(if report.interrupted { Exit::Interrupted } else { Exit::answer(report.failed.is_empty()) })
+}
+
+/// With the embedder that knows the register's subjects, where it is at hand.
+fn reembedder(
+    policy: &Arc<Policy>,
+    register: &Arc<Register>,
+    models: &Models,
+    extractor: Extractor,
+    output: &Output,
+) -> Result<Reembedder> {
+    let (name, calibration) = (extractor.embedder().name().to_owned(), thresholds::calibration(extractor.embedder())?);
+    let earlier = ModelChoice::earlier(extractor.embedder(), models, register)?;
+    let reembedder = Reembedder::new(Arc::clone(policy), Arc::clone(register), extractor, &calibration)?;
+    match earlier {
+        Some((earlier, coverage)) => {
+            let known = thresholds::calibration(&earlier)?;
+            let Coverage { covered, subjects } = coverage;
+            output.note(&format!(
+                "pictures are compared with templates of {} ({covered} of {subjects} subjects)",
+                earlier.name()
+            ));
+            Ok(reembedder.with_earlier(earlier, &known)?)
+        }
+        None => {
+            output.note(&format!(
+                "no embedder but {name} is at hand of which there are templates: pictures are known by their digests"
+            ));
+            Ok(reembedder)
+        }
+    }
+}
+
+fn text(report: &Report) -> String {
+    let Report { subjects, reembedded, templates, passed_over, failed, interrupted, seconds, lane, .. } = report;
+    let mut text = format!("{reembedded} of {subjects} subjects got {templates} templates in {seconds:.1} s\n");
+    // Writing to a String cannot fail.
+    if *passed_over > 0 {
+        let _ = writeln!(text, "{passed_over} had theirs before");
+    }
+    if !failed.is_empty() {
+        let _ = writeln!(text, "{} got none, or a picture of theirs could not be used:", failed.len());
+        failed.iter().for_each(|failed| text.extend(["  ", &failed.line(), "\n"]));
+    }
+    let _ = writeln!(text, "a lane that is opened now uses {lane}");
+    if *interrupted {
+        text.push_str("interrupted; run the same command again to go on\n");
+    }
+    text
+}
