@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clearlane_infer::InferError;
+use clearlane_infer::{InferError, QuantiseError};
 use clearlane_template::TemplateError;
 
 use crate::align::AlignError;
@@ -87,6 +87,14 @@ pub enum ModelError {
         name: String,
         /// Why.
         source: InferError,
+    },
+    /// The model cannot be quantised.
+    #[error("model `{name}` cannot be quantised")]
+    Quantise {
+        /// The model.
+        name: String,
+        /// Why.
+        source: QuantiseError,
     },
     /// The network's outputs are not those of its family.
     #[error("model `{name}` has other outputs than its manifest says: {problem}")]

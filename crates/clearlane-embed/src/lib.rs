@@ -32,10 +32,11 @@ mod manifest;
 mod models;
 mod patch;
 mod quality;
+mod quantise;
 mod tensor;
 
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
-pub use clearlane_infer::InferError;
+pub use clearlane_infer::{InferError, QuantiseError};
 pub use clearlane_template::{ModelId, Template, TemplateError};
 pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face};
@@ -48,3 +49,4 @@ pub use liveness::Liveness;
 pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
 pub use models::{Location, Models};
 pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
+pub use quantise::{QuantisedModel, quantise_embedder};

@@ -143,6 +143,11 @@ impl Manifest {
         }
         Ok(manifest)
     }
+
+    /// The manifest as text that [`parse`](Self::parse) reads.
+    pub fn to_toml(&self) -> Result<String, ManifestError> {
+        toml::to_string(self).map_err(|error| ManifestError::Syntax { reason: error.to_string() })
+    }
 }
 
 impl ModelEntry {

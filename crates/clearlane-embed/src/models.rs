@@ -153,7 +153,7 @@ fn known_manifest() -> Result<Manifest, ModelError> {
     Manifest::parse(KNOWN).map_err(|source| ModelError::Manifest { path: PathBuf::from("(built in)"), source })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -1,0 +1,105 @@
+//! `clearlane models quantise`: a model on bytes from one on floats.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clearlane_embed::{AlignedFace, Extractor, Manifest, Selection, quantise_embedder};
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::models::ModelArgs;
+use crate::output::{Output, write_whole};
+use crate::pictures;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct QuantiseArgs {
+    /// The embedder's name
+    name: String,
+    /// A folder of face pictures, or of folders of them, like those the model will see
+    #[arg(long, value_name = "DIR")]
+    faces: PathBuf,
+    /// Where the quantised model goes
+    #[arg(long, value_name = "FILE.onnx")]
+    out: PathBuf,
+    /// Calibrate with so many of the pictures, evenly chosen
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clearlane models quantise mobilefacenet --models DIR --faces faces/ --out int8/mobilefacenet-int8.onnx
+  clearlane models quantise clearlane-embedder --faces faces/ --out int8/embedder.onnx --count 300";
+
+pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
+    let models = args.models.at_hand()?;
+    let (entry, _) = models.get(&args.name)?;
+    let onnx = models.read(&args.name)?;
+    let Some(file) = args.out.file_name().and_then(|name| name.to_str()) else {
+        return Err(Failure::new(Exit::Usage, format!("{}: not a file's name", args.out.display())));
+    };
+    let extractor =
+        Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?).with_selection(Selection::Largest);
+    let pictures = chosen(&args.faces, args.count as usize)?;
+    let faces = aligned(&extractor, &pictures, output)?;
+    if faces.is_empty() {
+        let problem = format!("{}: no face in any of {} pictures", args.faces.display(), pictures.len());
+        return Err(Failure::new(Exit::Input, problem));
+    }
+    let quantised = quantise_embedder(entry, &onnx, &faces, file)?;
+    write_whole(&args.out, &quantised.onnx)?;
+    let manifest = Manifest { models: vec![quantised.entry.clone()] };
+    let manifest = manifest.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
+    let value = json!({
+        "model": quantised.entry, "faces": faces.len(), "pictures": pictures.len(),
+        "operators": quantised.operators, "values": quantised.values, "bytes": quantised.onnx.len(),
+    });
+    output.note(&format!(
+        "{} operators quantised on {} faces of {} pictures; {} bytes where there were {}",
+        quantised.operators,
+        faces.len(),
+        pictures.len(),
+        quantised.onnx.len(),
+        onnx.len()
+    ));
+    output.note("for the manifest.toml beside the new model, which is a model of its own: measure its thresholds");
+    output.result(&value, || manifest)?;
+    Ok(Exit::Yes)
+}
+
+/// Pictures of a folder and of the folders in it, evenly chosen.
+fn chosen(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
+    let mut all = pictures::in_folder(folder)?;
+    for inner in pictures::entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+        all.extend(pictures::in_folder(&inner)?);
+    }
+    if all.is_empty() {
+        return Err(Failure::new(Exit::Input, format!("{}: no picture in it", folder.display())));
+    }
+    let count = count.min(all.len());
+    Ok((0..count).map(|index| all[index * all.len() / count].clone()).collect())
+}
+
+/// The largest face of each picture that has one.
+fn aligned(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Vec<AlignedFace>> {
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(paths.len() as u64, "faces");
+    let one = |path: &PathBuf| {
+        interrupt.check()?;
+        let extraction = pictures::extract(extractor, path);
+        progress.step();
+        match extraction {
+            Ok(extraction) => Ok(Some(extraction.aligned)),
+            Err(failure) if failure.exit == Exit::Input => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    };
+    let faces = paths.par_iter().map(one).collect::<Result<Vec<_>>>();
+    progress.done();
+    Ok(faces?.into_iter().flatten().collect())
+}

@@ -1,0 +1,79 @@
+//! `models quantise`: an embedder on floats becomes one on bytes, a model of its own that recognises as well.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{clearlane, file, json};
+use predicates::str::contains;
+
+const INPUT: i32 = 3;
+const MODEL: i32 = 4;
+
+/// A folder of the fictional faces.
+fn faces(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/fictional").join(name)
+}
+
+fn quantise(faces: &Path, out: &Path, count: &str) -> assert_cmd::Command {
+    let mut command = clearlane();
+    command.args(["models", "quantise", "clearlane-embedder", "--count", count]);
+    command.arg("--faces").arg(faces).arg("--out").arg(out);
+    command
+}
+
+/// The comparison score of two pictures under the only embedder of a folder of models.
+fn score(models: Option<&Path>, embedder: &str, pictures: [&Path; 2]) -> f64 {
+    let mut command = clearlane();
+    command.args(["verify", "--embedder", embedder, "--threshold", "0.5"]).args(pictures);
+    command.args(models.map(|folder| format!("--models={}", folder.display())));
+    json(&mut command)["score"].as_f64().unwrap()
+}
+
+#[test]
+fn a_quantised_embedder_scores_as_the_one_it_was_made_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("embedder-int8.onnx");
+    let printed = quantise(&faces("enrolled"), &out, "24").output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    file(folder.path(), "manifest.toml", &printed.stdout);
+    clearlane().args(["models", "verify", "clearlane-embedder-int8", "--models"]).arg(folder.path()).assert().success();
+
+    let [same, other] = ["enrolled/f0000/plain-2.jpg", "enrolled/f0001/plain-1.jpg"].map(faces);
+    for picture in [same, other] {
+        let pair = [&*faces("enrolled/f0000/plain-1.jpg"), &*picture];
+        let float = score(None, "clearlane-embedder", pair);
+        let bytes = score(Some(folder.path()), "clearlane-embedder-int8", pair);
+        assert!((float - bytes).abs() < 0.05, "{}: {float} and {bytes}", picture.display());
+    }
+}
+
+#[test]
+fn what_cannot_be_quantised_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, empty) = (folder.path().join("out.onnx"), folder.path().join("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    quantise(&empty, &out, "8").assert().code(INPUT).stdout("").stderr(contains("no picture"));
+    quantise(&folder.path().join("missing"), &out, "8").assert().code(INPUT).stderr(contains("missing"));
+    image::RgbImage::from_pixel(160, 120, image::Rgb([128; 3])).save(empty.join("grey.png")).unwrap();
+    quantise(&empty, &out, "8").assert().code(INPUT).stderr(contains("no face in any of 1 pictures"));
+
+    let mut detector = clearlane();
+    detector
+        .args(["models", "quantise", "clearlane-detector", "--faces"])
+        .arg(faces("enrolled"))
+        .arg("--out")
+        .arg(&out);
+    detector.assert().code(MODEL).stderr(contains("not for embedding"));
+    assert!(!out.exists());
+
+    let int8 = folder.path().join("embedder-int8.onnx");
+    let printed = quantise(&faces("enrolled"), &int8, "2").output().unwrap();
+    file(folder.path(), "manifest.toml", &printed.stdout);
+    let mut again = clearlane();
+    again.args(["models", "quantise", "clearlane-embedder-int8", "--count", "2", "--models"]).arg(folder.path());
+    again.arg("--faces").arg(faces("enrolled")).arg("--out").arg(&out);
+    again.assert().code(MODEL).stderr(contains("quantised already"));
+    assert!(!out.exists());
+}
