@@ -163,17 +163,14 @@ impl Enroller {
         if let Some(reason) = self.duplicate(&templates)? {
             return Ok(EnrolmentOutcome::Refer { reasons: vec![reason] });
         }
-        let outcome = match known {
-            Some(subject) => outcome(subject.id, self.complete(&[(subject.id, templates)])?.pop()),
-            None => {
-                let enrolment = enrolment(application.key.clone(), application.details.clone(), templates, now);
-                match register.enrol(&enrolment) {
-                    Ok((subject, templates)) => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
-                    Err(StoreError::AlreadyEnrolled { subject, .. }) => {
-                        Ok(EnrolmentOutcome::AlreadyEnrolled { subject })
-                    }
-                    Err(error) => Err(error),
-                }
+        let outcome = if let Some(subject) = known {
+            outcome(subject.id, self.complete(&[(subject.id, templates)])?.pop())
+        } else {
+            let enrolment = enrolment(application.key.clone(), application.details.clone(), templates, now);
+            match register.enrol(&enrolment) {
+                Ok((subject, templates)) => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
+                Err(StoreError::AlreadyEnrolled { subject, .. }) => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
+                Err(error) => Err(error),
             }
         }?;
         self.references.refresh()?;

@@ -71,6 +71,9 @@ struct Ready {
     templates: Vec<NewTemplate>,
 }
 
+/// An application's key, and how many templates were written for it.
+type Written = (String, Result<usize, StoreError>);
+
 /// Whose templates they will be.
 enum Place {
     /// A new subject's.
@@ -196,12 +199,8 @@ impl Enroller {
         Ok(())
     }
 
-    /// Writes a batch, and gives how many templates each got.
-    fn store(
-        &self,
-        accepted: Vec<Ready>,
-        now: Timestamp,
-    ) -> Result<Vec<(String, Result<usize, StoreError>)>, StoreError> {
+    /// Writes a batch.
+    fn store(&self, accepted: Vec<Ready>, now: Timestamp) -> Result<Vec<Written>, StoreError> {
         let (mut new, mut known, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for Ready { key, place, templates } in accepted {
             match place {
