@@ -27,7 +27,7 @@ use plan::Candidate;
 /// Enrol faces from a folder or a CSV file
 ///
 /// SOURCE is a folder with one folder for each subject (SUBJECT/IMAGE), or a CSV file with the columns subject and image
-/// and, where known, category, nationality, birth, expires, consent, consent_fingerprint, place and method; images are
+/// and, where known, category, nationality, birth, expires, consent, `consent_fingerprint`, place and method; images are
 /// looked for beside it. Subjects that `register import` brought without templates get theirs.
 ///
 /// With --policy the rules of enrolment apply: consent, one face a picture, quality floors, all pictures of one person, the
@@ -267,7 +267,9 @@ fn text(report: &Report) -> String {
     }
     if !failed.is_empty() {
         let _ = writeln!(text, "{} could not be used:", failed.len());
-        failed.iter().for_each(|failed| text.extend(["  ", &failed.line(), "\n"]));
+        for failed in failed {
+            text.extend(["  ", &failed.line(), "\n"]);
+        }
     }
     if *interrupted {
         text.push_str("interrupted; run the same command again to go on\n");

@@ -113,7 +113,9 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
             Ok(nodes) => {
                 let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.path == NodePath::Fused);
                 line("nodes", &format!("{} by clearlane's kernels, {} by tract", own.len(), left.len()));
-                left.iter().for_each(|node| line("by tract", &format!("{} ({})", node.name, node.operator)));
+                for node in left {
+                    line("by tract", &format!("{} ({})", node.name, node.operator));
+                }
             }
             Err(problem) => line("problem", problem),
         }

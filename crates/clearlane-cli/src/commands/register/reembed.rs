@@ -116,23 +116,18 @@ fn reembedder(
     let (name, calibration) = (extractor.embedder().name().to_owned(), thresholds::calibration(extractor.embedder())?);
     let earlier = ModelChoice::earlier(extractor.embedder(), models, register)?;
     let reembedder = Reembedder::new(Arc::clone(policy), Arc::clone(register), extractor, &calibration)?;
-    match earlier {
-        Some((earlier, coverage)) => {
-            let known = thresholds::calibration(&earlier)?;
-            let Coverage { covered, subjects } = coverage;
-            output.note(&format!(
-                "pictures are compared with templates of {} ({covered} of {subjects} subjects)",
-                earlier.name()
-            ));
-            Ok(reembedder.with_earlier(earlier, &known)?)
-        }
-        None => {
-            output.note(&format!(
-                "no embedder but {name} is at hand of which there are templates: pictures are known by their digests"
-            ));
-            Ok(reembedder)
-        }
-    }
+    let Some((earlier, Coverage { covered, subjects })) = earlier else {
+        output.note(&format!(
+            "no embedder but {name} is at hand of which there are templates: pictures are known by their digests"
+        ));
+        return Ok(reembedder);
+    };
+    let known = thresholds::calibration(&earlier)?;
+    output.note(&format!(
+        "pictures are compared with templates of {} ({covered} of {subjects} subjects)",
+        earlier.name()
+    ));
+    Ok(reembedder.with_earlier(earlier, &known)?)
 }
 
 fn text(report: &Report) -> String {
@@ -144,7 +139,9 @@ fn text(report: &Report) -> String {
     }
     if !failed.is_empty() {
         let _ = writeln!(text, "{} got none, or a picture of theirs could not be used:", failed.len());
-        failed.iter().for_each(|failed| text.extend(["  ", &failed.line(), "\n"]));
+        for failed in failed {
+            text.extend(["  ", &failed.line(), "\n"]);
+        }
     }
     let _ = writeln!(text, "a lane that is opened now uses {lane}");
     if *interrupted {
