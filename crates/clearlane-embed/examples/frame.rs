@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let extractor = Extractor::new(models.detector(detector)?, models.embedder(embedder)?);
     let extractor = extractor.with_selection(Selection::Largest);
     let bytes = std::fs::read(file)?;
-    let raw = file.ends_with(".nv12");
+    let raw = std::path::Path::new(file).extension().is_some_and(|extension| extension == "nv12");
     let mut stages: [Vec<Duration>; 6] = Default::default();
     for run in 0..runs + runs.div_ceil(10) {
         let start = Instant::now();

@@ -109,7 +109,7 @@ fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures(
         "H9876543".to_owned(),
         "traveller 1".to_owned(),
         format!("{middle:?}").trim_matches(['[', ']']).to_owned(),
-        middle.iter().map(|byte| format!("{byte:02x}")).collect(),
+        middle.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
     ];
     let values = template.as_slice().iter().map(|value| format!("{value:.5}"));
     secrets.extend(values.filter(|value| !value.trim_start_matches('-').starts_with("0.000")));

@@ -26,7 +26,7 @@ fn a_lane_goes_over_to_a_new_model_when_it_covers_what_the_policy_asks() {
     let port = Port::open();
     let policy = rules("coverage = 0.999 => coverage = 0.75");
     let reembedder = port.reembedder().with_earlier(port.old(), &calibration(&port.old())).unwrap();
-    let choice = || ModelChoice::make(port.new(), &port.models, &port.register, &policy).unwrap();
+    let choice = || ModelChoice::make(port.newer(), &port.models, &port.register, &policy).unwrap();
 
     let (embedder, chosen) = choice();
     let nobody = Coverage { covered: 0, subjects: 4 };
@@ -42,12 +42,12 @@ fn a_lane_goes_over_to_a_new_model_when_it_covers_what_the_policy_asks() {
     let done = reembed(&reembedder, supply(&PEOPLE[..3]));
     assert_eq!((done.progress.already, done.progress.enrolled), (2, 1));
     let (embedder, chosen) = choice();
-    assert_eq!((chosen.model, &chosen.reason), (port.new().model_id(), &ChoiceReason::Covers));
+    assert_eq!((chosen.model, &chosen.reason), (port.newer().model_id(), &ChoiceReason::Covers));
     assert_eq!(chosen.coverage, Coverage { covered: 3, subjects: 4 });
     // Templates of different models are never compared: who has none of this one is not found.
     assert_eq!(port.all_pass_a_lane_of(embedder, &chosen, &policy), [true, true, true, false]);
 
-    let (_, chosen) = ModelChoice::make(port.new(), &Models::builtin().unwrap(), &port.register, &rules("")).unwrap();
+    let (_, chosen) = ModelChoice::make(port.newer(), &Models::builtin().unwrap(), &port.register, &rules("")).unwrap();
     assert!(matches!(chosen.reason, ChoiceReason::NotYet { .. }), "all four have one of the old model");
 }
 
@@ -55,10 +55,10 @@ fn a_lane_goes_over_to_a_new_model_when_it_covers_what_the_policy_asks() {
 fn where_no_model_at_hand_has_templates_no_lane_opens_and_where_none_covers_more_the_wanted_one_does() {
     let port = Port::open();
     let only_new = port.only_new();
-    let error = ModelChoice::make(port.new(), &only_new, &port.register, &rules("")).unwrap_err();
+    let error = ModelChoice::make(port.newer(), &only_new, &port.register, &rules("")).unwrap_err();
     assert!(error.to_string().contains("no template of model"), "{error}");
     reembed(&port.reembedder(), supply(&PEOPLE[..1]));
-    let (_, chosen) = ModelChoice::make(port.new(), &only_new, &port.register, &rules("")).unwrap();
+    let (_, chosen) = ModelChoice::make(port.newer(), &only_new, &port.register, &rules("")).unwrap();
     assert_eq!((chosen.reason, chosen.coverage.covered), (ChoiceReason::NoneCoversMore, 1));
 }
 
@@ -88,7 +88,7 @@ fn who_gets_no_templates_is_reported_with_the_reason_and_the_others_get_theirs()
     let done = reembed(&port.reembedder(), supply);
     assert_eq!((done.progress.done, done.progress.enrolled, done.progress.unfinished), (5, 2, 3));
     assert_eq!(stops(&done), [("f0003", "consent-withdrawn"), ("nobody", "not-enrolled"), ("f0001", "unreadable")]);
-    assert_eq!(port.register.coverage(port.new().model_id()).unwrap().covered, 2);
+    assert_eq!(port.register.coverage(port.newer().model_id()).unwrap().covered, 2);
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn nobody_is_enrolled_by_a_model_that_would_miss_their_face_under_another_name()
     let port = Port::open();
     reembed(&port.reembedder(), supply(&PEOPLE[..3]));
     let enroller = || {
-        let references = References::load(port.register.clone(), port.new().model_id(), |_, _| {}).unwrap();
-        Enroller::new(rules("").into(), references.into(), port.extractor(port.new()), calibration(&port.new()))
+        let references = References::load(port.register.clone(), port.newer().model_id(), |_, _| {}).unwrap();
+        Enroller::new(rules("").into(), references.into(), port.extractor(port.newer()), calibration(&port.newer()))
     };
     assert!(matches!(enroller(), Err(EnrolError::CoversFewer { covered: 3, other: 4 })));
     reembed(&port.reembedder(), supply(&PEOPLE));
@@ -113,7 +113,7 @@ fn a_re_embedding_that_was_stopped_goes_on() {
     let second = reembed(&port.reembedder(), supply(&PEOPLE));
     assert_eq!((second.stopped, second.progress.already, second.progress.enrolled), (false, 2, 2));
     assert!(port.register.check(|_, _| {}).unwrap().is_sound());
-    assert_eq!(port.register.coverage(port.new().model_id()).unwrap().share(), 1.0);
+    assert_eq!(port.register.coverage(port.newer().model_id()).unwrap().share(), 1.0);
 }
 
 struct Port {
@@ -131,7 +131,7 @@ impl Port {
         models.add_folder(folder.path()).unwrap();
         let keys = Keyring::new(Key::random().unwrap());
         let register = Arc::new(Register::create(folder.path().join("port.register"), keys).unwrap());
-        let port = Self { folder: folder, models, register };
+        let port = Self { folder, models, register };
         let extractor = port.extractor(port.old());
         for person in PEOPLE {
             let path = picture(&format!("{person}/enrol.jpg"));
@@ -148,7 +148,7 @@ impl Port {
         self.models.embedder(self.models.default_embedder().unwrap()).unwrap()
     }
 
-    fn new(&self) -> Embedder {
+    fn newer(&self) -> Embedder {
         self.models.embedder("next").unwrap()
     }
 
@@ -164,8 +164,8 @@ impl Port {
     }
 
     fn reembedder(&self) -> Reembedder {
-        let calibration = calibration(&self.new());
-        Reembedder::new(rules("").into(), self.register.clone(), self.extractor(self.new()), &calibration).unwrap()
+        let calibration = calibration(&self.newer());
+        Reembedder::new(rules("").into(), self.register.clone(), self.extractor(self.newer()), &calibration).unwrap()
     }
 
     /// Whether each of [`PEOPLE`] passes with the picture that they were enrolled from.
@@ -199,7 +199,7 @@ fn next_model(folder: &Path) {
     let (entry, _) = models.get(models.default_embedder().unwrap()).unwrap();
     std::fs::write(folder.join(&entry.file), models.read(&entry.name).unwrap()).unwrap();
     let mut next = entry.clone();
-    next.name = "next".to_owned();
+    "next".clone_into(&mut next.name);
     next.input.mean[0] += 1.0;
     assert!(matches!(next.task, Task::Embedding { .. }));
     let manifest = clearlane_embed::Manifest { models: vec![next] };
