@@ -30,6 +30,9 @@ struct State {
     gallery: Gallery,
 }
 
+/// Templates that are added to the gallery together while it is loaded: enough for all threads to encode them.
+const AT_ONCE: usize = 1 << 14;
+
 /// What a [`References::refresh`] brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
@@ -217,11 +220,19 @@ impl References {
             turn => turn?,
         };
         let gallery = (self.settings)(Gallery::builder(turn.turned_model(), turn.dimension())).build()?;
-        let (mut loaded, mut refusal) = (0, None);
-        let position = self.register.load(self.model, |batch, total| {
-            if refusal.is_none() {
-                loaded += batch.len() as u64;
-                refusal = gallery.extend(&enrolments(&batch)).err();
+        let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
+        let position = self.register.load(self.model, |mut batch, total| {
+            if refusal.is_some() {
+                return;
+            }
+            if loaded == 0 {
+                refusal = gallery.try_reserve(total as usize).err();
+            }
+            loaded += batch.len() as u64;
+            waiting.append(&mut batch);
+            if refusal.is_none() && (waiting.len() >= AT_ONCE || loaded == total) {
+                refusal = gallery.extend(&enrolments(&waiting)).err();
+                waiting.clear();
                 progress(loaded, total);
             }
         })?;

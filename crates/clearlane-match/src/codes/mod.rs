@@ -84,38 +84,52 @@ impl Codes {
         self.bounds.as_slice().len()
     }
 
-    /// Encodes the blocks from the next one up to `blocks`. `read` writes the stored vector of a row.
-    pub(crate) fn encode_up_to(&self, blocks: usize, rotation: &Rotation, read: impl Fn(usize, &mut [f32]) + Sync) {
-        let encode = |block: usize| self.encode(block, rotation, &read);
-        for first in (self.len()..blocks).step_by(PARALLEL_BLOCKS * 16) {
+    /// Encodes the blocks of one segment's codes, which are equally many, from the next one up to `blocks`. `read` writes the
+    /// stored vector of a row, which is rotated once for all codes.
+    pub(crate) fn encode_up_to(
+        all: &[&Self],
+        blocks: usize,
+        rotation: &Rotation,
+        read: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        let encode = |block: usize| -> Vec<EncodedBlock> {
+            let mut rotated = vec![0.0; BLOCK * rotation.dimension()];
+            for (lane, vector) in rotated.chunks_exact_mut(rotation.dimension()).enumerate() {
+                read(block * BLOCK + lane, vector);
+                rotation.apply(vector);
+            }
+            all.iter().map(|codes| codes.encode(&rotated, rotation.dimension())).collect()
+        };
+        let append = |encoded: &[EncodedBlock]| all.iter().zip(encoded).for_each(|(codes, block)| codes.append(block));
+        let from = all.first().map_or(blocks, |codes| codes.len());
+        for first in (from..blocks).step_by(PARALLEL_BLOCKS * 16) {
             let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks);
             if group.len() >= PARALLEL_BLOCKS {
                 let encoded: Vec<_> = group.into_par_iter().map(encode).collect();
-                for block in encoded {
-                    self.append(&block);
+                for block in &encoded {
+                    append(block);
                 }
             } else {
                 for block in group {
-                    self.append(&encode(block));
+                    append(&encode(block));
                 }
             }
         }
     }
 
-    fn encode(&self, block: usize, rotation: &Rotation, read: impl Fn(usize, &mut [f32])) -> EncodedBlock {
-        let mut vector = vec![0.0; rotation.dimension()];
-        let mut levels = vec![0; rotation.dimension()];
+    /// Encodes a block's rotated vectors.
+    fn encode(&self, rotated: &[f32], dimension: usize) -> EncodedBlock {
+        let mut levels = vec![0; dimension];
         let mut bytes = vec![0; self.layout.block_bytes()];
         let mut refined = (Vec::new(), [Factors::NONE; BLOCK]);
         let rows = std::array::from_fn(|lane| {
-            read(block * BLOCK + lane, &mut vector);
-            rotation.apply(&mut vector);
+            let vector = &rotated[lane * dimension..(lane + 1) * dimension];
             let factors = if self.refinement.is_some() {
-                refined.1[lane] = quantise::nearest(&vector, refinement::BITS, &mut levels);
+                refined.1[lane] = quantise::nearest(vector, refinement::BITS, &mut levels);
                 refined.0.extend(refinement::split(&mut levels));
-                Factors::of(&vector, levels.iter().map(|level| 2.0 * f32::from(*level) - 1.0))
+                Factors::of(vector, levels.iter().map(|level| 2.0 * f32::from(*level) - 1.0))
             } else {
-                quantise::nearest(&vector, self.layout.bits(), &mut levels)
+                quantise::nearest(vector, self.layout.bits(), &mut levels)
             };
             self.layout.pack(&levels, lane, &mut bytes);
             factors

@@ -39,19 +39,32 @@ impl Rotation {
 
 /// The orthonormal Walsh-Hadamard transform of 2ⁿ values, in place.
 fn walsh_hadamard(values: &mut [f32]) {
-    let mut half = 1;
-    while half < values.len() {
-        for pair in values.chunks_exact_mut(2 * half) {
-            let (low, high) = pair.split_at_mut(half);
-            for (a, b) in low.iter_mut().zip(high) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
+    // The first rounds within eight values, which stay in registers meanwhile.
+    let (eights, _) = values.as_chunks_mut::<8>();
+    for eight in eights {
+        for half in [1, 2, 4] {
+            butterflies(eight, half);
         }
+    }
+    let mut half = if values.len() < 8 { 1 } else { 8 };
+    while half < values.len() {
+        butterflies(values, half);
         half *= 2;
     }
     let scale = 1.0 / (values.len() as f32).sqrt();
     for value in values {
         *value *= scale;
+    }
+}
+
+/// One round of the transform: sums and differences of values that stand `half` apart.
+#[inline]
+fn butterflies(values: &mut [f32], half: usize) {
+    for pair in values.chunks_exact_mut(2 * half) {
+        let (low, high) = pair.split_at_mut(half);
+        for (a, b) in low.iter_mut().zip(high) {
+            (*a, *b) = (*a + *b, *a - *b);
+        }
     }
 }
 

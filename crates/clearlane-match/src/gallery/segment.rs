@@ -76,9 +76,8 @@ impl Segment {
     /// Encodes the rows that have just been written, and says whose they are.
     fn own(&self, shape: &Shape, owners: &[Owner]) {
         let blocks = (self.written() + owners.len()) / BLOCK;
-        for codes in [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten() {
-            codes.encode_up_to(blocks, &shape.rotation, |row, vector| self.rows.read(row, vector));
-        }
+        let codes: Vec<&Codes> = [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten().collect();
+        Codes::encode_up_to(&codes, blocks, &shape.rotation, |row, vector| self.rows.read(row, vector));
         self.withdrawn.extend(owners.iter().map(|_| AtomicU64::new(0)));
         self.owners.extend_from_slice(owners);
     }
