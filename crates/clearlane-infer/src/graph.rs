@@ -122,7 +122,7 @@ impl<'a> Graph<'a> {
     pub(crate) fn floats(&self, value: &str) -> Option<Vec<f32>> {
         match self.weights.get(value) {
             // ONNX stores raw data in little-endian order.
-            Some(weights) if weights.float_data.is_empty() => {
+            Some(weights) if !weights.raw_data.is_empty() => {
                 let each = weights.raw_data.chunks_exact(4);
                 Some(each.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
             }
@@ -145,9 +145,14 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The initializers that only ever are a convolution's or a matrix product's second operand.
+/// The initializers that only ever are a convolution's or a matrix product's second operand. One whose values do not lie
+/// where those of a float tensor belong is left to the analysis, which refuses it.
 fn weights(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
-    let floats = proto.initializer.iter().filter(|tensor| tensor.data_type == DataType::Float as i32);
+    let whole = |tensor: &&TensorProto| {
+        let stored = if tensor.raw_data.is_empty() { tensor.float_data.len() } else { tensor.raw_data.len() / 4 };
+        tensor.data_type == DataType::Float as i32 && tensor.dims.iter().product::<i64>() == stored as i64
+    };
+    let floats = proto.initializer.iter().filter(whole);
     let mut weights: HashMap<_, _> = floats.map(|tensor| (tensor.name.as_str(), tensor)).collect();
     for node in &proto.node {
         let sums = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str());

@@ -80,6 +80,34 @@ fn a_tensor_whose_data_are_missing_or_elsewhere_is_refused() {
 }
 
 #[test]
+fn weights_that_lie_in_another_field_of_their_tensor_never_panic() {
+    let head = || {
+        let mut graph = Graph::new(&[1, 3, 4, 4]);
+        let flat = graph.node("Flatten", &["input"], vec![]);
+        let weights = graph.random(&[48, 2], 0.5);
+        let out = graph.node("Gemm", &[&flat, &weights], vec![]);
+        (graph, out)
+    };
+    let (mut graph, out) = head();
+    let tensor = &mut graph.proto().initializer[0];
+    tensor.raw_data.clear();
+    tensor.float_data.clear();
+    tensor.double_data = vec![0.5; 96];
+    let _ = failure(&graph.onnx(&[&out]), [3, 4, 4]);
+
+    // Raw data count where there are any, whatever else the tensor holds.
+    let (mut graph, out) = head();
+    let tensor = &mut graph.proto().initializer[0];
+    tensor.raw_data = [0.5_f32.to_le_bytes(); 96].concat();
+    tensor.float_data = vec![0.25];
+    let network = Network::from_onnx(&graph.onnx(&[&out]), [3, 4, 4]).unwrap();
+    let image = images([1, 3, 4, 4]);
+    let expected = 0.5 * image.sum();
+    let given = network.run(image.view()).unwrap();
+    assert!(given[0].iter().all(|value| (value - expected).abs() < 1e-4), "{given:?} {expected}");
+}
+
+#[test]
 fn a_value_larger_than_memory_is_refused_and_not_allocated() {
     let mut graph = Graph::new(&[1, 3, 4, 4]);
     let scales = graph.constant(&[4], vec![1.0, 1.0, 1e5, 1e5]);
