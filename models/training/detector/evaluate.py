@@ -79,7 +79,7 @@ def scenes(detector, args):
 def face_free(directory, count, seed):
     """Crops without faces: half cut from photographs, half procedural with pieces of them."""
     rng = np.random.default_rng(seed)
-    material = Material(directory, rng)
+    material = Material([directory], rng)
     files = [image for path in pictures(directory, "the face-free pictures") if (image := read_bgr(path)) is not None]
     for index in range(count):
         if index % 2:

@@ -4,7 +4,8 @@
     python make_scenes.py ... --once --held          # a fixed set of held-out scenes, for the threshold
 
 Shards of scenes are numpy files (`NNNNN-scenes.npy` uint8 BGR [n, size, size, 3], `NNNNN-labels.npy` float32 [n, 4, 15]:
-x0 y0 x1 y1, five landmarks, and 1 for a face, -1 for one to be ignored, 0 for none). The newest `--shards` are kept;
+x0 y0 x1 y1, five landmarks, and 1 for a face, -1 for one to be ignored, 0 for none; a box with 0 is a wrong answer of the
+detector that the scene was chosen `--against`). The newest `--shards` are kept;
 once they are there the script takes only `--share` of a core, and runs until it is ended. It can be ended and run again
 at any time. Every twelfth labelled face is held out from training scenes.
 """
@@ -18,6 +19,7 @@ import numpy as np
 
 from common import pictures, read_bgr, stop
 from paint import background, glasses, noise_tiles, person, photographed
+from teachers import HeadsOfTwelve
 
 EYES_APART = 35.2
 MIRRORED = [1, 0, 2, 4, 3]
@@ -27,7 +29,7 @@ class Material:
     """Photographs and cut-out objects without faces, and tiles of noise."""
 
     def __init__(self, backgrounds, rng):
-        files = pictures(backgrounds, "the backgrounds")
+        files = [file for folder in backgrounds for file in pictures(folder, "the backgrounds")]
         read = [cv2.imread(str(f), cv2.IMREAD_UNCHANGED) for f in files]
         self.photos = [image for image in read if image is not None and image.ndim == 3 and image.shape[2] == 3]
         self.objects = [image for image in read if image is not None and image.ndim == 3 and image.shape[2] == 4]
@@ -105,14 +107,12 @@ def scramble(rng, crop):
     return np.ascontiguousarray(tiles.reshape(n, n, 128 // n, 128 // n, 3).transpose(0, 2, 1, 3, 4).reshape(128, 128, 3))
 
 
-def scene(rng, stock, size, faces=None):
-    """One scene and its labels; `faces` fixes how many faces are tried."""
+def scene(rng, stock, size, count, decoys):
+    """One scene of `count` faces and its labels, with faceless heads and scrambled faces among them if asked."""
     canvas = background(rng, stock, size)
     labels = np.zeros((4, 15), np.float32)
-    count = rng.choice(4, p=[0.16, 0.5, 0.22, 0.12]) if faces is None else faces
     largest = size * (0.4 if count == 1 else 0.28 if count == 2 else 0.2)
     eyes = np.sort(np.exp(rng.uniform(np.log(7.5), np.log(largest), count)))
-    decoys = rng.random() < 0.3 if faces != 0 else rng.random() < 0.6
     for _ in range(rng.integers(1, 3) if decoys else 0):
         crop = stock.face(rng)[0]
         place, _ = placement(rng, np.exp(rng.uniform(np.log(8), np.log(size * 0.3))), size, True)
@@ -146,6 +146,22 @@ def scene(rng, stock, size, faces=None):
     return photographed(rng, stock, pixels), labels
 
 
+def any_scene(rng, stock, args, detector):
+    """A scene with faces, or one without: any, or the hardest of `--tries` for the detector, whose wrong answer row 0 holds."""
+    if rng.random() >= args.empty:
+        return scene(rng, stock, args.size, rng.choice([1, 2, 3], p=[0.6, 0.26, 0.14]), rng.random() < 0.3)
+    decoys, best = rng.random() < 0.4, -1.0
+    for _ in range(args.tries if detector else 1):
+        pixels, labels = scene(rng, stock, args.size, 0, decoys)
+        if detector is None:
+            return pixels, labels
+        scores, boxes, _ = detector.find(pixels)
+        if scores.max() > best:
+            best, labels[0, :4] = scores.max(), boxes[scores.argmax()]
+            kept = pixels, labels
+    return kept
+
+
 def turned_frame(rng, pixels, labels, used):
     """The whole frame turned a little with black corners, as aligned photographs have them."""
     size = pixels.shape[0]
@@ -163,7 +179,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", required=True)
     parser.add_argument("--labels", required=True)
-    parser.add_argument("--backgrounds", required=True)
+    parser.add_argument("--backgrounds", required=True, nargs="+")
+    parser.add_argument("--against", type=Path, help="a detector exported at --size, for harder face-free scenes")
+    parser.add_argument("--tries", type=int, default=8, help="face-free scenes of which the hardest is kept")
+    parser.add_argument("--empty", type=float, default=0.16, help="share of face-free scenes")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--shards", type=int, default=24, help="shards kept")
@@ -176,13 +195,14 @@ def main():
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
     stock = Stock(args.faces, args.labels, args.backgrounds, args.held, np.random.default_rng(args.seed))
+    detector = HeadsOfTwelve(args.against.parent, args.against.name) if args.against else None
     while True:
         have = sorted(int(p.name[:5]) for p in args.out.glob("*-labels.npy"))
         if args.once and len(have) >= args.shards:
             break
         number = have[-1] + 1 if have else 0
         rng, started = np.random.default_rng([args.seed, number]), time.monotonic()
-        pixels, labels = zip(*(scene(rng, stock, args.size) for _ in range(args.scenes)))
+        pixels, labels = zip(*(any_scene(rng, stock, args, detector) for _ in range(args.scenes)))
         for kind, array in (("scenes", np.stack(pixels)), ("labels", np.stack(labels))):
             partial = args.out / f"{number:05}-{kind}.part.npy"
             np.save(partial, array)

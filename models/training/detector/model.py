@@ -1,6 +1,7 @@
-"""The network: plain 3x3 convolutions, a residual pair at each of three scales, a top-down path and one small head a stride.
+"""The network: plain 3x3 convolutions, residual pairs at three scales, a top-down path, and a residual pair and one small
+head a stride.
 
-About 1 MB and 91 million multiply-adds at 320 x 320. Depthwise convolutions are left out: they save arithmetic that a
+About 1.4 MB and 135 million multiply-adds at 320 x 320. Depthwise convolutions are left out: they save arithmetic that a
 CPU's vector units do not wait for. Batch norm is folded into the convolutions on export.
 """
 
@@ -18,11 +19,12 @@ def conv(inputs, outputs, stride=1, kernel=3, relu=True):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and the way round them."""
+    """Two 3x3 convolutions and the way round them. It begins as the identity, so that a trained network can grow by one."""
 
     def __init__(self, channels):
         super().__init__()
         self.first, self.second = conv(channels, channels), conv(channels, channels, relu=False)
+        nn.init.zeros_(self.second[1].weight)
 
     def forward(self, x):
         return torch.relu(x + self.second(self.first(x)))
@@ -36,10 +38,11 @@ class Detector(nn.Module):
         self.gain = 1 / 128
         self.stem = nn.Sequential(conv(3, stem, 2), conv(stem, quarter, 2))
         self.eighth = nn.Sequential(conv(quarter, eighth, 2), Residual(eighth))
-        self.sixteenth = nn.Sequential(conv(eighth, sixteenth, 2), Residual(sixteenth))
+        self.sixteenth = nn.Sequential(conv(eighth, sixteenth, 2), Residual(sixteenth), Residual(sixteenth))
         self.last = nn.Sequential(conv(sixteenth, last, 2), Residual(last))
         self.sides = nn.ModuleList(conv(c, neck, kernel=1, relu=False) for c in (eighth, sixteenth, last))
         self.mixes = nn.ModuleList(conv(neck, neck) for _ in STRIDES)
+        self.pairs = nn.ModuleList(Residual(neck) for _ in STRIDES)
         self.heads = nn.ModuleList(nn.Conv2d(neck, 16, 1) for _ in STRIDES)
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.01)
@@ -59,7 +62,7 @@ class Detector(nn.Module):
         c = self.sides[2](c)
         b = self.sides[1](b) + up(c, scale_factor=2, mode="nearest")
         a = self.sides[0](a) + up(b, scale_factor=2, mode="nearest")
-        return [mix(torch.relu(level)) for mix, level in zip(self.mixes, (a, b, c))]
+        return [pair(mix(torch.relu(level))) for pair, mix, level in zip(self.pairs, self.mixes, (a, b, c))]
 
     def forward(self, x):
         return [head(level) for head, level in zip(self.heads, self.features(x))]

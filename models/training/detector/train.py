@@ -68,12 +68,12 @@ class Scenes:
 
 
 def windows(rng, scenes, labels, pick, size):
-    """Square parts of scenes, each about one of its faces where it has any, and the labels within them."""
+    """Square parts of scenes, each about one of its faces, or a wrong answer, where it has any; and the labels within them."""
     images, rows = np.empty((len(pick), size, size, 3), np.uint8), labels[pick].copy()
     room = scenes.shape[1] - size
     for image, row, index in zip(images, rows, pick):
         corner = rng.integers(0, room + 1, 2)
-        faces = row[row[:, 14] > 0]
+        faces = row[(row[:, 14] > 0) | ((row[:, 14] == 0) & row[:, :4].any(1))]
         if room and len(faces):
             box = faces[rng.integers(len(faces)), :4]
             slack = size - (box[2:] - box[:2])
@@ -183,7 +183,11 @@ def main():
     if args.start and args.start.suffix == ".onnx":
         warm_start(net, args.start, torch.cat([source.batch(args.pixels)[0][:, :, :128, :128] for source in sources for _ in range(4)]))
     elif args.start:
-        net.load_state_dict(torch.load(args.start)["mean"])
+        missing, unknown = net.load_state_dict(torch.load(args.start)["mean"], strict=False)
+        if unknown:
+            stop(f"{args.start} is of another network: it holds {unknown[0]}")
+        if missing:
+            print(f"{len(missing)} tensors are not in {args.start}: residual pairs that begin as the identity", flush=True)
     mean = {k: v.clone() for k, v in net.state_dict().items()}
     matrices = [p for name, p in net.named_parameters() if p.ndim == 4 and p.size(1) > 3 and "heads" not in name]
     chosen = {id(p) for p in matrices}
