@@ -70,6 +70,7 @@ impl Layout {
     }
 
     /// Writes the code with these levels to place `lane` of a block; the block's bytes there are zero.
+    #[inline(always)]
     pub(crate) fn pack(self, levels: &[u8], lane: usize, block: &mut [u8]) {
         let (group, groups) = (lane / self.line_codes(), BLOCK / self.line_codes());
         let bytes_a_line = LINE / self.line_codes();

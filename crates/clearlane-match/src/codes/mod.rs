@@ -6,6 +6,7 @@
 //! estimator is RaBitQ's (Gao and Long, SIGMOD 2024; Gao and others, SIGMOD 2025, for several bits).
 //!
 //! Codes of one bit rule out all but some thousandths of a gallery, and these are many: see [`refinement`].
+#![allow(clippy::inline_always, reason = "encoding is compiled for each instruction set: see `Loops`")]
 
 mod bound;
 mod layout;
@@ -13,11 +14,13 @@ mod probe;
 mod quantise;
 mod refinement;
 mod rotation;
+#[cfg(test)]
+mod tests;
 
 use rayon::prelude::*;
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, BLOCK, prefetch};
+use crate::kernel::{AppendBuffer, BLOCK, Kernel, Loops, prefetch};
 use quantise::Factors;
 use refinement::Refinement;
 
@@ -32,6 +35,9 @@ pub(crate) fn bytes_a_row(layout: Layout) -> usize {
     let refinement = if layout.is_refined() { layout.code_bytes() + size_of::<Factors>() } else { 0 };
     layout.code_bytes() + factors + refinement
 }
+
+/// Rows of a block that are encoded abreast: one to each value of the widest vectors.
+const ABREAST: usize = 16;
 
 /// From this many blocks on, encoding is spread over the threads of the current rayon pool.
 const PARALLEL_BLOCKS: usize = 64;
@@ -58,9 +64,40 @@ pub(crate) struct BlockFactors {
 
 struct EncodedBlock {
     bytes: Vec<u8>,
-    rows: [Factors; BLOCK],
+    rows: Vec<Factors>,
     /// Of codes that are refined: row after row.
-    refined: (Vec<u8>, [Factors; BLOCK]),
+    refined: (Vec<u8>, Vec<Factors>),
+}
+
+/// The encoding of one block for all codes of a segment: see [`Codes::encode_up_to`].
+struct Encoding<'a, R> {
+    all: &'a [&'a Codes],
+    block: usize,
+    rotation: &'a Rotation,
+    read: &'a R,
+}
+
+impl<R: Fn(usize, &mut [f32])> Loops for Encoding<'_, R> {
+    type Output = Vec<EncodedBlock>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut encoded: Vec<_> = self.all.iter().map(|codes| codes.empty_block()).collect();
+        let mut row = vec![0.0; self.rotation.dimension()];
+        let mut vectors = vec![[0.0; ABREAST]; row.len()];
+        let mut levels = vec![[0; ABREAST]; row.len()];
+        for first in (0..BLOCK).step_by(ABREAST) {
+            for lane in 0..ABREAST {
+                (self.read)(self.block * BLOCK + first + lane, &mut row);
+                vectors.iter_mut().zip(&row).for_each(|(values, value)| values[lane] = *value);
+            }
+            self.rotation.apply(&mut vectors);
+            for (codes, block) in self.all.iter().zip(&mut encoded) {
+                codes.encode(&vectors, &mut levels, block);
+            }
+        }
+        encoded
+    }
 }
 
 impl Codes {
@@ -92,14 +129,8 @@ impl Codes {
         rotation: &Rotation,
         read: impl Fn(usize, &mut [f32]) + Sync,
     ) {
-        let encode = |block: usize| -> Vec<EncodedBlock> {
-            let mut rotated = vec![0.0; BLOCK * rotation.dimension()];
-            for (lane, vector) in rotated.chunks_exact_mut(rotation.dimension()).enumerate() {
-                read(block * BLOCK + lane, vector);
-                rotation.apply(vector);
-            }
-            all.iter().map(|codes| codes.encode(&rotated, rotation.dimension())).collect()
-        };
+        let kernel = Kernel::best();
+        let encode = |block| kernel.vectorise(Encoding { all, block, rotation, read: &read });
         let append = |encoded: &[EncodedBlock]| all.iter().zip(encoded).for_each(|(codes, block)| codes.append(block));
         let from = all.first().map_or(blocks, |codes| codes.len());
         for first in (from..blocks).step_by(PARALLEL_BLOCKS * 16) {
@@ -117,24 +148,30 @@ impl Codes {
         }
     }
 
-    /// Encodes a block's rotated vectors.
-    fn encode(&self, rotated: &[f32], dimension: usize) -> EncodedBlock {
-        let mut levels = vec![0; dimension];
-        let mut bytes = vec![0; self.layout.block_bytes()];
-        let mut refined = (Vec::new(), [Factors::NONE; BLOCK]);
-        let rows = std::array::from_fn(|lane| {
-            let vector = &rotated[lane * dimension..(lane + 1) * dimension];
-            let factors = if self.refinement.is_some() {
-                refined.1[lane] = quantise::nearest(vector, refinement::BITS, &mut levels);
-                refined.0.extend(refinement::split(&mut levels));
-                Factors::of(vector, levels.iter().map(|level| 2.0 * f32::from(*level) - 1.0))
-            } else {
-                quantise::nearest(vector, self.layout.bits(), &mut levels)
-            };
-            self.layout.pack(&levels, lane, &mut bytes);
-            factors
-        });
-        EncodedBlock { bytes, rows, refined }
+    fn empty_block(&self) -> EncodedBlock {
+        EncodedBlock { bytes: vec![0; self.layout.block_bytes()], rows: Vec::new(), refined: (Vec::new(), Vec::new()) }
+    }
+
+    /// Encodes the next rows of a block, rotated; `levels` is kept from one call to the next.
+    #[inline(always)]
+    fn encode(&self, rotated: &[[f32; ABREAST]], levels: &mut [[u8; ABREAST]], block: &mut EncodedBlock) {
+        let first = block.rows.len();
+        let bits = if self.layout.is_refined() { refinement::BITS } else { self.layout.bits() };
+        let factors = quantise::nearest(rotated, bits, levels);
+        if self.layout.is_refined() {
+            block.refined.1.extend(factors);
+            let signs = levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level >> 1) - 1.0));
+            block.rows.extend(Factors::of(rotated, signs));
+        } else {
+            block.rows.extend(factors);
+        }
+        for lane in 0..ABREAST {
+            let mut levels: Vec<u8> = levels.iter().map(|levels| levels[lane]).collect();
+            if self.layout.is_refined() {
+                block.refined.0.extend(refinement::split(&mut levels));
+            }
+            self.layout.pack(&levels, first + lane, &mut block.bytes);
+        }
     }
 
     fn append(&self, block: &EncodedBlock) {

@@ -21,15 +21,16 @@ enum Form {
 impl CodedProbe {
     pub(crate) fn new(probe: &[f32], layout: Layout, rotation: &Rotation) -> Self {
         let mut rotated = probe.to_vec();
-        rotation.apply(&mut rotated);
+        rotation.apply::<1>(rotated.as_chunks_mut().0);
+        let (one, _) = rotated.as_chunks::<1>();
         let dimension = probe.len();
         if layout.bits() == 1 {
             let mut levels = vec![0; dimension];
-            let factors = nearest(&rotated, PLANES as u32, &mut levels);
+            let [factors] = nearest(one, PLANES as u32, levels.as_chunks_mut().0);
             return Self { form: Form::Planes(PlaneProbe::new(&levels)), factors, dimension };
         }
         let bytes = to_bytes(&rotated);
-        let factors = Factors::of(&rotated, bytes.iter().map(|byte| f32::from(*byte)));
+        let [factors] = Factors::of(one, bytes.iter().map(|byte| [f32::from(*byte)]));
         Self { form: Form::Levels(LevelProbe::new(&bytes, layout.bits())), factors, dimension }
     }
 

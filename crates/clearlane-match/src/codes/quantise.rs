@@ -1,4 +1,6 @@
 //! Rounding vectors to a few levels a dimension.
+//!
+//! `L` vectors stand abreast, one value of each after the other: a vector instruction then works on all of them at once.
 
 /// How a vector x stands to its code o, odd integers -(2ᵇ - 1), ..., -1, 1, ..., 2ᵇ - 1.
 #[derive(Clone, Copy, Debug)]
@@ -10,17 +12,20 @@ pub(crate) struct Factors {
 }
 
 impl Factors {
-    /// Those of no code.
-    pub(crate) const NONE: Self = Self { along: 0.0, beside: 0.0 };
-
-    /// The factors of a unit vector with its code.
-    pub(crate) fn of(vector: &[f32], code: impl Iterator<Item = f32>) -> Self {
-        let (mut along, mut square) = (0.0_f64, 0.0_f64);
-        for (x, o) in vector.iter().zip(code) {
-            along += f64::from(*x) * f64::from(o);
-            square += f64::from(o) * f64::from(o);
+    /// The factors of unit vectors with their codes.
+    #[inline(always)]
+    pub(crate) fn of<const L: usize>(vectors: &[[f32; L]], codes: impl Iterator<Item = [f32; L]>) -> [Self; L] {
+        let (mut along, mut square) = ([0.0_f64; L], [0.0_f64; L]);
+        for (vectors, codes) in vectors.iter().zip(codes) {
+            for (((along, square), x), o) in along.iter_mut().zip(&mut square).zip(vectors).zip(&codes) {
+                *along += f64::from(*x) * f64::from(*o);
+                *square += f64::from(*o) * f64::from(*o);
+            }
         }
-        Self { along: along as f32, beside: (square - along * along).max(0.0).sqrt() as f32 }
+        std::array::from_fn(|lane| {
+            let (along, square) = (along[lane], square[lane]);
+            Self { along: along as f32, beside: (square - along * along).max(0.0).sqrt() as f32 }
+        })
     }
 
     /// The code's length.
@@ -35,42 +40,53 @@ const STEPS_2: [f32; 5] = [0.80, 0.90, 0.9957, 1.10, 1.22];
 const STEPS_3: [f32; 5] = [0.48, 0.53, 0.5860, 0.64, 0.71];
 const STEPS_4: [f32; 5] = [0.28, 0.31, 0.3352, 0.37, 0.42];
 
-/// The code of `bits` bits a dimension (1 to 4) that lies closest in direction to a unit vector, of a few scales tried.
-/// Its levels 0, ..., 2ᵇ - 1 are written to `levels`.
-pub(crate) fn nearest(vector: &[f32], bits: u32, levels: &mut [u8]) -> Factors {
+/// The codes of `bits` bits a dimension (1 to 4) that lie closest in direction to unit vectors, of a few scales tried.
+/// Their levels 0, ..., 2ᵇ - 1 are written to `levels`.
+#[inline(always)]
+pub(crate) fn nearest<const L: usize>(vectors: &[[f32; L]], bits: u32, levels: &mut [[u8; L]]) -> [Factors; L] {
+    /// Its lowest bits are those of a small integer that is added to it.
+    const UNITS: f32 = 8_388_608.0;
     let top = ((1 << bits) - 1) as f32;
-    let deviations = (vector.len() as f32).sqrt();
-    let scale = match bits {
-        1 => 1.0,
-        2 => best_scale(vector, top, STEPS_2.map(|step| deviations / step)),
-        3 => best_scale(vector, top, STEPS_3.map(|step| deviations / step)),
-        _ => best_scale(vector, top, STEPS_4.map(|step| deviations / step)),
+    let deviations = (vectors.len() as f32).sqrt();
+    let scales = match bits {
+        1 => [1.0; L],
+        2 => best_scales(vectors, top, STEPS_2.map(|step| deviations / step)),
+        3 => best_scales(vectors, top, STEPS_3.map(|step| deviations / step)),
+        _ => best_scales(vectors, top, STEPS_4.map(|step| deviations / step)),
     };
-    for (level, x) in levels.iter_mut().zip(vector) {
-        *level = ((half_odd(*x, scale, top) * 2.0 + top) * 0.5) as u8;
+    for (levels, vectors) in levels.iter_mut().zip(vectors) {
+        for ((level, x), scale) in levels.iter_mut().zip(vectors).zip(&scales) {
+            *level = (half_odd(*x, *scale, top) + 0.5 * top + UNITS).to_bits() as u8;
+        }
     }
-    Factors::of(vector, levels.iter().map(|level| 2.0 * f32::from(*level) - top))
+    Factors::of(vectors, levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level) - top)))
 }
 
-/// The scale whose code has the largest cosine with the vector.
-fn best_scale(vector: &[f32], top: f32, scales: [f32; 5]) -> f32 {
-    let cosine = |scale: f32| {
-        const LANES: usize = 16;
-        let (mut along, mut square) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        for part in vector.chunks(LANES) {
-            for ((along, square), x) in along.iter_mut().zip(&mut square).zip(part) {
+/// For each vector the scale whose code has the largest cosine with it.
+#[inline(always)]
+fn best_scales<const L: usize>(vectors: &[[f32; L]], top: f32, scales: [f32; 5]) -> [f32; L] {
+    let (mut best, mut cosines) = ([scales[2]; L], [f32::NEG_INFINITY; L]);
+    for scale in scales {
+        let (mut along, mut square) = ([0.0_f32; L], [0.0_f32; L]);
+        for vectors in vectors {
+            for ((along, square), x) in along.iter_mut().zip(&mut square).zip(vectors) {
                 let level = half_odd(*x, scale, top);
                 *along += x * level;
                 *square += level * level;
             }
         }
-        along.iter().sum::<f32>() / square.iter().sum::<f32>().sqrt()
-    };
-    let best = scales.map(|scale| (cosine(scale), scale)).into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map_or(scales[2], |(_, scale)| scale)
+        for (lane, (best, most)) in best.iter_mut().zip(&mut cosines).enumerate() {
+            let cosine = along[lane] / square[lane].sqrt();
+            if cosine > *most {
+                (*best, *most) = (scale, cosine);
+            }
+        }
+    }
+    best
 }
 
 /// The level next to `x · scale` among ±1/2, ±3/2, ..., ±top/2.
+#[inline(always)]
 fn half_odd(x: f32, scale: f32, top: f32) -> f32 {
     /// Adding and subtracting it rounds a small number to an integer, in code that the compiler can vectorise.
     const ROUND: f32 = 12_582_912.0;

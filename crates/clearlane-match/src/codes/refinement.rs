@@ -13,6 +13,7 @@ use crate::kernel::{AppendBuffer, BLOCK, Kernel, Survivor, prefetch};
 pub(super) const BITS: u32 = 2;
 
 /// Turns the levels of a two-bit code into those of s, and gives m: bit after bit, padded to whole words.
+#[inline(always)]
 pub(super) fn split(levels: &mut [u8]) -> Vec<u8> {
     let mut bytes = vec![0; levels.len().div_ceil(64) * 8];
     for (i, level) in levels.iter_mut().enumerate() {

@@ -25,46 +25,39 @@ impl Rotation {
         self.dimension
     }
 
-    pub(crate) fn apply(&self, vector: &mut [f32]) {
+    /// Turns `L` vectors, which stand abreast: one value of each after the other.
+    #[inline(always)]
+    pub(crate) fn apply<const L: usize>(&self, vectors: &mut [[f32; L]]) {
         let window = 1 << self.dimension.ilog2();
         for (round, signs) in self.signs.chunks_exact(self.dimension).enumerate() {
-            for (value, sign) in vector.iter_mut().zip(signs) {
-                *value *= sign;
+            for (values, sign) in vectors.iter_mut().zip(signs) {
+                for value in values {
+                    *value *= sign;
+                }
             }
             let first = if round % 2 == 0 { 0 } else { self.dimension - window };
-            walsh_hadamard(&mut vector[first..first + window]);
+            walsh_hadamard(&mut vectors[first..first + window]);
         }
     }
 }
 
 /// The orthonormal Walsh-Hadamard transform of 2ⁿ values, in place.
-fn walsh_hadamard(values: &mut [f32]) {
-    // The first rounds within eight values, which stay in registers meanwhile.
-    let (eights, _) = values.as_chunks_mut::<8>();
-    for eight in eights {
-        for half in [1, 2, 4] {
-            butterflies(eight, half);
-        }
-    }
-    let mut half = if values.len() < 8 { 1 } else { 8 };
+#[inline(always)]
+fn walsh_hadamard<const L: usize>(values: &mut [[f32; L]]) {
+    let mut half = 1;
     while half < values.len() {
-        butterflies(values, half);
+        // Sums and differences of values that stand `half` apart.
+        for pair in values.chunks_exact_mut(2 * half) {
+            let (low, high) = pair.split_at_mut(half);
+            for (a, b) in low.as_flattened_mut().iter_mut().zip(high.as_flattened_mut()) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
         half *= 2;
     }
     let scale = 1.0 / (values.len() as f32).sqrt();
-    for value in values {
+    for value in values.as_flattened_mut() {
         *value *= scale;
-    }
-}
-
-/// One round of the transform: sums and differences of values that stand `half` apart.
-#[inline]
-fn butterflies(values: &mut [f32], half: usize) {
-    for pair in values.chunks_exact_mut(2 * half) {
-        let (low, high) = pair.split_at_mut(half);
-        for (a, b) in low.iter_mut().zip(high) {
-            (*a, *b) = (*a + *b, *a - *b);
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bandwidth;
+mod loops;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -25,6 +26,7 @@ use half::f16;
 
 pub(crate) use append::AppendBuffer;
 pub use bandwidth::read_bandwidth;
+pub(crate) use loops::Loops;
 pub(crate) use prefetch::prefetch;
 pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 

@@ -1,0 +1,105 @@
+//! Encoding by every kernel, and beside arithmetic in the open.
+
+use super::{ABREAST, BLOCK, Codes, EncodedBlock, Encoding, Layout, Rotation, quantise};
+use crate::kernel::Kernel;
+
+/// Unit vectors that look random and are the same in every run.
+fn unit_vectors(dimension: usize, count: usize) -> Vec<Vec<f32>> {
+    let mut state = dimension as u64;
+    let mut value = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count)
+        .map(|_| {
+            let vector: Vec<f32> = (0..dimension).map(|_| value()).collect();
+            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            vector.iter().map(|x| x / length).collect()
+        })
+        .collect()
+}
+
+fn all_layouts(dimension: usize) -> Vec<Codes> {
+    [1, 2, 4].map(|bits| Codes::with_capacity(Layout::new(dimension, bits), BLOCK).unwrap()).into()
+}
+
+fn encode(kernel: Kernel, codes: &[Codes], rotation: &Rotation, vectors: &[Vec<f32>]) -> Vec<EncodedBlock> {
+    let all: Vec<&Codes> = codes.iter().collect();
+    let read = |row: usize, vector: &mut [f32]| vector.copy_from_slice(&vectors[row]);
+    kernel.vectorise(Encoding { all: &all, block: 0, rotation, read: &read })
+}
+
+fn bits_of(block: &EncodedBlock) -> (Vec<u8>, Vec<u8>, Vec<[u32; 2]>) {
+    let factors = block.rows.iter().chain(&block.refined.1);
+    let factors = factors.map(|factors| [factors.along.to_bits(), factors.beside.to_bits()]).collect();
+    (block.bytes.clone(), block.refined.0.clone(), factors)
+}
+
+#[test]
+fn every_kernel_encodes_alike_bit_for_bit() {
+    for dimension in (1..=70).chain([96, 127, 128, 192, 256, 500, 512, 1000, 1024]) {
+        let (rotation, vectors) = (Rotation::new(dimension, 7), unit_vectors(dimension, BLOCK));
+        let codes = all_layouts(dimension);
+        let of = |kernel| encode(kernel, &codes, &rotation, &vectors).iter().map(bits_of).collect::<Vec<_>>();
+        let portable = of(Kernel::by_name("portable").unwrap());
+        for kernel in Kernel::available() {
+            assert_eq!(of(kernel), portable, "{kernel} at {dimension}");
+        }
+    }
+}
+
+#[test]
+fn a_row_is_encoded_abreast_as_it_is_alone() {
+    for dimension in [1, 7, 64, 100, 128, 333, 512] {
+        let (rotation, vectors) = (Rotation::new(dimension, 7), unit_vectors(dimension, BLOCK));
+        let encoded = encode(Kernel::best(), &all_layouts(dimension), &rotation, &vectors);
+        for (bits, block) in [2, 4].into_iter().zip(&encoded[1..]) {
+            let mut bytes = vec![0; Layout::new(dimension, bits).block_bytes()];
+            for (lane, vector) in vectors.iter().enumerate() {
+                let (mut rotated, mut levels) = (vector.clone(), vec![0; dimension]);
+                rotation.apply::<1>(rotated.as_chunks_mut().0);
+                let [factors] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+                assert_eq!(factors.along.to_bits(), block.rows[lane].along.to_bits());
+                Layout::new(dimension, bits).pack(&levels, lane, &mut bytes);
+            }
+            assert_eq!(bytes, block.bytes, "{bits} bits at {dimension}");
+        }
+    }
+}
+
+#[test]
+fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic() {
+    for (dimension, bits) in [(64, 1), (100, 2), (128, 3), (512, 4)] {
+        for vector in unit_vectors(dimension, ABREAST) {
+            let mut levels = vec![0; dimension];
+            let [factors] = quantise::nearest(vector.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+            let top = f64::from((1 << bits) - 1);
+            let code: Vec<f64> = levels.iter().map(|level| 2.0 * f64::from(*level) - top).collect();
+            let along: f64 = vector.iter().zip(&code).map(|(x, o)| f64::from(*x) * o).sum();
+            let beside: Vec<f64> = vector.iter().zip(&code).map(|(x, o)| o - along * f64::from(*x)).collect();
+            let beside = beside.iter().map(|x| x * x).sum::<f64>().sqrt();
+            assert!((along - f64::from(factors.along)).abs() < 1e-5 * along);
+            assert!((beside - f64::from(factors.beside)).abs() < 1e-3 * beside);
+            // A code of more bits lies closer to its vector.
+            let cosine = along / code.iter().map(|o| o * o).sum::<f64>().sqrt();
+            assert!(cosine > [0.7, 0.9, 0.96, 0.99][bits as usize - 1], "{bits} bits: {cosine}");
+        }
+    }
+}
+
+#[test]
+fn a_rotation_keeps_every_product() {
+    for dimension in [1, 3, 64, 100, 512, 1000] {
+        let rotation = Rotation::new(dimension, 3);
+        let vectors = unit_vectors(dimension, 2);
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let mut turned = vectors.clone();
+        for vector in &mut turned {
+            rotation.apply::<1>(vector.as_chunks_mut().0);
+        }
+        for (a, b) in [(0, 0), (0, 1)] {
+            assert!((product(&vectors[a], &vectors[b]) - product(&turned[a], &turned[b])).abs() < 1e-5);
+        }
+        assert!(dimension < 64 || product(&vectors[0], &turned[0]).abs() < 0.5);
+    }
+}
