@@ -32,7 +32,7 @@ pub(crate) use rotation::Rotation;
 /// Bytes that one row's code takes, with its factors, its share of its block's, and what refines it.
 pub(crate) fn bytes_a_row(layout: Layout) -> usize {
     let factors = size_of::<Factors>() + size_of::<BlockFactors>().div_ceil(BLOCK);
-    let refinement = if layout.is_refined() { layout.code_bytes() + size_of::<Factors>() } else { 0 };
+    let refinement = if layout.is_refined() { layout.code_bytes() } else { 0 };
     layout.code_bytes() + factors + refinement
 }
 
@@ -47,7 +47,7 @@ const PARALLEL_BLOCKS: usize = 64;
 pub(crate) struct Codes {
     layout: Layout,
     blocks: AppendBuffer<u8>,
-    /// One for each row, read only for rows that survive the scan.
+    /// One for each row, of its refined code where codes are refined; read only for rows that survive the scan.
     rows: AppendBuffer<Factors>,
     /// One for each block, read by the scan.
     bounds: AppendBuffer<BlockFactors>,
@@ -64,8 +64,9 @@ pub(crate) struct BlockFactors {
 
 struct EncodedBlock {
     bytes: Vec<u8>,
-    rows: Vec<Factors>,
-    /// Of codes that are refined: row after row.
+    /// The factors of the codes that the scan reads.
+    scanned: Vec<Factors>,
+    /// Of codes that are refined, row after row: second bits, and the factors with them.
     refined: (Vec<u8>, Vec<Factors>),
 }
 
@@ -149,21 +150,25 @@ impl Codes {
     }
 
     fn empty_block(&self) -> EncodedBlock {
-        EncodedBlock { bytes: vec![0; self.layout.block_bytes()], rows: Vec::new(), refined: (Vec::new(), Vec::new()) }
+        EncodedBlock {
+            bytes: vec![0; self.layout.block_bytes()],
+            scanned: Vec::new(),
+            refined: (Vec::new(), Vec::new()),
+        }
     }
 
     /// Encodes the next rows of a block, rotated; `levels` is kept from one call to the next.
     #[inline(always)]
     fn encode(&self, rotated: &[[f32; ABREAST]], levels: &mut [[u8; ABREAST]], block: &mut EncodedBlock) {
-        let first = block.rows.len();
+        let first = block.scanned.len();
         let bits = if self.layout.is_refined() { refinement::BITS } else { self.layout.bits() };
         let factors = quantise::nearest(rotated, bits, levels);
         if self.layout.is_refined() {
             block.refined.1.extend(factors);
             let signs = levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level >> 1) - 1.0));
-            block.rows.extend(Factors::of(rotated, signs));
+            block.scanned.extend(Factors::of(rotated, signs));
         } else {
-            block.rows.extend(factors);
+            block.scanned.extend(factors);
         }
         for lane in 0..ABREAST {
             let mut levels: Vec<u8> = levels.iter().map(|levels| levels[lane]).collect();
@@ -176,13 +181,15 @@ impl Codes {
 
     fn append(&self, block: &EncodedBlock) {
         if let Some(refinement) = &self.refinement {
-            refinement.append(&block.refined.0, &block.refined.1);
+            refinement.append(&block.refined.0);
+            self.rows.extend_from_slice(&block.refined.1);
+        } else {
+            self.rows.extend_from_slice(&block.scanned);
         }
         self.blocks.extend_from_slice(&block.bytes);
-        self.rows.extend_from_slice(&block.rows);
-        let most = |value: fn(&Factors) -> f32| block.rows.iter().map(value).fold(0.0, f32::max);
+        let most = |value: fn(&Factors) -> f32| block.scanned.iter().map(value).fold(0.0, f32::max);
         self.bounds.extend_from_slice(&[BlockFactors {
-            least_along: block.rows.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
+            least_along: block.scanned.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
             most_beside: most(|row| row.beside),
             most_length: most(|row| row.length()),
         }]);
@@ -199,9 +206,12 @@ impl Codes {
         &self.bounds.as_slice()[blocks]
     }
 
-    /// Asks for the factors of a row, that will be read soon.
-    pub(crate) fn prefetch_factors(&self, row: usize) {
+    /// Asks for what is known of a row beside its code, and will be read soon.
+    pub(crate) fn prefetch(&self, row: usize) {
         prefetch(&self.rows.as_slice()[row..=row]);
+        if let Some(refinement) = &self.refinement {
+            refinement.prefetch(row);
+        }
     }
 
     /// What refines the codes, where they are refined.
@@ -209,7 +219,7 @@ impl Codes {
         self.refinement.as_ref()
     }
 
-    /// The factors of a row.
+    /// The factors of a row, refined where codes are.
     pub(crate) fn row_factors(&self, row: usize) -> Factors {
         self.rows.as_slice()[row]
     }

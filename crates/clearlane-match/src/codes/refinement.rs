@@ -4,7 +4,6 @@
 //! that row, a cache line for 512 dimensions, rules out nearly all that are left: a vector is many lines, and thousands of
 //! them would take as long as the scan. The products are those of one-bit codes: ⟨r, o⟩ = 2 ⟨r, s⟩ + ⟨r, m⟩.
 
-use super::quantise::Factors;
 use super::{CodedProbe, Layout};
 use crate::GalleryError;
 use crate::kernel::{AppendBuffer, BLOCK, Kernel, Survivor, prefetch};
@@ -27,22 +26,15 @@ pub(super) fn split(levels: &mut [u8]) -> Vec<u8> {
 pub(crate) struct Refinement {
     layout: Layout,
     codes: AppendBuffer<u8>,
-    /// How the vectors stand to their two-bit codes.
-    factors: AppendBuffer<Factors>,
 }
 
 impl Refinement {
     pub(super) fn with_capacity(layout: Layout, rows: usize) -> Result<Self, GalleryError> {
-        Ok(Self {
-            layout,
-            codes: AppendBuffer::with_capacity(rows * layout.code_bytes())?,
-            factors: AppendBuffer::with_capacity(rows)?,
-        })
+        Ok(Self { layout, codes: AppendBuffer::with_capacity(rows * layout.code_bytes())? })
     }
 
-    pub(super) fn append(&self, codes: &[u8], factors: &[Factors]) {
+    pub(super) fn append(&self, codes: &[u8]) {
         self.codes.extend_from_slice(codes);
-        self.factors.extend_from_slice(factors);
     }
 
     fn code(&self, row: usize) -> &[u8] {
@@ -51,14 +43,8 @@ impl Refinement {
     }
 
     /// Asks for what refines a row's code.
-    pub(crate) fn prefetch(&self, row: usize) {
+    pub(super) fn prefetch(&self, row: usize) {
         prefetch(self.code(row));
-        prefetch(&self.factors.as_slice()[row..=row]);
-    }
-
-    /// How a row's vector stands to its refined code.
-    pub(crate) fn row_factors(&self, row: usize) -> Factors {
-        self.factors.as_slice()[row]
     }
 
     /// Turns the products of at most a block of rows with their codes into those with their refined codes. `block` is kept

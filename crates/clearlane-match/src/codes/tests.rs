@@ -30,7 +30,7 @@ fn encode(kernel: Kernel, codes: &[Codes], rotation: &Rotation, vectors: &[Vec<f
 }
 
 fn bits_of(block: &EncodedBlock) -> (Vec<u8>, Vec<u8>, Vec<[u32; 2]>) {
-    let factors = block.rows.iter().chain(&block.refined.1);
+    let factors = block.scanned.iter().chain(&block.refined.1);
     let factors = factors.map(|factors| [factors.along.to_bits(), factors.beside.to_bits()]).collect();
     (block.bytes.clone(), block.refined.0.clone(), factors)
 }
@@ -59,7 +59,7 @@ fn a_row_is_encoded_abreast_as_it_is_alone() {
                 let (mut rotated, mut levels) = (vector.clone(), vec![0; dimension]);
                 rotation.apply::<1>(rotated.as_chunks_mut().0);
                 let [factors] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
-                assert_eq!(factors.along.to_bits(), block.rows[lane].along.to_bits());
+                assert_eq!(factors.along.to_bits(), block.scanned[lane].along.to_bits());
                 Layout::new(dimension, bits).pack(&levels, lane, &mut bytes);
             }
             assert_eq!(bytes, block.bytes, "{bits} bits at {dimension}");

@@ -113,20 +113,16 @@ impl<'a> Scan<'a> {
         found.stats.survivors += survivors.len() as u64;
         let row = |survivor: &Survivor| blocks.start * BLOCK + survivor.row as usize;
         for survivor in &survivors {
-            codes.prefetch_factors(row(survivor));
+            codes.prefetch(row(survivor));
         }
         for survivor in survivors.drain(..) {
             let row = row(&survivor);
-            if survivor.product < thresholds.of_row(codes.row_factors(row)) {
-                continue;
-            }
-            if let Some(refinement) = codes.refinement() {
-                refinement.prefetch(row);
+            if codes.refinement().is_some() {
                 found.refining.push(Survivor { row: row as u32, ..survivor });
                 if found.refining.len() == BLOCK {
                     self.refine(found, view);
                 }
-            } else {
+            } else if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
                 self.wait(found, view, row);
             }
         }
@@ -137,13 +133,14 @@ impl<'a> Scan<'a> {
     /// Rules out what the second bits can, of the rows whose second bits were asked for.
     fn refine(&self, found: &mut Found, view: SegmentView<'_>) {
         let Some((layout, coded, bound)) = &self.coded else { return };
-        let Some(refinement) = view.segment.codes(*layout).refinement() else { return };
+        let codes = view.segment.codes(*layout);
+        let Some(refinement) = codes.refinement() else { return };
         let mut rows = std::mem::take(&mut found.refining);
         refinement.refine(self.kernel, coded, &mut rows, &mut found.block);
         let thresholds = bound.at(self.bound(&found.best));
         for survivor in rows.drain(..) {
             let row = survivor.row as usize;
-            if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(refinement.row_factors(row))) {
+            if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(codes.row_factors(row))) {
                 self.wait(found, view, row);
             }
         }
