@@ -1,8 +1,10 @@
 //! Alignment: a face turned, scaled and shifted onto the five reference points that face models are trained with.
 
+use clearlane_infer::{Loops, vectorised};
+
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point, Similarity};
-use crate::patch::Patch;
+use crate::patch::{Patch, Places, rounded};
 
 /// Width and height of an aligned face, in pixels.
 pub const ALIGNED_SIDE: usize = 112;
@@ -38,8 +40,7 @@ impl AlignedFace {
     /// Cuts an aligned face out of a frame: the least-squares similarity of the five landmarks, bilinear samples, black
     /// outside the frame. A face of more than twice the size is averaged down, so that it does not alias.
     pub fn cut(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
-        let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
-        Ok(Self { pixels: warp(frame, &onto.inverse()) })
+        Ok(FacePatch::new(frame, landmarks)?.aligned())
     }
 
     /// An aligned face from 112 × 112 × 3 bytes of RGB; `None` where the length is another.
@@ -69,26 +70,67 @@ impl std::fmt::Debug for AlignedFace {
     }
 }
 
+/// The part of a frame that an aligned face depends on.
+pub(crate) struct FacePatch {
+    pub(crate) pixels: Patch,
+    /// From the aligned face into the frame.
+    source: Similarity,
+}
+
+impl FacePatch {
+    pub(crate) fn new(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
+        let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
+        let source = onto.inverse();
+        let (first, last) = (-0.5, ALIGNED_SIDE as f32 - 0.5);
+        let pixels = Patch::new(frame, &source, BoundingBox { x0: first, y0: first, x1: last, y1: last });
+        Ok(Self { pixels, source })
+    }
+
+    /// The aligned face, as [`AlignedFace::cut`] describes it.
+    pub(crate) fn aligned(&self) -> AlignedFace {
+        AlignedFace { pixels: vectorised(Warp(self)) }
+    }
+}
+
 /// The aligned square, each pixel taken from where `source` sends it in the frame.
-fn warp(frame: &Frame<'_>, source: &Similarity) -> Vec<u8> {
-    let samples = (source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
-    let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
-    let weight = 1.0 / (samples * samples) as f32;
-    let (first, last) = (-0.5, ALIGNED_SIDE as f32 - 0.5);
-    let patch = Patch::new(frame, source, BoundingBox { x0: first, y0: first, x1: last, y1: last });
-    let mut out = Vec::with_capacity(3 * ALIGNED_SIDE * ALIGNED_SIDE);
-    for y in 0..ALIGNED_SIDE {
-        for x in 0..ALIGNED_SIDE {
-            let mut sum = [0.0; 4];
-            for dy in &offsets {
-                for dx in &offsets {
-                    let sample = patch.sample(source.apply(Point::new(x as f32 + dx, y as f32 + dy)));
-                    sum = std::array::from_fn(|i| sum[i] + sample[i]);
+struct Warp<'a>(&'a FacePatch);
+
+impl Loops for Warp<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u8> {
+        let FacePatch { pixels, source } = self.0;
+        let samples = (source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
+        let offset = |index: usize| (index as f32 + 0.5) / samples as f32 - 0.5;
+        let columns: Vec<f32> =
+            (0..ALIGNED_SIDE * samples).map(|index| (index / samples) as f32 + offset(index % samples)).collect();
+        let weight = 1.0 / (samples * samples) as f32;
+        let mut rows: [Places; MAX_SUPERSAMPLING] = Default::default();
+        let rows = &mut rows[..samples];
+        // Four values a pixel up to the end: the compiler takes them for one vector.
+        let mut pixel_row = [[0; 4]; ALIGNED_SIDE];
+        let mut out = Vec::with_capacity(3 * ALIGNED_SIDE * ALIGNED_SIDE);
+        for y in 0..ALIGNED_SIDE {
+            for (index, places) in rows.iter_mut().enumerate() {
+                pixels.locate(source, &columns, y as f32 + offset(index), places);
+            }
+            for (x, pixel) in pixel_row.iter_mut().enumerate() {
+                let mut sum = [0.0; 4];
+                for places in &*rows {
+                    for index in x * samples..(x + 1) * samples {
+                        let sample = pixels.sample(places, index);
+                        for (sum, value) in sum.iter_mut().zip(sample) {
+                            *sum += value;
+                        }
+                    }
+                }
+                for (level, value) in pixel.iter_mut().zip(sum) {
+                    *level = rounded(value * weight);
                 }
             }
-            let [r, g, b, _] = sum.map(|value| (value * weight + 0.5) as u8);
-            out.extend_from_slice(&[r, g, b]);
+            out.extend(pixel_row.iter().flat_map(|&[r, g, b, _]| [r, g, b].map(|level: u32| level as u8)));
         }
+        out
     }
-    out
 }

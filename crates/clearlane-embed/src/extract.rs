@@ -7,7 +7,7 @@ use clearlane_template::Template;
 use serde::{Deserialize, Serialize};
 use tracing::{Span, debug_span};
 
-use crate::align::AlignedFace;
+use crate::align::{AlignError, AlignedFace, FacePatch};
 use crate::detect::{Detector, Face};
 use crate::embed::Embedder;
 use crate::error::ExtractError;
@@ -145,8 +145,13 @@ impl Extractor {
         let mut timings = Timings::default();
         let faces = timed(debug_span!("detect"), &mut timings.detect, || self.detector.detect(frame))?;
         let face = self.select(frame, &faces)?.clone();
-        let aligned = timed(debug_span!("align"), &mut timings.align, || AlignedFace::cut(frame, &face.landmarks))?;
-        let quality = timed(debug_span!("quality"), &mut timings.quality, || Quality::assess(frame, &face, &faces))?;
+        let (patch, aligned) = timed(debug_span!("align"), &mut timings.align, || {
+            let patch = FacePatch::new(frame, &face.landmarks)?;
+            let aligned = patch.aligned();
+            Ok::<_, AlignError>((patch, aligned))
+        })?;
+        let quality =
+            timed(debug_span!("quality"), &mut timings.quality, || Quality::of_patch(frame, &patch, &face, &faces))?;
         let liveness = match &self.liveness {
             Some(stage) => {
                 let span = debug_span!("liveness");

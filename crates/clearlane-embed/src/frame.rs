@@ -173,10 +173,10 @@ impl<'a> Frame<'a> {
     /// The whole frame as packed RGB, three bytes a pixel, without padding. Borrowed where it lies so already.
     #[must_use]
     pub fn to_rgb8(&self) -> Cow<'_, [u8]> {
-        if self.format == PixelFormat::Rgb8 {
-            return self.packed();
-        }
         let width = self.width as usize;
+        if self.format == PixelFormat::Rgb8 {
+            return self.packed.compact(3 * width, self.height);
+        }
         let mut rgb = vec![0; 3 * width * self.height as usize];
         let mut pixels = vec![[0; 4]; width];
         for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
@@ -188,57 +188,70 @@ impl<'a> Frame<'a> {
         Cow::Owned(rgb)
     }
 
-    /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is left as it is.
+    /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is 0.
+    #[inline(always)]
     pub(crate) fn row(&self, y: usize, x: usize, out: &mut [[u8; 4]]) {
         debug_assert!(x.is_multiple_of(2), "pairs of pixels share their chroma");
-        let row = &self.packed.data[y * self.packed.stride..];
+        let row = self.packed_row(y);
         match self.format {
             PixelFormat::Rgb8 => {
-                for (out, pixel) in out.iter_mut().zip(row[3 * x..].chunks_exact(3)) {
-                    *out = [pixel[0], pixel[1], pixel[2], out[3]];
+                for (out, &[r, g, b]) in out.iter_mut().zip(row[3 * x..].as_chunks().0) {
+                    *out = [r, g, b, 0];
                 }
             }
             PixelFormat::Bgr8 => {
-                for (out, pixel) in out.iter_mut().zip(row[3 * x..].chunks_exact(3)) {
-                    *out = [pixel[2], pixel[1], pixel[0], out[3]];
+                for (out, &[b, g, r]) in out.iter_mut().zip(row[3 * x..].as_chunks().0) {
+                    *out = [r, g, b, 0];
                 }
             }
             PixelFormat::Gray8 => {
                 for (out, &value) in out.iter_mut().zip(&row[x..]) {
-                    *out = [value, value, value, out[3]];
+                    *out = [value, value, value, 0];
                 }
             }
             PixelFormat::Nv12 => {
                 let convert = YuvToRgb::new(self.colour);
-                let (plane, stride) = self.chroma_plane();
-                let chroma = plane[y / 2 * stride + x..].chunks_exact(2);
-                for ((out, luma), uv) in out.chunks_mut(2).zip(row[x..].chunks(2)).zip(chroma) {
-                    convert.pair(out, luma, uv[0], uv[1]);
+                let (luma, chroma) = (&row[x..], &self.chroma_row(y / 2)[x..]);
+                let (blocks, rest) = out.as_chunks_mut();
+                for ((out, luma), chroma) in blocks.iter_mut().zip(luma.as_chunks().0).zip(chroma.as_chunks().0) {
+                    convert.block(out, luma, chroma);
+                }
+                let done = blocks.len() * YuvToRgb::BLOCK;
+                let pairs = luma[done..].chunks(2).zip(chroma[done..].as_chunks().0);
+                for (out, (luma, &[u, v])) in rest.chunks_mut(2).zip(pairs) {
+                    convert.pair(out, luma, u, v);
                 }
             }
             PixelFormat::Yuyv => {
                 let convert = YuvToRgb::new(self.colour);
-                for (out, pair) in out.chunks_mut(2).zip(row[2 * x..].chunks_exact(4)) {
-                    convert.pair(out, &[pair[0], pair[2]], pair[1], pair[3]);
+                let (blocks, rest) = out.as_chunks_mut();
+                let (pairs, rest_pairs) = row[2 * x..].as_chunks::<4>().0.split_at(blocks.len() * YuvToRgb::BLOCK / 2);
+                for (out, pairs) in blocks.iter_mut().zip(pairs.as_chunks::<{ YuvToRgb::BLOCK / 2 }>().0) {
+                    let (mut luma, mut chroma) = ([0; YuvToRgb::BLOCK], [0; YuvToRgb::BLOCK]);
+                    for (pair, &[first, u, second, v]) in pairs.iter().enumerate() {
+                        (luma[2 * pair], luma[2 * pair + 1]) = (first, second);
+                        (chroma[2 * pair], chroma[2 * pair + 1]) = (u, v);
+                    }
+                    convert.block(out, &luma, &chroma);
+                }
+                for (out, &[first, u, second, v]) in rest.chunks_mut(2).zip(rest_pairs) {
+                    convert.pair(out, &[first, second], u, v);
                 }
             }
         }
     }
 
-    /// The packed (or luma) plane without padding between its rows. Borrowed where it lies so already.
-    pub(crate) fn packed(&self) -> Cow<'_, [u8]> {
-        self.packed.compact(row_bytes(self.format, self.width), self.height)
+    /// A row of the packed (or luma) plane, without padding.
+    #[inline]
+    pub(crate) fn packed_row(&self, y: usize) -> &[u8] {
+        &self.packed.data[y * self.packed.stride..][..row_bytes(self.format, self.width)]
     }
 
-    /// An NV12 frame's chroma plane without padding between its rows; empty in other formats.
-    pub(crate) fn chroma(&self) -> Cow<'_, [u8]> {
+    /// A row of an NV12 frame's chroma plane, without padding; empty in other formats.
+    #[inline]
+    pub(crate) fn chroma_row(&self, y: usize) -> &[u8] {
         let row = 2 * self.width.div_ceil(2) as usize;
-        self.chroma.as_ref().map_or_else(Cow::default, |plane| plane.compact(row, self.height.div_ceil(2)))
-    }
-
-    /// Only called on NV12 frames, which all have the plane.
-    fn chroma_plane(&self) -> (&[u8], usize) {
-        self.chroma.as_ref().map_or((&[], 0), |plane| (&plane.data, plane.stride))
+        self.chroma.as_ref().map_or(&[], |plane| &plane.data[y * plane.stride..][..row])
     }
 }
 
@@ -273,31 +286,44 @@ impl YuvToRgb {
         }
     }
 
-    /// One or two pixels that share their chroma.
-    #[inline]
-    fn pair(self, out: &mut [[u8; 4]], luma: &[u8], u: u8, v: u8) {
-        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        let chroma = [self.v_to_r * v, self.u_to_g * u + self.v_to_g * v, self.u_to_b * u];
-        for (out, &y) in out.iter_mut().zip(luma) {
-            let luma = (i32::from(y) - self.black) * self.y + 32_768;
-            let [r, g, b] = chroma.map(|part| ((luma + part) >> 16).clamp(0, 255) as u8);
-            *out = [r, g, b, out[3]];
+    /// Pixels that are converted side by side.
+    const BLOCK: usize = 16;
+
+    /// A block of pixels; each pair of them has its U and V in `chroma`.
+    #[inline(always)]
+    fn block(self, out: &mut [[u8; 4]; Self::BLOCK], luma: &[u8; Self::BLOCK], chroma: &[u8; Self::BLOCK]) {
+        for (x, (out, &y)) in out.iter_mut().zip(luma).enumerate() {
+            *out = self.pixel(y, chroma[x & !1], chroma[x | 1]);
         }
     }
 
+    /// One or two pixels that share their chroma.
+    #[inline(always)]
+    fn pair(self, out: &mut [[u8; 4]], luma: &[u8], u: u8, v: u8) {
+        for (out, &y) in out.iter_mut().zip(luma) {
+            *out = self.pixel(y, u, v);
+        }
+    }
+
+    #[inline(always)]
+    fn pixel(self, y: u8, u: u8, v: u8) -> [u8; 4] {
+        let luma = (i32::from(y) - self.black) * self.y + 32_768;
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        let level = |chroma: i32| ((luma + chroma) >> 16).clamp(0, 255) as u8;
+        [level(self.v_to_r * v), level(self.u_to_g * u + self.v_to_g * v), level(self.u_to_b * u), 0]
+    }
+
     /// The same in floats and unrounded, for pixels that resizing has made of several.
-    #[inline]
-    pub(crate) fn unrounded(self, y: u8, u: u8, v: u8) -> [f32; 3] {
+    #[inline(always)]
+    pub(crate) fn unrounded(self, y: f32, u: f32, v: f32) -> [f32; 3] {
         const ONE: f32 = 1.0 / 65_536.0;
-        let luma = (f32::from(y) - self.black as f32) * (self.y as f32 * ONE);
-        let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+        let luma = (y - self.black as f32) * (self.y as f32 * ONE);
+        let (u, v) = (u - 128.0, v - 128.0);
         let factor = |fixed: i32| fixed as f32 * ONE;
-        let rgb = [
-            luma + factor(self.v_to_r) * v,
-            luma + factor(self.u_to_g) * u + factor(self.v_to_g) * v,
-            luma + factor(self.u_to_b) * u,
-        ];
-        rgb.map(|value| value.clamp(0.0, 255.0))
+        let red = luma + factor(self.v_to_r) * v;
+        let green = luma + factor(self.u_to_g) * u + factor(self.v_to_g) * v;
+        let blue = luma + factor(self.u_to_b) * u;
+        [red.clamp(0.0, 255.0), green.clamp(0.0, 255.0), blue.clamp(0.0, 255.0)]
     }
 }
 

@@ -17,6 +17,10 @@
 //!
 //! This crate knows nothing of galleries and registers; it keeps no picture and writes no file.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::inline_always,
+    reason = "pixel loops are compiled for each instruction set: see `clearlane_infer::Loops`"
+)]
 
 mod align;
 mod builtin;
@@ -33,6 +37,7 @@ mod models;
 mod patch;
 mod quality;
 mod quantise;
+mod resize;
 mod tensor;
 
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};

@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::frame::{Frame, PixelFormat};
 use crate::geometry::BoundingBox;
 use crate::manifest::{InputSpec, ModelEntry, Task};
-use crate::tensor::{batch, resized_rgb};
+use crate::tensor::stretched;
 
 /// The PAD stage: one or several networks. `Send + Sync`; any number of threads may share one.
 pub struct Liveness {
@@ -70,10 +70,9 @@ impl Part {
         let outputs_error = |problem: String| ModelError::Outputs { name: self.name.clone(), problem };
         let cut = Frame::new(PixelFormat::Rgb8, region.width as u32, region.height as u32, 3 * region.width, cut)
             .map_err(|error| outputs_error(error.to_string()))?;
-        let pixels = resized_rgb(&cut, self.input.width, self.input.height);
         let outputs = self
             .network
-            .run(batch(std::iter::once(pixels.as_slice()), &self.input).view())
+            .run(stretched(&cut, &self.input).view())
             .map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
         let logits: Vec<f32> = outputs.first().map(|output| output.iter().copied().collect()).unwrap_or_default();
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -1,5 +1,7 @@
 //! A part of a frame, converted to RGB once and sampled between its pixels many times.
 
+use clearlane_infer::{Loops, vectorised};
+
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point, Similarity};
 
@@ -13,6 +15,16 @@ pub(crate) struct Patch {
     last: [f32; 2],
     /// Rows of red, green, blue and nothing.
     pixels: Vec<[u8; 4]>,
+}
+
+/// Where in a patch some points of one row lie.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// The pixels up and to the left of them.
+    starts: Vec<u32>,
+    /// How far they are to the right of it and below.
+    right: Vec<f32>,
+    below: Vec<f32>,
 }
 
 impl Patch {
@@ -36,32 +48,93 @@ impl Patch {
         // Pairs of pixels share their chroma, so that a patch begins with a pair.
         let odd = left.rem_euclid(2);
         let (left, width) = (left - odd, width + odd as usize);
-        let mut pixels = vec![[0; 4]; width * height];
-        let columns = left.max(0)..(left + width as i64).min(size[0]);
-        for (row, y) in pixels.chunks_exact_mut(width).zip(top..) {
-            if (0..size[1]).contains(&y) && !columns.is_empty() {
-                let inside = (columns.start - left) as usize..(columns.end - left) as usize;
-                frame.row(y as usize, columns.start as usize, &mut row[inside]);
-            }
-        }
+        let pixels = vectorised(Conversion { frame, left, top, width, height });
         let last = [(width - 2) as f32, (height - 2) as f32];
         Self { left: left as f32, top: top as f32, width, last, pixels }
     }
 
-    /// Red, green and blue at a point of the frame, between its pixels by bilinear weights, in 0–255.
-    #[inline]
-    pub(crate) fn sample(&self, at: Point) -> [f32; 4] {
-        let (x, y) = ((at.x - self.left).clamp(0.0, self.last[0]), (at.y - self.top).clamp(0.0, self.last[1]));
-        let (column, row) = (x as i32, y as i32);
-        let (fx, fy) = (x - column as f32, y - row as f32);
-        let start = row as usize * self.width + column as usize;
+    /// Where `source` sends the points of these columns and one row.
+    #[inline(always)]
+    pub(crate) fn locate(&self, source: &Similarity, columns: &[f32], y: f32, places: &mut Places) {
+        let Places { starts, right, below } = places;
+        starts.resize(columns.len(), 0);
+        right.resize(columns.len(), 0.0);
+        below.resize(columns.len(), 0.0);
+        for (((start, right), below), &x) in starts.iter_mut().zip(right).zip(below).zip(columns) {
+            let at = source.apply(Point::new(x, y));
+            let (x, y) = ((at.x - self.left).max(0.0).min(self.last[0]), (at.y - self.top).max(0.0).min(self.last[1]));
+            // The pixel before, or at whole numbers one of the two that are as good.
+            let (column, row) = (rounded((x - 0.5).max(0.0)), rounded((y - 0.5).max(0.0)));
+            (*right, *below) = (x - column as f32, y - row as f32);
+            *start = row * self.width as u32 + column;
+        }
+    }
+
+    /// Red, green and blue at one of the places, between the pixels by bilinear weights, in 0–255.
+    #[inline(always)]
+    pub(crate) fn sample(&self, places: &Places, index: usize) -> [f32; 4] {
+        let start = places.starts[index] as usize;
         let (Some(&[a, b]), Some(&[c, d])) =
             (self.pixels[start..].first_chunk(), self.pixels[start + self.width..].first_chunk())
         else {
             return [0.0; 4];
         };
-        let between = |a: [f32; 4], b: [f32; 4], part: f32| std::array::from_fn(|i| a[i] + (b[i] - a[i]) * part);
-        let [a, b, c, d] = [a, b, c, d].map(|pixel: [u8; 4]| pixel.map(f32::from));
-        between(between(a, b, fx), between(c, d, fx), fy)
+        let [a, b, c, d] = [a, b, c, d].map(floats);
+        let right = places.right[index];
+        between(between(a, b, right), between(c, d, right), places.below[index])
+    }
+}
+
+/// The whole number next to a value between 0 and 2²², in code that the compiler vectorises: a cast, which has to look out for
+/// what does not fit, it does not.
+#[inline(always)]
+pub(crate) fn rounded(value: f32) -> u32 {
+    /// Floats of this size are whole numbers, and have them in their lowest bits.
+    const UNITS: f32 = 8_388_608.0;
+    (value + UNITS).to_bits() & 0x007F_FFFF
+}
+
+#[inline(always)]
+fn floats(pixel: [u8; 4]) -> [f32; 4] {
+    let mut floats = [0.0; 4];
+    for (float, value) in floats.iter_mut().zip(pixel) {
+        *float = f32::from(value);
+    }
+    floats
+}
+
+#[inline(always)]
+fn between(from: [f32; 4], to: [f32; 4], part: f32) -> [f32; 4] {
+    let mut between = [0.0; 4];
+    for ((between, from), to) in between.iter_mut().zip(from).zip(to) {
+        *between = from + (to - from) * part;
+    }
+    between
+}
+
+/// The conversion of a patch, which may reach beyond the frame.
+struct Conversion<'a> {
+    frame: &'a Frame<'a>,
+    left: i64,
+    top: i64,
+    width: usize,
+    height: usize,
+}
+
+impl Loops for Conversion<'_> {
+    type Output = Vec<[u8; 4]>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<[u8; 4]> {
+        let Self { frame, left, top, width, height } = self;
+        let mut pixels = vec![[0; 4]; width * height];
+        let columns = left.max(0)..(left + width as i64).min(frame.width() as i64);
+        for (row, y) in pixels.chunks_exact_mut(width).zip(top..) {
+            if (0..frame.height() as i64).contains(&y) && !columns.is_empty() {
+                let inside = (columns.start - left) as usize..(columns.end - left) as usize;
+                frame.row(y as usize, columns.start as usize, &mut row[inside]);
+            }
+        }
+        pixels
     }
 }

@@ -28,6 +28,7 @@ mod quantise;
 mod reference;
 
 pub use error::{InferError, QuantiseError};
+pub use kernel::loops::{Loops, vectorised};
 pub use network::{Network, NodeInfo, NodePath, OutputInfo, StepProfile};
 pub use options::{Options, Path};
 pub use peak::fma_peak;

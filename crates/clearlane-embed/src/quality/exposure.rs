@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use clearlane_infer::{Loops, vectorised};
+
 use super::{Component, Measure, measure, sigmoid};
 use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS};
 use crate::frame::Frame;
-use crate::geometry::{BoundingBox, Point, Similarity};
-use crate::patch::Patch;
+use crate::geometry::{Point, Similarity};
+use crate::patch::{Patch, Places, rounded};
 
 /// Measured pixels an aligned pixel.
 const ZOOM: f32 = 2.0;
@@ -19,11 +21,12 @@ const FACE_RADII: (f32, f32) = (34.0, 38.0);
 /// Levels of the histograms that are compared between the cheeks.
 const CHEEK_LEVELS: usize = 32;
 
-pub(super) fn assess(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<[Measure; 7], AlignError> {
+/// `patch` holds the pixels of the aligned face.
+pub(super) fn assess(frame: &Frame<'_>, patch: &Patch, landmarks: &[Point; 5]) -> Result<[Measure; 7], AlignError> {
     let zoomed = REFERENCE_LANDMARKS.map(|point| Point::new(ZOOM * point.x, ZOOM * point.y));
     let onto = Similarity::fit(landmarks, &zoomed).ok_or(AlignError { landmarks: *landmarks })?;
     let from = onto.inverse();
-    let luminance = luminance(frame, &from);
+    let luminance = vectorised(Luminance { patch, source: &from });
     let inside = |x: usize, y: usize| {
         let at = from.apply(Point::new(x as f32, y as f32));
         (0.0..frame.width() as f32).contains(&at.x) && (0.0..frame.height() as f32).contains(&at.y)
@@ -55,32 +58,37 @@ pub(super) fn assess(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<[Measu
 }
 
 /// The luminance, with the weights of ITU-R BT.709 and in 0–255, of the face and the pixels next to it.
-fn luminance(frame: &Frame<'_>, source: &Similarity) -> Vec<u8> {
-    let (rx, ry) = FACE_RADII;
-    let around = BoundingBox {
-        x0: ZOOM * (FACE_CENTRE.x - rx) - 1.0,
-        y0: ZOOM * (FACE_CENTRE.y - ry) - 1.0,
-        x1: ZOOM * (FACE_CENTRE.x + rx) + 1.0,
-        y1: ZOOM * (FACE_CENTRE.y + ry) + 1.0,
-    };
-    let patch = Patch::new(frame, source, around);
-    let mut luminance = vec![0; SIDE * SIDE];
-    for (y, row) in luminance.chunks_exact_mut(SIDE).enumerate() {
-        // The ellipse keeps off the picture's edges; its middle row, the longest, has the most to the sides.
-        let rows = [ellipse(y.saturating_sub(1)), ellipse(y), ellipse((y + 1).min(SIDE - 1))];
-        let longest = rows.into_iter().max_by_key(Range::len).unwrap_or_default();
-        if longest.is_empty() {
-            continue;
+struct Luminance<'a> {
+    patch: &'a Patch,
+    source: &'a Similarity,
+}
+
+impl Loops for Luminance<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u8> {
+        let Self { patch, source } = self;
+        let mut luminance = vec![0; SIDE * SIDE];
+        let all: Vec<f32> = (0..SIDE).map(|x| x as f32).collect();
+        let mut places = Places::default();
+        for (y, row) in luminance.chunks_exact_mut(SIDE).enumerate() {
+            // The ellipse keeps off the picture's edges; its middle row, the longest, has the most to the sides.
+            let rows = [ellipse(y.saturating_sub(1)), ellipse(y), ellipse((y + 1).min(SIDE - 1))];
+            let longest = rows.into_iter().max_by_key(Range::len).unwrap_or_default();
+            if longest.is_empty() {
+                continue;
+            }
+            let columns = longest.start - 1..longest.end + 1;
+            patch.locate(source, &all[columns.clone()], y as f32, &mut places);
+            for (index, pixel) in row[columns].iter_mut().enumerate() {
+                // Of whole levels, as a picture would have them.
+                let [r, g, b, _] = patch.sample(&places, index).map(|value| rounded(value) as f32);
+                *pixel = rounded(0.2126 * r + 0.7152 * g + 0.0722 * b) as u8;
+            }
         }
-        let columns = longest.start - 1..=longest.end;
-        for (x, pixel) in columns.clone().zip(&mut row[columns]) {
-            let sample = patch.sample(source.apply(Point::new(x as f32, y as f32)));
-            // Of whole levels, as a picture would have them.
-            let [r, g, b, _] = sample.map(|value| f32::from((value + 0.5) as u8));
-            *pixel = (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.5) as u8;
-        }
+        luminance
     }
-    luminance
 }
 
 /// The columns of a row that lie in the face's ellipse.

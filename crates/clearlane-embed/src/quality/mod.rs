@@ -13,7 +13,7 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::align::AlignError;
+use crate::align::{AlignError, FacePatch};
 use crate::detect::Face;
 use crate::frame::Frame;
 
@@ -116,10 +116,20 @@ pub struct Quality {
 impl Quality {
     /// Measures `face`, one of the `faces` of this frame.
     pub fn assess(frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Self, AlignError> {
+        Self::of_patch(frame, &FacePatch::new(frame, &face.landmarks)?, face, faces)
+    }
+
+    /// The same where the face's part of the frame is at hand.
+    pub(crate) fn of_patch(
+        frame: &Frame<'_>,
+        patch: &FacePatch,
+        face: &Face,
+        faces: &[Face],
+    ) -> Result<Self, AlignError> {
         let pose = estimate_pose(&face.landmarks);
         let mut measures = placement::assess(frame, face, faces, &pose);
         measures.extend(pose.measures());
-        measures.extend(exposure::assess(frame, &face.landmarks)?);
+        measures.extend(exposure::assess(frame, &patch.pixels, &face.landmarks)?);
         Ok(Self { measures })
     }
 

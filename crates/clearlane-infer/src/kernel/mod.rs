@@ -17,6 +17,7 @@ mod groups;
 pub(crate) mod integer;
 pub(crate) mod isa;
 pub(crate) mod layout;
+pub(crate) mod loops;
 pub(crate) mod memory;
 #[cfg(target_arch = "aarch64")]
 mod neon;

@@ -1,0 +1,351 @@
+//! Scaling a frame into a network's planes: resized, converted to RGB and normalised row by row, in one pass over the frame.
+//!
+//! Bilinear, and widened when shrinking, so that nothing aliases: each output is the mean of the samples under a triangle
+//! that reaches one output, or one sample where these are farther apart, to both sides. Rows are mixed before columns, since
+//! fewer are left then, and colours are converted when few pixels are left.
+
+use clearlane_infer::Loops;
+
+use crate::frame::{Frame, PixelFormat, YuvToRgb};
+use crate::manifest::{ColourOrder, InputSpec};
+
+/// A frame to be scaled to `width` × `height` pixels in the upper left corner of three planes of a network's input.
+pub(crate) struct Scaling<'a> {
+    pub(crate) frame: &'a Frame<'a>,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) spec: &'a InputSpec,
+    pub(crate) planes: &'a mut [f32],
+}
+
+impl Loops for Scaling<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { frame, width, height, spec, planes } = self;
+        let mut planes = Planes::new(planes, spec);
+        let (from, to) = ((frame.width() as usize, frame.height() as usize), (width, height));
+        let pairs = from.0.div_ceil(2);
+        match frame.format() {
+            PixelFormat::Rgb8 | PixelFormat::Bgr8 => {
+                let swap = if frame.format() == PixelFormat::Bgr8 { 2 } else { 0 };
+                let (rows, mut columns) = (Axis::new(from.1, to.1, 1), Columns::<3>::new(from.0, to.0));
+                for y in 0..height {
+                    rows.mix(y, |row| frame.packed_row(row), &mut columns.samples);
+                    let pixels = columns.mix();
+                    planes.write(y, pixels.iter().map(|pixel| [pixel[swap], pixel[1], pixel[2 - swap]]));
+                }
+            }
+            PixelFormat::Gray8 => {
+                let (rows, mut columns) = (Axis::new(from.1, to.1, 1), Columns::<1>::new(from.0, to.0));
+                for y in 0..height {
+                    rows.mix(y, |row| frame.packed_row(row), &mut columns.samples);
+                    planes.write(y, columns.mix().iter().map(|&[value, ..]| [value; 3]));
+                }
+            }
+            PixelFormat::Nv12 => {
+                let convert = YuvToRgb::new(frame.yuv_colour());
+                let (rows, mut luma) = (Axis::new(from.1, to.1, 1), Columns::<1>::new(from.0, to.0));
+                let (chroma_rows, mut chroma) =
+                    (Axis::new(from.1.div_ceil(2), to.1, 1), Columns::<2>::new(pairs, to.0));
+                for y in 0..height {
+                    rows.mix(y, |row| frame.packed_row(row), &mut luma.samples);
+                    chroma_rows.mix(y, |row| frame.chroma_row(row), &mut chroma.samples);
+                    let pixels = luma.mix().iter().zip(chroma.mix());
+                    planes.write(y, pixels.map(|(&[y, ..], &[u, v, ..])| convert.unrounded(y, u, v)));
+                }
+            }
+            PixelFormat::Yuyv => {
+                let convert = YuvToRgb::new(frame.yuv_colour());
+                let rows = Axis::new(from.1, to.1, 1);
+                let (mut luma, mut chroma) = (Columns::<1>::new(from.0, to.0), Columns::<2>::new(pairs, to.0));
+                let mut mixed = vec![0.0; 4 * pairs];
+                for y in 0..height {
+                    rows.mix(y, |row| frame.packed_row(row), &mut mixed);
+                    // A row of odd width ends in a pair whose second luma is no pixel.
+                    for (x, &[first, u, second, v]) in mixed.as_chunks().0.iter().enumerate() {
+                        luma.samples[2 * x] = first;
+                        luma.samples[2 * x + 1] = if 2 * x + 1 < from.0 { second } else { 0.0 };
+                        chroma.samples[2 * x] = u;
+                        chroma.samples[2 * x + 1] = v;
+                    }
+                    let pixels = luma.mix().iter().zip(chroma.mix());
+                    planes.write(y, pixels.map(|(&[y, ..], &[u, v, ..])| convert.unrounded(y, u, v)));
+                }
+            }
+        }
+    }
+}
+
+/// Which samples of one axis each output is the weighted mean of.
+struct Axis {
+    /// The first sample of each output.
+    starts: Vec<usize>,
+    /// Samples an output; those that it has not, it has with a weight of zero.
+    taps: usize,
+    /// The weights of each output's samples.
+    weights: Vec<f32>,
+}
+
+impl Axis {
+    /// Weights of `to` outputs over `from` samples; the number of taps is a multiple of `group`.
+    fn new(from: usize, to: usize, group: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let radius = scale.max(1.0);
+        let centre = |output: usize| (output as f64 + 0.5) * scale;
+        let window = |output: usize| {
+            let start = (centre(output) - radius).floor().max(0.0) as usize;
+            start..((centre(output) + radius).ceil() as usize).min(from)
+        };
+        let taps = (0..to).map(|output| window(output).len()).max().unwrap_or(1).next_multiple_of(group);
+        let mut weights = vec![0.0; to * taps];
+        for (output, weights) in weights.chunks_exact_mut(taps).enumerate() {
+            let weight = |sample: usize| (1.0 - (sample as f64 + 0.5 - centre(output)).abs() / radius).max(0.0);
+            let sum: f64 = window(output).map(weight).sum();
+            for (sample, out) in window(output).zip(weights) {
+                *out = (weight(sample) / sum) as f32;
+            }
+        }
+        Self { starts: (0..to).map(|output| window(output).start).collect(), taps, weights }
+    }
+
+    /// The mean of the rows that output row `y` is made of, into the beginning of `out`.
+    #[inline(always)]
+    fn mix<'a>(&self, y: usize, row: impl Fn(usize) -> &'a [u8], out: &mut [f32]) {
+        const BLOCK: usize = 32;
+        let weights = &self.weights[y * self.taps..][..self.taps];
+        let used = (self.starts[y]..).zip(weights).filter(|(_, weight)| **weight > 0.0);
+        let rows: Vec<(&[u8], f32)> = used.map(|(index, &weight)| (row(index), weight)).collect();
+        let width = rows.first().map_or(0, |(row, _)| row.len());
+        let (blocks, rest) = out[..width].as_chunks_mut::<BLOCK>();
+        for (block, out) in blocks.iter_mut().enumerate() {
+            let mut sums = [0.0; BLOCK];
+            for (row, weight) in &rows {
+                let bytes = &row.as_chunks::<BLOCK>().0[block];
+                for (sum, byte) in sums.iter_mut().zip(bytes) {
+                    *sum += weight * f32::from(*byte);
+                }
+            }
+            *out = sums;
+        }
+        for (x, out) in (width - rest.len()..).zip(rest) {
+            *out = rows.iter().map(|(row, weight)| weight * f32::from(row[x])).sum();
+        }
+    }
+}
+
+/// The columns of one row: samples of `C` channels each, and what becomes of them.
+///
+/// Four values are worked on at a time: four samples of one channel, two of two, or one of three and a value of the next
+/// one, whose weight is zero.
+struct Columns<const C: usize> {
+    /// Where the samples of each output start.
+    starts: Vec<usize>,
+    /// The weights of each output's values, four by four.
+    weights: Vec<[f32; 4]>,
+    /// Zeros follow the last sample, so that every output has its taps.
+    samples: Vec<f32>,
+    /// The sums, the first `C` of them the channels'. All four are kept, since the compiler takes them for one vector then.
+    outputs: Vec<[f32; 4]>,
+}
+
+impl<const C: usize> Columns<C> {
+    /// Samples that are worked on at a time.
+    const ABREAST: usize = 4 / C;
+
+    fn new(from: usize, to: usize) -> Self {
+        let axis = Axis::new(from, to, Self::ABREAST);
+        let spread = |weights: &[f32]| std::array::from_fn(|i| weights.get(i / C).copied().unwrap_or(0.0));
+        let weights = axis.weights.chunks_exact(Self::ABREAST).map(spread).collect();
+        let samples = vec![0.0; (from + axis.taps) * C + 4];
+        Self { starts: axis.starts, weights, samples, outputs: vec![[0.0; 4]; to] }
+    }
+
+    #[inline(always)]
+    fn mix(&mut self) -> &[[f32; 4]] {
+        let steps = self.weights.len() / self.outputs.len();
+        for ((output, start), weights) in
+            self.outputs.iter_mut().zip(&self.starts).zip(self.weights.chunks_exact(steps))
+        {
+            let mut sums = [0.0; 4];
+            for (step, weights) in weights.iter().enumerate() {
+                let Some(samples) = self.samples[start * C + step * Self::ABREAST * C..].first_chunk::<4>() else {
+                    break;
+                };
+                for ((sum, sample), weight) in sums.iter_mut().zip(samples).zip(weights) {
+                    *sum += sample * weight;
+                }
+            }
+            *output = match C {
+                1 => [(sums[0] + sums[2]) + (sums[1] + sums[3]), 0.0, 0.0, 0.0],
+                2 => [sums[0] + sums[2], sums[1] + sums[3], 0.0, 0.0],
+                _ => sums,
+            };
+        }
+        &self.outputs
+    }
+}
+
+/// The planes of red, green and blue, and the ramp of each.
+struct Planes<'a> {
+    channels: [&'a mut [f32]; 3],
+    ramps: [Ramp; 3],
+    width: usize,
+}
+
+impl<'a> Planes<'a> {
+    fn new(values: &'a mut [f32], spec: &InputSpec) -> Self {
+        let (first, rest) = values.split_at_mut(spec.width * spec.height);
+        let (second, third) = rest.split_at_mut(spec.width * spec.height);
+        let (mut channels, mut ramps) = ([first, second, third], Ramp::of_planes(spec));
+        if spec.colour == ColourOrder::Bgr {
+            channels.swap(0, 2);
+            ramps.swap(0, 2);
+        }
+        Self { channels, ramps, width: spec.width }
+    }
+
+    /// Writes pixels of red, green and blue into the beginning of a row of each plane.
+    #[inline(always)]
+    fn write(&mut self, y: usize, pixels: impl Iterator<Item = [f32; 3]>) {
+        let [red, green, blue] = self.channels.each_mut().map(|plane| &mut plane[y * self.width..][..self.width]);
+        for (((red, green), blue), pixel) in red.iter_mut().zip(green).zip(blue).zip(pixels) {
+            *red = self.ramps[0].at(pixel[0]);
+            *green = self.ramps[1].at(pixel[1]);
+            *blue = self.ramps[2].at(pixel[2]);
+        }
+    }
+}
+
+/// `(value − mean) / std` of one plane.
+#[derive(Clone, Copy)]
+pub(crate) struct Ramp {
+    mean: f32,
+    inverse: f32,
+}
+
+impl Ramp {
+    pub(crate) fn of_planes(spec: &InputSpec) -> [Self; 3] {
+        std::array::from_fn(|plane| Self { mean: spec.mean[plane], inverse: spec.std[plane].recip() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(self, value: f32) -> f32 {
+        (value - self.mean) * self.inverse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clearlane_infer::vectorised;
+
+    use super::*;
+
+    fn spec(width: usize, height: usize, colour: ColourOrder) -> InputSpec {
+        InputSpec { width, height, colour, mean: [10.0, 20.0, 30.0], std: [2.0, 4.0, 8.0] }
+    }
+
+    fn planes(frame: &Frame<'_>, width: usize, height: usize, colour: ColourOrder) -> Vec<f32> {
+        let spec = spec(width, height, colour);
+        let mut planes = vec![0.0; 3 * width * height];
+        vectorised(Scaling { frame, width, height, spec: &spec, planes: &mut planes });
+        planes
+    }
+
+    fn noise(count: usize) -> Vec<u8> {
+        (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    }
+
+    /// The mean under a triangle about each output, in two dimensions at once and in doubles.
+    fn triangle(
+        from: (usize, usize),
+        to: (usize, usize),
+        x: usize,
+        y: usize,
+        value: impl Fn(usize, usize) -> u8,
+    ) -> f64 {
+        let weight = |from: usize, to: usize, output: usize, sample: usize| {
+            let scale = from as f64 / to as f64;
+            let away = (sample as f64 + 0.5 - (output as f64 + 0.5) * scale).abs();
+            (1.0 - away / scale.max(1.0)).max(0.0)
+        };
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for v in 0..from.1 {
+            for u in 0..from.0 {
+                let weight = weight(from.0, to.0, x, u) * weight(from.1, to.1, y, v);
+                sum += weight * f64::from(value(u, v));
+                weights += weight;
+            }
+        }
+        sum / weights
+    }
+
+    const SIZES: [((usize, usize), (usize, usize)); 5] =
+        [((37, 23), (11, 7)), ((64, 64), (16, 16)), ((5, 9), (13, 20)), ((40, 40), (40, 40)), ((1, 1), (3, 2))];
+
+    #[test]
+    fn packed_pixels_are_means_under_a_triangle() {
+        for (from, to) in SIZES {
+            for (format, channels) in [(PixelFormat::Rgb8, 3), (PixelFormat::Bgr8, 3), (PixelFormat::Gray8, 1)] {
+                let pixels = noise(from.0 * from.1 * channels);
+                let frame = Frame::new(format, from.0 as u32, from.1 as u32, from.0 * channels, &pixels[..]).unwrap();
+                let rgb = planes(&frame, to.0, to.1, ColourOrder::Rgb);
+                for (plane, (mean, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
+                    let channel = match format {
+                        PixelFormat::Rgb8 => plane,
+                        PixelFormat::Bgr8 => 2 - plane,
+                        _ => 0,
+                    };
+                    for (y, x) in (0..to.1).flat_map(|y| (0..to.0).map(move |x| (y, x))) {
+                        let at = |u: usize, v: usize| pixels[(v * from.0 + u) * channels + channel];
+                        let expected = (triangle(from, to, x, y, at) - mean) / std;
+                        let found = f64::from(rgb[(plane * to.1 + y) * to.0 + x]);
+                        assert!((found - expected).abs() < 1e-3, "{format:?} {from:?} to {to:?}: {found}, {expected}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn subsampled_chroma_is_scaled_by_itself_and_converted_last() {
+        for (from, to) in SIZES {
+            let pairs = (from.0.div_ceil(2), from.1.div_ceil(2));
+            let (luma, chroma) = (noise(from.0 * from.1), noise(2 * pairs.0 * pairs.1));
+            let nv12 =
+                Frame::nv12(from.0 as u32, from.1 as u32, (&luma[..], from.0), (&chroma[..], 2 * pairs.0)).unwrap();
+            let rows = planes(&nv12, to.0, to.1, ColourOrder::Bgr);
+            for (y, x) in (0..to.1).flat_map(|y| (0..to.0).map(move |x| (y, x))) {
+                let luma = triangle(from, to, x, y, |u, v| luma[v * from.0 + u]);
+                let chroma = [0, 1].map(|part| triangle(pairs, to, x, y, |u, v| chroma[2 * (v * pairs.0 + u) + part]));
+                // ITU-R BT.601, luma 16 to 235.
+                let (y601, u, v) = (1.164_383 * (luma - 16.0), chroma[0] - 128.0, chroma[1] - 128.0);
+                let bgr = [y601 + 2.017_232 * u, y601 - 0.391_762 * u - 0.812_968 * v, y601 + 1.596_027 * v];
+                for (plane, (mean, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
+                    let expected = (bgr[plane].clamp(0.0, 255.0) - mean) / std;
+                    let found = f64::from(rows[(plane * to.1 + y) * to.0 + x]);
+                    assert!((found - expected).abs() < 0.02, "{from:?} to {to:?}: {found}, {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn yuyv_of_whole_rows_of_one_colour_is_nv12_of_the_same() {
+        let (width, height) = (35_u32, 12_u32);
+        let pairs = width.div_ceil(2) as usize;
+        let (luma, chroma) = (noise(width as usize), noise(2 * pairs));
+        let mut yuyv = Vec::new();
+        for pair in 0..pairs {
+            let second = luma.get(2 * pair + 1).copied().unwrap_or(0);
+            yuyv.extend([luma[2 * pair], chroma[2 * pair], second, chroma[2 * pair + 1]]);
+        }
+        let (rows, half) = (height as usize, height as usize / 2);
+        let (luma, chroma, yuyv) = (luma.repeat(rows), chroma.repeat(half), yuyv.repeat(rows));
+        let nv12 = Frame::nv12(width, height, (luma, width as usize), (chroma, 2 * pairs)).unwrap();
+        let yuyv = Frame::new(PixelFormat::Yuyv, width, height, 4 * pairs, yuyv).unwrap();
+        let (a, b) = (planes(&nv12, 10, 5, ColourOrder::Rgb), planes(&yuyv, 10, 5, ColourOrder::Rgb));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-3));
+    }
+}
