@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "auto" => Path::Auto,
         "avx512" => Path::Avx512,
         "avx2" => Path::Avx2,
+        "avxvnni" => Path::AvxVnni,
         "neon" => Path::Neon,
         "portable" => Path::Portable,
         "reference" => Path::Reference,

@@ -7,13 +7,22 @@ use crate::kernel::isa::Isa;
 pub struct Options {
     /// Who carries out the graph.
     pub path: Path,
+    /// Where the graph fixes the height and width of its input, the wanted ones take their place.
+    pub refit: bool,
 }
 
 impl Options {
     /// A network on a given path.
     #[must_use]
     pub fn on(path: Path) -> Self {
-        Self { path }
+        Self { path, ..Self::default() }
+    }
+
+    /// The same, for a height and width other than the graph's. That is a way to use networks which are convolutions
+    /// throughout, such as detectors; one that is not will not load, or makes outputs without a meaning.
+    #[must_use]
+    pub fn refitted(self) -> Self {
+        Self { refit: true, ..self }
     }
 }
 
@@ -28,6 +37,8 @@ pub enum Path {
     Avx512,
     /// The AVX2 and FMA kernels.
     Avx2,
+    /// As `Avx2`, and the byte products of AVX-VNNI for quantised models.
+    AvxVnni,
     /// The NEON kernels, of 64-bit Arm.
     Neon,
     /// The kernels that run on every CPU.
@@ -43,6 +54,7 @@ impl Path {
             Self::Auto => Some(Isa::best()),
             Self::Avx512 => Isa::avx512(),
             Self::Avx2 => Isa::avx2(),
+            Self::AvxVnni => Isa::avx_vnni(),
             Self::Neon => Isa::neon(),
             Self::Portable => Some(Isa::portable()),
             Self::Reference => return Ok(None),

@@ -27,12 +27,17 @@ pub(crate) struct Isa {
 impl Isa {
     /// The widest that the CPU has.
     pub(crate) fn best() -> Self {
-        Self::avx512().or_else(Self::avx2).or_else(Self::neon).unwrap_or_else(Self::portable)
+        Self::avx512().or_else(Self::avx_vnni).or_else(Self::avx2).or_else(Self::neon).unwrap_or_else(Self::portable)
     }
 
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn avx512() -> Option<Self> {
         std::arch::is_x86_feature_detected!("avx512f").then(avx512::isa)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx_vnni() -> Option<Self> {
+        Some(Self { integer: Integer::avx_vnni()?, ..Self::avx2()? })
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -42,6 +47,11 @@ impl Isa {
 
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn avx512() -> Option<Self> {
+        None
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn avx_vnni() -> Option<Self> {
         None
     }
 

@@ -191,7 +191,7 @@ pub fn on_every_path(
 ) -> Vec<(clearlane_infer::Path, Vec<ndarray::ArrayD<f32>>)> {
     use clearlane_infer::{InferError, Network, Options, Path};
     let (_, c, h, w) = image.dim();
-    let paths = [Path::Auto, Path::Avx512, Path::Avx2, Path::Neon, Path::Portable].into_iter();
+    let paths = [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable].into_iter();
     let networks = paths.filter_map(|path| match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
         Err(InferError::Instructions { .. }) => None,
         network => Some((path, network.unwrap())),
@@ -214,7 +214,7 @@ pub fn assert_every_path_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayV
     let (_, c, h, w) = image.dim();
     let reference = Network::with_options(bytes, [c, h, w], &Options::on(Path::Reference)).unwrap();
     let expected = reference.run(image).unwrap();
-    for path in [Path::Auto, Path::Avx512, Path::Avx2, Path::Neon, Path::Portable] {
+    for path in [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable] {
         let network = match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
             Err(InferError::Instructions { .. }) => continue,
             network => network.unwrap(),

@@ -13,7 +13,7 @@ use crate::kernel::avx2::Avx2;
 
 /// Sums of eight channels, and of the eight after.
 #[derive(Clone, Copy)]
-pub(crate) struct Wide(__m256i, __m256i);
+pub(crate) struct Wide(pub(super) __m256i, pub(super) __m256i);
 
 /// Of each four values the first and third, and the second and fourth, in 16 bits.
 #[derive(Clone, Copy)]

@@ -31,6 +31,13 @@ impl Integer {
         has.then(avx512::integer)
     }
 
+    /// With the byte products of AVX-VNNI.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx_vnni() -> Option<Self> {
+        let has = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("avxvnni");
+        has.then(avx_vnni::integer)
+    }
+
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn avx2() -> Option<Self> {
         std::arch::is_x86_feature_detected!("avx2").then(avx2::integer)
@@ -154,6 +161,8 @@ macro_rules! instruction_set {
 
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx512, super::super::avx512::Vnni, target_feature(enable = "avx512f,avx512bw,avx512vnni"));
+#[cfg(target_arch = "x86_64")]
+instruction_set!(avx_vnni, super::super::avx_vnni::WideVnni, target_feature(enable = "avx2,avxvnni"));
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx2, super::super::avx2::Wide, target_feature(enable = "avx2"));
 instruction_set!(portable, super::super::portable::Plain);

@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod finish;
