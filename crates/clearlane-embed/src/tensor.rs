@@ -7,20 +7,27 @@ use crate::frame::Frame;
 use crate::manifest::{ColourOrder, InputSpec};
 use crate::resize::{Ramp, Scaling};
 
-/// A frame scaled into a network's input, in its upper left corner, the rest black.
+/// Where a frame comes to lie in a network's input: scaled, in the upper left corner; the rest is black.
 pub(crate) struct Letterbox {
-    /// 1 × 3 × height × width.
-    pub(crate) input: Array4<f32>,
+    /// Input pixels a row of the frame takes.
+    pub(crate) width: usize,
+    /// Input rows that the frame takes.
+    pub(crate) height: usize,
     /// Input pixels a frame pixel.
     pub(crate) scale: f32,
 }
 
 impl Letterbox {
+    /// The largest that fits.
     pub(crate) fn new(frame: &Frame<'_>, spec: &InputSpec) -> Self {
         let scale = (spec.width as f32 / frame.width() as f32).min(spec.height as f32 / frame.height() as f32);
         let fitted = |side: u32, limit: usize| ((side as f32 * scale).round() as usize).clamp(1, limit);
-        let (width, height) = (fitted(frame.width(), spec.width), fitted(frame.height(), spec.height));
-        Self { input: scaled(frame, width, height, spec), scale }
+        Self { width: fitted(frame.width(), spec.width), height: fitted(frame.height(), spec.height), scale }
+    }
+
+    /// 1 × 3 × height × width of a network's input that holds the frame.
+    pub(crate) fn input(&self, frame: &Frame<'_>, spec: &InputSpec) -> Array4<f32> {
+        scaled(frame, self.width, self.height, spec)
     }
 }
 

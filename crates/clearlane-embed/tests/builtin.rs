@@ -52,3 +52,34 @@ fn fictional_people_are_told_apart() {
         assert_eq!(best, i, "{}: {scores:?}", folder.display());
     }
 }
+
+/// A fictional face on a grey picture of these extents, and the rest of a square of this side black.
+fn placed([width, height]: [usize; 2], square: usize) -> Frame<'static> {
+    let face = Frame::open(identities(1)[0].join("plain-1.jpg"), &DecodeLimits::default()).unwrap();
+    let (side, pixels) = (face.width() as usize, face.to_rgb8());
+    let (columns, rows) = (width.max(square), height.max(square));
+    let mut rgb = vec![0; 3 * columns * rows];
+    rgb.chunks_exact_mut(3 * columns).take(height).for_each(|row| row[..3 * width].fill(128));
+    let (x, y) = ((width - side) / 2, (height - side) / 2);
+    for (row, pixels) in pixels.chunks_exact(3 * side).enumerate() {
+        rgb[3 * ((y + row) * columns + x)..][..3 * side].copy_from_slice(pixels);
+    }
+    Frame::rgb8(columns as u32, rows as u32, rgb).unwrap()
+}
+
+/// What the network made for the shape of a frame finds is what the square one finds in the frame with a black rest.
+#[test]
+fn a_wide_and_a_high_frame_give_the_faces_that_the_same_frame_in_a_square_gives() {
+    let extractor = extractor();
+    for extents in [[1280, 720], [720, 1280], [1000, 750], [1280, 400]] {
+        let long = extractor.extract(&placed(extents, 0)).unwrap();
+        let square = extractor.extract(&placed(extents, *extents.iter().max().unwrap())).unwrap();
+        assert_eq!((long.faces, square.faces), (1, 1));
+        assert!((long.face.score - square.face.score).abs() < 0.02, "{extents:?}");
+        let eyes = square.face.eye_distance();
+        for (ours, theirs) in long.face.landmarks.iter().zip(square.face.landmarks) {
+            assert!(ours.distance(theirs) < 0.01 * eyes, "{extents:?}");
+        }
+        assert!(long.template.score(&square.template).unwrap() > 0.99, "{extents:?}");
+    }
+}

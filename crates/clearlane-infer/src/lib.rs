@@ -26,6 +26,7 @@ mod plan;
 mod proto;
 mod quantise;
 mod reference;
+mod refit;
 
 pub use error::{InferError, QuantiseError};
 pub use kernel::loops::{Loops, vectorised};

@@ -15,6 +15,7 @@ use crate::lower::lower;
 use crate::options::Options;
 use crate::proto;
 use crate::reference::Runnable;
+use crate::refit::refit;
 
 /// An ONNX model ready to run.
 ///
@@ -103,7 +104,10 @@ impl Network {
     /// As [`from_onnx`](Self::from_onnx), with a say in how the network runs.
     pub fn with_options(bytes: &[u8], input: [usize; 3], options: &Options) -> Result<Self, InferError> {
         let onnx = tract_onnx::onnx();
-        let model = proto::decode(&onnx, bytes)?;
+        let mut model = proto::decode(&onnx, bytes)?;
+        if options.refit {
+            refit(&onnx, &mut model, input);
+        }
         let Some(graph) = &model.graph else {
             return Err(InferError::Decode { detail: "it holds no graph".into() });
         };

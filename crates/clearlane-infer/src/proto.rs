@@ -49,6 +49,14 @@ pub(crate) fn check_input(input: &ValueInfoProto, wanted: [usize; 3]) -> Result<
     Err(InferError::DeclaredInput { declared: format!("[{}]", names.join(", ")), wanted })
 }
 
+/// The declared channels, height and width, where all of them are fixed.
+pub(crate) fn fixed_extents(input: &ValueInfoProto) -> Option<[usize; 3]> {
+    match declared_extents(input)?[..] {
+        [_, Some(c), Some(h), Some(w)] => Some([c.try_into().ok()?, h.try_into().ok()?, w.try_into().ok()?]),
+        _ => None,
+    }
+}
+
 /// The declared extents, `None` for an open one; `None` altogether where the model declares no shape.
 fn declared_extents(input: &ValueInfoProto) -> Option<Vec<Option<i64>>> {
     let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;

@@ -3,7 +3,7 @@
 mod common;
 
 use clearlane_infer::{InferError, Network, Options, Path};
-use common::{Graph, images, int, ints, model};
+use common::{Graph, images, int, ints, model, text};
 use ndarray::{Array4, Axis};
 use tract_onnx::pb::tensor_proto::DataLocation;
 
@@ -141,6 +141,50 @@ fn a_fixed_input_extent_has_to_agree_and_an_open_one_takes_the_wanted_size() {
     assert_eq!(network.input_shape(), [3, 8, 6]);
     assert_eq!(network.outputs()[0].name(), "Relu_1");
     assert_eq!(network.outputs()[0].shape(), [4, 8, 6]);
+}
+
+/// A strided convolution, doubled again by a resize that states the size, beside a second one; all extents fixed.
+fn pyramid([height, width]: [usize; 2]) -> Vec<u8> {
+    let mut graph = Graph::new(&[1, 3, height as i64, width as i64]);
+    let (weights, lateral) = (graph.random(&[16, 3, 3, 3], 1.0), graph.random(&[16, 3, 1, 1], 1.0));
+    let pads = || ints("pads", &[1, 1, 1, 1]);
+    let coarse = graph.node("Conv", &["input", &weights], vec![pads(), ints("strides", &[2, 2])]);
+    let sizes = graph.integers(&[1, 16, height as i64, width as i64]);
+    let fine = graph.node("Resize", &[&coarse, "", "", &sizes], vec![text("mode", "nearest")]);
+    let lateral = graph.node("Conv", &["input", &lateral], vec![]);
+    let sum = graph.node("Add", &[&fine, &lateral], vec![]);
+    let rows = graph.node("Transpose", &[&sum], vec![ints("perm", &[0, 2, 3, 1])]);
+    let shape = graph.integers(&[1, -1, 4]);
+    graph.node("Reshape", &[&rows, &shape], vec![]);
+    graph.onnx(&["Reshape_5"])
+}
+
+#[test]
+fn a_fixed_height_and_width_give_way_where_that_is_asked() {
+    let image = images([1, 3, 6, 10]);
+    let made_so = Network::from_onnx(&pyramid([6, 10]), [3, 6, 10]).unwrap();
+    for path in [Path::Auto, Path::Reference] {
+        let made_over = Network::with_options(&pyramid([8, 8]), [3, 6, 10], &Options::on(path).refitted()).unwrap();
+        assert_eq!(made_over.outputs(), made_so.outputs());
+        let (ours, theirs) = (made_over.run(image.view()).unwrap(), made_so.run(image.view()).unwrap());
+        assert!(ours[0].iter().zip(&theirs[0]).all(|(ours, theirs)| (ours - theirs).abs() < 1e-5), "{path:?}");
+    }
+    let channels = Network::with_options(&pyramid([8, 8]), [4, 6, 10], &Options::default().refitted());
+    assert!(matches!(channels, Err(InferError::DeclaredInput { .. })));
+}
+
+#[test]
+fn a_detector_made_over_is_the_one_that_was_exported_for_any_size() {
+    let (Some(fixed), Some(open)) = (model("scrfd_500m_bnkps_320.onnx"), model("scrfd_500m_bnkps.onnx")) else {
+        return;
+    };
+    let image = images([1, 3, 192, 320]);
+    let fixed = Network::with_options(&fixed, [3, 192, 320], &Options::default().refitted()).unwrap();
+    let open = Network::from_onnx(&open, [3, 192, 320]).unwrap();
+    for (ours, theirs) in fixed.run(image.view()).unwrap().iter().zip(open.run(image.view()).unwrap()) {
+        assert_eq!(ours.shape(), theirs.shape());
+        assert!(ours.iter().zip(&theirs).all(|(ours, theirs)| (ours - theirs).abs() < 1e-4));
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Finding faces: boxes, five landmarks and scores, in the coordinates of the frame as given.
 
 mod scrfd;
+mod shapes;
 mod yunet;
 
 use clearlane_infer::Network;
 use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
+use shapes::{Shape, Shapes};
 
 use crate::error::ModelError;
 use crate::frame::Frame;
@@ -64,11 +66,13 @@ const FAMILIES: [&dyn Family; 2] = [&scrfd::Scrfd, &yunet::YuNet];
 const MAX_CANDIDATES: usize = 2048;
 
 /// A face detector: a network with its family's way to read it. `Send + Sync`; any number of threads may share one.
+///
+/// The first frame of another shape than the model's input, wider or higher, takes some ten milliseconds more: a network
+/// for frames of that shape is made then, which spares the part of the input that they leave black.
 pub struct Detector {
     name: String,
-    network: Network,
+    shapes: Shapes,
     family: &'static dyn Family,
-    input: InputSpec,
     score_threshold: f32,
     overlap_threshold: f32,
     minimum_face: f32,
@@ -87,18 +91,17 @@ impl Detector {
             family: family.clone(),
             known: FAMILIES.iter().map(|family| family.name().to_owned()).collect(),
         })?;
-        let network = Network::from_onnx(onnx, [3, entry.input.height, entry.input.width])
+        let shapes = Shapes::new(onnx, &entry.input)
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let detector = Self {
             name: entry.name.clone(),
-            network,
+            shapes,
             family,
-            input: entry.input.clone(),
             score_threshold: *score_threshold,
             overlap_threshold: *overlap_threshold,
             minimum_face: 0.0,
         };
-        detector.decode(&Array4::zeros((1, 3, entry.input.height, entry.input.width)))?;
+        detector.try_out(detector.shapes.own())?;
         Ok(detector)
     }
 
@@ -122,17 +125,19 @@ impl Detector {
         &self.name
     }
 
-    /// The network, to show how it runs.
+    /// The network for the model's own input, to show how it runs.
     #[must_use]
     pub fn network(&self) -> &Network {
-        &self.network
+        &self.shapes.own().network
     }
 
     /// The faces in a frame, best score first.
     pub fn detect(&self, frame: &Frame<'_>) -> Result<Vec<Face>, ModelError> {
-        let Letterbox { input, scale } = Letterbox::new(frame, &self.input);
-        let mut faces = self.decode(&input)?;
-        let unscale = |value: f32| value / scale;
+        let letterbox = Letterbox::new(frame, &self.shapes.own().input);
+        let sound = |shape: &Shape| self.try_out(shape).is_ok();
+        let shape = self.shapes.holding(letterbox.width, letterbox.height, sound);
+        let mut faces = self.decode(shape, &letterbox.input(frame, &shape.input))?;
+        let unscale = |value: f32| value / letterbox.scale;
         for face in &mut faces {
             let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
             face.bounding_box = BoundingBox { x0: unscale(x0), y0: unscale(y0), x1: unscale(x1), y1: unscale(y1) };
@@ -143,12 +148,17 @@ impl Detector {
         Ok(faces)
     }
 
-    fn decode(&self, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
-        let outputs =
-            self.network.run(input.view()).map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
+    /// Runs a network on an empty picture, to see that its outputs are the family's.
+    fn try_out(&self, shape: &Shape) -> Result<(), ModelError> {
+        self.decode(shape, &Array4::zeros((1, 3, shape.input.height, shape.input.width))).map(drop)
+    }
+
+    fn decode(&self, shape: &Shape, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
+        let run = shape.network.run(input.view());
+        let outputs = run.map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
         let mut faces = Vec::new();
         self.family
-            .decode(&outputs, &self.input, self.score_threshold, &mut faces)
+            .decode(&outputs, &shape.input, self.score_threshold, &mut faces)
             .map_err(|problem| ModelError::Outputs { name: self.name.clone(), problem })?;
         Ok(without_overlaps(faces, self.overlap_threshold))
     }
@@ -156,7 +166,10 @@ impl Detector {
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detector").field("name", &self.name).field("input", &self.input).finish_non_exhaustive()
+        f.debug_struct("Detector")
+            .field("name", &self.name)
+            .field("input", &self.shapes.own().input)
+            .finish_non_exhaustive()
     }
 }
 
