@@ -341,6 +341,13 @@ fn eval_runs_view_2_identification_and_all_pairs() {
     assert!(raw["auc"].as_f64().unwrap() >= 0.9, "{raw}");
     assert!(std::fs::read_to_string(det).unwrap().starts_with("threshold,fmr,fnmr\n"));
 
+    let both = eval(&["--beside", "clearlane-embedder"]);
+    assert_eq!(both["figures"], view2["figures"]);
+    assert_eq!(both["beside"]["models"]["embedder"], "clearlane-embedder");
+    let mean = |figures: &Value| figures["raw"]["accuracy"]["mean"].as_f64().unwrap();
+    let less = both["beside"]["accuracy_less"]["mean"].as_f64().unwrap();
+    assert!((less - (mean(&both["beside"]["figures"]) - mean(&both["figures"]))).abs() < 1e-9, "{both}");
+
     let searches = eval(&["--identification"]);
     assert_eq!(searches["figures"]["gallery"], PEOPLE);
     assert!(searches["figures"]["ranks"][0]["rate"].as_f64().unwrap() >= 0.7, "{searches}");

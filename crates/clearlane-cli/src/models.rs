@@ -11,9 +11,10 @@ use crate::failure::Result;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Models")]
 pub(crate) struct ModelArgs {
-    /// A folder with ONNX models, and a manifest.toml that describes them; known public ones need none
+    /// A folder with ONNX models, and a manifest.toml that describes them; known public ones need none. May be given
+    /// several times
     #[arg(long, value_name = "DIR", env = "CLEARLANE_MODELS")]
-    pub(crate) models: Option<PathBuf>,
+    pub(crate) models: Vec<PathBuf>,
 
     /// The detector, by its name in the manifest [default: the first at hand]
     #[arg(long, value_name = "NAME")]
@@ -32,7 +33,7 @@ impl ModelArgs {
     /// The models at hand: those compiled in, and those of the folder.
     pub(crate) fn at_hand(&self) -> Result<Models> {
         let mut models = Models::builtin()?;
-        if let Some(folder) = &self.models {
+        for folder in &self.models {
             models.add_folder(folder)?;
         }
         Ok(models)

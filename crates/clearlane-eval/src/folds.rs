@@ -35,6 +35,26 @@ pub struct Fold {
     pub accuracy: f64,
 }
 
+/// How much more accurate one matcher is than another on the same folds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AccuracyDifference {
+    /// The mean over the folds of the one's accuracy less the other's, in [-1, 1].
+    pub mean: f64,
+    /// The standard error of that mean. Since both were tested on the same pairs, it is much less than that of either.
+    pub standard_error: f64,
+}
+
+impl Accuracy {
+    /// This accuracy less another on the same folds; `None` where their numbers of folds differ.
+    #[must_use]
+    pub fn less(&self, other: &Self) -> Option<AccuracyDifference> {
+        let pairs = self.folds.iter().zip(&other.folds);
+        let differences: Vec<f64> = pairs.map(|(ours, theirs)| ours.accuracy - theirs.accuracy).collect();
+        let (mean, standard_error) = mean_and_standard_error(&differences);
+        (self.folds.len() == other.folds.len()).then_some(AccuracyDifference { mean, standard_error })
+    }
+}
+
 /// The mean accuracy over the folds, each judged at the threshold that is best on all others (Huang et al., "Labeled
 /// Faces in the Wild", UMass technical report 07-49, 2007, section 4).
 ///
@@ -70,10 +90,16 @@ pub fn cross_validated_accuracy(comparisons: &[Comparison]) -> Result<Accuracy, 
         })
         .collect();
 
-    let count = folds.len() as f64;
-    let mean = folds.iter().map(|fold| fold.accuracy).sum::<f64>() / count;
-    let variance = folds.iter().map(|fold| (fold.accuracy - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    Ok(Accuracy { mean, standard_error: (variance / count).sqrt(), folds })
+    let accuracies: Vec<f64> = folds.iter().map(|fold| fold.accuracy).collect();
+    let (mean, standard_error) = mean_and_standard_error(&accuracies);
+    Ok(Accuracy { mean, standard_error, folds })
+}
+
+fn mean_and_standard_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
 }
 
 /// The threshold that judges most of the `ascending` comparisons rightly.

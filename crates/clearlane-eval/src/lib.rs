@@ -33,7 +33,7 @@ mod scores;
 mod searches;
 
 pub use calibration::{Calibration, Calibrator, Method};
-pub use folds::{Accuracy, Comparison, cross_validated_accuracy};
+pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use rate::{Interval, Rate};
 pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};
 pub use searches::{MatedSearch, Searches};

@@ -37,6 +37,9 @@ pub(crate) struct LfwArgs {
     /// Write the detection error trade-off as CSV: threshold, FMR, FNMR
     #[arg(long, value_name = "FILE.csv")]
     det: Option<PathBuf>,
+    /// Run View 2 with this embedder too, and say how much it differs
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["identification", "all_pairs"])]
+    beside: Option<String>,
     #[command(flatten)]
     models: ModelArgs,
 }
@@ -45,8 +48,12 @@ const EXAMPLES: &str = "\
 Examples:
   clearlane eval lfw lfw/                          View 2, built-in models
   clearlane eval lfw lfw/ --models DIR --detector scrfd-500m-320 --embedder mobilefacenet
+  clearlane eval lfw lfw/ --models DIR --models int8/ --embedder mobilefacenet --beside mobilefacenet-int8
   clearlane eval lfw lfw/ --identification         rank-k, FNIR at FPIR
   clearlane eval lfw lfw/ --all-pairs --json       FNMR at low FMR, thresholds to calibrate with";
+
+/// Templates by the names of their images, and how they were made.
+pub(super) type Made<'i> = (HashMap<&'i ImageName, Template>, Extracted);
 
 /// What every protocol gets: the data set, the models, and the templates of its images.
 pub(super) struct Lfw<'a> {
@@ -69,7 +76,7 @@ pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
     } else if args.all_pairs {
         lfw_all_pairs::run(&lfw, args.det.as_deref(), output)
     } else {
-        lfw_view2::run(&lfw, args.det.as_deref(), output)
+        lfw_view2::run(&lfw, args.det.as_deref(), args.beside.as_deref(), output)
     }
 }
 
@@ -103,11 +110,18 @@ impl Lfw<'_> {
     }
 
     /// The templates of `images`, by name, and how they were made.
-    pub(super) fn templates<'i>(
-        &self,
-        images: &[&'i ImageName],
-    ) -> Result<(HashMap<&'i ImageName, Template>, Extracted)> {
-        let extractor = self.args.models.load_extractor(Selection::Central)?;
+    pub(super) fn templates<'i>(&self, images: &[&'i ImageName]) -> Result<Made<'i>> {
+        self.templates_by(&self.args.models, images)
+    }
+
+    /// The same by another embedder.
+    pub(super) fn templates_beside<'i>(&self, embedder: &str, images: &[&'i ImageName]) -> Result<Made<'i>> {
+        let models = ModelArgs { embedder: Some(embedder.to_owned()), ..self.args.models.clone() };
+        self.templates_by(&models, images)
+    }
+
+    fn templates_by<'i>(&self, models: &ModelArgs, images: &[&'i ImageName]) -> Result<Made<'i>> {
+        let extractor = models.load_extractor(Selection::Central)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| self.args.dir.join(image.path())).collect();
         let mut made = extract_all(&extractor, &paths, self.output)?;
         let templates = std::mem::take(&mut made.templates);

@@ -6,38 +6,84 @@ use std::path::Path;
 
 use clearlane_embed::Template;
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
-use clearlane_eval::{Comparison, Scores, report};
+use clearlane_eval::{AccuracyDifference, Comparison, Scores, report};
 use serde_json::json;
 
-use super::lfw::{Lfw, score};
+use super::lfw::{Lfw, Made, score};
+use super::templates::Extracted;
 use crate::failure::{Exit, Result};
 use crate::output::{Output, percent, write_whole};
 
 /// With 3,000 non-mated pairs, a lower rate than one in a thousand would rest on fewer than three of them.
 const TARGET_FMRS: [f64; 2] = [1e-2, 1e-3];
 
-pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, output: &Output) -> Result<Exit> {
+pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, output: &Output) -> Result<Exit> {
     let pairs = lfw.pairs()?;
-    let (templates, made) = lfw.templates(&pairs.images())?;
-    let raw = comparisons(&pairs, &templates)?;
-    let mut reports = vec![("raw", report::Verification::new(&raw, &TARGET_FMRS)?)];
-    if lfw.errata != Errata::default() {
-        let corrected = comparisons(&pairs.corrected(&lfw.errata), &templates)?;
-        reports.push(("errata removed", report::Verification::new(&corrected, &TARGET_FMRS)?));
-    }
+    let first = Measured::new(lfw, &pairs, lfw.templates(&pairs.images())?)?;
     if let Some(path) = det {
-        write_det(&report::scores(&raw)?, path)?;
+        write_det(&report::scores(&first.raw)?, path)?;
     }
-    let figures: HashMap<_, _> = reports.iter().map(|(name, report)| (name.replace(' ', "_"), report)).collect();
-    let value = json!({ "protocol": "LFW View 2", "models": made, "figures": figures });
+    let second = match beside {
+        Some(embedder) => Some(Measured::new(lfw, &pairs, lfw.templates_beside(embedder, &pairs.images())?)?),
+        None => None,
+    };
+    let mut value = json!({ "protocol": "LFW View 2", "models": first.made, "figures": first.figures() });
+    if let Some(second) = &second {
+        let less = second.accuracy_less(&first);
+        value["beside"] = json!({ "models": second.made, "figures": second.figures(), "accuracy_less": less });
+    }
     output.result(&value, || {
-        let mut text = made.text();
-        for (name, report) in &reports {
-            text.push_str(&described(name, report));
+        let mut text = first.text();
+        if let Some(second) = &second {
+            text.extend(["\n", &second.text(), &second.compared(&first)]);
         }
         text
     })?;
     Ok(Exit::Yes)
+}
+
+/// What one choice of models came to.
+struct Measured {
+    made: Extracted,
+    raw: Vec<Comparison>,
+    /// The pairs as published, and where errata are at hand, without them.
+    reports: Vec<(&'static str, report::Verification)>,
+}
+
+impl Measured {
+    fn new(lfw: &Lfw<'_>, pairs: &Pairs, (templates, made): Made<'_>) -> Result<Self> {
+        let raw = comparisons(pairs, &templates)?;
+        let mut reports = vec![("raw", report::Verification::new(&raw, &TARGET_FMRS)?)];
+        if lfw.errata != Errata::default() {
+            let corrected = comparisons(&pairs.corrected(&lfw.errata), &templates)?;
+            reports.push(("errata removed", report::Verification::new(&corrected, &TARGET_FMRS)?));
+        }
+        Ok(Self { made, raw, reports })
+    }
+
+    fn figures(&self) -> HashMap<String, &report::Verification> {
+        self.reports.iter().map(|(name, report)| (name.replace(' ', "_"), report)).collect()
+    }
+
+    fn text(&self) -> String {
+        let mut text = self.made.text();
+        for (name, report) in &self.reports {
+            text.push_str(&described(name, report));
+        }
+        text
+    }
+
+    /// On the pairs as published.
+    fn accuracy_less(&self, other: &Self) -> Option<AccuracyDifference> {
+        self.reports[0].1.accuracy.less(&other.reports[0].1.accuracy)
+    }
+
+    fn compared(&self, other: &Self) -> String {
+        let Some(AccuracyDifference { mean, standard_error }) = self.accuracy_less(other) else { return String::new() };
+        let (ours, theirs) = (&self.made.embedder, &other.made.embedder);
+        let (mean, error) = (100.0 * mean, 100.0 * standard_error);
+        format!("\n{ours} less {theirs}, raw: {mean:+.2} points ± {error:.2} (standard error over the same folds)\n")
+    }
 }
 
 fn comparisons(pairs: &Pairs, templates: &HashMap<&ImageName, Template>) -> Result<Vec<Comparison>> {
