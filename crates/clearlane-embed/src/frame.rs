@@ -292,8 +292,16 @@ impl YuvToRgb {
     /// A block of pixels; each pair of them has its U and V in `chroma`.
     #[inline(always)]
     fn block(self, out: &mut [[u8; 4]; Self::BLOCK], luma: &[u8; Self::BLOCK], chroma: &[u8; Self::BLOCK]) {
-        for (x, (out, &y)) in out.iter_mut().zip(luma).enumerate() {
-            *out = self.pixel(y, chroma[x & !1], chroma[x | 1]);
+        // Each byte twice, in arithmetic on pairs, which the compiler carries out for all of them at once.
+        let (mut u, mut v) = ([0; Self::BLOCK], [0; Self::BLOCK]);
+        let twice = u.as_chunks_mut().0.iter_mut().zip(v.as_chunks_mut().0);
+        for ((u, v), pair) in twice.zip(chroma.as_chunks().0) {
+            let pair = u16::from_le_bytes(*pair);
+            *u = ((pair & 0xFF) * 0x0101).to_le_bytes();
+            *v = ((pair >> 8) * 0x0101).to_le_bytes();
+        }
+        for (((out, &y), u), v) in out.iter_mut().zip(luma).zip(u).zip(v) {
+            *out = self.pixel(y, u, v);
         }
     }
 

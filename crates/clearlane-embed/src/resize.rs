@@ -1,8 +1,8 @@
 //! Scaling a frame into a network's planes: resized, converted to RGB and normalised row by row, in one pass over the frame.
 //!
-//! Bilinear, and widened when shrinking, so that nothing aliases: each output is the mean of the samples under a triangle
-//! that reaches one output, or one sample where these are farther apart, to both sides. Rows are mixed before columns, since
-//! fewer are left then, and colours are converted when few pixels are left.
+//! An output is the mean over the square that it covers, or that one sample covers where this is larger: shrinking, nothing of
+//! the frame is passed over; enlarging, that is bilinear. Rows are mixed before columns, since fewer are left then, and colours
+//! are converted when few pixels are left.
 
 use clearlane_infer::Loops;
 
@@ -78,6 +78,9 @@ impl Loops for Scaling<'_> {
     }
 }
 
+/// A sample of which an output covers no more than this is left out: it is a matter of rounding.
+const ROUNDING: f64 = 1e-6;
+
 /// Which samples of one axis each output is the weighted mean of.
 struct Axis {
     /// The first sample of each output.
@@ -92,16 +95,17 @@ impl Axis {
     /// Weights of `to` outputs over `from` samples; the number of taps is a multiple of `group`.
     fn new(from: usize, to: usize, group: usize) -> Self {
         let scale = from as f64 / to as f64;
-        let radius = scale.max(1.0);
+        let half = scale.max(1.0) / 2.0;
         let centre = |output: usize| (output as f64 + 0.5) * scale;
         let window = |output: usize| {
-            let start = (centre(output) - radius).floor().max(0.0) as usize;
-            start..((centre(output) + radius).ceil() as usize).min(from)
+            let start = (centre(output) - half + ROUNDING).floor().max(0.0) as usize;
+            start..((centre(output) + half - ROUNDING).ceil() as usize).min(from)
         };
         let taps = (0..to).map(|output| window(output).len()).max().unwrap_or(1).next_multiple_of(group);
         let mut weights = vec![0.0; to * taps];
         for (output, weights) in weights.chunks_exact_mut(taps).enumerate() {
-            let weight = |sample: usize| (1.0 - (sample as f64 + 0.5 - centre(output)).abs() / radius).max(0.0);
+            let away = |sample: usize| (sample as f64 + 0.5 - centre(output)).abs();
+            let weight = |sample: usize| (half + 0.5 - away(sample)).clamp(0.0, 1.0);
             let sum: f64 = window(output).map(weight).sum();
             for (sample, out) in window(output).zip(weights) {
                 *out = (weight(sample) / sum) as f32;
@@ -140,7 +144,7 @@ impl Axis {
 /// Four values are worked on at a time: four samples of one channel, two of two, or one of three and a value of the next
 /// one, whose weight is zero.
 struct Columns<const C: usize> {
-    /// Where the samples of each output start.
+    /// Where the values of each output start.
     starts: Vec<usize>,
     /// The weights of each output's values, four by four.
     weights: Vec<[f32; 4]>,
@@ -159,20 +163,32 @@ impl<const C: usize> Columns<C> {
         let spread = |weights: &[f32]| std::array::from_fn(|i| weights.get(i / C).copied().unwrap_or(0.0));
         let weights = axis.weights.chunks_exact(Self::ABREAST).map(spread).collect();
         let samples = vec![0.0; (from + axis.taps) * C + 4];
-        Self { starts: axis.starts, weights, samples, outputs: vec![[0.0; 4]; to] }
+        let starts = axis.starts.iter().map(|start| start * C).collect();
+        Self { starts, weights, samples, outputs: vec![[0.0; 4]; to] }
     }
 
     #[inline(always)]
     fn mix(&mut self) -> &[[f32; 4]] {
-        let steps = self.weights.len() / self.outputs.len();
-        for ((output, start), weights) in
-            self.outputs.iter_mut().zip(&self.starts).zip(self.weights.chunks_exact(steps))
-        {
+        // Most frames are scaled by less than eight: their loops are unrolled.
+        match self.weights.len() / self.outputs.len() {
+            1 => self.mix_by(|weights| weights.as_chunks::<1>().0.iter()),
+            2 => self.mix_by(|weights| weights.as_chunks::<2>().0.iter()),
+            steps => self.mix_by(|weights| weights.chunks_exact(steps)),
+        }
+        &self.outputs
+    }
+
+    /// The outputs, with the weights of each as `split` finds them.
+    #[inline(always)]
+    fn mix_by<'a, W: AsRef<[[f32; 4]]> + 'a, I: Iterator<Item = W>>(&'a mut self, split: impl Fn(&'a [[f32; 4]]) -> I) {
+        let Self { starts, weights, samples, outputs } = self;
+        for ((output, &start), weights) in outputs.iter_mut().zip(&*starts).zip(split(weights)) {
+            let weights = weights.as_ref();
+            let reach = (weights.len() - 1) * Self::ABREAST * C + 4;
+            let Some(samples) = samples.get(start..start + reach) else { continue };
             let mut sums = [0.0; 4];
             for (step, weights) in weights.iter().enumerate() {
-                let Some(samples) = self.samples[start * C + step * Self::ABREAST * C..].first_chunk::<4>() else {
-                    break;
-                };
+                let samples = &samples[step * Self::ABREAST * C..][..4];
                 for ((sum, sample), weight) in sums.iter_mut().zip(samples).zip(weights) {
                     *sum += sample * weight;
                 }
@@ -183,7 +199,6 @@ impl<const C: usize> Columns<C> {
                 _ => sums,
             };
         }
-        &self.outputs
     }
 }
 
@@ -257,18 +272,12 @@ mod tests {
         (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
-    /// The mean under a triangle about each output, in two dimensions at once and in doubles.
-    fn triangle(
-        from: (usize, usize),
-        to: (usize, usize),
-        x: usize,
-        y: usize,
-        value: impl Fn(usize, usize) -> u8,
-    ) -> f64 {
+    /// The mean over the square about an output that is as large as an output or a sample, in doubles.
+    fn mean(from: (usize, usize), to: (usize, usize), x: usize, y: usize, value: impl Fn(usize, usize) -> u8) -> f64 {
         let weight = |from: usize, to: usize, output: usize, sample: usize| {
             let scale = from as f64 / to as f64;
-            let away = (sample as f64 + 0.5 - (output as f64 + 0.5) * scale).abs();
-            (1.0 - away / scale.max(1.0)).max(0.0)
+            let (centre, half) = ((output as f64 + 0.5) * scale, f64::max(scale, 1.0) / 2.0);
+            (f64::min(sample as f64 + 1.0, centre + half) - f64::max(sample as f64, centre - half)).max(0.0)
         };
         let (mut sum, mut weights) = (0.0, 0.0);
         for v in 0..from.1 {
@@ -285,13 +294,13 @@ mod tests {
         [((37, 23), (11, 7)), ((64, 64), (16, 16)), ((5, 9), (13, 20)), ((40, 40), (40, 40)), ((1, 1), (3, 2))];
 
     #[test]
-    fn packed_pixels_are_means_under_a_triangle() {
+    fn packed_pixels_are_means_of_what_they_cover() {
         for (from, to) in SIZES {
             for (format, channels) in [(PixelFormat::Rgb8, 3), (PixelFormat::Bgr8, 3), (PixelFormat::Gray8, 1)] {
                 let pixels = noise(from.0 * from.1 * channels);
                 let frame = Frame::new(format, from.0 as u32, from.1 as u32, from.0 * channels, &pixels[..]).unwrap();
                 let rgb = planes(&frame, to.0, to.1, ColourOrder::Rgb);
-                for (plane, (mean, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
+                for (plane, (shift, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
                     let channel = match format {
                         PixelFormat::Rgb8 => plane,
                         PixelFormat::Bgr8 => 2 - plane,
@@ -299,7 +308,7 @@ mod tests {
                     };
                     for (y, x) in (0..to.1).flat_map(|y| (0..to.0).map(move |x| (y, x))) {
                         let at = |u: usize, v: usize| pixels[(v * from.0 + u) * channels + channel];
-                        let expected = (triangle(from, to, x, y, at) - mean) / std;
+                        let expected = (mean(from, to, x, y, at) - shift) / std;
                         let found = f64::from(rgb[(plane * to.1 + y) * to.0 + x]);
                         assert!((found - expected).abs() < 1e-3, "{format:?} {from:?} to {to:?}: {found}, {expected}");
                     }
@@ -317,13 +326,13 @@ mod tests {
                 Frame::nv12(from.0 as u32, from.1 as u32, (&luma[..], from.0), (&chroma[..], 2 * pairs.0)).unwrap();
             let rows = planes(&nv12, to.0, to.1, ColourOrder::Bgr);
             for (y, x) in (0..to.1).flat_map(|y| (0..to.0).map(move |x| (y, x))) {
-                let luma = triangle(from, to, x, y, |u, v| luma[v * from.0 + u]);
-                let chroma = [0, 1].map(|part| triangle(pairs, to, x, y, |u, v| chroma[2 * (v * pairs.0 + u) + part]));
+                let luma = mean(from, to, x, y, |u, v| luma[v * from.0 + u]);
+                let chroma = [0, 1].map(|part| mean(pairs, to, x, y, |u, v| chroma[2 * (v * pairs.0 + u) + part]));
                 // ITU-R BT.601, luma 16 to 235.
                 let (y601, u, v) = (1.164_383 * (luma - 16.0), chroma[0] - 128.0, chroma[1] - 128.0);
                 let bgr = [y601 + 2.017_232 * u, y601 - 0.391_762 * u - 0.812_968 * v, y601 + 1.596_027 * v];
-                for (plane, (mean, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
-                    let expected = (bgr[plane].clamp(0.0, 255.0) - mean) / std;
+                for (plane, (shift, std)) in [(10.0, 2.0), (20.0, 4.0), (30.0, 8.0)].into_iter().enumerate() {
+                    let expected = (bgr[plane].clamp(0.0, 255.0) - shift) / std;
                     let found = f64::from(rows[(plane * to.1 + y) * to.0 + x]);
                     assert!((found - expected).abs() < 0.02, "{from:?} to {to:?}: {found}, {expected}");
                 }
