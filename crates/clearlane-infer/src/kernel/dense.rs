@@ -33,7 +33,8 @@ impl Dense {
         let step = convolution.stride * from.lanes;
         let kernel = |blocks: usize, pixels: usize, rows: usize| (isa.dense)(blocks, pixels, rows, step);
         let groups = Groups::new(to.planes(), to.width, isa.accumulators, kernel)?;
-        let mut weights = Vec::new();
+        let each = convolution.inputs * convolution.kernel[0] * convolution.kernel[1];
+        let mut weights = Vec::with_capacity(to.planes() * each);
         groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let mut bias = blocks(&convolution.bias);
         bias.resize(to.planes(), Block::default());

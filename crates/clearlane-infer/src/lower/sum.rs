@@ -1,5 +1,6 @@
 //! Operators that sum over channels or windows with weights: convolutions and matrix products.
 
+use ndarray::Array2;
 use tract_onnx::pb::NodeProto;
 
 use super::window::pads;
@@ -153,11 +154,14 @@ impl<'a> Lowering<'a> {
             return None;
         };
         let outputs = if transposed { rows } else { columns };
-        let matrix = self.graph.floats(weights)?;
-        let at =
-            |output: usize, input: usize| if transposed { output * inputs + input } else { input * outputs + output };
-        let values = (0..outputs).flat_map(|output| (0..inputs).map(move |input| (output, input)));
-        let weights = values.map(|(output, input)| alpha * matrix[at(output, input)]).collect();
+        let mut weights = self.graph.floats(weights)?;
+        if !transposed {
+            let rows = Array2::from_shape_vec((inputs, outputs), weights).ok()?;
+            weights = rows.t().as_standard_layout().into_owned().into_raw_vec_and_offset().0;
+        }
+        if alpha != 1.0 {
+            weights.iter_mut().for_each(|weight| *weight *= alpha);
+        }
         let bias = match bias {
             None => vec![0.0; outputs],
             Some(bias) if bias.len() == 1 => vec![beta * bias[0]; outputs],
