@@ -1,6 +1,7 @@
 //! The ONNX graph with what tract's analysis finds out about each value: its shape, and its contents where they do
 //! not depend on the input. Weights are kept from the analysis, which would copy them: their shapes are all it needs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -119,15 +120,16 @@ impl<'a> Graph<'a> {
         self.weights.contains_key(value) || self.constant(value).is_some()
     }
 
-    pub(crate) fn floats(&self, value: &str) -> Option<Vec<f32>> {
+    /// A constant's values: of a weight those in the file, without a copy where they can be read there.
+    pub(crate) fn floats(&self, value: &str) -> Option<Cow<'a, [f32]>> {
         match self.weights.get(value) {
-            // ONNX stores raw data in little-endian order.
-            Some(weights) if !weights.raw_data.is_empty() => {
-                let each = weights.raw_data.chunks_exact(4);
-                Some(each.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
-            }
-            Some(weights) => Some(weights.float_data.clone()),
-            None => self.elements(value),
+            Some(TensorProto { raw_data, float_data, .. }) if raw_data.is_empty() => Some(float_data.into()),
+            Some(TensorProto { raw_data, .. }) => match bytemuck::try_cast_slice(raw_data) {
+                Ok(values) if cfg!(target_endian = "little") => Some(Cow::Borrowed(values)),
+                // ONNX stores raw data in little-endian order.
+                _ => Some(raw_data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
+            },
+            None => self.elements(value).map(Cow::Owned),
         }
     }
 

@@ -1,12 +1,14 @@
 //! The numbers of a convolution, before they are packed for a kernel.
 
+use std::borrow::Cow;
+
 use super::memory::View;
 
 /// A convolution: weights as output x input x height x width (depthwise: output x height x width), a bias an output.
 ///
 /// Weights and biases are floats, or the signed bytes and 32-bit integers of a quantised one.
 #[derive(Clone, Debug)]
-pub(crate) struct Convolution<W = f32, B = f32> {
+pub(crate) struct Convolution<'a, W: Clone = f32, B = f32> {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) depthwise: bool,
@@ -16,7 +18,8 @@ pub(crate) struct Convolution<W = f32, B = f32> {
     /// Rows above and columns to the left that the input is extended by.
     pub(crate) pad: [usize; 2],
     pub(crate) dilation: [usize; 2],
-    pub(crate) weights: Vec<W>,
+    /// Where nothing was done to them, those of the file itself.
+    pub(crate) weights: Cow<'a, [W]>,
     pub(crate) bias: Vec<B>,
 }
 
@@ -49,7 +52,7 @@ impl Corner {
     }
 }
 
-impl<W, B> Convolution<W, B> {
+impl<W: Clone, B> Convolution<'_, W, B> {
     /// How far each position of the kernel lies from the first, row by row.
     pub(crate) fn positions(&self, from: &View) -> impl Iterator<Item = usize> + use<W, B> {
         let (pitch, lanes) = (from.pitch(), from.lanes);

@@ -26,7 +26,13 @@ pub(crate) struct Dense {
 
 impl Dense {
     /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
-    pub(crate) fn new(isa: &Isa, convolution: &Convolution, from: View, to: View, finisher: Finisher) -> Option<Self> {
+    pub(crate) fn new(
+        isa: &Isa,
+        convolution: &Convolution<'_>,
+        from: View,
+        to: View,
+        finisher: Finisher,
+    ) -> Option<Self> {
         if !convolution.fits(&from, &to) || convolution.stride > 2 {
             return None;
         }
@@ -72,7 +78,7 @@ impl Dense {
 }
 
 /// Where a tile's inputs lie, in the order in which they are summed.
-fn taps(convolution: &Convolution, from: &View) -> Vec<Tap> {
+fn taps(convolution: &Convolution<'_>, from: &View) -> Vec<Tap> {
     // Neighbours in a row of a plain tensor are read like neighbouring channels.
     let run = if from.lanes == 1 && convolution.dilation[1] == 1 { convolution.kernel[1] } else { 1 };
     let positions: Vec<_> = convolution.positions(from).step_by(run).collect();
@@ -86,7 +92,7 @@ fn taps(convolution: &Convolution, from: &View) -> Vec<Tap> {
 
 /// Appends the weights of some output blocks in the order in which a tile reads them: input plane, position, channel,
 /// output.
-fn pack(convolution: &Convolution, lanes: usize, blocks: Range<usize>, weights: &mut Vec<Block>) {
+fn pack(convolution: &Convolution<'_>, lanes: usize, blocks: Range<usize>, weights: &mut Vec<Block>) {
     let positions = convolution.kernel[0] * convolution.kernel[1];
     for plane in 0..convolution.inputs.div_ceil(lanes) {
         for position in 0..positions {

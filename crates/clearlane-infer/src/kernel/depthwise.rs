@@ -23,7 +23,13 @@ pub(crate) struct Depthwise {
 
 impl Depthwise {
     /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
-    pub(crate) fn new(isa: &Isa, convolution: &Convolution, from: View, to: View, finisher: Finisher) -> Option<Self> {
+    pub(crate) fn new(
+        isa: &Isa,
+        convolution: &Convolution<'_>,
+        from: View,
+        to: View,
+        finisher: Finisher,
+    ) -> Option<Self> {
         if !convolution.fits(&from, &to) || from.lanes != LANES || convolution.stride > 2 {
             return None;
         }

@@ -148,7 +148,12 @@ impl<'a> Lowering<'a> {
 
     /// The layer that could add two tensors on the way, since it makes one of them for nobody else, is of a kind that
     /// `joins`, and adds nothing yet: its position, and the tensor that it would add.
-    pub(super) fn sums(&self, a: TensorId, b: TensorId, joins: impl Fn(&Kind) -> bool) -> Option<(usize, TensorId)> {
+    pub(super) fn sums(
+        &self,
+        a: TensorId,
+        b: TensorId,
+        joins: impl Fn(&Kind<'_>) -> bool,
+    ) -> Option<(usize, TensorId)> {
         let joins = |tensor: TensorId| {
             let producer = self.layers.producer(tensor).filter(|_| !self.layers.get(tensor).shared)?;
             let layer = &self.layers.order[producer];
@@ -183,7 +188,7 @@ impl<'a> Lowering<'a> {
             && let Kind::Convolution { convolution, activation: Activation::Identity, .. } = &mut layer.kind
         {
             let each = convolution.weights.len() / convolution.outputs;
-            for (weight, scale) in convolution.weights.chunks_mut(each).zip(&scale) {
+            for (weight, scale) in convolution.weights.to_mut().chunks_mut(each).zip(&scale) {
                 for weight in weight {
                     *weight *= scale;
                 }
@@ -218,7 +223,7 @@ impl<'a> Lowering<'a> {
         let (gamma, beta, mean, variance) = (of(1)?, of(2)?, of(3)?, of(4)?);
         let epsilon = node.float("epsilon").unwrap_or(1e-5);
         let scale: Vec<f32> =
-            gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
+            gamma.iter().zip(&*variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
         let shift = beta.iter().zip(mean.iter().zip(&scale)).map(|(beta, (mean, scale))| beta - mean * scale).collect();
         self.affine(index, from, to, scale, shift)
     }
@@ -233,6 +238,6 @@ impl<'a> Lowering<'a> {
         }
         // The channels' axis counts from the right, as broadcasting does.
         let axis = shape.len().checked_sub(of.len() - 1)?;
-        (shape.get(axis) == Some(&channels) && values.len() == channels).then_some(values)
+        (shape.get(axis) == Some(&channels) && values.len() == channels).then_some(values.into_owned())
     }
 }

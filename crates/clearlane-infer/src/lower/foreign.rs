@@ -60,7 +60,7 @@ fn alone(graph: &Graph<'_>, node: &NodeProto, varying: &[&str]) -> Option<ModelP
         proto.dims = graph.shape(name)?.iter().map(|&extent| extent as i64).collect();
         if graph.is_float(name) {
             proto.data_type = DataType::Float as i32;
-            proto.float_data = graph.floats(name)?;
+            proto.float_data = graph.floats(name)?.into_owned();
         } else {
             proto.data_type = DataType::Int64 as i32;
             proto.int64_data = graph.ints(name)?;

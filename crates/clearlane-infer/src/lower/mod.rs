@@ -19,15 +19,15 @@ use crate::plan::layer::{Kind, Layers, TensorId};
 use quantised::Weights;
 
 /// What became of a graph.
-pub(crate) struct Lowered {
-    pub(crate) layers: Layers,
+pub(crate) struct Lowered<'a> {
+    pub(crate) layers: Layers<'a>,
     pub(crate) input: TensorId,
     /// For each node of the graph, whether kernels of this crate carry it out.
     pub(crate) own: Vec<bool>,
 }
 
 /// Turns the graph into layers. A node that neither a kernel nor tract can carry out is an error.
-pub(crate) fn lower(graph: &Graph<'_>, image: [usize; 3]) -> Result<Lowered, InferError> {
+pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lowered<'a>, InferError> {
     let mut layers = Layers::default();
     let input = layers.tensor(1, image);
     let mut lowering = Lowering {
@@ -61,7 +61,7 @@ pub(crate) fn lower(graph: &Graph<'_>, image: [usize; 3]) -> Result<Lowered, Inf
 /// The layers so far, and in which form each value of the graph is at hand.
 struct Lowering<'a> {
     graph: &'a Graph<'a>,
-    layers: Layers,
+    layers: Layers<'a>,
     forms: HashMap<&'a str, Form>,
     /// Values that have been written out as flat lists.
     flats: HashMap<&'a str, TensorId>,

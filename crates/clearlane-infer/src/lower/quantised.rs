@@ -44,7 +44,7 @@ impl<'a> Lowering<'a> {
         }
         let weights = Weights {
             values: self.graph.bytes(from)?,
-            scales: self.graph.floats(input(node, 1)?)?,
+            scales: self.graph.floats(input(node, 1)?)?.into_owned(),
             axis: node.int("axis").unwrap_or(1),
         };
         self.weights.insert(to, weights);
@@ -150,10 +150,10 @@ impl<'a> Lowering<'a> {
         let outputs = self.graph.image(to)?[0];
         let scales = weights.scales(0, outputs)?;
         let bias = match input(node, 2) {
-            Some(bias) => self.graph.floats(bias)?,
+            Some(bias) => self.graph.floats(bias)?.into_owned(),
             None => vec![0.0; outputs],
         };
-        let (convolution, size) = self.convolution(node, weights.values.clone(), bias)?;
+        let (convolution, size) = self.convolution(node, weights.values.clone().into(), bias)?;
         self.integer_convolve(index, convolution, &scales, tensor, to, size)
     }
 
@@ -183,7 +183,7 @@ impl<'a> Lowering<'a> {
             stride: 1,
             pad: [0, 0],
             dilation: [1, 1],
-            weights: values.collect::<Option<Vec<i8>>>()?,
+            weights: values.collect::<Option<Vec<i8>>>()?.into(),
             bias: if bias.len() == 1 { vec![bias[0]; outputs] } else { bias.to_vec() },
         };
         self.integer_convolve(index, convolution, &scales, tensor, to, [1, 1])
@@ -192,7 +192,7 @@ impl<'a> Lowering<'a> {
     fn integer_convolve(
         &mut self,
         index: usize,
-        convolution: Convolution<i8>,
+        convolution: Convolution<'a, i8>,
         scales: &[f32],
         from: TensorId,
         to: &'a str,
@@ -226,7 +226,7 @@ impl<'a> Lowering<'a> {
         let (a, b, to) = (input(node, 0)?, input(node, 1)?, output(node)?);
         let (&Form::Tensor(of_a), &Form::Tensor(of_b)) = (self.bytes.get(a)?, self.bytes.get(b)?) else { return None };
         let alike = self.graph.image(a)? == self.graph.image(b)? && of_a != of_b;
-        let joins = |kind: &Kind| matches!(kind, Kind::Integer { rescale: Rescale { addend: None, .. }, .. });
+        let joins = |kind: &Kind<'_>| matches!(kind, Kind::Integer { rescale: Rescale { addend: None, .. }, .. });
         let (position, other) = self.sums(of_a, of_b, joins).filter(|_| alike)?;
         let made_before = *self.layers.order[position].to.first()?;
         let own = self.layers.get(made_before).quantisation?;
@@ -277,11 +277,11 @@ fn is_grouped(node: &NodeProto) -> bool {
 
 /// The convolution with its biases in units of its sums, the input's zero point taken into them, and what a unit of each
 /// output's sum stands for; `None` where a sum might not fit in 32 bits.
-fn whole(
-    convolution: Convolution<i8>,
+fn whole<'a>(
+    convolution: Convolution<'a, i8>,
     scales: &[f32],
     input: Quantisation,
-) -> Option<(Convolution<i8, i32>, Vec<f32>)> {
+) -> Option<(Convolution<'a, i8, i32>, Vec<f32>)> {
     let Convolution { outputs, inputs, depthwise, kernel, stride, pad, dilation, weights, bias } = convolution;
     let each = weights.len().checked_div(outputs).filter(|&each| each > 0)?;
     let (mut whole, mut units) = (Vec::new(), Vec::new());
@@ -301,7 +301,7 @@ fn whole(
     convolution.sums_fit().then_some((convolution, units))
 }
 
-impl Convolution<i8, i32> {
+impl Convolution<'_, i8, i32> {
     /// Whether no sum can leave 32 bits, whatever the bytes.
     fn sums_fit(&self) -> bool {
         let each = self.weights.len() / self.outputs.max(1);

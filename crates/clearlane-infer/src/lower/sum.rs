@@ -1,6 +1,8 @@
 //! Operators that sum over channels or windows with weights: convolutions and matrix products.
 
-use ndarray::Array2;
+use std::borrow::Cow;
+
+use ndarray::ArrayView2;
 use tract_onnx::pb::NodeProto;
 
 use super::window::pads;
@@ -15,7 +17,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn conv(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
         let bias = match input(node, 2) {
-            Some(bias) => self.graph.floats(bias)?,
+            Some(bias) => self.graph.floats(bias)?.into_owned(),
             None => vec![0.0; self.graph.image(to)?[0]],
         };
         let (convolution, size) = self.convolution(node, self.graph.floats(input(node, 1)?)?, bias)?;
@@ -30,12 +32,12 @@ impl<'a> Lowering<'a> {
 
     /// The convolution that a node asks for, and the height and width of its output; `None` where no kernel is made for
     /// it.
-    pub(super) fn convolution<W>(
+    pub(super) fn convolution<W: Clone>(
         &self,
         node: &NodeProto,
-        weights: Vec<W>,
+        weights: Cow<'a, [W]>,
         bias: Vec<f32>,
-    ) -> Option<(Convolution<W>, [usize; 2])> {
+    ) -> Option<(Convolution<'a, W>, [usize; 2])> {
         let (from, to) = (input(node, 0)?, output(node)?);
         let ([inputs, height, width], [outputs, out_height, out_width]) =
             (self.graph.image(from)?, self.graph.image(to)?);
@@ -68,7 +70,7 @@ impl<'a> Lowering<'a> {
     fn convolve(
         &mut self,
         index: usize,
-        mut convolution: Convolution,
+        mut convolution: Convolution<'a>,
         mut from: TensorId,
         to: &'a str,
         size: [usize; 2],
@@ -94,7 +96,7 @@ impl<'a> Lowering<'a> {
 
     /// Takes an affine layer that only this convolution reads into its weights: gives the tensor before it, and the
     /// values that its halo has to hold, so that they become the zeros that the convolution pads with.
-    fn fold_affine(&mut self, convolution: &mut Convolution, from: TensorId) -> Option<(TensorId, Vec<f32>)> {
+    fn fold_affine(&mut self, convolution: &mut Convolution<'a>, from: TensorId) -> Option<(TensorId, Vec<f32>)> {
         if self.layers.get(from).shared || convolution.depthwise {
             return None;
         }
@@ -106,7 +108,7 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let positions = convolution.kernel[0] * convolution.kernel[1];
-        let outputs = convolution.weights.chunks_mut(convolution.inputs * positions);
+        let outputs = convolution.weights.to_mut().chunks_mut(convolution.inputs * positions);
         for (bias, weights) in convolution.bias.iter_mut().zip(outputs) {
             for (weights, (scale, shift)) in weights.chunks_mut(positions).zip(scale.iter().zip(shift)) {
                 *bias += weights.iter().sum::<f32>() * shift;
@@ -147,7 +149,7 @@ impl<'a> Lowering<'a> {
         weights: &str,
         transposed: bool,
         [alpha, beta]: [f32; 2],
-        bias: Option<Vec<f32>>,
+        bias: Option<Cow<'a, [f32]>>,
         to: &'a str,
     ) -> Option<()> {
         let (&[1, inputs], &[rows, columns]) = (self.graph.shape(from)?, self.graph.shape(weights)?) else {
@@ -156,11 +158,13 @@ impl<'a> Lowering<'a> {
         let outputs = if transposed { rows } else { columns };
         let mut weights = self.graph.floats(weights)?;
         if !transposed {
-            let rows = Array2::from_shape_vec((inputs, outputs), weights).ok()?;
-            weights = rows.t().as_standard_layout().into_owned().into_raw_vec_and_offset().0;
+            let rows = ArrayView2::from_shape((inputs, outputs), &weights).ok()?;
+            weights = rows.t().iter().copied().collect();
         }
         if alpha != 1.0 {
-            weights.iter_mut().for_each(|weight| *weight *= alpha);
+            for weight in weights.to_mut() {
+                *weight *= alpha;
+            }
         }
         let bias = match bias {
             None => vec![0.0; outputs],

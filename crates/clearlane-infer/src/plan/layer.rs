@@ -40,16 +40,16 @@ pub(crate) enum Fill {
 }
 
 /// What a layer does; its tensors are beside it in [`Layer`].
-pub(crate) enum Kind {
+pub(crate) enum Kind<'a> {
     /// The convolution of the first tensor; the second, if any, is added.
     Convolution {
-        convolution: Convolution,
+        convolution: Convolution<'a>,
         activation: Activation,
         add_first: bool,
     },
     /// The convolution of the first tensor, which is quantised; the second, if any, is added as the rescaling says.
     Integer {
-        convolution: Convolution<i8, i32>,
+        convolution: Convolution<'a, i8, i32>,
         rescale: Rescale,
     },
     /// From floats to bytes and back.
@@ -85,8 +85,8 @@ pub(crate) enum Kind {
 }
 
 /// An operator before it is packed.
-pub(crate) struct Layer {
-    pub(crate) kind: Kind,
+pub(crate) struct Layer<'a> {
+    pub(crate) kind: Kind<'a>,
     pub(crate) from: Vec<TensorId>,
     pub(crate) to: Vec<TensorId>,
     /// The graph's nodes that it carries out.
@@ -95,14 +95,14 @@ pub(crate) struct Layer {
 
 /// A network between the graph and the program.
 #[derive(Default)]
-pub(crate) struct Layers {
+pub(crate) struct Layers<'a> {
     pub(crate) tensors: Vec<Tensor>,
     /// The layers in the order in which they run.
-    pub(crate) order: Vec<Layer>,
+    pub(crate) order: Vec<Layer<'a>>,
     pub(crate) outputs: Vec<TensorId>,
 }
 
-impl Layers {
+impl<'a> Layers<'a> {
     pub(crate) fn tensor(&mut self, lanes: usize, [channels, height, width]: [usize; 3]) -> TensorId {
         let tensor = Tensor {
             lanes,
@@ -142,7 +142,7 @@ impl Layers {
         &self.tensors[tensor.0]
     }
 
-    pub(crate) fn push(&mut self, kind: Kind, from: Vec<TensorId>, to: TensorId, node: Option<usize>) {
+    pub(crate) fn push(&mut self, kind: Kind<'a>, from: Vec<TensorId>, to: TensorId, node: Option<usize>) {
         self.order.push(Layer { kind, from, to: vec![to], nodes: node.into_iter().collect() });
     }
 

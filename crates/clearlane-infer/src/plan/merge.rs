@@ -10,7 +10,7 @@ use crate::kernel::vector::LANES;
 
 /// Joins convolutions that read the same tensor in the same way and end in flat lists, directly or after a depthwise
 /// convolution of their own.
-pub(crate) fn siblings(layers: &mut Layers) {
+pub(crate) fn siblings(layers: &mut Layers<'_>) {
     delay_sigmoids(layers);
     let mut position = 0;
     while position < layers.order.len() {
@@ -24,7 +24,7 @@ pub(crate) fn siblings(layers: &mut Layers) {
 
 /// Lets the lists apply the sigmoid instead of the convolutions: to the channels that are real, and so that the
 /// convolutions become alike.
-fn delay_sigmoids(layers: &mut Layers) {
+fn delay_sigmoids(layers: &mut Layers<'_>) {
     for position in 0..layers.order.len() {
         let made = layers.order[position].to[0];
         let sigmoid = matches!(layers.order[position].kind, Kind::Convolution { activation: Activation::Sigmoid, .. });
@@ -47,7 +47,7 @@ struct Head {
 }
 
 /// The head at a position and those after it that it can be joined with; empty if there is nothing to gain.
-fn siblings_of(layers: &Layers, position: usize) -> Vec<Head> {
+fn siblings_of(layers: &Layers<'_>, position: usize) -> Vec<Head> {
     let Some(first) = head(layers, position) else { return Vec::new() };
     let alike = |a: usize, b: usize| match (convolution(&layers.order[a]), convolution(&layers.order[b])) {
         (Some(a), Some(b)) => (a.kernel, a.stride, a.pad, a.dilation) == (b.kernel, b.stride, b.pad, b.dilation),
@@ -71,7 +71,7 @@ fn siblings_of(layers: &Layers, position: usize) -> Vec<Head> {
     if together < apart { heads } else { Vec::new() }
 }
 
-fn head(layers: &Layers, position: usize) -> Option<Head> {
+fn head(layers: &Layers<'_>, position: usize) -> Option<Head> {
     let made = layers.order[position].to[0];
     convolution(&layers.order[position]).filter(|convolution| !convolution.depthwise)?;
     if list_readers(layers, made).is_some() {
@@ -84,7 +84,7 @@ fn head(layers: &Layers, position: usize) -> Option<Head> {
 }
 
 /// The layer's convolution, if that is all it does.
-fn convolution(layer: &Layer) -> Option<&Convolution> {
+fn convolution<'l, 'a>(layer: &'l Layer<'a>) -> Option<&'l Convolution<'a>> {
     match &layer.kind {
         Kind::Convolution { convolution, activation: Activation::Identity, .. } if layer.from.len() == 1 => {
             Some(convolution)
@@ -94,21 +94,21 @@ fn convolution(layer: &Layer) -> Option<&Convolution> {
 }
 
 /// The layers that read a tensor; `None` if it is read in other ways as well.
-fn readers(layers: &Layers, tensor: TensorId) -> Option<Vec<usize>> {
+fn readers(layers: &Layers<'_>, tensor: TensorId) -> Option<Vec<usize>> {
     let kept = layers.outputs.contains(&tensor) || layers.tensors.iter().any(|other| other.alias == Some(tensor));
     let reads = |position: &usize| layers.order[*position].from.contains(&tensor);
     (!kept).then(|| (0..layers.order.len()).filter(reads).collect())
 }
 
 /// The layers that read a tensor, if all of them write flat lists.
-fn list_readers(layers: &Layers, tensor: TensorId) -> Option<Vec<usize>> {
+fn list_readers(layers: &Layers<'_>, tensor: TensorId) -> Option<Vec<usize>> {
     let readers = readers(layers, tensor)?;
     let lists = readers.iter().all(|&reader| matches!(layers.order[reader].kind, Kind::ToRows { .. }));
     (lists && !readers.is_empty()).then_some(readers)
 }
 
 /// Makes one head of several: the first takes over the others' channels, and their lists skip to them.
-fn join(layers: &mut Layers, heads: &[Head]) {
+fn join(layers: &mut Layers<'_>, heads: &[Head]) {
     let dense: Vec<usize> = heads.iter().map(|head| head.dense).collect();
     let depthwise: Vec<usize> = heads.iter().filter_map(|head| head.depthwise).collect();
     join_layers(layers, &dense);
@@ -125,7 +125,7 @@ fn join(layers: &mut Layers, heads: &[Head]) {
 }
 
 /// Moves the channels of all these convolutions into the first, and its tensor's readers to a tensor of all channels.
-fn join_layers(layers: &mut Layers, positions: &[usize]) {
+fn join_layers(layers: &mut Layers<'_>, positions: &[usize]) {
     let mut channels = 0;
     let mut moved = Vec::new();
     let (mut weights, mut bias, mut nodes) = (Vec::new(), Vec::new(), Vec::new());
@@ -147,7 +147,7 @@ fn join_layers(layers: &mut Layers, positions: &[usize]) {
     first.nodes = nodes;
     if let Kind::Convolution { convolution, .. } = &mut first.kind {
         convolution.inputs = if convolution.depthwise { channels } else { convolution.inputs };
-        (convolution.outputs, convolution.weights, convolution.bias) = (channels, weights, bias);
+        (convolution.outputs, convolution.weights, convolution.bias) = (channels, weights.into(), bias);
     }
     for layer in &mut layers.order {
         let Kind::ToRows { skip, .. } = &mut layer.kind else { continue };

@@ -17,7 +17,7 @@ use crate::kernel::rowwise::{Combine, Operand, Pool};
 use crate::kernel::vector::LANES;
 
 /// `None` if the layers do not hold together, which a graph whose shapes were analysed cannot cause.
-pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<Program> {
+pub(crate) fn program(isa: &Isa, mut layers: Layers<'_>, input: TensorId) -> Option<Program> {
     super::merge::siblings(&mut layers);
     let (starts, floats) = places(&layers, input);
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
@@ -41,7 +41,7 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers, input: TensorId) -> Option<
     Program::new(floats, view(input), steps, outputs)
 }
 
-fn operator(isa: &Isa, layers: &Layers, layer: &Layer, from: &[View], to: &[View]) -> Option<Operator> {
+fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to: &[View]) -> Option<Operator> {
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
         // A flat list is combined a block at a time, whatever its extents.
         let blocked = |view: View| match view.lanes {
@@ -108,7 +108,7 @@ fn operator(isa: &Isa, layers: &Layers, layer: &Layer, from: &[View], to: &[View
 }
 
 /// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once.
-fn places(layers: &Layers, input: TensorId) -> (Vec<usize>, usize) {
+fn places(layers: &Layers<'_>, input: TensorId) -> (Vec<usize>, usize) {
     let count = layers.tensors.len();
     let (mut born, mut dies) = (vec![usize::MAX; count], vec![0; count]);
     born[input.0] = 0;

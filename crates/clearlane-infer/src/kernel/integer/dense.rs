@@ -31,7 +31,7 @@ impl IntegerDense {
     /// for.
     pub(crate) fn new(
         isa: &Integer,
-        convolution: &Convolution<i8, i32>,
+        convolution: &Convolution<'_, i8, i32>,
         from: View,
         to: View,
         finisher: Finisher,
@@ -88,7 +88,7 @@ impl IntegerDense {
 
 /// Appends the weights of some output blocks in the order in which a tile reads them: input plane, position, four
 /// channels, output.
-fn pack(convolution: &Convolution<i8, i32>, lanes: usize, blocks: Range<usize>, weights: &mut Vec<QuadBlock>) {
+fn pack(convolution: &Convolution<'_, i8, i32>, lanes: usize, blocks: Range<usize>, weights: &mut Vec<QuadBlock>) {
     let positions = convolution.kernel[0] * convolution.kernel[1];
     let weight = |output: usize, input: usize, position: usize| {
         let inside = output < convolution.outputs && input < convolution.inputs;

@@ -33,7 +33,7 @@ impl IntegerDepthwise {
     /// is made for.
     pub(crate) fn new(
         isa: &Integer,
-        convolution: &Convolution<i8, i32>,
+        convolution: &Convolution<'_, i8, i32>,
         from: View,
         to: View,
         finisher: Finisher,
