@@ -15,6 +15,7 @@ use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::InferError;
+use crate::dequantised::Dequantised;
 use crate::reference::guarded;
 
 /// The most elements that one value may have: 1 GiB of floats.
@@ -29,6 +30,7 @@ pub(crate) struct Graph<'a> {
     pub(crate) input: &'a str,
     values: HashMap<String, Value>,
     weights: HashMap<&'a str, &'a TensorProto>,
+    dequantised: HashMap<&'a str, Dequantised<'a>>,
     uses: HashMap<&'a str, usize>,
 }
 
@@ -48,7 +50,8 @@ impl<'a> Graph<'a> {
         [c, h, w]: [usize; 3],
     ) -> Result<Self, InferError> {
         let weights = weights(proto);
-        let light = light(model, proto, input, &weights);
+        let dequantised = Dequantised::all(proto);
+        let light = light(model, proto, input, &weights, &dequantised);
         let values = guarded(|| {
             let mut parsed = onnx.parse(&light, None)?;
             parsed.model.set_input_fact(0, f32::fact([1, c, h, w]).into())?;
@@ -73,7 +76,7 @@ impl<'a> Graph<'a> {
         for name in proto.node.iter().flat_map(|node| &node.input).chain(outputs) {
             *uses.entry(name.as_str()).or_default() += 1;
         }
-        Ok(Self { onnx, model, proto, input, values, weights, uses })
+        Ok(Self { onnx, model, proto, input, values, weights, dequantised, uses })
     }
 
     /// Checks that no value is larger than a network may take: [`LARGEST`] elements.
@@ -117,19 +120,18 @@ impl<'a> Graph<'a> {
 
     /// Whether a value does not depend on the input.
     pub(crate) fn is_constant(&self, value: &str) -> bool {
-        self.weights.contains_key(value) || self.constant(value).is_some()
+        let weight = self.weights.contains_key(value) || self.dequantised.contains_key(value);
+        weight || self.constant(value).is_some()
     }
 
     /// A constant's values: of a weight those in the file, without a copy where they can be read there.
     pub(crate) fn floats(&self, value: &str) -> Option<Cow<'a, [f32]>> {
         match self.weights.get(value) {
-            Some(TensorProto { raw_data, float_data, .. }) if raw_data.is_empty() => Some(float_data.into()),
-            Some(TensorProto { raw_data, .. }) => match bytemuck::try_cast_slice(raw_data) {
-                Ok(values) if cfg!(target_endian = "little") => Some(Cow::Borrowed(values)),
-                // ONNX stores raw data in little-endian order.
-                _ => Some(raw_data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
+            Some(weights) => Some(floats_of(weights)),
+            None => match self.dequantised.get(value) {
+                Some(weights) => Some(weights.floats().into()),
+                None => self.elements(value).map(Cow::Owned),
             },
-            None => self.elements(value).map(Cow::Owned),
         }
     }
 
@@ -144,6 +146,19 @@ impl<'a> Graph<'a> {
     fn elements<T: Datum + Copy>(&self, value: &str) -> Option<Vec<T>> {
         let tensor = self.constant(value)?;
         guarded(|| Ok(tensor.cast_to::<T>()?.try_as_plain_ram()?.as_slice::<T>()?.to_vec())).ok()
+    }
+}
+
+/// A float tensor's values, without a copy where they can be read as they are.
+pub(crate) fn floats_of(tensor: &TensorProto) -> Cow<'_, [f32]> {
+    let TensorProto { raw_data, float_data, .. } = tensor;
+    if raw_data.is_empty() {
+        return float_data.into();
+    }
+    match bytemuck::try_cast_slice(raw_data) {
+        Ok(values) if cfg!(target_endian = "little") => Cow::Borrowed(values),
+        // ONNX stores raw data in little-endian order.
+        _ => raw_data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
     }
 }
 
@@ -171,24 +186,32 @@ fn weights(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
 }
 
 /// The model with its weights as inputs of their shapes, after the image.
-fn light(model: &ModelProto, proto: &GraphProto, image: &str, weights: &HashMap<&str, &TensorProto>) -> ModelProto {
-    let input = |tensor: &TensorProto| {
+fn light(
+    model: &ModelProto,
+    proto: &GraphProto,
+    image: &str,
+    weights: &HashMap<&str, &TensorProto>,
+    dequantised: &HashMap<&str, Dequantised<'_>>,
+) -> ModelProto {
+    let input = |name: &str, tensor: &TensorProto| {
         let dim = |&extent: &i64| tensor_shape_proto::Dimension {
             value: Some(tensor_shape_proto::dimension::Value::DimValue(extent)),
             ..Default::default()
         };
         let shape = Some(TensorShapeProto { dim: tensor.dims.iter().map(dim).collect() });
-        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type: tensor.data_type, shape });
+        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type: DataType::Float as i32, shape });
         let r#type = Some(TypeProto { value: Some(value), ..Default::default() });
-        ValueInfoProto { name: tensor.name.clone(), r#type, ..Default::default() }
+        ValueInfoProto { name: name.into(), r#type, ..Default::default() }
     };
     let kept = proto.initializer.iter().filter(|tensor| !weights.contains_key(tensor.name.as_str()));
-    let given = proto.initializer.iter().filter(|tensor| weights.contains_key(tensor.name.as_str()));
+    let given = weights.iter().map(|(name, tensor)| input(name, tensor));
+    let given = given.chain(dequantised.iter().map(|(name, weights)| input(name, weights.bytes)));
+    let made = |node: &NodeProto| node.output.first().is_some_and(|name| dequantised.contains_key(name.as_str()));
     let graph = GraphProto {
-        node: proto.node.clone(),
+        node: proto.node.iter().filter(|node| !made(node)).cloned().collect(),
         name: proto.name.clone(),
         initializer: kept.cloned().collect(),
-        input: proto.input.iter().filter(|value| value.name == image).cloned().chain(given.map(input)).collect(),
+        input: proto.input.iter().filter(|value| value.name == image).cloned().chain(given).collect(),
         output: proto.output.clone(),
         value_info: proto.value_info.clone(),
         ..Default::default()

@@ -14,6 +14,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod dequantised;
 mod error;
 mod graph;
 #[allow(unsafe_code, clippy::inline_always, reason = "kernels work on raw memory, inside functions that enable an ISA")]

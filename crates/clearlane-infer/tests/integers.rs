@@ -312,6 +312,28 @@ fn weights_with_a_zero_point_run_as_floats() {
     common::assert_every_path_agrees("unsigned weights", &onnx, images([1, 4, 6, 6]).view());
 }
 
+/// The image as it is, so that no kernel on bytes can take over; scales and zero points along either axis.
+#[test]
+fn weights_on_bytes_for_values_on_floats_run_as_floats() {
+    let mut graph = Graph::new(&[1, 4, 6, 6]);
+    let mut dequantised = |extents: &[usize], axis: i64| {
+        let numbers = Numbers(5).signed_bytes(extents.iter().product());
+        let bytes = graph.raw(DataType::Int8, extents, numbers.iter().map(|&value| value as u8).collect());
+        let count = extents[axis as usize];
+        let scales = graph.constant(&[count], (1..=count).map(|scale| scale as f32 / 512.0).collect());
+        let zeros = graph.raw(DataType::Int8, &[count], (0..count).map(|zero| zero as u8).collect());
+        graph.node("DequantizeLinear", &[&bytes, &scales, &zeros], vec![int("axis", axis)])
+    };
+    let (dense, grouped, matrix) =
+        (dequantised(&[8, 4, 3, 3], 0), dequantised(&[4, 4, 3, 3], 1), dequantised(&[16, 5], 1));
+    let map = graph.node("Conv", &["input", &dense], vec![]);
+    let map = graph.node("Conv", &[&map, &grouped], vec![int("group", 2)]);
+    let flat = graph.node("Flatten", &[&map], vec![]);
+    graph.node("Gemm", &[&flat, &matrix], vec![]);
+    let onnx = graph.onnx(&["Gemm_6"]);
+    common::assert_every_path_agrees("bytes dequantised for floats", &onnx, images([1, 4, 6, 6]).view());
+}
+
 fn refusal(onnx: &[u8], images: ArrayView4<'_, f32>) -> QuantiseError {
     quantise(onnx, [3, 28, 28], images).expect_err("it cannot be quantised")
 }

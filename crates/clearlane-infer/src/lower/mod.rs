@@ -41,7 +41,7 @@ pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lower
     lowering.bind(graph.input, Form::Tensor(input));
     let mut own = Vec::new();
     for (index, node) in graph.proto.node.iter().enumerate() {
-        let folded = node.output.iter().all(|output| graph.constant(output).is_some());
+        let folded = node.output.iter().all(|output| graph.is_constant(output));
         let done = lowering.weights(node).is_some() || folded || lowering.node(index, node).is_some();
         if !done {
             lowering.foreign(index, node)?;
