@@ -1,7 +1,7 @@
 //! Ctrl-C: long jobs finish the step that they are at, keep what is done, and stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::{Exit, Failure, Result};
 
@@ -10,8 +10,13 @@ use crate::failure::{Exit, Failure, Result};
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on. A second Ctrl-C ends the command at once.
+    /// Listens for Ctrl-C from now on, for the whole process. A second Ctrl-C ends the command at once.
     pub(crate) fn listen() -> Result<Self> {
+        static LISTENING: Mutex<Option<Interrupt>> = Mutex::new(None);
+        let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(interrupt) = &*listening {
+            return Ok(interrupt.clone());
+        }
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);
         ctrlc::set_handler(move || {
@@ -20,6 +25,7 @@ impl Interrupt {
             }
         })
         .map_err(|error| Failure::new(Exit::System, format!("cannot listen for Ctrl-C: {error}")))?;
+        *listening = Some(interrupt.clone());
         Ok(interrupt)
     }
 
