@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::{AlignedFace, Extractor, Manifest, Selection, quantise_embedder};
+use clearlane_embed::{
+    AlignedFace, Extractor, Frame, Manifest, ModelError, QuantisedModel, Selection, Task, quantise_detector,
+    quantise_embedder,
+};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -16,7 +19,7 @@ use crate::pictures;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct QuantiseArgs {
-    /// The embedder's name
+    /// The embedder's or detector's name
     name: String,
     /// A folder of face pictures, or of folders of them, like those the model will see
     #[arg(long, value_name = "DIR")]
@@ -34,7 +37,8 @@ pub(crate) struct QuantiseArgs {
 const EXAMPLES: &str = "\
 Examples:
   clearlane models quantise mobilefacenet --models DIR --faces faces/ --out int8/mobilefacenet-int8.onnx
-  clearlane models quantise clearlane-embedder --faces faces/ --out int8/embedder.onnx --count 300";
+  clearlane models quantise clearlane-embedder --faces faces/ --out int8/embedder.onnx --count 300
+  clearlane models quantise yunet-320 --models DIR --faces frames/ --out int8/yunet-int8.onnx";
 
 pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
     let models = args.models.at_hand()?;
@@ -43,26 +47,29 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
     let Some(file) = args.out.file_name().and_then(|name| name.to_str()) else {
         return Err(Failure::new(Exit::Usage, format!("{}: not a file's name", args.out.display())));
     };
-    let extractor =
-        Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?).with_selection(Selection::Largest);
     let pictures = chosen(&args.faces, args.count as usize)?;
-    let faces = aligned(&extractor, &pictures, output)?;
-    if faces.is_empty() {
-        let problem = format!("{}: no face in any of {} pictures", args.faces.display(), pictures.len());
-        return Err(Failure::new(Exit::Input, problem));
-    }
-    let quantised = quantise_embedder(entry, &onnx, &faces, file)?;
+    let quantised = if let Task::Detection { .. } = entry.task {
+        by_frames(&pictures, output, |frames| quantise_detector(entry, &onnx, frames, file))?
+    } else {
+        let extractor = Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?);
+        let faces = aligned(&extractor.with_selection(Selection::Largest), &pictures, output)?;
+        if faces.is_empty() {
+            let problem = format!("{}: no face in any of {} pictures", args.faces.display(), pictures.len());
+            return Err(Failure::new(Exit::Input, problem));
+        }
+        quantise_embedder(entry, &onnx, &faces, file)?
+    };
     write_whole(&args.out, &quantised.onnx)?;
     let manifest = Manifest { models: vec![quantised.entry.clone()] };
     let manifest = manifest.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
     let value = json!({
-        "model": quantised.entry, "faces": faces.len(), "pictures": pictures.len(),
+        "model": quantised.entry, "used": quantised.pictures, "pictures": pictures.len(),
         "operators": quantised.operators, "values": quantised.values, "bytes": quantised.onnx.len(),
     });
     output.note(&format!(
-        "{} operators quantised on {} faces of {} pictures; {} bytes where there were {}",
+        "{} operators quantised on {} of {} pictures; {} bytes where there were {}",
         quantised.operators,
-        faces.len(),
+        quantised.pictures,
         pictures.len(),
         quantised.onnx.len(),
         onnx.len()
@@ -102,4 +109,32 @@ fn aligned(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<
     let faces = paths.par_iter().map(one).collect::<Result<Vec<_>>>();
     progress.done();
     Ok(faces?.into_iter().flatten().collect())
+}
+
+/// Hands the pictures that can be read to a quantisation, one by one.
+fn by_frames(
+    paths: &[PathBuf],
+    output: &Output,
+    quantise: impl FnOnce(&mut dyn Iterator<Item = Frame<'static>>) -> std::result::Result<QuantisedModel, ModelError>,
+) -> Result<QuantisedModel> {
+    let interrupt = Interrupt::listen()?;
+    let progress = output.progress(paths.len() as u64, "pictures");
+    let mut stopped = None;
+    let frame = |path: &PathBuf| {
+        progress.step();
+        match interrupt.check().and_then(|()| pictures::open(path)) {
+            Ok(frame) => Some(Some(frame)),
+            Err(failure) if failure.exit == Exit::Input => Some(None),
+            Err(failure) => {
+                stopped = Some(failure);
+                None
+            }
+        }
+    };
+    let quantised = quantise(&mut paths.iter().map_while(frame).flatten());
+    progress.done();
+    match stopped {
+        Some(failure) => Err(failure),
+        None => Ok(quantised?),
+    }
 }
