@@ -18,8 +18,13 @@ pub(crate) struct Depthwise {
     weights: Vec<Block>,
     bias: Vec<Block>,
     tiles: Vec<(usize, DepthwiseKernel)>,
+    /// Tiles of two rows, where there are kernels for them.
+    two_rows: Option<Vec<(usize, DepthwiseKernel)>>,
     finisher: Finisher,
 }
+
+/// The most pixels in each row of a tile of two: with the weights, their sums fill the registers.
+const TWO_ROWS: usize = 10;
 
 impl Depthwise {
     /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
@@ -35,6 +40,11 @@ impl Depthwise {
         }
         let cut = tile::cut(to.width, 1, isa.accumulators);
         let tiles = cut.iter().map(|tile| Some((tile.x, (isa.depthwise)(tile.pixels, convolution.stride * LANES)?)));
+        let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
+        let two_rows = || {
+            let cut = tile::cut(to.width, 1, TWO_ROWS);
+            cut.iter().map(|tile| Some((tile.x, (isa.depthwise_two_rows)(tile.pixels)?))).collect()
+        };
         let positions = convolution.kernel[0] * convolution.kernel[1];
         let weight = |plane: usize, position: usize, lane: usize| {
             convolution.weights.get((plane * LANES + lane) * positions + position).copied().unwrap_or(0.0)
@@ -48,6 +58,7 @@ impl Depthwise {
             weights: weights.collect(),
             bias: blocks(&convolution.bias),
             tiles: tiles.collect::<Option<_>>()?,
+            two_rows: plain.then(two_rows).flatten(),
             finisher,
         })
     }
@@ -55,8 +66,13 @@ impl Depthwise {
     /// Computes rows of the output for some of its planes.
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, planes: Range<usize>) {
         for plane in planes {
-            for y in rows.clone() {
-                for &(x, kernel) in &self.tiles {
+            let mut rows = rows.clone();
+            while let Some(y) = rows.next() {
+                let tiles = match &self.two_rows {
+                    Some(tiles) if rows.next().is_some() => tiles,
+                    _ => &self.tiles,
+                };
+                for &(x, kernel) in tiles {
                     let tile = DepthwiseTile {
                         taps: &self.taps,
                         from: arena.at(self.corner.at(plane, y, x)),
@@ -73,7 +89,7 @@ impl Depthwise {
     }
 }
 
-/// What one call computes: `P` pixels of a plane.
+/// What one call computes: `P` pixels of a plane, in one row or two.
 pub(crate) struct DepthwiseTile<'a> {
     taps: &'a [usize],
     from: *const f32,
@@ -102,5 +118,49 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize
             }
         }
         tile.finish.store::<V, P, P>(sums, 0);
+    }
+}
+
+/// Two rows of a 3 × 3 convolution with stride 1, each input of which is read once: the loads of [`depthwise_tile`] take longer
+/// than its products.
+///
+/// # Safety
+///
+/// As for [`depthwise_tile`], for `P` pixels in each of two rows; the taps are those of such a convolution.
+#[inline(always)]
+pub(crate) unsafe fn depthwise_two_rows<V: Vector, const P: usize>(tile: &DepthwiseTile<'_>) {
+    // SAFETY: the caller gives pointers that reach what is read and written here.
+    unsafe {
+        let mut weights = [V::load(tile.weights); 9];
+        for (position, weight) in weights.iter_mut().enumerate() {
+            *weight = V::load(tile.weights.add(position * LANES));
+        }
+        let (mut upper, mut lower) = ([V::load(tile.bias); P], [V::load(tile.bias); P]);
+        let pitch = tile.taps[3];
+        // Written out: sums that a loop picks from would have to lie in memory.
+        add_row(&mut upper, &weights[..3], tile.from);
+        add_row(&mut upper, &weights[3..6], tile.from.add(pitch));
+        add_row(&mut lower, &weights[..3], tile.from.add(pitch));
+        add_row(&mut upper, &weights[6..], tile.from.add(2 * pitch));
+        add_row(&mut lower, &weights[3..6], tile.from.add(2 * pitch));
+        add_row(&mut lower, &weights[6..], tile.from.add(3 * pitch));
+        tile.finish.store::<V, P, P>(upper, 0);
+        tile.finish.below().store::<V, P, P>(lower, 0);
+    }
+}
+
+/// Adds to the sums of a row what three weights make of an input row. What is loaded twice, for a row and the one below or for
+/// neighbouring pixels, the compiler loads once.
+///
+/// # Safety
+///
+/// As for [`Vector`]; there are three weights, and `from` leads to `P + 2` pixels.
+#[inline(always)]
+unsafe fn add_row<V: Vector, const P: usize>(sums: &mut [V; P], weights: &[V], from: *const f32) {
+    for (pixel, sum) in sums.iter_mut().enumerate() {
+        for (column, weight) in weights.iter().enumerate() {
+            // SAFETY: the caller gives so many pixels, and the CPU has V's instructions.
+            unsafe { *sum = V::load(from.add((pixel + column) * LANES)).mul_add(*weight, *sum) };
+        }
     }
 }

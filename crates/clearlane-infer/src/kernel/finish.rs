@@ -150,6 +150,11 @@ pub(crate) struct Finish {
 }
 
 impl Finish {
+    /// The same for the row below.
+    pub(crate) fn below(self) -> Self {
+        Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }
+    }
+
     /// Finishes and stores `P` pixels of the plane that stands `plane` after the tile's first: `W` neighbours, and the
     /// rest in the row below.
     ///

@@ -1,7 +1,7 @@
 //! The kernels of each instruction set, behind the check that the CPU has it.
 
 use super::dense::{DenseKernel, DenseTile, dense_tile};
-use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile};
+use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows};
 use super::integer::isa::Integer;
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
@@ -15,6 +15,8 @@ pub(crate) struct Isa {
     pub(crate) dense: fn(usize, usize, usize, usize) -> Option<DenseKernel>,
     /// The depthwise kernel for a number of pixels, and of floats between pixels.
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
+    /// The depthwise kernel for a number of pixels in each of two rows, 3 x 3 with stride 1.
+    pub(crate) depthwise_two_rows: fn(usize) -> Option<DepthwiseKernel>,
     pub(crate) combine: CombineKernel,
     pub(crate) pool: PoolKernel,
     /// The kernels for quantised tensors.
@@ -118,6 +120,7 @@ macro_rules! instruction_set {
                     accumulators: <$vector>::ACCUMULATORS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
+                    depthwise_two_rows: depthwise_two_rows_kernel,
                     combine,
                     pool,
                     integer: $integer,
@@ -171,6 +174,14 @@ macro_rules! instruction_set {
                 }
             }
 
+            fn depthwise_two_rows_kernel(pixels: usize) -> Option<DepthwiseKernel> {
+                match pixels {
+                    // Only where the registers hold the nine weights beside the sums.
+                    _ if 2 * pixels + 8 > <$vector>::ACCUMULATORS => None,
+                    _ => by_pixels!(pixels, depthwise_rows; ),
+                }
+            }
+
             $(#[$feature])?
             unsafe fn dense_row<const B: usize, const P: usize, const STEP: usize>(tile: &DenseTile<'_>) {
                 // SAFETY: the caller keeps the kernel's contract.
@@ -190,6 +201,14 @@ macro_rules! instruction_set {
                 if const { P <= <$vector>::ACCUMULATORS } {
                     // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
                     unsafe { depthwise_tile::<$vector, P, STEP>(tile) }
+                }
+            }
+
+            $(#[$feature])?
+            unsafe fn depthwise_rows<const P: usize>(tile: &DepthwiseTile<'_>) {
+                if const { 2 * P + 8 <= <$vector>::ACCUMULATORS } {
+                    // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                    unsafe { depthwise_two_rows::<$vector, P>(tile) }
                 }
             }
 
