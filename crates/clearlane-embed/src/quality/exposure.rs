@@ -41,7 +41,7 @@ pub(super) fn assess(frame: &Frame<'_>, patch: &Patch, landmarks: &[Point; 5]) -
     let dark: f32 = histogram[..=25].iter().sum();
     let bright: f32 = histogram[247..].iter().sum();
     let entropy: f32 = -histogram.iter().filter(|part| **part > 0.0).map(|part| part * part.log2()).sum::<f32>();
-    let sharpness = laplacian_variance(&luminance, &face);
+    let sharpness = vectorised(LaplacianVariance { luminance: &luminance, face: &face });
     let uniformity = uniformity(&luminance);
 
     let mean_value = 100.0 * sigmoid(mean, 0.2, 0.05) * (1.0 - sigmoid(mean, 0.8, 0.05));
@@ -110,36 +110,50 @@ fn within(columns: Range<usize>, inside: impl Fn(usize) -> bool) -> Range<usize>
 
 /// The parts of the values that fall into each of `LEVELS` equal ranges; they sum to 1, or to 0 without values.
 fn histogram<const LEVELS: usize>(values: impl Iterator<Item = u8>) -> [f32; LEVELS] {
-    let mut counts = [0u32; LEVELS];
-    values.for_each(|value| counts[usize::from(value) * LEVELS / 256] += 1);
-    let total = counts.iter().sum::<u32>().max(1) as f32;
-    counts.map(|count| count as f32 / total)
+    // Neighbours are often alike: counted in turn in four places, none has to wait for the last.
+    let mut counts = [[0_u32; LEVELS]; 4];
+    for (index, value) in values.enumerate() {
+        counts[index % 4][usize::from(value) * LEVELS / 256] += 1;
+    }
+    let count = |level: usize| counts.iter().map(|counts| counts[level]).sum::<u32>();
+    let total = (0..LEVELS).map(count).sum::<u32>().max(1) as f32;
+    std::array::from_fn(|level| count(level) as f32 / total)
 }
 
 /// The variance of the four-neighbour Laplacian over the face's pixels (Pech-Pacheco et al., ICPR 2000).
-fn laplacian_variance(luminance: &[u8], face: &[(usize, Range<usize>)]) -> f32 {
-    let (mut count, mut sum, mut squares) = (0, 0, 0);
-    for (y, columns) in face.iter().filter(|(_, columns)| !columns.is_empty()) {
-        // The ellipse ends at row 220 of 224, so that every pixel of it has four neighbours.
-        let (start, length) = (y * SIDE + columns.start, columns.len());
-        let part = |start: usize| &luminance[start..start + length];
-        let (above, below) = (part(start - SIDE), part(start + SIDE));
-        let (left, centre, right) = (part(start - 1), part(start), part(start + 1));
-        let (mut row_sum, mut row_squares) = (0, 0);
-        for x in 0..length {
-            let [above, below, left, right, centre] =
-                [above, below, left, right, centre].map(|part| i32::from(part[x]));
-            let laplacian = above + below + left + right - 4 * centre;
-            row_sum += laplacian;
-            row_squares += laplacian * laplacian;
+struct LaplacianVariance<'a> {
+    luminance: &'a [u8],
+    face: &'a [(usize, Range<usize>)],
+}
+
+impl Loops for LaplacianVariance<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        let Self { luminance, face } = self;
+        let (mut count, mut sum, mut squares) = (0, 0, 0);
+        for (y, columns) in face.iter().filter(|(_, columns)| !columns.is_empty()) {
+            // The ellipse ends at row 220 of 224, so that every pixel of it has four neighbours.
+            let (start, length) = (y * SIDE + columns.start, columns.len());
+            let part = |start: usize| &luminance[start..start + length];
+            let (above, below) = (part(start - SIDE), part(start + SIDE));
+            let (left, centre, right) = (part(start - 1), part(start), part(start + 1));
+            let (mut row_sum, mut row_squares) = (0, 0);
+            for ((((above, below), left), right), centre) in above.iter().zip(below).zip(left).zip(right).zip(centre) {
+                let around = i32::from(*above) + i32::from(*below) + i32::from(*left) + i32::from(*right);
+                let laplacian = around - 4 * i32::from(*centre);
+                row_sum += laplacian;
+                row_squares += laplacian * laplacian;
+            }
+            count += length;
+            sum += i64::from(row_sum);
+            squares += i64::from(row_squares);
         }
-        count += length;
-        sum += i64::from(row_sum);
-        squares += i64::from(row_squares);
+        let count = count.max(1) as f64;
+        let mean = sum as f64 / count;
+        (squares as f64 / count - mean * mean) as f32
     }
-    let count = count.max(1) as f64;
-    let mean = sum as f64 / count;
-    (squares as f64 / count - mean * mean) as f32
 }
 
 /// The common part of both cheeks' histograms. Each cheek is a square of 0.3 eye distances below an eye, half-way to the

@@ -88,7 +88,11 @@ impl ActivationAt {
                     for value in values {
                         let mut lanes = [0.0; LANES];
                         value.store(lanes.as_mut_ptr());
-                        *value = V::load(lanes.map(sigmoid).as_ptr());
+                        // A loop, which becomes vectors; `map` on an array stays a call, without V's instructions.
+                        for lane in &mut lanes {
+                            *lane = sigmoid(*lane);
+                        }
+                        *value = V::load(lanes.as_ptr());
                     }
                 }
             }

@@ -80,7 +80,11 @@ pub(crate) unsafe fn quantise_row(row: &RecodeRow) {
         // SAFETY: the caller gives pointers to this pixel.
         unsafe {
             let values = row.from.cast::<[f32; LANES]>().add(pixel).read_unaligned();
-            row.to.cast::<[u8; LANES]>().add(pixel).write_unaligned(values.map(|value| quantise.byte(value) as u8));
+            let mut bytes = [0; LANES];
+            for (byte, value) in bytes.iter_mut().zip(values) {
+                *byte = quantise.byte(value) as u8;
+            }
+            row.to.cast::<[u8; LANES]>().add(pixel).write_unaligned(bytes);
         }
     }
 }
@@ -127,7 +131,10 @@ pub(crate) unsafe fn dequantise_row(row: &RecodeRow) {
         // SAFETY: the caller gives pointers to this pixel.
         unsafe {
             let bytes = row.from.cast::<[u8; LANES]>().add(pixel).read_unaligned();
-            let values = bytes.map(|byte| (i32::from(byte) - i32::from(zero)) as f32 * scale);
+            let mut values = [0.0; LANES];
+            for (value, byte) in values.iter_mut().zip(bytes) {
+                *value = (i32::from(byte) - i32::from(zero)) as f32 * scale;
+            }
             row.to.cast::<[f32; LANES]>().add(pixel).write_unaligned(values);
         }
     }
