@@ -30,6 +30,16 @@ pub enum InferError {
         /// Its extents for one image.
         extents: Vec<usize>,
     },
+    /// A convolution's or pooling's window is beyond what image networks have.
+    #[error("node `{node}` has a window, stride, dilation or padding of {number}; {limit} is the most")]
+    Window {
+        /// The node's name in the graph.
+        node: String,
+        /// The number in the file.
+        number: i64,
+        /// The most that is taken.
+        limit: u64,
+    },
     /// No operator of this name is known.
     #[error("node `{node}` uses the operator {operator}, which is not supported")]
     UnknownOperator {

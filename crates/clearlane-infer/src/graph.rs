@@ -96,10 +96,10 @@ impl<'a> Graph<'a> {
         self.values.get(value).map(|value| value.shape.as_slice())
     }
 
-    /// A value's shape as one image of channels, height and width.
+    /// A value's shape as one image of channels, height and width, none of which is 0.
     pub(crate) fn image(&self, value: &str) -> Option<[usize; 3]> {
         match *self.shape(value)? {
-            [1, c, h, w] => Some([c, h, w]),
+            [1, c, h, w] if c > 0 && h > 0 && w > 0 => Some([c, h, w]),
             _ => None,
         }
     }

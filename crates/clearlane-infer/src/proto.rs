@@ -5,10 +5,13 @@ use std::collections::HashSet;
 use prost::Message;
 use tract_onnx::Onnx;
 use tract_onnx::pb::{
-    GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto,
+    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto,
 };
 
 use crate::InferError;
+
+/// The most that a window's size, stride, dilation or padding may be: far more than image networks have.
+const LARGEST_WINDOW: u64 = 1 << 12;
 
 /// Decodes a model and checks that its graph can be built: known operators, edges that lead somewhere, tensors whose
 /// bytes are there.
@@ -76,6 +79,7 @@ fn check(onnx: &Onnx, graph: &GraphProto) -> Result<(), InferError> {
             return Err(InferError::UnknownOperator { operator, node: node.name.clone() });
         }
         node.attribute.iter().filter_map(|attribute| attribute.t.as_ref()).try_for_each(check_tensor)?;
+        check_window(node)?;
     }
     graph.initializer.iter().try_for_each(check_tensor)?;
     let made: HashSet<&str> = graph
@@ -90,6 +94,16 @@ fn check(onnx: &Onnx, graph: &GraphProto) -> Result<(), InferError> {
     match wanted.filter(|name| !name.is_empty()).find(|name| !made.contains(name.as_str())) {
         Some(name) => Err(InferError::Graph { detail: format!("nothing makes the value `{name}`") }),
         None if graph.output.is_empty() => Err(InferError::Graph { detail: "it has no output".into() }),
+        None => Ok(()),
+    }
+}
+
+/// A window's numbers are believed only as far as images go: whoever carries out the node allocates by them.
+fn check_window(node: &NodeProto) -> Result<(), InferError> {
+    const NAMES: [&str; 4] = ["kernel_shape", "strides", "dilations", "pads"];
+    let named = node.attribute.iter().filter(|attribute| NAMES.contains(&attribute.name.as_str()));
+    match named.flat_map(|attribute| &attribute.ints).find(|number| number.unsigned_abs() > LARGEST_WINDOW) {
+        Some(number) => Err(InferError::Window { node: node.name.clone(), number: *number, limit: LARGEST_WINDOW }),
         None => Ok(()),
     }
 }

@@ -115,6 +115,86 @@ fn a_value_larger_than_memory_is_refused_and_not_allocated() {
     assert!(matches!(failure(&graph.onnx(&["Resize_0"]), [3, 4, 4]), InferError::TooLarge { .. }));
 }
 
+/// Loads a graph whose numbers make no sense, and runs it where it loads. Either may fail; neither may take the process down.
+fn survives(graph: Graph, output: &str) {
+    if let Ok(network) = Network::from_onnx(&graph.onnx(&[output]), [3, 8, 8]) {
+        let _ = network.run(images([1, 3, 8, 8]).view());
+    }
+}
+
+#[test]
+fn windows_and_dilations_beyond_reason_are_refused_or_lead_nowhere() {
+    let mut graph = Graph::new(&[1, 3, 8, 8]);
+    let weights = graph.random(&[8, 3, 3, 3], 1.0);
+    graph.node("Conv", &["input", &weights], vec![ints("dilations", &[1, 1 << 40])]);
+    let error = failure(&graph.onnx(&["Conv_0"]), [3, 8, 8]);
+    assert!(matches!(error, InferError::Window { number: 0x100_0000_0000, .. }), "{error}");
+
+    for exponent in [6, 20, 31, 32, 33, 40, 52, 56, 58, 59, 60, 61, 62] {
+        let huge = 1_i64 << exponent;
+        for attributes in [
+            vec![ints("pads", &[1; 4]), ints("dilations", &[huge, 1])],
+            vec![ints("pads", &[1; 4]), ints("dilations", &[1, huge])],
+            vec![ints("pads", &[huge, 0, 0, 0])],
+            vec![ints("strides", &[huge, huge])],
+            vec![text("auto_pad", "SAME_UPPER"), ints("dilations", &[huge, huge])],
+        ] {
+            let mut graph = Graph::new(&[1, 3, 8, 8]);
+            let weights = graph.random(&[8, 3, 3, 3], 1.0);
+            graph.node("Conv", &["input", &weights], attributes);
+            survives(graph, "Conv_0");
+        }
+        let mut graph = Graph::new(&[1, 3, 8, 8]);
+        let [_, input] = graph.quantised("input", 1.0 / 64.0, 128);
+        let weights = graph.weights(&[8, 3, 3, 3], &[1; 216], &[1.0 / 64.0], 0);
+        graph.node("Conv", &[&input, &weights], vec![ints("pads", &[1; 4]), ints("dilations", &[huge, 1])]);
+        survives(graph, "Conv_3");
+    }
+}
+
+#[test]
+fn weights_without_extent_never_panic() {
+    for extents in [[8, 3, 0, 3], [8, 3, 3, 0], [8, 3, 0, 0], [0, 3, 3, 3], [8, 0, 1, 1]] {
+        for before in [false, true] {
+            let mut graph = Graph::new(&[1, 3, 8, 8]);
+            let channels = if before { 3 } else { extents[0] };
+            let [a, b, c, d] = [0; 4].map(|_| graph.random(&[channels], 1.0));
+            let weights = graph.random(&extents, 1.0);
+            if before {
+                let normed = graph.node("BatchNormalization", &["input", &a, &b, &c, &d], vec![]);
+                graph.node("Conv", &[&normed, &weights], vec![]);
+            } else {
+                let sums = graph.node("Conv", &["input", &weights], vec![]);
+                graph.node("BatchNormalization", &[&sums, &a, &b, &c, &d], vec![]);
+            }
+            survives(graph, if before { "Conv_1" } else { "BatchNormalization_1" });
+        }
+    }
+}
+
+#[test]
+fn a_value_without_extent_never_panics() {
+    let reads: [fn(&mut Graph, &str) -> String; 4] = [
+        |graph, empty| {
+            let scales = graph.constant(&[4], vec![1.0, 1.0, 2.0, 2.0]);
+            graph.node("Resize", &[empty, "", &scales], vec![text("mode", "nearest")])
+        },
+        |graph, empty| graph.node("GlobalAveragePool", &[empty], vec![]),
+        |graph, empty| graph.node("Concat", &[empty, empty], vec![int("axis", 1)]),
+        |graph, empty| {
+            let weights = graph.random(&[8, 3, 1, 1], 1.0);
+            graph.node("Conv", &[empty, &weights], vec![])
+        },
+    ];
+    for (axis, read) in (1..4).flat_map(|axis| reads.iter().map(move |read| (axis, read))) {
+        let mut graph = Graph::new(&[1, 3, 8, 8]);
+        let (none, along) = (graph.integers(&[0]), graph.integers(&[axis]));
+        let empty = graph.node("Slice", &["input", &none, &none, &along], vec![]);
+        let output = read(&mut graph, &empty);
+        survives(graph, &output);
+    }
+}
+
 #[test]
 fn an_edge_from_nowhere_is_refused() {
     let mut graph = small(&[1, 3, 4, 4]);

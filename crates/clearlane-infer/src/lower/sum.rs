@@ -45,7 +45,10 @@ impl<'a> Lowering<'a> {
         let depthwise = each == 1 && inputs == outputs;
         let [stride, across] = node.pair("strides", 1)?;
         let dilation = node.pair("dilations", 1)?;
-        if !(depthwise || each == inputs) || stride != across || stride > 2 {
+        let whole = [outputs, inputs, each, kh, kw].iter().all(|&extent| extent > 0)
+            && weights.len() == outputs * each * kh * kw
+            && bias.len() == outputs;
+        if !(whole && (depthwise || each == inputs)) || stride != across || stride > 2 {
             return None;
         }
         let convolution = Convolution {
@@ -157,6 +160,9 @@ impl<'a> Lowering<'a> {
         };
         let outputs = if transposed { rows } else { columns };
         let mut weights = self.graph.floats(weights)?;
+        if inputs == 0 || outputs == 0 || weights.len() != inputs * outputs {
+            return None;
+        }
         if !transposed {
             let rows = ArrayView2::from_shape((inputs, outputs), &weights).ok()?;
             weights = rows.t().iter().copied().collect();

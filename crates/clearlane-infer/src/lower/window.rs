@@ -15,7 +15,7 @@ impl<'a> Lowering<'a> {
         let global = node.op_type == "GlobalAveragePool";
         let kernel = if global { [height, width] } else { node.pair("kernel_shape", 0)? };
         let stride = node.pair("strides", 1)?;
-        if node.pair("dilations", 1)? != [1, 1] || kernel.contains(&0) || stride.contains(&0) {
+        if node.pair("dilations", 1)? != [1, 1] {
             return None;
         }
         let pad = pads(node, [height, width], kernel, stride, [1, 1])?;
@@ -35,7 +35,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// What a window is padded with above and to the left.
+/// What a window is padded with above and to the left; `None` for windows that are left to tract.
 pub(super) fn pads(
     node: &NodeProto,
     size: [usize; 2],
@@ -43,6 +43,9 @@ pub(super) fn pads(
     stride: [usize; 2],
     dilation: [usize; 2],
 ) -> Option<[usize; 2]> {
+    if [kernel, stride, dilation].iter().any(|numbers| numbers.contains(&0)) {
+        return None;
+    }
     let same = |axis: usize| {
         let reach = (kernel[axis] - 1) * dilation[axis] + 1;
         ((size[axis].div_ceil(stride[axis]) - 1) * stride[axis] + reach).saturating_sub(size[axis])

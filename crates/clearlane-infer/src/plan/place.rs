@@ -19,7 +19,7 @@ use crate::kernel::vector::LANES;
 /// `None` if the layers do not hold together, which a graph whose shapes were analysed cannot cause.
 pub(crate) fn program(isa: &Isa, mut layers: Layers<'_>, input: TensorId) -> Option<Program> {
     super::merge::siblings(&mut layers);
-    let (starts, floats) = places(&layers, input);
+    let (starts, floats) = places(&layers, input)?;
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
     let mut steps = Vec::new();
     for layer in &layers.order {
@@ -107,8 +107,12 @@ fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to
     }
 }
 
-/// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once.
-fn places(layers: &Layers<'_>, input: TensorId) -> (Vec<usize>, usize) {
+/// The most floats that an arena may have: 4 GiB of them.
+const LARGEST: usize = 1 << 30;
+
+/// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once. `None` where
+/// that is more than an arena may have.
+fn places(layers: &Layers<'_>, input: TensorId) -> Option<(Vec<usize>, usize)> {
     let count = layers.tensors.len();
     let (mut born, mut dies) = (vec![usize::MAX; count], vec![0; count]);
     born[input.0] = 0;
@@ -125,8 +129,13 @@ fn places(layers: &Layers<'_>, input: TensorId) -> (Vec<usize>, usize) {
     for &id in &layers.outputs {
         dies[layers.root(id).0] = usize::MAX;
     }
-    let lengths: Vec<usize> =
-        layers.tensors.iter().map(|tensor| view(tensor, 0).span().len().next_multiple_of(LANES)).collect();
+    let length = |tensor: &Tensor| {
+        let side = |extent: usize| extent.checked_add(tensor.halo.checked_mul(2)?);
+        let plane = side(tensor.height)?.checked_mul(side(tensor.width)?)?;
+        let values = plane.checked_mul(tensor.channels.checked_next_multiple_of(tensor.lanes)?)?;
+        (values <= LARGEST).then(|| view(tensor, 0).span().len().next_multiple_of(LANES))
+    };
+    let lengths: Vec<usize> = layers.tensors.iter().map(length).collect::<Option<_>>()?;
     let mut order: Vec<usize> = (0..count).filter(|&id| born[id] != usize::MAX).collect();
     order.sort_by_key(|&id| born[id]);
     let (mut starts, mut floats) = (vec![0; count], 0);
@@ -148,7 +157,7 @@ fn places(layers: &Layers<'_>, input: TensorId) -> (Vec<usize>, usize) {
         floats = floats.max(start + length);
         placed.push(id);
     }
-    (starts, floats)
+    (floats <= LARGEST).then_some((starts, floats))
 }
 
 /// The view of a tensor that starts so many floats into the arena.
