@@ -69,7 +69,13 @@ fn a_quantised_detector_finds_the_faces_of_the_one_it_was_made_from() {
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     file(folder.path(), "manifest.toml", &printed.stdout);
 
-    for picture in ["enrolled/f0000/plain-1.jpg", "enrolled/f0001/plain-2.jpg"].map(faces) {
+    let wide = folder.path().join("wide.png");
+    let face = image::open(faces("enrolled/f0000/plain-2.jpg")).unwrap().into_rgb8();
+    let mut picture = image::RgbImage::from_pixel(2 * face.width(), face.height(), image::Rgb([128; 3]));
+    image::imageops::replace(&mut picture, &face, i64::from(face.width() / 2), 0);
+    picture.save(&wide).unwrap();
+    let [first, second] = ["enrolled/f0000/plain-1.jpg", "enrolled/f0001/plain-2.jpg"].map(faces);
+    for picture in [first, second, wide] {
         let float = landmarks(None, "clearlane-detector", &picture);
         let bytes = landmarks(Some(folder.path()), "clearlane-detector-int8", &picture);
         let eyes = (float[2] - float[0]).hypot(float[3] - float[1]);
@@ -90,10 +96,7 @@ fn what_cannot_be_quantised_is_refused_and_nothing_is_written() {
         .code(INPUT)
         .stderr(contains("missing"));
     image::RgbImage::from_pixel(160, 120, image::Rgb([128; 3])).save(empty.join("grey.png")).unwrap();
-    quantise("clearlane-embedder", &empty, &out, "8")
-        .assert()
-        .code(INPUT)
-        .stderr(contains("no face in any of 1 pictures"));
+    quantise("clearlane-embedder", &empty, &out, "8").assert().code(INPUT).stderr(contains("no face among 1 pictures"));
 
     let int8 = folder.path().join("embedder-int8.onnx");
     let printed = quantise("clearlane-embedder", &faces("enrolled"), &int8, "2").output().unwrap();

@@ -59,7 +59,7 @@ Exit codes:
   130  interrupted; what was finished is kept
 
 Environment:
-  CLEARLANE_MODELS      a folder of models, as --models
+  CLEARLANE_MODELS      a folder of models, where no --models is given
   CLEARLANE_REGISTER    a register, as --register
   CLEARLANE_KEY         a register's keys, where no --key-file is given
   CLEARLANE_LOG         what is logged to standard error: off, error, warn (the default), info, debug or trace";

@@ -30,7 +30,7 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The models at hand: those compiled in, and those of the folder.
+    /// The models at hand: those compiled in, and those of the folders.
     pub(crate) fn at_hand(&self) -> Result<Models> {
         let mut models = Models::builtin()?;
         for folder in &self.models {

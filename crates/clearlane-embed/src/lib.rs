@@ -54,4 +54,4 @@ pub use liveness::Liveness;
 pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
 pub use models::{Location, Models};
 pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
-pub use quantise::{QuantisedModel, quantise_detector, quantise_embedder};
+pub use quantise::{Calibration, QuantisedModel};

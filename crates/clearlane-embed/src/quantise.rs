@@ -1,7 +1,7 @@
 //! From a model on floats to one on bytes.
 
 use clearlane_infer::{Quantised, quantise};
-use ndarray::Array4;
+use ndarray::{Array4, Axis};
 use sha2::{Digest, Sha256};
 
 use crate::align::AlignedFace;
@@ -9,7 +9,16 @@ use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::manifest::{ModelEntry, Task};
 use crate::models::hex;
-use crate::tensor::{batch, letterboxes};
+use crate::tensor::{Letterbox, batch};
+
+/// Pictures to quantise an embedder or a detector by: some hundred, of the kind that it will see. Each takes twelve bytes a pixel
+/// of the model's input.
+#[derive(Clone, Debug)]
+pub struct Calibration<'m> {
+    entry: &'m ModelEntry,
+    onnx: &'m [u8],
+    inputs: Array4<f32>,
+}
 
 /// A quantised model. It is another model than the one it was made from: of an embedder's, templates are never compared with
 /// those of the other.
@@ -20,63 +29,68 @@ pub struct QuantisedModel {
     /// Its manifest entry. An embedder's has no thresholds, which have to be measured anew; a detector's has those of the
     /// detector it was made from, which have to be measured again.
     pub entry: ModelEntry,
-    /// How many pictures told what its values are.
-    pub pictures: usize,
     /// How many convolutions and matrix products run on bytes.
     pub operators: usize,
     /// How many values between them are bytes.
     pub values: usize,
 }
 
-/// Quantises an embedder by what its values are on some hundred aligned faces, as
-/// [`clearlane_infer::quantise`] does. `file` is the name that the new model's file will have.
-pub fn quantise_embedder(
-    entry: &ModelEntry,
-    onnx: &[u8],
-    faces: &[AlignedFace],
-    file: &str,
-) -> Result<QuantisedModel, ModelError> {
-    let Task::Embedding { dimension, .. } = entry.task else {
-        return Err(ModelError::Task { name: entry.name.clone(), wanted: "embedding" });
-    };
-    let task = Task::Embedding { dimension, thresholds: Vec::new() };
-    let faces = batch(faces.iter().map(AlignedFace::as_rgb8), &entry.input);
-    quantised(entry, onnx, task, &faces, file)
-}
+impl<'m> Calibration<'m> {
+    /// Begins with the model's manifest entry and its ONNX bytes.
+    #[must_use]
+    pub fn new(entry: &'m ModelEntry, onnx: &'m [u8]) -> Self {
+        let inputs = Array4::zeros((0, 3, entry.input.height, entry.input.width));
+        Self { entry, onnx, inputs }
+    }
 
-/// Quantises a detector by what its values are on some hundred frames, each of which takes 12 bytes an input pixel meanwhile.
-/// Otherwise as [`quantise_embedder`].
-pub fn quantise_detector<'f>(
-    entry: &ModelEntry,
-    onnx: &[u8],
-    frames: impl IntoIterator<Item = Frame<'f>>,
-    file: &str,
-) -> Result<QuantisedModel, ModelError> {
-    let Task::Detection { .. } = entry.task else {
-        return Err(ModelError::Task { name: entry.name.clone(), wanted: "detection" });
-    };
-    let inputs = letterboxes(frames, &entry.input);
-    quantised(entry, onnx, entry.task.clone(), &inputs, file)
-}
+    /// Adds a face, for an embedder.
+    pub fn add_face(&mut self, face: &AlignedFace) -> Result<(), ModelError> {
+        self.check(matches!(self.entry.task, Task::Embedding { .. }), "embedding")?;
+        self.add(&batch(std::iter::once(face.as_rgb8()), &self.entry.input));
+        Ok(())
+    }
 
-fn quantised(
-    entry: &ModelEntry,
-    onnx: &[u8],
-    task: Task,
-    inputs: &Array4<f32>,
-    file: &str,
-) -> Result<QuantisedModel, ModelError> {
-    let pictures = inputs.dim().0;
-    let quantised = quantise(onnx, [3, entry.input.height, entry.input.width], inputs.view())
-        .map_err(|source| ModelError::Quantise { name: entry.name.clone(), source })?;
-    let entry = ModelEntry {
-        name: format!("{}-int8", entry.name),
-        file: file.to_owned(),
-        sha256: hex(&Sha256::digest(&quantised.onnx)),
-        task,
-        source: format!("{}, quantised on {pictures} pictures", entry.source),
-        ..entry.clone()
-    };
-    let Quantised { onnx, operators, values } = quantised;
-    Ok(QuantisedModel { onnx, entry, pictures, operators, values })
+    /// Adds a frame, for a detector.
+    pub fn add_frame(&mut self, frame: &Frame<'_>) -> Result<(), ModelError> {
+        self.check(matches!(self.entry.task, Task::Detection { .. }), "detection")?;
+        self.add(&Letterbox::new(frame, &self.entry.input).input(frame, &self.entry.input));
+        Ok(())
+    }
+
+    /// How many pictures have been added.
+    #[must_use]
+    pub fn pictures(&self) -> usize {
+        self.inputs.dim().0
+    }
+
+    /// Quantises the model by what its values are on the pictures, as [`clearlane_infer::quantise`] does. `file` is the name
+    /// that the new model's file will have.
+    pub fn quantise(&self, file: &str) -> Result<QuantisedModel, ModelError> {
+        let Self { entry, onnx, inputs } = self;
+        let Quantised { onnx, operators, values } =
+            quantise(onnx, [3, entry.input.height, entry.input.width], inputs.view())
+                .map_err(|source| ModelError::Quantise { name: entry.name.clone(), source })?;
+        let task = match &entry.task {
+            Task::Embedding { dimension, .. } => Task::Embedding { dimension: *dimension, thresholds: Vec::new() },
+            task => task.clone(),
+        };
+        let entry = ModelEntry {
+            name: format!("{}-int8", entry.name),
+            file: file.to_owned(),
+            sha256: hex(&Sha256::digest(&onnx)),
+            task,
+            source: format!("{}, quantised on {} pictures", entry.source, self.pictures()),
+            ..(*entry).clone()
+        };
+        Ok(QuantisedModel { onnx, entry, operators, values })
+    }
+
+    fn check(&self, holds: bool, wanted: &'static str) -> Result<(), ModelError> {
+        if holds { Ok(()) } else { Err(ModelError::Task { name: self.entry.name.clone(), wanted }) }
+    }
+
+    fn add(&mut self, input: &Array4<f32>) {
+        let added = self.inputs.append(Axis(0), input.view());
+        added.unwrap_or_else(|_| unreachable!("every input has the model's height and width"));
+    }
 }

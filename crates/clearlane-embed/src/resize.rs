@@ -169,7 +169,7 @@ impl<const C: usize> Columns<C> {
 
     #[inline(always)]
     fn mix(&mut self) -> &[[f32; 4]] {
-        // Most frames are scaled by less than eight: their loops are unrolled.
+        // The loops of one step and of two are unrolled: up to eight samples of one channel, four of two.
         match self.weights.len() / self.outputs.len() {
             1 => self.mix_by(|weights| weights.as_chunks::<1>().0.iter()),
             2 => self.mix_by(|weights| weights.as_chunks::<2>().0.iter()),

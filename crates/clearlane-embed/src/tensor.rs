@@ -1,7 +1,7 @@
 //! From pixels to a network's input: normalised planes.
 
 use clearlane_infer::vectorised;
-use ndarray::{Array4, Axis};
+use ndarray::Array4;
 
 use crate::frame::Frame;
 use crate::manifest::{ColourOrder, InputSpec};
@@ -29,16 +29,6 @@ impl Letterbox {
     pub(crate) fn input(&self, frame: &Frame<'_>, spec: &InputSpec) -> Array4<f32> {
         scaled(frame, self.width, self.height, spec)
     }
-}
-
-/// Frames of any size, each in an input of its own, as one batch.
-pub(crate) fn letterboxes<'f>(frames: impl IntoIterator<Item = Frame<'f>>, spec: &InputSpec) -> Array4<f32> {
-    let mut batch = Array4::zeros((0, 3, spec.height, spec.width));
-    for frame in frames {
-        let input = Letterbox::new(&frame, spec).input(&frame, spec);
-        batch.append(Axis(0), input.view()).expect("every input has the height and width of the batch");
-    }
-    batch
 }
 
 /// A frame stretched over the whole of a network's input.

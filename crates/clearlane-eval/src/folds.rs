@@ -40,12 +40,13 @@ pub struct Fold {
 pub struct AccuracyDifference {
     /// The mean over the folds of the one's accuracy less the other's, in [-1, 1].
     pub mean: f64,
-    /// The standard error of that mean. Since both were tested on the same pairs, it is much less than that of either.
+    /// The standard error of that mean. Where both go wrong on the same pairs, it is
+    /// less than that of either.
     pub standard_error: f64,
 }
 
 impl Accuracy {
-    /// This accuracy less another on the same folds; `None` where their numbers of folds differ.
+    /// This accuracy less another, on the same folds of the same pairs; `None` where their numbers of folds differ.
     #[must_use]
     pub fn less(&self, other: &Self) -> Option<AccuracyDifference> {
         let pairs = self.folds.iter().zip(&other.folds);

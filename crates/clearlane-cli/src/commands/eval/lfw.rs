@@ -34,7 +34,7 @@ pub(crate) struct LfwArgs {
     /// Compare all images with all, for low false match rates, and calibrate thresholds
     #[arg(long)]
     all_pairs: bool,
-    /// Write the detection error trade-off as CSV: threshold, FMR, FNMR
+    /// Write the detection error trade-off as CSV: threshold, FMR, FNMR; of the first embedder, where there are two
     #[arg(long, value_name = "FILE.csv")]
     det: Option<PathBuf>,
     /// Run View 2 with this embedder too, and say how much it differs
@@ -63,6 +63,10 @@ pub(super) struct Lfw<'a> {
 }
 
 pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
+    if let Some(beside) = &args.beside {
+        // Not after minutes with the first: an embedder that is not there.
+        args.models.at_hand()?.embedder(beside)?;
+    }
     let errata = match fs::read_to_string(args.dir.join("errata.txt")) {
         Ok(text) => {
             Errata::parse(&text).map_err(|error| Failure::at(Exit::Input, &args.dir.join("errata.txt"), &error))?

@@ -25,11 +25,12 @@ pub(crate) enum ModelsCommand {
     ///
     /// Exit code 0 where all do, 1 where one does not.
     Verify(VerifyArgs),
-    /// Make a model that computes with bytes from an embedder on floats: several times faster, a little less accurate
+    /// Make a model that computes with bytes from an embedder or a detector on floats: two to three times faster, about as
+    /// accurate
     ///
-    /// Its values are calibrated on faces, which should look like those it will see and be none of those it is evaluated
-    /// on. Prints the new model's manifest entry. Its templates are never compared with those of the model it was made
-    /// from.
+    /// Its values are calibrated on pictures, which should look like those it will see and be none of those it is evaluated
+    /// on: of an embedder on the faces in them, of a detector on the whole. Prints the new model's manifest entry. An embedder's
+    /// templates are never compared with those of the model it was made from.
     Quantise(quantise::QuantiseArgs),
 }
 

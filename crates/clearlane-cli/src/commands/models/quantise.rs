@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::{
-    AlignedFace, Extractor, Frame, Manifest, ModelError, QuantisedModel, Selection, Task, quantise_detector,
-    quantise_embedder,
-};
+use clearlane_embed::{AlignedFace, Calibration, Extractor, Manifest, Selection, Task};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -27,8 +24,9 @@ pub(crate) struct QuantiseArgs {
     /// Where the quantised model goes
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
-    /// Calibrate with so many of the pictures, evenly chosen
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Calibrate with so many of the pictures, evenly chosen; each takes 12 bytes of memory a pixel of the model's input, 1.2 MB
+    /// for a detector of 320 x 320
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
     #[command(flatten)]
     models: ModelArgs,
@@ -48,28 +46,34 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
         return Err(Failure::new(Exit::Usage, format!("{}: not a file's name", args.out.display())));
     };
     let pictures = chosen(&args.faces, args.count as usize)?;
-    let quantised = if let Task::Detection { .. } = entry.task {
-        by_frames(&pictures, output, |frames| quantise_detector(entry, &onnx, frames, file))?
+    let interrupt = Interrupt::listen()?;
+    let mut calibration = Calibration::new(entry, &onnx);
+    let wanted = if let Task::Detection { .. } = entry.task {
+        add_frames(&mut calibration, &pictures, &interrupt, output)?;
+        "picture that can be read"
     } else {
         let extractor = Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?);
-        let faces = aligned(&extractor.with_selection(Selection::Largest), &pictures, output)?;
-        if faces.is_empty() {
-            let problem = format!("{}: no face in any of {} pictures", args.faces.display(), pictures.len());
-            return Err(Failure::new(Exit::Input, problem));
-        }
-        quantise_embedder(entry, &onnx, &faces, file)?
+        let extractor = extractor.with_selection(Selection::Largest);
+        aligned(&extractor, &pictures, &interrupt, output)?.iter().try_for_each(|face| calibration.add_face(face))?;
+        "face"
     };
+    if calibration.pictures() == 0 {
+        let problem = format!("{}: no {wanted} among {} pictures", args.faces.display(), pictures.len());
+        return Err(Failure::new(Exit::Input, problem));
+    }
+    let quantised = calibration.quantise(file)?;
+    interrupt.check()?;
     write_whole(&args.out, &quantised.onnx)?;
     let manifest = Manifest { models: vec![quantised.entry.clone()] };
     let manifest = manifest.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
     let value = json!({
-        "model": quantised.entry, "used": quantised.pictures, "pictures": pictures.len(),
+        "model": quantised.entry, "used": calibration.pictures(), "pictures": pictures.len(),
         "operators": quantised.operators, "values": quantised.values, "bytes": quantised.onnx.len(),
     });
     output.note(&format!(
         "{} operators quantised on {} of {} pictures; {} bytes where there were {}",
         quantised.operators,
-        quantised.pictures,
+        calibration.pictures(),
         pictures.len(),
         quantised.onnx.len(),
         onnx.len()
@@ -93,8 +97,12 @@ fn chosen(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
 }
 
 /// The largest face of each picture that has one.
-fn aligned(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Vec<AlignedFace>> {
-    let interrupt = Interrupt::listen()?;
+fn aligned(
+    extractor: &Extractor,
+    paths: &[PathBuf],
+    interrupt: &Interrupt,
+    output: &Output,
+) -> Result<Vec<AlignedFace>> {
     let progress = output.progress(paths.len() as u64, "faces");
     let one = |path: &PathBuf| {
         interrupt.check()?;
@@ -111,30 +119,23 @@ fn aligned(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<
     Ok(faces?.into_iter().flatten().collect())
 }
 
-/// Hands the pictures that can be read to a quantisation, one by one.
-fn by_frames(
+/// Adds the pictures that can be read.
+fn add_frames(
+    calibration: &mut Calibration<'_>,
     paths: &[PathBuf],
+    interrupt: &Interrupt,
     output: &Output,
-    quantise: impl FnOnce(&mut dyn Iterator<Item = Frame<'static>>) -> std::result::Result<QuantisedModel, ModelError>,
-) -> Result<QuantisedModel> {
-    let interrupt = Interrupt::listen()?;
+) -> Result<()> {
     let progress = output.progress(paths.len() as u64, "pictures");
-    let mut stopped = None;
-    let frame = |path: &PathBuf| {
-        progress.step();
-        match interrupt.check().and_then(|()| pictures::open(path)) {
-            Ok(frame) => Some(Some(frame)),
-            Err(failure) if failure.exit == Exit::Input => Some(None),
-            Err(failure) => {
-                stopped = Some(failure);
-                None
-            }
+    for path in paths {
+        interrupt.check()?;
+        match pictures::open(path) {
+            Ok(frame) => calibration.add_frame(&frame)?,
+            Err(failure) if failure.exit == Exit::Input => {}
+            Err(failure) => return Err(failure),
         }
-    };
-    let quantised = quantise(&mut paths.iter().map_while(frame).flatten());
-    progress.done();
-    match stopped {
-        Some(failure) => Err(failure),
-        None => Ok(quantised?),
+        progress.step();
     }
+    progress.done();
+    Ok(())
 }
