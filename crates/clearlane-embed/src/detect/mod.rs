@@ -4,7 +4,7 @@ mod scrfd;
 mod shapes;
 mod yunet;
 
-use clearlane_infer::Network;
+use clearlane_infer::{InferError, Network, Options};
 use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 use shapes::{Shape, Shapes};
@@ -68,7 +68,8 @@ const MAX_CANDIDATES: usize = 2048;
 /// A face detector: a network with its family's way to read it. `Send + Sync`; any number of threads may share one.
 ///
 /// The first frame of another shape than the model's input, wider or higher, takes some ten milliseconds more: a network
-/// for frames of that shape is made then, which spares the part of the input that they leave black.
+/// for frames of that shape is made then, which spares the part of the input that they leave black. It takes as much memory as
+/// the first; frames of all shapes make eight at most.
 pub struct Detector {
     name: String,
     shapes: Shapes,
@@ -134,8 +135,11 @@ impl Detector {
     /// The faces in a frame, best score first.
     pub fn detect(&self, frame: &Frame<'_>) -> Result<Vec<Face>, ModelError> {
         let letterbox = Letterbox::new(frame, &self.shapes.own().input);
-        let sound = |shape: &Shape| self.try_out(shape).is_ok();
-        let shape = self.shapes.holding(letterbox.width, letterbox.height, sound);
+        let shape = self.shapes.holding(letterbox.width, letterbox.height, |onnx, input| {
+            let shape =
+                Shape::new(onnx, input, &Options::default().refitted()).map_err(|source| self.failed(source))?;
+            self.try_out(&shape).map(|()| shape)
+        });
         let mut faces = self.decode(shape, &letterbox.input(frame, &shape.input))?;
         let unscale = |value: f32| value / letterbox.scale;
         for face in &mut faces {
@@ -148,6 +152,10 @@ impl Detector {
         Ok(faces)
     }
 
+    fn failed(&self, source: InferError) -> ModelError {
+        ModelError::Network { name: self.name.clone(), source }
+    }
+
     /// Runs a network on an empty picture, to see that its outputs are the family's.
     fn try_out(&self, shape: &Shape) -> Result<(), ModelError> {
         self.decode(shape, &Array4::zeros((1, 3, shape.input.height, shape.input.width))).map(drop)
@@ -155,7 +163,7 @@ impl Detector {
 
     fn decode(&self, shape: &Shape, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
         let run = shape.network.run(input.view());
-        let outputs = run.map_err(|source| ModelError::Network { name: self.name.clone(), source })?;
+        let outputs = run.map_err(|source| self.failed(source))?;
         let mut faces = Vec::new();
         self.family
             .decode(&outputs, &shape.input, self.score_threshold, &mut faces)
