@@ -1,8 +1,9 @@
 //! The ONNX graph with what tract's analysis finds out about each value: its shape, and its contents where they do
-//! not depend on the input. Weights are kept from the analysis, which would copy them: their shapes are all it needs.
+//! not depend on the input. Weights are kept from the analysis, which would copy them, and make floats of bytes: their shapes
+//! are all it needs.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tract_onnx::Onnx;
@@ -139,8 +140,9 @@ impl<'a> Graph<'a> {
         self.elements(value)
     }
 
-    pub(crate) fn bytes(&self, value: &str) -> Option<Vec<i8>> {
-        self.elements(value)
+    /// Weights that the file keeps as bytes, by the value that they are dequantised to.
+    pub(crate) fn dequantised(&self, value: &str) -> Option<&Dequantised<'a>> {
+        self.dequantised.get(value)
     }
 
     fn elements<T: Datum + Copy>(&self, value: &str) -> Option<Vec<T>> {
@@ -171,18 +173,32 @@ fn weights(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
     };
     let floats = proto.initializer.iter().filter(whole);
     let mut weights: HashMap<_, _> = floats.map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    keep_second_operands(proto, &mut weights);
+    weights
+}
+
+/// Keeps of some named values those that only ever are a convolution's or a matrix product's second operand.
+pub(crate) fn keep_second_operands<T>(proto: &GraphProto, values: &mut HashMap<&str, T>) {
     for node in &proto.node {
         let sums = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str());
         for (position, name) in node.input.iter().enumerate() {
             if !(sums && position == 1) {
-                weights.remove(name.as_str());
+                values.remove(name.as_str());
             }
         }
     }
     proto.output.iter().for_each(|output| {
-        weights.remove(output.name.as_str());
+        values.remove(output.name.as_str());
     });
-    weights
+}
+
+/// The constants of a graph, by the names that nodes read them by.
+pub(crate) fn constants(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
+    let nodes = proto.node.iter().filter(|node| node.op_type == "Constant").filter_map(|node| {
+        let tensor = node.attribute("value")?.t.as_ref()?;
+        Some((node.output.first()?.as_str(), tensor))
+    });
+    proto.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).chain(nodes).collect()
 }
 
 /// The model with its weights as inputs of their shapes, after the image.
@@ -203,14 +219,20 @@ fn light(
         let r#type = Some(TypeProto { value: Some(value), ..Default::default() });
         ValueInfoProto { name: name.into(), r#type, ..Default::default() }
     };
-    let kept = proto.initializer.iter().filter(|tensor| !weights.contains_key(tensor.name.as_str()));
     let given = weights.iter().map(|(name, tensor)| input(name, tensor));
-    let given = given.chain(dequantised.iter().map(|(name, weights)| input(name, weights.bytes)));
-    let made = |node: &NodeProto| node.output.first().is_some_and(|name| dequantised.contains_key(name.as_str()));
+    let given = given.chain(dequantised.iter().map(|(name, weights)| input(name, weights.tensor)));
+    let made = |node: &&NodeProto| node.output.first().is_some_and(|name| dequantised.contains_key(name.as_str()));
+    let nodes: Vec<NodeProto> = proto.node.iter().filter(|node| !made(node)).cloned().collect();
+    let read: HashSet<&str> = nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+    let outputs: HashSet<&str> = proto.output.iter().map(|output| output.name.as_str()).collect();
+    let kept = proto.initializer.iter().filter(|tensor| {
+        let name = tensor.name.as_str();
+        !weights.contains_key(name) && (read.contains(name) || outputs.contains(name))
+    });
     let graph = GraphProto {
-        node: proto.node.iter().filter(|node| !made(node)).cloned().collect(),
-        name: proto.name.clone(),
         initializer: kept.cloned().collect(),
+        node: nodes,
+        name: proto.name.clone(),
         input: proto.input.iter().filter(|value| value.name == image).cloned().chain(given).collect(),
         output: proto.output.clone(),
         value_info: proto.value_info.clone(),

@@ -49,11 +49,15 @@ fn declared_shape(value: &mut ValueInfoProto) -> Option<&mut Option<TensorShapeP
 /// The scales of each resize that states sizes, with the node's position.
 fn resize_scales(onnx: &Onnx, model: &ModelProto) -> Option<Vec<(usize, [f32; 4])>> {
     let graph = model.graph.as_ref()?;
+    let states_sizes = |node: &NodeProto| node.op_type == "Resize" && node.input.len() == 4;
+    if !graph.node.iter().any(states_sizes) {
+        return None;
+    }
     let image = proto::only_input(graph).ok()?;
     let graph = Graph::analyse(onnx, model, graph, &image.name, proto::fixed_extents(image)?).ok()?;
     let scales = |(index, node): (usize, &NodeProto)| {
         let [from, _, _, sizes] = &node.input[..] else { return None };
-        if node.op_type != "Resize" || sizes.is_empty() || node.attribute("axes").is_some() {
+        if !states_sizes(node) || sizes.is_empty() || node.attribute("axes").is_some() {
             return None;
         }
         let ([_, height, width], [_, out_height, out_width]) = (graph.image(from)?, graph.image(node.output.first()?)?);

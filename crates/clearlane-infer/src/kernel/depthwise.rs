@@ -23,8 +23,11 @@ pub(crate) struct Depthwise {
     finisher: Finisher,
 }
 
-/// The most pixels in each row of a tile of two: with the weights, their sums fill the registers.
-const TWO_ROWS: usize = 10;
+/// The most pixels in each row of a tile of two: their sums share the registers with the nine weights, of which a tile of one row
+/// keeps one at a time. None where registers are few.
+pub(crate) const fn two_rows(accumulators: usize) -> usize {
+    accumulators.saturating_sub(8) / 2
+}
 
 impl Depthwise {
     /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
@@ -41,8 +44,8 @@ impl Depthwise {
         let cut = tile::cut(to.width, 1, isa.accumulators);
         let tiles = cut.iter().map(|tile| Some((tile.x, (isa.depthwise)(tile.pixels, convolution.stride * LANES)?)));
         let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
-        let two_rows = || {
-            let cut = tile::cut(to.width, 1, TWO_ROWS);
+        let tiles_of_two = || {
+            let cut = tile::cut(to.width, 1, two_rows(isa.accumulators));
             cut.iter().map(|tile| Some((tile.x, (isa.depthwise_two_rows)(tile.pixels)?))).collect()
         };
         let positions = convolution.kernel[0] * convolution.kernel[1];
@@ -58,7 +61,7 @@ impl Depthwise {
             weights: weights.collect(),
             bias: blocks(&convolution.bias),
             tiles: tiles.collect::<Option<_>>()?,
-            two_rows: plain.then(two_rows).flatten(),
+            two_rows: plain.then(tiles_of_two).flatten(),
             finisher,
         })
     }
@@ -66,11 +69,11 @@ impl Depthwise {
     /// Computes rows of the output for some of its planes.
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, planes: Range<usize>) {
         for plane in planes {
-            let mut rows = rows.clone();
-            while let Some(y) = rows.next() {
-                let tiles = match &self.two_rows {
-                    Some(tiles) if rows.next().is_some() => tiles,
-                    _ => &self.tiles,
+            let mut y = rows.start;
+            while y < rows.end {
+                let (tiles, next) = match &self.two_rows {
+                    Some(tiles) if y + 1 < rows.end => (tiles, y + 2),
+                    _ => (&self.tiles, y + 1),
                 };
                 for &(x, kernel) in tiles {
                     let tile = DepthwiseTile {
@@ -84,6 +87,7 @@ impl Depthwise {
                     // plane; the instruction set's kernels exist only where the CPU has it.
                     unsafe { kernel(&tile) };
                 }
+                y = next;
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The kernels of each instruction set, behind the check that the CPU has it.
 
 use super::dense::{DenseKernel, DenseTile, dense_tile};
-use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows};
+use super::depthwise::{
+    DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows, two_rows as two_rows_of_depthwise,
+};
 use super::integer::isa::Integer;
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
@@ -176,8 +178,7 @@ macro_rules! instruction_set {
 
             fn depthwise_two_rows_kernel(pixels: usize) -> Option<DepthwiseKernel> {
                 match pixels {
-                    // Only where the registers hold the nine weights beside the sums.
-                    _ if 2 * pixels + 8 > <$vector>::ACCUMULATORS => None,
+                    _ if pixels > two_rows_of_depthwise(<$vector>::ACCUMULATORS) => None,
                     _ => by_pixels!(pixels, depthwise_rows; ),
                 }
             }
@@ -206,7 +207,7 @@ macro_rules! instruction_set {
 
             $(#[$feature])?
             unsafe fn depthwise_rows<const P: usize>(tile: &DepthwiseTile<'_>) {
-                if const { 2 * P + 8 <= <$vector>::ACCUMULATORS } {
+                if const { P <= two_rows_of_depthwise(<$vector>::ACCUMULATORS) } {
                     // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
                     unsafe { depthwise_two_rows::<$vector, P>(tile) }
                 }

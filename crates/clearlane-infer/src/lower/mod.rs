@@ -16,7 +16,6 @@ use crate::InferError;
 use crate::graph::Graph;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Kind, Layers, TensorId};
-use quantised::Weights;
 
 /// What became of a graph.
 pub(crate) struct Lowered<'a> {
@@ -30,19 +29,12 @@ pub(crate) struct Lowered<'a> {
 pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lowered<'a>, InferError> {
     let mut layers = Layers::default();
     let input = layers.tensor(1, image);
-    let mut lowering = Lowering {
-        graph,
-        layers,
-        forms: HashMap::new(),
-        flats: HashMap::new(),
-        bytes: HashMap::new(),
-        weights: HashMap::new(),
-    };
+    let mut lowering = Lowering { graph, layers, forms: HashMap::new(), flats: HashMap::new(), bytes: HashMap::new() };
     lowering.bind(graph.input, Form::Tensor(input));
     let mut own = Vec::new();
     for (index, node) in graph.proto.node.iter().enumerate() {
         let folded = node.output.iter().all(|output| graph.is_constant(output));
-        let done = lowering.weights(node).is_some() || folded || lowering.node(index, node).is_some();
+        let done = folded || lowering.node(index, node).is_some();
         if !done {
             lowering.foreign(index, node)?;
         }
@@ -67,8 +59,6 @@ struct Lowering<'a> {
     flats: HashMap<&'a str, TensorId>,
     /// Quantised values, and dequantised ones that have not been made; in the same forms.
     bytes: HashMap<&'a str, Form>,
-    /// Dequantised constants.
-    weights: HashMap<&'a str, Weights>,
 }
 
 /// How a value is kept. Moves of values that nothing needs are put off, and often never made.

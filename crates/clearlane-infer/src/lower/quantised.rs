@@ -8,6 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
 use super::{Form, Lowering, input, output};
+use crate::dequantised::is_grouped;
 use crate::graph::Attributes;
 use crate::kernel::convolution::Convolution;
 use crate::kernel::finish::Activation;
@@ -16,41 +17,7 @@ use crate::kernel::integer::{Addend, Quantisation, Rescale};
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Fill, Kind, TensorId};
 
-/// A constant of signed bytes, with a scale for all or one for each index of an axis, and no zero point.
-pub(super) struct Weights {
-    values: Vec<i8>,
-    scales: Vec<f32>,
-    axis: i64,
-}
-
-impl Weights {
-    /// The scale of each of `outputs`, which lie along an axis.
-    fn scales(&self, axis: i64, outputs: usize) -> Option<Vec<f32>> {
-        match self.scales[..] {
-            [scale] => Some(vec![scale; outputs]),
-            _ => (self.axis == axis && self.scales.len() == outputs).then(|| self.scales.clone()),
-        }
-    }
-}
-
 impl<'a> Lowering<'a> {
-    /// Remembers the bytes of a dequantised constant.
-    pub(super) fn weights(&mut self, node: &'a NodeProto) -> Option<()> {
-        let (from, to) = (input(node, 0)?, output(node)?);
-        let constant = self.graph.constant(from).filter(|_| node.op_type == "DequantizeLinear")?;
-        let zeros = input(node, 2).map_or(Some(Vec::new()), |zeros| self.graph.ints(zeros))?;
-        if constant.datum_type() != DatumType::I8 || zeros.iter().any(|&zero| zero != 0) || is_grouped(node) {
-            return None;
-        }
-        let weights = Weights {
-            values: self.graph.bytes(from)?,
-            scales: self.graph.floats(input(node, 1)?)?.into_owned(),
-            axis: node.int("axis").unwrap_or(1),
-        };
-        self.weights.insert(to, weights);
-        Some(())
-    }
-
     /// What a `QuantizeLinear` makes, or a `DequantizeLinear` reads.
     fn quantisation(&self, node: &NodeProto) -> Option<Quantisation> {
         let &[scale] = &self.graph.floats(input(node, 1)?)?[..] else { return None };
@@ -146,14 +113,14 @@ impl<'a> Lowering<'a> {
     fn integer_conv(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
         let &Form::Tensor(tensor) = self.bytes.get(from)? else { return None };
-        let weights = self.weights.get(input(node, 1)?)?;
+        let weights = self.graph.dequantised(input(node, 1)?)?;
         let outputs = self.graph.image(to)?[0];
         let scales = weights.scales(0, outputs)?;
         let bias = match input(node, 2) {
             Some(bias) => self.graph.floats(bias)?.into_owned(),
             None => vec![0.0; outputs],
         };
-        let (convolution, size) = self.convolution(node, weights.values.clone().into(), bias)?;
+        let (convolution, size) = self.convolution(node, weights.bytes(), bias)?;
         self.integer_convolve(index, convolution, &scales, tensor, to, size)
     }
 
@@ -170,10 +137,10 @@ impl<'a> Lowering<'a> {
         if channels * height * width != inputs || rows * columns != inputs * outputs {
             return None;
         }
-        let weights = self.weights.get(name)?;
-        let scales = weights.scales(axis, outputs)?;
+        let weights = self.graph.dequantised(name)?;
+        let (scales, bytes) = (weights.scales(axis, outputs)?, weights.bytes());
         let at = |output, input| if transposed { output * inputs + input } else { input * outputs + output };
-        let matrix = |at: usize| weights.values.get(at).copied();
+        let matrix = |at: usize| bytes.get(at).copied();
         let values = (0..outputs).flat_map(|output| (0..inputs).map(move |input| matrix(at(output, input))));
         let convolution = Convolution {
             outputs,
@@ -268,11 +235,6 @@ impl<'a> Lowering<'a> {
             self.layers.tensors[form.tensor().0].shared = true;
         }
     }
-}
-
-/// Whether a scale holds for a run of values along an axis, which no kernel is made for.
-fn is_grouped(node: &NodeProto) -> bool {
-    node.int("block_size").unwrap_or(0) != 0
 }
 
 /// The convolution with its biases in units of its sums, the input's zero point taken into them, and what a unit of each

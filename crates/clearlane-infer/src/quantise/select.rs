@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
 use crate::error::QuantiseError;
-use crate::graph::Attributes;
+use crate::graph::{Attributes, constants};
 
 /// The operators to quantise, and the values that become bytes.
 pub(super) struct Selection {
@@ -104,15 +104,6 @@ fn operator(index: usize, node: &NodeProto, constants: &HashMap<&str, &TensorPro
     let fits = |bias: &Constant| i64::try_from(bias.values.len()) == Ok(outputs);
     let sound = outputs > 0 && !weights.values.is_empty() && bias.as_ref().is_none_or(fits);
     sound.then_some(Operator { node: index, weights, axis, bias })
-}
-
-/// The constants of a graph, by the names that nodes read them by.
-fn constants(graph: &GraphProto) -> HashMap<&str, &TensorProto> {
-    let nodes = graph.node.iter().filter(|node| node.op_type == "Constant").filter_map(|node| {
-        let tensor = node.attribute("value")?.t.as_ref()?;
-        Some((node.output.first()?.as_str(), tensor))
-    });
-    graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).chain(nodes).collect()
 }
 
 /// A tensor of finite floats.
