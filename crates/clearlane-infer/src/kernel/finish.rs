@@ -61,6 +61,10 @@ pub(crate) struct ActivationAt {
 }
 
 impl ActivationAt {
+    pub(crate) fn is_sigmoid(&self) -> bool {
+        matches!(self.kind, Kind::Sigmoid)
+    }
+
     /// Applies the activation to values of the block that stands `block` after the one it is positioned at.
     ///
     /// # Safety
@@ -88,11 +92,8 @@ impl ActivationAt {
                     for value in values {
                         let mut lanes = [0.0; LANES];
                         value.store(lanes.as_mut_ptr());
-                        // A loop, which becomes vectors; `map` on an array stays a call, without V's instructions.
-                        for lane in &mut lanes {
-                            *lane = sigmoid(*lane);
-                        }
-                        *value = V::load(lanes.as_ptr());
+                        // `map` stays a call, which keeps its registers out of the kernels that this is a part of.
+                        *value = V::load(lanes.map(sigmoid).as_ptr());
                     }
                 }
             }

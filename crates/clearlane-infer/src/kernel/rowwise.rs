@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::finish::{Activation, ActivationAt, PackedActivation};
+use super::finish::{Activation, ActivationAt, PackedActivation, sigmoid};
 use super::isa::Isa;
 use super::memory::{Arena, Block, View, blocks};
 use super::vector::{LANES, Vector};
@@ -129,9 +129,17 @@ pub(crate) unsafe fn combine_row<V: Vector>(row: &CombineRow) {
                 With::Multiply(with) => value.mul(V::load(with.add(pixel * row.step))),
                 With::Affine(scale, shift) => value.mul_add(V::load(scale), V::load(shift)),
             };
-            let mut values = [value];
-            row.activation.apply(&mut values, 0);
-            values[0].store(row.to.add(at));
+            if row.activation.is_sigmoid() {
+                // In place, by a loop that becomes vectors.
+                value.store(row.to.add(at));
+                for lane in &mut *row.to.add(at).cast::<[f32; LANES]>() {
+                    *lane = sigmoid(*lane);
+                }
+            } else {
+                let mut values = [value];
+                row.activation.apply(&mut values, 0);
+                values[0].store(row.to.add(at));
+            }
         }
     }
 }
