@@ -80,6 +80,7 @@ fn check(onnx: &Onnx, graph: &GraphProto) -> Result<(), InferError> {
         }
         node.attribute.iter().filter_map(|attribute| attribute.t.as_ref()).try_for_each(check_tensor)?;
         check_window(node)?;
+        check_order(node)?;
     }
     graph.initializer.iter().try_for_each(check_tensor)?;
     let made: HashSet<&str> = graph
@@ -106,6 +107,17 @@ fn check_window(node: &NodeProto) -> Result<(), InferError> {
         Some(number) => Err(InferError::Window { node: node.name.clone(), number: *number, limit: LARGEST_WINDOW }),
         None => Ok(()),
     }
+}
+
+/// A transposition has to name every axis once: tract looks for ever for a way to one that does not.
+fn check_order(node: &NodeProto) -> Result<(), InferError> {
+    let Some(order) = node.attribute.iter().find(|attribute| attribute.name == "perm") else { return Ok(()) };
+    let mut axes = order.ints.clone();
+    axes.sort_unstable();
+    if axes.iter().zip(0..).all(|(&axis, place)| axis == place) {
+        return Ok(());
+    }
+    Err(InferError::Graph { detail: format!("node `{}` orders axes as {:?}", node.name, order.ints) })
 }
 
 /// A tensor's extents are believed only as far as the file holds data for them.

@@ -196,6 +196,15 @@ fn a_value_without_extent_never_panics() {
 }
 
 #[test]
+fn an_order_of_axes_that_is_none_is_refused() {
+    for order in [[0, 2, 3, 2], [0, 1, 2, 4], [1, 2, 3, -1]] {
+        let mut graph = Graph::new(&[1, 3, 8, 8]);
+        graph.node("Transpose", &["input"], vec![ints("perm", &order)]);
+        assert!(matches!(failure(&graph.onnx(&["Transpose_0"]), [3, 8, 8]), InferError::Graph { .. }));
+    }
+}
+
+#[test]
 fn an_edge_from_nowhere_is_refused() {
     let mut graph = small(&[1, 3, 4, 4]);
     graph.node("Relu", &["nothing"], vec![]);
