@@ -78,9 +78,6 @@ impl Loops for Scaling<'_> {
     }
 }
 
-/// A sample of which an output covers no more than this is left out: it is a matter of rounding.
-const ROUNDING: f64 = 1e-6;
-
 /// Which samples of one axis each output is the weighted mean of.
 struct Axis {
     /// The first sample of each output.
@@ -94,21 +91,23 @@ struct Axis {
 impl Axis {
     /// Weights of `to` outputs over `from` samples; the number of taps is a multiple of `group`.
     fn new(from: usize, to: usize, group: usize) -> Self {
-        let scale = from as f64 / to as f64;
-        let half = scale.max(1.0) / 2.0;
-        let centre = |output: usize| (output as f64 + 0.5) * scale;
+        // In units of which a sample has `cell` and an output `2 * from`, so that all ends are whole numbers.
+        let (cell, half) = (2 * to, from.max(to));
+        let span = |output: usize| {
+            let centre = (2 * output + 1) * from;
+            (centre.saturating_sub(half), (centre + half).min(from * cell))
+        };
         let window = |output: usize| {
-            let start = (centre(output) - half + ROUNDING).floor().max(0.0) as usize;
-            start..((centre(output) + half - ROUNDING).ceil() as usize).min(from)
+            let (low, high) = span(output);
+            low / cell..high.div_ceil(cell)
         };
         let taps = (0..to).map(|output| window(output).len()).max().unwrap_or(1).next_multiple_of(group);
         let mut weights = vec![0.0; to * taps];
         for (output, weights) in weights.chunks_exact_mut(taps).enumerate() {
-            let away = |sample: usize| (sample as f64 + 0.5 - centre(output)).abs();
-            let weight = |sample: usize| (half + 0.5 - away(sample)).clamp(0.0, 1.0);
-            let sum: f64 = window(output).map(weight).sum();
+            let (low, high) = span(output);
             for (sample, out) in window(output).zip(weights) {
-                *out = (weight(sample) / sum) as f32;
+                let covered = ((sample + 1) * cell).min(high) - (sample * cell).max(low);
+                *out = covered as f32 / (high - low) as f32;
             }
         }
         Self { starts: (0..to).map(|output| window(output).start).collect(), taps, weights }

@@ -19,44 +19,18 @@ use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx2(());
 
-#[allow(clippy::unused_self, reason = "the value is the proof")]
 impl Avx2 {
     pub(super) fn new() -> Option<Self> {
         let has =
             is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
         has.then_some(Self(()))
     }
-
-    pub(super) fn score_f32(self, probe: &[f32], rows: &[f32], scores: &mut [f32]) {
-        // SAFETY: `self` proves the features.
-        unsafe { score_f32(probe, rows, scores) }
-    }
-
-    pub(super) fn score_f16(self, probe: &[f32], rows: &[f16], scores: &mut [f32]) {
-        // SAFETY: `self` proves the features.
-        unsafe { score_f16(probe, rows, scores) }
-    }
-
-    pub(super) fn score_i8(self, probe: &[f32], rows: &[i8], scores: &mut [f32]) {
-        // SAFETY: `self` proves the features.
-        unsafe { score_i8(probe, rows, scores) }
-    }
-
-    pub(super) fn scan_planes(self, probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
-        // SAFETY: `self` proves the features.
-        unsafe { scan_planes(probe, blocks, thresholds, out) }
-    }
-
-    pub(super) fn scan_levels(self, probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], out: &mut Vec<Survivor>) {
-        // SAFETY: `self` proves the features.
-        unsafe { scan_levels(probe, blocks, thresholds, out) }
-    }
 }
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn $name(probe: &[f32], rows: &[$element], scores: &mut [f32]) {
+        pub(super) fn $name(probe: &[f32], rows: &[$element], scores: &mut [f32]) {
             let (probe_blocks, probe_rest) = probe.as_chunks::<LANES>();
             let mut probe_tail = [0.0_f32; LANES];
             probe_tail[..probe_rest.len()].copy_from_slice(probe_rest);
@@ -132,7 +106,7 @@ pub(super) fn fold_halves(low: __m256, high: __m256) -> f32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
         let mut counts = [0; BLOCK];
         for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
@@ -166,7 +140,7 @@ fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors:
 }
 
 #[target_feature(enable = "avx2")]
-fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+pub(super) fn scan_levels(probe: &LevelProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
     if probe.bits == 4 {
         scan_fields::<2, 4>(probe, blocks, thresholds, survivors);
     } else {

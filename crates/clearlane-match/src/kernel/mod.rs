@@ -59,12 +59,15 @@ enum Isa {
 macro_rules! dispatch {
     ($kernel:expr, $function:ident($($argument:expr),*)) => {
         match $kernel.0 {
+            // SAFETY: a value of this type proves that the processor has the features.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(isa) => isa.$function($($argument),*),
+            Isa::Avx512(_) => unsafe { avx512::$function($($argument),*) },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(isa) => isa.$function($($argument),*),
+            Isa::Avx2(_) => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon(isa) => isa.$function($($argument),*),
+            Isa::Neon(_) => unsafe { neon::$function($($argument),*) },
             Isa::Portable => portable::$function($($argument),*),
         }
     };
