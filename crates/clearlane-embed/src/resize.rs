@@ -113,27 +113,20 @@ impl Axis {
         Self { starts: (0..to).map(|output| window(output).start).collect(), taps, weights }
     }
 
-    /// The mean of the rows that output row `y` is made of, into the beginning of `out`.
+    /// The mean of the rows that output row `y` is made of, into the beginning of `out`. Row after row: so each comes from memory
+    /// in one piece, while the sums stay in the cache.
     #[inline(always)]
     fn mix<'a>(&self, y: usize, row: impl Fn(usize) -> &'a [u8], out: &mut [f32]) {
-        const BLOCK: usize = 32;
         let weights = &self.weights[y * self.taps..][..self.taps];
         let used = (self.starts[y]..).zip(weights).filter(|(_, weight)| **weight > 0.0);
-        let rows: Vec<(&[u8], f32)> = used.map(|(index, &weight)| (row(index), weight)).collect();
-        let width = rows.first().map_or(0, |(row, _)| row.len());
-        let (blocks, rest) = out[..width].as_chunks_mut::<BLOCK>();
-        for (block, out) in blocks.iter_mut().enumerate() {
-            let mut sums = [0.0; BLOCK];
-            for (row, weight) in &rows {
-                let bytes = &row.as_chunks::<BLOCK>().0[block];
-                for (sum, byte) in sums.iter_mut().zip(bytes) {
-                    *sum += weight * f32::from(*byte);
-                }
+        for (place, (index, &weight)) in used.enumerate() {
+            let row = row(index);
+            let pairs = out.iter_mut().zip(row);
+            if place == 0 {
+                pairs.for_each(|(sum, &byte)| *sum = weight * f32::from(byte));
+            } else {
+                pairs.for_each(|(sum, &byte)| *sum += weight * f32::from(byte));
             }
-            *out = sums;
-        }
-        for (x, out) in (width - rest.len()..).zip(rest) {
-            *out = rows.iter().map(|(row, weight)| weight * f32::from(row[x])).sum();
         }
     }
 }
