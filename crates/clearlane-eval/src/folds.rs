@@ -40,8 +40,7 @@ pub struct Fold {
 pub struct AccuracyDifference {
     /// The mean over the folds of the one's accuracy less the other's, in [-1, 1].
     pub mean: f64,
-    /// The standard error of that mean. Where both go wrong on the same pairs, it is
-    /// less than that of either.
+    /// The standard error of that mean. Where both go wrong on the same pairs, it is less than that of either.
     pub standard_error: f64,
 }
 
