@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clearlane_template::SubjectId;
 use zeroize::Zeroizing;
 
-use crate::{Enrolment, Register, Result, StoreError, Turn, keys};
+use crate::{Enrolment, Register, Result, StoreError, Turn};
 use line::Line;
 
 /// A text format for subjects and crossing records.
@@ -138,7 +138,8 @@ impl Register {
     }
 
     fn turns(&self) -> Result<Vec<Arc<Turn>>> {
-        self.read(keys::models)?.into_iter().map(|model| self.turn(model.id)).collect()
+        let models = self.read(|state| Ok(state.roster.models().collect::<Vec<_>>()))?;
+        models.into_iter().map(|model| self.turn(model.id)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::words::{Category, DocumentKind, EndorsementKind, Entries, Nationality};
-use crate::{Fault, ImageDigest, NumberDigest, Result, StoreError};
+use crate::{ImageDigest, NumberDigest, Result, StoreError};
 
 /// One enrolled person, or what is left of one who was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,9 +219,4 @@ fn check_count(field: &'static str, count: usize) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::Invalid { field, reason: format!("{count} of them, at most {MAX_LIST} can be stored") })
-}
-
-/// A stored word or date, or the fault that it is none.
-pub(crate) fn parsed<T: std::str::FromStr>(column: &'static str, text: &str) -> Result<T, Fault> {
-    text.parse().map_err(|_| Fault::Value { column })
 }

@@ -2,6 +2,7 @@
 
 use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
 use clearlane_template::SubjectId;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -184,6 +185,11 @@ pub enum Reason {
     },
     /// The register failed its check, or was not checked: nobody passes.
     RegisterNotSound,
+    /// The lane's clock is behind the newest crossing record, or far ahead of it: days and expiries cannot be judged.
+    ImplausibleClock {
+        /// The time of the newest record.
+        newest: Timestamp,
+    },
     /// The passage could not be recorded: nobody passes unrecorded.
     NotRecorded,
     /// An error inside of the lane; the log says which.

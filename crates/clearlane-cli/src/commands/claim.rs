@@ -69,11 +69,13 @@ pub(crate) struct ReadArgs {
     /// Where it is shown, by the policy's ids
     #[arg(long, value_name = "ID")]
     port: PortId,
+    #[command(flatten)]
+    register: RegisterArgs,
 }
 
 const READ_EXAMPLES: &str = "\
 Example:
-  clearlane claim read aaron.png --port shenzhen-bay --issuer issuer.pem.pub";
+  clearlane claim read aaron.png --port shenzhen-bay --issuer issuer.pem.pub --register port.db";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,7 +115,7 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<Exit> {
     let subject = find(&register, &args.subject)?;
     let lifetime = Duration::from_secs(args.lifetime);
     let claim = issuer
-        .issue(subject.id, &args.ports, jiff::Timestamp::now(), lifetime)
+        .issue(register.id(), subject.id, &args.ports, jiff::Timestamp::now(), lifetime)
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
     let unfit = |error: QrError| Failure::of(Exit::System, &error);
     if let Some(path) = &args.out {
@@ -139,7 +141,8 @@ fn read(args: &ReadArgs, output: &Output) -> Result<Exit> {
     let text = read_claim_text(&frame).ok_or_else(|| {
         Failure::new(Exit::Input, format!("{}: no claim is to be read in the picture", args.picture.display()))
     })?;
-    let claim = verifier.verify(&text, &args.port, jiff::Timestamp::now());
+    let register = args.register.open_read_only()?.id();
+    let claim = verifier.verify(&text, register, &args.port, jiff::Timestamp::now());
     let value = match &claim {
         Ok(claim) => json!({
             "good": true, "subject": claim.subject, "ports": claim.ports, "issued": claim.issued, "expires": claim.expires,

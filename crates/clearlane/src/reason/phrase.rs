@@ -52,6 +52,7 @@ impl Reason {
             Self::NotEnrolled => ("not enrolled", "未备案"),
             Self::EnrolmentExpired { .. } => ("enrolment has ended", "备案已过期"),
             Self::RegisterNotSound => ("register not checked, or damaged", "备案库未经核验或已损坏"),
+            Self::ImplausibleClock { .. } => ("clock of the lane is wrong", "通道时钟异常"),
             Self::NotRecorded => ("passage could not be recorded", "通行记录无法保存"),
             Self::InternalError { .. } => ("internal error", "系统内部错误"),
             Self::PortNotInPilot { .. } => ("port not in the pilot", "本口岸不在试点范围"),

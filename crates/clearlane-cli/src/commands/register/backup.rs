@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_store::Register;
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
@@ -23,7 +22,8 @@ pub(crate) struct BackupArgs {
 
 /// Make a register out of a backup, after a check of its structure
 ///
-/// A register that is there already is left alone: move it away first.
+/// A register that is there already is left alone: move it away first, together with the files beside it whose names
+/// begin with its own (-wal, -shm). A witness takes the restored register for the newest.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     /// The backup
@@ -44,7 +44,8 @@ pub(super) fn backup(args: &BackupArgs, output: &Output) -> Result<Exit> {
 pub(super) fn restore(args: &RestoreArgs, output: &Output) -> Result<Exit> {
     let progress = output.progress(0, "copying");
     let keys = args.register.keys()?;
-    let register = Register::restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
+    let register =
+        args.register.options().restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
     progress.done();
     let subjects = register.stats()?.subjects;
     let path = register.path();

@@ -35,12 +35,12 @@ pub(super) fn run(args: &RekeyArgs, output: &Output) -> Result<Exit> {
     let key = ring.current().ok_or_else(|| Failure::new(Exit::Register, format!("{}: no key", args.to.display())))?;
     let register = args.register.open()?;
     let progress = output.progress(0, "renewing");
-    let Rekeyed { templates, subjects, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
+    let Rekeyed { templates, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
     progress.done();
     let refused: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.row, problem.fault)).collect();
-    let value = json!({ "key": key.id(), "templates": templates, "subjects": subjects, "refused": refused });
+    let value = json!({ "key": key.id(), "templates": templates, "refused": refused });
     output.result(&value, || {
-        let mut text = format!("{templates} templates and {subjects} subjects are under key {}\n", key.id());
+        let mut text = format!("{templates} templates were renewed; the key is {}\n", key.id());
         for row in &refused {
             text.extend(["  left as it is: ", row, "\n"]);
         }
