@@ -10,14 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clearlane_store::{
-    Details, Enrolment, Erasure, Fault, ImageDigest, NewTemplate, Register, RegisterOptions, Row, StoreError,
+    Details, Enrolment, Erasure, Fault, ImageDigest, Keyring, NewTemplate, Register, RegisterOptions, Row, StoreError,
     WitnessFile,
 };
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
-use support::{details, fixture, keyring, passage, person, template, template_of};
+use support::{details, fixture, key, keyring, passage, person, template, template_of};
 use tempfile::TempDir;
 
 /// What may be altered, since nothing is decided by it.
@@ -65,6 +65,9 @@ fn files() -> Files {
     f.register.append_records(&[voids, passage(8)]).unwrap();
     assert!(f.register.spend_claim([9; 16], Timestamp::MAX).unwrap());
     assert!(f.register.remove_template(clearlane_template::TemplateId(1)).unwrap().0);
+    let third = ModelId::digest([b"third".as_slice()]);
+    f.register.add_templates(SubjectId(3), &[template_of(third, 3, 16).into()]).unwrap();
+    f.register.rekey(&key(2), |_, _| ()).unwrap();
     f.register.check(|_, _| ()).unwrap();
     let present = f.folder.path().join("present");
     f.register.backup(&present, |_, _| ()).unwrap();
@@ -99,7 +102,7 @@ impl Files {
 }
 
 fn is_noticed(path: &Path) -> bool {
-    match Register::open(path, keyring()) {
+    match Register::open(path, Keyring::new(key(2)).with_older(key(1))) {
         Ok(register) => !register.check(|_, _| ()).is_ok_and(|report| report.is_sound()),
         Err(_) => true,
     }

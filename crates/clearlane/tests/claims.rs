@@ -70,7 +70,7 @@ fn a_claim_with_any_bit_changed_is_refused() {
         let mut altered = bytes.clone();
         altered[bit / 8] ^= 1 << (bit % 8);
         let altered = format!("{prefix}:{}", BASE32_NOPAD.encode(&altered));
-        let refusal = issuer.verifier().verify(&altered, &port("gongbei"), now()).unwrap_err();
+        let refusal = issuer.verifier().verify(&altered, REGISTER, &port("gongbei"), now()).unwrap_err();
         let in_key_id = bit < 64;
         let expected: &[_] =
             if in_key_id { &[ClaimRefusal::UnknownIssuer] } else { &[ClaimRefusal::Forged, ClaimRefusal::Malformed] };
@@ -82,7 +82,7 @@ fn a_claim_with_any_bit_changed_is_refused() {
 fn a_claim_cut_or_lengthened_is_refused() {
     let issuer = ClaimIssuer::generate().unwrap();
     let text = issue(&issuer).text().to_owned();
-    let refused = |text: &str| issuer.verifier().verify(text, &port("gongbei"), now()).unwrap_err();
+    let refused = |text: &str| issuer.verifier().verify(text, REGISTER, &port("gongbei"), now()).unwrap_err();
     for end in 0..text.len() {
         let refusal = refused(&text[..end]);
         assert!(matches!(refusal, ClaimRefusal::Malformed | ClaimRefusal::Forged), "cut at {end}: {refusal:?}");
