@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use clearlane::{Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, LaneError, Passage, Reason};
+use clearlane::{
+    Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, IdentifyOptions, LaneError, Passage, Reason,
+};
 use clearlane_store::{Outcome, RecordQuery};
 use clearlane_template::{ModelId, SubjectId, Template};
 use common::{Port, capture_of, eligible, enrolment, face, finger, near, now, policy};
@@ -51,6 +53,22 @@ fn two_subjects_within_the_margin_are_referred() {
     port.references.refresh().unwrap();
     let passage = port.lane().pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
     assert!(passage.decision.is_admission(), "{passage:?}");
+}
+
+#[test]
+fn nobody_is_identified_by_a_threshold_or_a_margin_that_is_no_number() {
+    let port = Port::with(2);
+    let identify = |threshold, margin, list_from| {
+        let options = IdentifyOptions { list_from, ..IdentifyOptions::new(threshold, margin) };
+        port.references.identify(&capture_of(1, 0.8).probe, &options).map(|found| found.subject)
+    };
+    for list_from in [None, Some(0.1), Some(-1.0)] {
+        assert_eq!(identify(0.4, 0.05, list_from).unwrap(), Some(port.subject(1)));
+        for none in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(identify(none, 0.05, list_from).is_err(), "threshold {none}");
+            assert!(identify(0.4, none, list_from).is_err(), "margin {none}");
+        }
+    }
 }
 
 #[test]
