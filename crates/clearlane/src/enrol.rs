@@ -10,6 +10,7 @@ use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use jiff::Timestamp;
 
 use crate::policy::Policy;
+use crate::proof::under;
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError};
@@ -249,6 +250,7 @@ fn enrolled(register: &Register, known: Option<&Subject>) -> Result<Option<Subje
     Ok((!register.models_of(subject.id)?.is_empty()).then_some(subject.id))
 }
 
+/// Whether two faces may be one person's: all that are not shown to differ.
 fn same_face(one: &Template, other: &Template, threshold: f32) -> bool {
-    one.score(other).is_ok_and(|score| score >= threshold)
+    !one.score(other).is_ok_and(|score| under(score, threshold))
 }

@@ -19,6 +19,7 @@ use crate::evidence::{Evidence, Face};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::port::PortId;
+use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::References;
 use crate::threshold::Calibration;
@@ -180,7 +181,7 @@ impl Lane {
         match found {
             Ok(found) => {
                 reasons.extend(found.reasons);
-                let comparison = found.candidates.first().filter(|best| best.score >= options.threshold);
+                let comparison = found.candidates.first().filter(|best| reaches(best.score, options.threshold));
                 let comparison = comparison.map(|best| Comparison {
                     subject: best.subject,
                     score: best.score,

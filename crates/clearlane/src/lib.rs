@@ -49,6 +49,7 @@ mod open;
 mod policy;
 mod port;
 mod print;
+mod proof;
 mod reason;
 mod references;
 pub mod simulate;

@@ -41,8 +41,9 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
     let extractor = args.models.load_extractor(args.face.into())?;
     let threshold = args.threshold.one_to_one(extractor.embedder())?;
     let (a, b) = (extract(&extractor, &args.a)?, extract(&extractor, &args.b)?);
-    let score = a.template.score(&b.template).map_err(|error| Failure::of(Exit::Model, &error))?;
-    let matched = score >= threshold;
+    let verification = clearlane::verify(&a.template, &b.template, threshold);
+    let verification = verification.map_err(|error| Failure::of(Exit::Model, &error))?;
+    let (score, matched) = (verification.score, verification.verified);
     let value = json!({
         "match": matched, "score": score, "threshold": threshold,
         "detector": extractor.detector().name(), "embedder": extractor.embedder().name(),

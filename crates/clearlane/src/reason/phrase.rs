@@ -41,7 +41,7 @@ impl Reason {
             Self::EvidenceMissing { .. } => ("another check is missing", "缺少其他核验结果"),
             Self::EvidenceTooLow { .. } => ("another check failed", "其他核验未通过"),
             Self::EvidenceOfAnother { .. } => ("another check is of another person", "其他核验结果属于他人"),
-            Self::EvidenceInvalid { .. } => ("another check gave no number", "其他核验结果无效"),
+            Self::EvidenceInvalid { .. } => ("another check gave no usable number", "其他核验结果无效"),
             Self::FusionTooLow { .. } => ("all checks together are not enough", "综合核验未通过"),
             Self::NoClaim => ("no QR code to be read", "未读取到二维码"),
             Self::PortraitUnusable => ("portrait of the document not usable", "证件照片无法使用"),
