@@ -303,7 +303,7 @@ impl Ledger {
     }
 
     /// Looks at all files in a folder, as a process that comes later: they are sound, hold what they may hold and nothing
-    /// else is there; and they can be written to.
+    /// else is there; and the register can be written to.
     pub fn verify(&self, folder: &Path) {
         for name in names(folder) {
             let known = self.files.keys().any(|known| name == *known || is_beside(&name, known));
@@ -318,6 +318,9 @@ impl Ledger {
             let register = open(&path).unwrap_or_else(|error| panic!("{name}: {error:?}"));
             let mut state = self.sound(name, &register);
             assert!(states.contains(&Some(state.clone())), "{name}: found {state:#?}\nexpected {states:#?}");
+            if *name != MAIN {
+                continue;
+            }
             for operation in [Operation::Enrol(vec![900]), Operation::Append(vec![901]), Operation::Erase] {
                 act(&register, folder, &operation).unwrap();
                 state = state.after(&operation);
