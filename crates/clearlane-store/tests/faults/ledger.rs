@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clearlane_store::{
     Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Keyring, RecordQuery, Register, Result,
-    StoreError,
+    StoreError, SweepPlan,
 };
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
