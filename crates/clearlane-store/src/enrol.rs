@@ -81,11 +81,12 @@ impl Register {
         self.change(subject, |known| known.details = details)
     }
 
-    /// Notes that a subject withdrew its consent. The lane refers it from then on; the next [`Self::sweep`] revokes it.
+    /// Notes that a subject withdrew its consent. The lane refers it from then on; the next [`Self::sweep`] revokes it. A
+    /// withdrawal is never refused: one before the consent was given, by a clock that is wrong, counts as of that moment.
     pub fn withdraw_consent(&self, subject: SubjectId, time: Timestamp) -> Result<()> {
         self.change(subject, |known| {
             if let Some(consent) = &mut known.details.consent {
-                consent.withdrawn = Some(time);
+                consent.withdrawn = Some(time.max(consent.given));
             }
         })
     }
@@ -137,7 +138,7 @@ impl Register {
 fn whole_or_refused<T>(transaction: &Connection, work: impl FnOnce() -> Result<T>) -> Result<Result<T>> {
     transaction.execute_batch("SAVEPOINT one")?;
     match work() {
-        Err(error @ (StoreError::Sqlite { .. } | StoreError::Key(_) | StoreError::NoKey { .. })) => Err(error),
+        Err(error) if error.is_of_register() => Err(error),
         Err(error) => {
             transaction.execute_batch("ROLLBACK TO one; RELEASE one")?;
             Ok(Err(error))

@@ -61,7 +61,7 @@ pub use code::{CheckingCode, ParseCodeError};
 pub use digest::{ImageDigest, NumberDigest, ParseDigestError, RecordHash};
 pub use enrol::Enrolled;
 pub use error::{Fault, Result, Row, StoreError};
-pub use exchange::{Format, Imported, Refusal};
+pub use exchange::{CsvColumns, Format, ImportError, Imported, MAX_REFUSALS, Refusal, csv_rows};
 pub use key::{Key, KeyError, KeyId, KeySource, Keyring};
 pub use load::{Changes, Position};
 pub use record::{MAX_REASONS, NewRecord, Record, RecordQuery, Records};

@@ -23,6 +23,7 @@ const SNAPSHOT_ATTEMPTS: usize = 1000;
 
 /// A state of the register, to be compared with a later one. Opaque; may be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Position {
     template: i64,
     change: i64,

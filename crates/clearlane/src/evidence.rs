@@ -8,6 +8,7 @@ use crate::reason::Reason;
 
 /// Another matcher's comparison of this traveller with one subject's reference.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// The matcher, by its name in the policy.
     pub matcher: String,
