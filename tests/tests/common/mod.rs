@@ -18,7 +18,7 @@ pub(crate) fn clearlane() -> Command {
     command
 }
 
-const SETTINGS: [&str; 5] =
+pub(crate) const SETTINGS: [&str; 5] =
     ["CLEARLANE_MODELS", "CLEARLANE_REGISTER", "CLEARLANE_KEY", "CLEARLANE_KEY_FILE", "CLEARLANE_LOG"];
 
 /// What a command printed, as JSON.
