@@ -7,6 +7,7 @@ use clearlane::{ChoiceError, EnrolError, ReferencesError};
 use clearlane_store::{Fault, KeyFile, KeySource, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::output::shown;
 
 /// The environment variable with a register's keys.
 const KEY_VARIABLE: &str = "CLEARLANE_KEY";
@@ -68,7 +69,7 @@ impl RegisterArgs {
         if self.path.exists() {
             return Ok(());
         }
-        let message = format!("{}: there is no such register", self.path.display());
+        let message = format!("{}: there is no such register", shown(&self.path));
         Err(Failure::new(Exit::Register, message).with_help("`clearlane enrol` makes one"))
     }
 

@@ -80,11 +80,12 @@ impl Register {
         self.change(subject, |known| known.details = details)
     }
 
-    /// Notes that a subject withdrew its consent. The lane refers it from then on; the next [`Self::sweep`] revokes it.
+    /// Notes that a subject withdrew its consent. The lane refers it from then on; the next [`Self::sweep`] revokes it. A
+    /// withdrawal is never refused: one before the consent was given, by a clock that is wrong, counts as of that moment.
     pub fn withdraw_consent(&self, subject: SubjectId, time: Timestamp) -> Result<()> {
         self.change(subject, |known| {
             if let Some(consent) = &mut known.details.consent {
-                consent.withdrawn = Some(time);
+                consent.withdrawn = Some(time.max(consent.given));
             }
         })
     }
@@ -165,7 +166,7 @@ pub(crate) fn whole_or_refused<T>(
     let savepoint = state.savepoint();
     state.connection.execute_batch("SAVEPOINT one")?;
     match work(state) {
-        Err(error @ (StoreError::Sqlite { .. } | StoreError::Key(_) | StoreError::NoKey { .. })) => Err(error),
+        Err(error) if error.is_of_register() => Err(error),
         Err(error) => {
             state.connection.execute_batch("ROLLBACK TO one; RELEASE one")?;
             state.back_to(savepoint);

@@ -382,6 +382,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the register itself, its key or its file, is what fails, and not what it was given.
+    pub(crate) fn is_of_register(&self) -> bool {
+        matches!(self, Self::Sqlite { .. } | Self::Key(_) | Self::NoKey { .. })
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull => Self::DiskFull { path: path.to_owned() },

@@ -204,3 +204,39 @@ fn before(part: &str) -> String {
 fn shipped() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shenzhen-bay-and-gongbei.toml")
 }
+
+#[test]
+fn an_unknown_key_is_refused_in_every_table_of_every_policy() {
+    fn tables(value: &mut toml::Value, change: &mut impl FnMut(&mut toml::Table)) {
+        match value {
+            toml::Value::Table(table) => {
+                change(table);
+                table.iter_mut().for_each(|(_, value)| tables(value, change));
+            }
+            toml::Value::Array(list) => list.iter_mut().for_each(|value| tables(value, change)),
+            _ => {}
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    for file in fs::read_dir(folder).unwrap() {
+        let policy: toml::Value =
+            fs::read_to_string(file.unwrap().path()).unwrap().parse::<toml::Table>().unwrap().into();
+        let mut count = 0;
+        tables(&mut policy.clone(), &mut |_| count += 1);
+        assert!(count > 10, "{count}");
+        for changed in 0..count {
+            let (mut text, mut at) = (policy.clone(), 0);
+            tables(&mut text, &mut |table| {
+                if at == changed {
+                    table.insert("unknown".into(), 1.into());
+                }
+                at += 1;
+            });
+            let error = Policy::from_toml(&toml::to_string(&text).unwrap()).unwrap_err();
+            assert!(
+                matches!(error, PolicyError::Syntax { .. } | PolicyError::Invalid { .. }),
+                "table {changed}: {error}"
+            );
+        }
+    }
+}

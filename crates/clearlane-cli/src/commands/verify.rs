@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::pictures::{Face, extract};
 use crate::thresholds::ThresholdArgs;
 
@@ -58,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
 
 fn seen(path: &std::path::Path, extraction: &Extraction) -> Value {
     json!({
-        "path": path, "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
+        "path": shown(path), "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
         "ms": 1e3 * extraction.timings.total().as_secs_f64(),
     })
 }

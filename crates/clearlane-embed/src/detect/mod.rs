@@ -17,6 +17,7 @@ use crate::tensor::Letterbox;
 
 /// A face that a detector found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Face {
     /// The face's box. It may reach beyond the frame.
     pub bounding_box: BoundingBox,

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
 /// Copy a register, as it is at this moment, to a new file
@@ -37,7 +37,7 @@ pub(super) fn backup(args: &BackupArgs, output: &Output) -> Result<Exit> {
     let progress = output.progress(0, "copying");
     register.backup(&args.file, |done, total| progress.at(done, total))?;
     progress.done();
-    output.result(&json!({ "backup": args.file }), || format!("the backup is {}\n", args.file.display()))?;
+    output.result(&json!({ "backup": shown(&args.file) }), || format!("the backup is {}\n", shown(&args.file)))?;
     Ok(Exit::Yes)
 }
 
@@ -48,9 +48,8 @@ pub(super) fn restore(args: &RestoreArgs, output: &Output) -> Result<Exit> {
         args.register.options().restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
     progress.done();
     let subjects = register.stats()?.subjects;
-    let path = register.path();
-    output.result(&json!({ "register": path, "subjects": subjects }), || {
-        format!("{}: {subjects} subjects\n", path.display())
+    output.result(&json!({ "register": shown(register.path()), "subjects": subjects }), || {
+        format!("{}: {subjects} subjects\n", shown(register.path()))
     })?;
     Ok(Exit::Yes)
 }
