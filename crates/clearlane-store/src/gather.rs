@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::enrol::whole_or_refused;
 use crate::state::State;
-use crate::{NewRecord, Record, Register, Result, StoreError, Subject, claim, clock, record, rows};
+use crate::{NewRecord, Record, Register, Result, StoreError, Subject, chain, claim, clock, record, rows};
 
 /// Decides on one passage, from the register as it stands at the moment of the record.
 ///
@@ -67,14 +67,19 @@ struct Queue {
     writing: bool,
 }
 
-/// A passage, and its record once that is on disk, or why it is not.
+/// A passage that waits, and its record once that is on disk, or why it is not.
 struct Waiting {
     verdict: Arc<Verdict>,
+    /// For how long.
+    until: Instant,
     done: Mutex<Option<Result<Record>>>,
 }
 
-/// Who writes, for as long as they do: however that ends, the others are woken.
-struct Writing<'a>(&'a Gathering);
+/// Who writes, for as long as they do, and for whom: however that ends, those who have no answer wait on, and all are woken.
+struct Writing<'a> {
+    gathering: &'a Gathering,
+    batch: Vec<Arc<Waiting>>,
+}
 
 impl Register {
     /// Records one passage, durably. Returns the record's number.
@@ -94,23 +99,39 @@ impl Register {
     /// written. Waits no longer than `wait` for another process that writes; the disk itself may take its time.
     pub fn conclude(&self, verdict: Arc<Verdict>, wait: Duration) -> Result<Record> {
         let until = Instant::now() + wait;
-        let own = Arc::new(Waiting { verdict, done: Mutex::default() });
-        let Some((_writing, mut batch)) = self.gathering.join(&own) else { return own.take(self) };
-        let left = || until.saturating_duration_since(Instant::now());
-        let mut written = self.conclude_all(&batch, left());
-        // One passage that cannot be written is no reason for the others: each tries again by itself.
-        if batch.len() > 1 && !matches!(written, Ok(_) | Err(StoreError::Locked { .. })) {
-            batch = vec![Arc::clone(&own)];
-            written = self.conclude_all(&batch, left());
+        let own = Arc::new(Waiting { verdict, until, done: Mutex::default() });
+        loop {
+            let Some(writing) = self.gathering.join(&own) else { return own.take(self) };
+            let mut written = self.conclude_all(&writing.batch);
+            // One passage that cannot be written is no reason for the others: each tries again by itself.
+            if writing.batch.len() > 1 && written.as_ref().is_err_and(|error| !matches!(error, StoreError::Locked { .. })) {
+                written = self.conclude_all(std::slice::from_ref(&own));
+                if let Ok(records) = &mut written
+                    && let Some(record) = records.pop()
+                {
+                    return record;
+                }
+            }
+            match written {
+                Ok(records) => {
+                    for (waiting, record) in writing.batch.iter().zip(records) {
+                        *lock(&waiting.done) = Some(record);
+                    }
+                    return own.take(self);
+                }
+                // Somebody among those who waited had less time: who has more tries again.
+                Err(StoreError::Locked { .. }) if Instant::now() < until => drop(writing),
+                Err(error) => return Err(error),
+            }
         }
-        for (waiting, record) in batch.iter().zip(written?) {
-            *lock(&waiting.done) = Some(record);
-        }
-        own.take(self)
     }
 
-    fn conclude_all(&self, batch: &[Arc<Waiting>], wait: Duration) -> Result<Vec<Result<Record>>> {
+    /// Judges and writes a batch, waiting for other processes as long as all in it have time.
+    fn conclude_all(&self, batch: &[Arc<Waiting>]) -> Result<Vec<Result<Record>>> {
+        let now = Instant::now();
+        let wait = batch.iter().map(|waiting| waiting.until.saturating_duration_since(now)).min().unwrap_or_default();
         self.write_within(wait, |state| {
+            chain::check_ends(state)?;
             let conclude = |waiting: &Arc<Waiting>| {
                 whole_or_refused(state, |state| {
                     let passage = (waiting.verdict)(&mut Standing(state))?;
@@ -135,24 +156,37 @@ impl Waiting {
 }
 
 impl Gathering {
-    /// Waits until `own` is written, which is `None`, or until it is the caller's turn to write: all who wait, `own` among
-    /// them.
-    fn join(&self, own: &Arc<Waiting>) -> Option<(Writing<'_>, Vec<Arc<Waiting>>)> {
+    /// Waits until `own` is written, or its time is over before anybody took it along, which is `None`; or until it is the
+    /// caller's turn to write for all who wait, `own` among them.
+    fn join(&self, own: &Arc<Waiting>) -> Option<Writing<'_>> {
+        let is_own = |waiting: &Arc<Waiting>| Arc::ptr_eq(waiting, own);
         let mut queue = lock(&self.state);
         queue.waiting.push(Arc::clone(own));
         while queue.writing {
-            queue = self.written.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let left = own.until.saturating_duration_since(Instant::now());
+            let taken = !queue.waiting.iter().any(is_own);
+            // Whoever took it along waits no longer than all of theirs have time; the disk may take its own.
+            queue = if taken {
+                self.written.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+            };
             if own.is_done() {
                 return None;
             }
+            if Instant::now() >= own.until && queue.writing {
+                let before = queue.waiting.len();
+                queue.waiting.retain(|waiting| !is_own(waiting));
+                if queue.waiting.len() < before {
+                    return None;
+                }
+            }
         }
         queue.writing = true;
-        let mut batch = mem::take(&mut queue.waiting);
-        // Somebody who failed has taken it along before.
-        if !batch.iter().any(|waiting| Arc::ptr_eq(waiting, own)) {
-            batch.push(Arc::clone(own));
-        }
-        Some((Writing(self), batch))
+        // `own` first: whoever writes is answered by what they return, and does not wait on.
+        let (mut batch, others): (Vec<_>, Vec<_>) = mem::take(&mut queue.waiting).into_iter().partition(is_own);
+        batch.extend(others);
+        Some(Writing { gathering: self, batch })
     }
 }
 
@@ -162,7 +196,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).writing = false;
-        self.0.written.notify_all();
+        let mut queue = lock(&self.gathering.state);
+        queue.writing = false;
+        queue.waiting.extend(self.batch.drain(..).skip(1).filter(|waiting| !waiting.is_done()));
+        drop(queue);
+        self.gathering.written.notify_all();
     }
 }

@@ -109,7 +109,10 @@ impl Register {
     /// Records several passages in one transaction, which costs one wait for the disk.
     pub fn append_records(&self, records: &[NewRecord]) -> Result<Vec<Record>> {
         records.iter().try_for_each(NewRecord::check)?;
-        self.write(|state| records.iter().map(|record| append(state, record)).collect())
+        self.write(|state| {
+            chain::check_ends(state)?;
+            records.iter().map(|record| append(state, record)).collect()
+        })
     }
 
     /// The records that fit a query, the oldest first. Nothing is locked meanwhile.
@@ -172,9 +175,8 @@ impl NewRecord {
     }
 }
 
-/// Appends a record that was checked, once the chain's end was found to be the one that the root names.
+/// Appends a record that was checked, to a chain whose end was found to be the one that the root names.
 pub(crate) fn append(state: &mut State<'_>, record: &NewRecord) -> Result<Record> {
-    chain::check_ends(state)?;
     let mut row = record.row(state.root.last_record + 1);
     let hash = chain::link(state, &state.root.record_hash.0, &row)?;
     row.hash = Derived(hash.0);

@@ -318,7 +318,7 @@ impl Register {
         let run = || {
             connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut state = State::read(&transaction, &self.core)?;
+            let mut state = State::newest(&transaction, &self.core)?;
             state.key()?;
             let before = state.root.clone();
             let value = work(&mut state)?;
@@ -347,7 +347,7 @@ impl Register {
     fn reading<T>(&self, connection: &mut Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
         let run = || {
             let transaction = connection.transaction()?;
-            work(&State::read(&transaction, &self.core)?)
+            work(&State::newest(&transaction, &self.core)?)
         };
         self.located(run())
     }

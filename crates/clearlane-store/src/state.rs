@@ -86,21 +86,32 @@ impl<'a> State<'a> {
         Self { connection, core, root, roster, key: Some(key), set: Vec::new() }
     }
 
-    /// The state that a transaction sees. `Err` where it is not one that the register's key vouches for.
+    /// The state that a new transaction sees: the newest. `Err` where it is not one that the register's key vouches for, or
+    /// where it is older than one that was there before.
+    pub(crate) fn newest(connection: &'a Connection, core: &'a Core) -> Result<Self> {
+        // Taken before the transaction reads anything: what is committed meanwhile is no sign of going back.
+        let seen = core.seen.load(Ordering::Acquire);
+        let state = Self::read(connection, core)?;
+        if state.is_keyed() {
+            core.seen.fetch_max(state.root.version, Ordering::AcqRel);
+            if state.root.version < seen {
+                let (found, witnessed) = (state.root.version as u64, seen as u64);
+                return Err(Row::Root.refused(Fault::RolledBack { found, witnessed }));
+            }
+        }
+        Ok(state)
+    }
+
+    /// The state that a transaction sees, which may be one that has gone on for long.
     pub(crate) fn read(connection: &'a Connection, core: &'a Core) -> Result<Self> {
         let root = stored_root(connection)?;
         let roster = core.roster(connection, &root)?;
         let current = roster.current()?;
         let key = core.keys.get_unless_absent(current.key_id())?;
-        if let Some(key) = &key {
-            if current.slot != root.key || !key.is_code(&root.canonical(), &root.code.0) {
-                return Err(Row::Root.refused(Fault::Authentication));
-            }
-            let seen = core.seen.fetch_max(root.version, Ordering::AcqRel);
-            if root.version < seen {
-                let (found, witnessed) = (root.version as u64, seen as u64);
-                return Err(Row::Root.refused(Fault::RolledBack { found, witnessed }));
-            }
+        if let Some(key) = &key
+            && (current.slot != root.key || !key.is_code(&root.canonical(), &root.code.0))
+        {
+            return Err(Row::Root.refused(Fault::Authentication));
         }
         Ok(Self { connection, core, root, roster, key, set: Vec::new() })
     }

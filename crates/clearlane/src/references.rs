@@ -105,6 +105,14 @@ impl References {
     /// Brings in what changed in the register since the last time, and whether a check elsewhere found it unsound. Costs
     /// microseconds where nothing did.
     pub fn refresh(&self) -> Result<Refreshed, ReferencesError> {
+        let refreshed = self.follow();
+        if let Err(ReferencesError::Store(error)) = &refreshed {
+            self.note(error);
+        }
+        refreshed
+    }
+
+    fn follow(&self) -> Result<Refreshed, ReferencesError> {
         if self.register.last_check()?.is_some_and(|last| last.problems > 0) {
             self.checks().sound = false;
         }
@@ -187,9 +195,10 @@ impl References {
         if matches!(failure, StoreError::Refused { .. } | StoreError::Corrupt { .. }) {
             let mut checks = self.checks();
             checks.faults += 1;
-            checks.sound = false;
+            // One is enough for all processes.
+            let noted = !std::mem::replace(&mut checks.sound, false);
             drop(checks);
-            if let Err(error) = self.register.note_fault() {
+            if !noted && let Err(error) = self.register.note_fault() {
                 tracing::error!(%error, "a fault could not be noted in the register");
             }
         }

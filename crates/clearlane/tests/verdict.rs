@@ -44,9 +44,13 @@ fn nobody_is_admitted_after_their_revocation_was_acknowledged() {
                     let budget = Some(Duration::from_mins(1));
                     let passage = own.pass_capture(&capture_of(at as u64, 0.8), &finger(subjects[at]), budget);
                     assert!(passage.record.is_some(), "{passage:?}");
+                    // As travellers come: the other process gets hold of the register now and then.
+                    thread::sleep(Duration::from_millis(1));
                 }
             });
         }
+        // However this ends, the lanes end as well.
+        let _ended = Ended(&done);
         let another = port.another();
         while another.stats().unwrap().records < 40 {
             thread::sleep(Duration::from_millis(1));
@@ -61,7 +65,6 @@ fn nobody_is_admitted_after_their_revocation_was_acknowledged() {
         while another.stats().unwrap().records < all + 120 {
             thread::sleep(Duration::from_millis(1));
         }
-        done.store(true, Ordering::Release);
     });
     let records: Vec<_> = port.register.records(RecordQuery::default()).map(Result::unwrap).collect();
     let admissions = records.iter().filter(|record| record.passage.outcome == Outcome::Admit);
@@ -71,6 +74,15 @@ fn nobody_is_admitted_after_their_revocation_was_acknowledged() {
     }
     assert!(admissions.count() > 0);
     assert!(records.last().unwrap().passage.reasons.contains("not-enrolled"));
+}
+
+/// Says so when it goes.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 #[test]
