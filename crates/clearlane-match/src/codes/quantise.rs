@@ -25,11 +25,12 @@ impl Fit {
     pub(crate) fn of<const L: usize>(vectors: &[[f32; L]], codes: impl Iterator<Item = [f32; L]>) -> [Self; L] {
         let (mut product, mut vector, mut code) = ([0.0_f64; L], [0.0_f64; L], [0.0_f64; L]);
         for (vectors, codes) in vectors.iter().zip(codes) {
-            for lane in 0..L {
-                let (x, o) = (f64::from(vectors[lane]), f64::from(codes[lane]));
-                product[lane] += x * o;
-                vector[lane] += x * x;
-                code[lane] += o * o;
+            let sums = product.iter_mut().zip(&mut vector).zip(&mut code);
+            for (((product, vector), code), (x, o)) in sums.zip(vectors.iter().zip(&codes)) {
+                let (x, o) = (f64::from(*x), f64::from(*o));
+                *product += x * o;
+                *vector += x * x;
+                *code += o * o;
             }
         }
         std::array::from_fn(|lane| Self { product: product[lane], vector: vector[lane], code: code[lane] })

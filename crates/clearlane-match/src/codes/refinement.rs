@@ -18,9 +18,11 @@ pub(super) const BITS: u32 = 2;
 pub(super) fn split(levels: &mut [u8], seconds: &mut Vec<u8>) {
     let start = seconds.len();
     seconds.resize(start + levels.len().div_ceil(64) * 8, 0);
-    for (i, level) in levels.iter_mut().enumerate() {
-        seconds[start + i / 8] |= (*level & 1) << (i % 8);
-        *level >>= 1;
+    for (byte, levels) in seconds[start..].iter_mut().zip(levels.chunks_mut(8)) {
+        for (i, level) in levels.iter_mut().enumerate() {
+            *byte |= (*level & 1) << i;
+            *level >>= 1;
+        }
     }
 }
 
