@@ -13,7 +13,7 @@ const SIZE: usize = 100_000;
 fn prepare(dimension: usize, kernel: Kernel) -> (Snapshot, Vec<Template>) {
     let mut rows = vec![0.0; SIZE * dimension];
     random_rows(&mut rows, dimension, 1, 0);
-    let gallery = Gallery::builder(model(), dimension).kernel(kernel).build().expect("it is valid");
+    let gallery = Gallery::builder(model(), dimension).kernel(kernel).fixed_seed(1).build().expect("it is valid");
     let ids: Vec<_> = (0..SIZE as u64).map(|id| (SubjectId(id), TemplateId(id))).collect();
     gallery.try_reserve(SIZE).expect("there is memory");
     gallery.extend_rows(&ids, &rows).expect("the rows are unit vectors");

@@ -53,7 +53,7 @@ pub fn count(rows: &[f32], probes: &[f32], dimension: usize, options: &MissOptio
     let gallery = Gallery::builder(model(), dimension)
         .code_budget(options.code_budget)
         .certified_codes(false)
-        .seed(options.seed)
+        .fixed_seed(options.seed)
         .build()?;
     let ids: Vec<_> = (0..size as u64).map(|id| (SubjectId(id), TemplateId(id))).collect();
     gallery.try_reserve(size)?;

@@ -316,8 +316,11 @@ impl SearchBench {
             BenchPrecision::F16 => Precision::F16,
             BenchPrecision::I8 => Precision::I8,
         };
-        let mut builder =
-            Gallery::builder(model(), self.dimension).precision(precision).certified_codes(!self.no_certified_codes);
+        // What survives a scan depends on the rotation: every run shall do the same work.
+        let mut builder = Gallery::builder(model(), self.dimension)
+            .precision(precision)
+            .certified_codes(!self.no_certified_codes)
+            .fixed_seed(self.seed);
         if let Some(budget) = self.code_budget {
             builder = builder.code_budget(budget);
         }

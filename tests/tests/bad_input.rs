@@ -188,3 +188,114 @@ fn a_data_set_that_is_not_there_or_damaged_is_refused_with_the_line() {
     file(folder.path(), "errata.txt", b"burn Ada_0001\n");
     eval().code(INPUT).stderr(contains("errata.txt").and(contains("line 1")));
 }
+
+/// A register's options, in `folder`, with a key.
+fn register(folder: &Path) -> Vec<std::ffi::OsString> {
+    let key = folder.join("port.key");
+    if !key.exists() {
+        clearlane().args(["register", "keygen"]).arg(&key).assert().success();
+    }
+    vec!["--register".into(), folder.join("port.db").into(), "--key-file".into(), key.into()]
+}
+
+#[test]
+fn an_import_that_ends_early_says_what_it_did_and_up_to_which_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let import = |file: &Path| {
+        let output = clearlane()
+            .args(["register", "import", "--json"])
+            .arg(file)
+            .args(register(folder.path()))
+            .output()
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), report)
+    };
+    // A line cannot be read, and the ones after it can.
+    let text = [&b"{\"key\":\"a\"}\n{\"key\":\""[..], &[b'x'; 5 << 20], b"\"}\n{\"key\":\"b\"}\n"].concat();
+    let (code, report) = import(&file(folder.path(), "long.jsonl", &text));
+    assert_eq!(
+        (code, &report["enrolled"], &report["lines"], &report["complete"]),
+        (1, &2.into(), &3.into(), &true.into())
+    );
+    assert_eq!(report["refused"][0]["line"], 2);
+    // A header with a column that nobody knows ends it before it begins.
+    let (code, report) = import(&file(folder.path(), "wrong.csv", b"key,withdrawn_at\nc,2024-01-01\n"));
+    assert_eq!(
+        (code, &report["enrolled"], &report["lines"], &report["complete"]),
+        (INPUT, &0.into(), &0.into(), &false.into())
+    );
+    // What is no file leaves no register behind.
+    let other = tempfile::tempdir().unwrap();
+    let output = clearlane().args(["register", "import"]).arg(folder.path()).args(register(other.path())).assert();
+    output.code(INPUT).stderr(contains("directory"));
+    assert!(!other.path().join("port.db").exists());
+}
+
+#[test]
+fn what_a_file_says_commands_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = file(folder.path(), "a.jsonl", b"{\"\\u001b[2J\": 1}\n");
+    let import = clearlane().args(["register", "import"]).arg(&text).args(register(folder.path())).assert().code(1);
+    import.stdout(contains("\\u{1b}[2J").and(contains("\u{1b}").not()));
+    let plan = file(folder.path(), "plan.csv", b"subject,image,\x1b[2J\na,b,c\n");
+    let enrol = clearlane().arg("enrol").arg(&plan).args(register(folder.path())).assert().code(INPUT);
+    enrol.stderr(contains("\\u{1b}[2J").and(contains("\u{1b}[2J").not()));
+}
+
+#[test]
+fn a_list_of_people_to_enrol_is_taken_as_a_whole_or_refused_with_the_line_and_the_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |text: &str, line: u32, column: &str| {
+        let list = file(folder.path(), "list.csv", text.as_bytes());
+        let enrol = clearlane().arg("enrol").arg(&list).args(register(folder.path())).assert().code(INPUT);
+        enrol.stderr(contains("list.csv").and(contains(format!("line {line}"))).and(contains(column)));
+        assert!(!folder.path().join("port.db").exists());
+    };
+    refused("subject,image,brith\na,b.jpg,2000-01-01\n", 1, "`brith`");
+    refused("subject,image,image\na,b.jpg,c.jpg\n", 1, "`image`");
+    refused("subject,birth\na,2000-01-01\n", 1, "`image`");
+    refused("subject,image\na,b.jpg\nc\n", 3, "1 fields");
+    refused(&format!("subject,image\na,\"{}\"\nc,d.jpg\n", "x".repeat(5 << 20)), 2, "longer");
+    refused("subject,image\na,\"b.jpg\nc,d.jpg\n", 2, "never closed");
+    for (column, value, other) in [
+        ("category", "other", "macao-resident"),
+        ("nationality", "other", "chinese"),
+        ("birth", "2000-01-01", "2000-01-02"),
+        ("expires", "2030-01-01", "2030-01-02"),
+        ("consent", "2024-11-25T00:00:00Z", "2024-11-25T00:00:01Z"),
+        ("place", "hall 1", "hall 2"),
+        ("method", "import", "collection-point"),
+    ] {
+        refused(&format!("subject,image,{column}\na,b.jpg,{value}\na,c.jpg,\na,d.jpg,{other}\n"), 4, column);
+        refused(&format!("subject,image,{column}\na,b.jpg,\na,c.jpg,{value}\n"), 3, column);
+        if !["place", "method"].contains(&column) {
+            refused(&format!("subject,image,{column}\na,b.jpg,no such word\n"), 2, column);
+        }
+    }
+    refused("subject,image,consent_fingerprint\na,b.jpg,true\n", 2, "consent_fingerprint");
+    refused(
+        "subject,image,consent,consent_fingerprint\na,b.jpg,2024-11-25T00:00:00Z,maybe\n",
+        2,
+        "consent_fingerprint",
+    );
+}
+
+#[test]
+fn a_list_of_passengers_names_nobody_who_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = file(folder.path(), "queue.txt", b"a.jpg\n\nnotes.txt\n");
+    let run = ["lane", "run", "--port", "a", "--policy", "missing.toml"];
+    let run = clearlane().args(run).arg(&queue).args(register(folder.path())).assert().code(INPUT);
+    run.stderr(contains("line 3").and(contains("notes.txt")));
+}
+
+#[test]
+fn fictional_faces_of_another_layout_are_refused_with_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, line) in [("path,subject,kind,enroled\n", 1), ("path,subject,kind,enrolled\na.jpg,a,enrol,maybe\n", 2)] {
+        file(folder.path(), "manifest.csv", text.as_bytes());
+        let demo = clearlane().args(["demo", "--faces"]).arg(folder.path()).assert().code(INPUT);
+        demo.stderr(contains("manifest.csv").and(contains(format!("line {line}"))).and(contains("enrol")));
+    }
+}

@@ -131,7 +131,7 @@ fn records_are_exported_as_json_lines_and_csv_without_face_or_template() {
     assert_eq!(records.len() as u64, exported);
     let mut known =
         ["seq", "time", "port", "lane", "direction", "outcome", "subject", "score", "threshold", "margin"].to_vec();
-    known.extend(["model", "reasons", "hash"]);
+    known.extend(["model", "reasons", "voids", "hash", "encoding"]);
     for (number, record) in records.iter().enumerate() {
         assert_eq!(record["seq"], number + 1);
         assert!(record.as_object().unwrap().keys().all(|field| known.contains(&field.as_str())), "{record}");

@@ -62,6 +62,8 @@ typedef struct {
   const char *port;          /* the port's id in the policy */
   const char *lane;          /* the lane's name in records */
   clearlane_direction direction;
+  const char *witness_path;  /* a file outside the register that remembers its newest state, so that an older register in
+                                its place is refused; it is made where it is missing. NULL: none */
 } clearlane_files;
 
 /* A picture. `stride` is the number of bytes from one row's start to the next, `size` that of all bytes at `pixels`. */

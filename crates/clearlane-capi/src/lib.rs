@@ -46,6 +46,7 @@ pub unsafe extern "C" fn clearlane_open(
             LaneFiles {
                 register: path(files.register_path, "register_path")?,
                 keys: path(files.keys_path, "keys_path")?,
+                witness: optional(files.witness_path, "witness_path")?.map(PathBuf::from),
                 policy: path(files.policy_path, "policy_path")?,
                 models: optional(files.models_path, "models_path")?.map(PathBuf::from),
                 detector: optional(files.detector, "detector")?.map(str::to_owned),

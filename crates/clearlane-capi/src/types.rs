@@ -42,6 +42,8 @@ pub struct Files {
     pub lane: *const c_char,
     /// The direction.
     pub direction: i32,
+    /// The file that remembers the register's newest root, or null.
+    pub witness_path: *const c_char,
 }
 
 /// `clearlane_frame`.

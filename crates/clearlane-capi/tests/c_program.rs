@@ -75,7 +75,8 @@ fn layout() -> String {
             claim_issuer,
             port,
             lane,
-            direction
+            direction,
+            witness_path
         }
     );
     layout!(text, "clearlane_frame", FramePointer { pixels, size, width, height, stride, format });

@@ -104,6 +104,7 @@ fn open() -> (*mut LaneHandle, common::Port) {
     let strings = [text(&port.register), text(&port.keys), text(&port.policy)];
     let (place, lane) = (CString::new("shenzhen-bay").unwrap(), CString::new("lane 1").unwrap());
     let files = Files {
+        witness_path: ptr::null(),
         register_path: strings[0].as_ptr(),
         keys_path: strings[1].as_ptr(),
         policy_path: strings[2].as_ptr(),

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clearlane_embed::ModelError;
 use clearlane_eval::ScoreError;
 
+use crate::output::shown;
+
 /// How the command ends, as its help documents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -57,7 +59,7 @@ impl Failure {
 
     /// The failure that `error` is, which arose at `path`.
     pub(crate) fn at(exit: Exit, path: &Path, error: &dyn Error) -> Self {
-        Self::new(exit, format!("{}: {}", path.display(), chain(error)))
+        Self::new(exit, format!("{}: {}", shown(path), chain(error)))
     }
 
     /// A file could not be read: whoever named it is to look.
@@ -67,7 +69,7 @@ impl Failure {
 
     /// A file could not be written: the disk is full, or it may not be written there.
     pub(crate) fn writing(path: &Path, error: &dyn Error) -> Self {
-        Self::new(Exit::System, format!("cannot write {}: {}", path.display(), chain(error)))
+        Self::new(Exit::System, format!("cannot write {}: {}", shown(path), chain(error)))
     }
 
     pub(crate) fn interrupted() -> Self {

@@ -12,14 +12,21 @@ mod pictures;
 mod progress;
 mod reasons;
 mod registers;
+mod text;
 mod thresholds;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
 use crate::output::Output;
+
+/// The command line, as data: its commands, their arguments, and which of these are paths.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command that this process was called with.
 #[must_use]

@@ -1,5 +1,7 @@
 //! The log, on standard error: what goes wrong within lanes, and on request every stage.
 
+use std::env::VarError;
+
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::{Exit, Failure, Result};
@@ -14,7 +16,10 @@ pub(crate) fn begin() -> Result<()> {
             Failure::new(Exit::Usage, format!("{VARIABLE} is `{level}`"))
                 .with_help("it is one of off, error, warn, info, debug and trace")
         })?,
-        Err(_) => LevelFilter::WARN,
+        Err(VarError::NotPresent) => LevelFilter::WARN,
+        Err(error @ VarError::NotUnicode(_)) => {
+            return Err(Failure::new(Exit::Usage, format!("{VARIABLE}: {error}")));
+        }
     };
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
     // A second one in a process is refused; the first goes on.

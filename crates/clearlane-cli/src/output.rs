@@ -1,15 +1,65 @@
 //! Where results go: text or JSON on standard output, errors on standard error.
 
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure, Result};
 use crate::progress::Progress;
+
+/// A path as it is printed, in text and in JSON. A name may be any bytes, and serde refuses those that are not UTF-8: they
+/// stand as `\xFF` with a note that says so. Control characters would command the terminal and are escaped in text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ShownPath(PathBuf);
+
+/// `path`, to be printed.
+pub(crate) fn shown(path: impl AsRef<Path>) -> ShownPath {
+    ShownPath(path.as_ref().to_owned())
+}
+
+impl fmt::Display for ShownPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name: &OsStr = self.0.as_ref();
+        for chunk in name.as_encoded_bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                match character {
+                    control if control.is_control() => write!(f, "{}", control.escape_default())?,
+                    other => f.write_char(other)?,
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
+        }
+        if name.to_str().is_some() { Ok(()) } else { f.write_str(" (not UTF-8)") }
+    }
+}
+
+impl Serialize for ShownPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+/// A text that a file may have had a part in, without the control characters that would command the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => printable.push(character),
+            control if control.is_control() => printable.extend(control.escape_default()),
+            other => printable.push(other),
+        }
+    }
+    printable
+}
 
 /// How this run of the command speaks.
 #[derive(Debug)]
@@ -48,7 +98,7 @@ impl Output {
     /// Something that the user should know, and that stops nothing.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            anstream::eprintln!("{}note:{} {text}", bold().render(), bold().render_reset());
+            anstream::eprintln!("{}note:{} {}", bold().render(), bold().render_reset(), printable(text));
         }
     }
 
@@ -61,7 +111,7 @@ impl Output {
             return;
         }
         let red = bold().fg_color(Some(AnsiColor::Red.into()));
-        anstream::eprintln!("{}error:{} {}", red.render(), red.render_reset(), failure.message);
+        anstream::eprintln!("{}error:{} {}", red.render(), red.render_reset(), printable(&failure.message));
         if let Some(help) = &failure.help {
             anstream::eprintln!("{}help:{} {help}", bold().render(), bold().render_reset());
         }

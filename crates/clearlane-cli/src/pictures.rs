@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use clearlane_embed::{DecodeLimits, ExtractError, Extraction, Extractor, Frame, Selection};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::output::shown;
 
 /// Which face of a picture is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -83,7 +84,7 @@ pub(crate) fn subject(folder: &Path) -> Result<&str> {
     folder
         .file_name()
         .and_then(|name| name.to_str())
-        .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is no text", folder.display())))
+        .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is no text", shown(folder))))
 }
 
 /// What is directly in `folder`, by name.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearlane::{ChoiceError, EnrolError, ReferencesError};
-use clearlane_store::{Keyring, Register, StoreError};
+use clearlane_store::{Fault, KeyFile, KeySource, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::output::shown;
 
 /// The environment variable with a register's keys.
 const KEY_VARIABLE: &str = "CLEARLANE_KEY";
@@ -22,12 +23,16 @@ pub(crate) struct RegisterArgs {
     /// The file with the register's keys, the current one first [default: the keys in `CLEARLANE_KEY`]
     #[arg(long, value_name = "FILE", env = "CLEARLANE_KEY_FILE")]
     key_file: Option<PathBuf>,
+
+    /// A file outside the register that remembers its newest state, so that an older register in its place is refused
+    #[arg(long, value_name = "FILE", env = "CLEARLANE_WITNESS")]
+    witness: Option<PathBuf>,
 }
 
 impl RegisterArgs {
     /// The choice that these options make, whatever the environment says.
     pub(crate) fn new(path: PathBuf, key_file: Option<PathBuf>) -> Self {
-        Self { path, key_file }
+        Self { path, key_file, witness: None }
     }
 
     /// The register's file.
@@ -38,18 +43,25 @@ impl RegisterArgs {
     /// The register, for reading and writing.
     pub(crate) fn open(&self) -> Result<Register> {
         self.there()?;
-        Ok(Register::open(&self.path, self.keys()?)?)
+        Ok(self.options().open(&self.path, self.keys()?)?)
     }
 
     /// The register, for reading only.
     pub(crate) fn open_read_only(&self) -> Result<Register> {
         self.there()?;
-        Ok(Register::open_read_only(&self.path, self.keys()?)?)
+        Ok(self.options().open_read_only(&self.path, self.keys()?)?)
     }
 
     /// The register; a new one where there is none.
     pub(crate) fn open_or_create(&self) -> Result<Register> {
-        if self.path.exists() { self.open() } else { Ok(Register::create(&self.path, self.keys()?)?) }
+        if self.path.exists() {
+            return self.open();
+        }
+        match self.options().create(&self.path, self.keys()?) {
+            // Another command made it at this very moment.
+            Err(StoreError::Exists { .. }) => self.open(),
+            made => Ok(made?),
+        }
     }
 
     /// Whether the register's file exists.
@@ -57,18 +69,28 @@ impl RegisterArgs {
         if self.path.exists() {
             return Ok(());
         }
-        let message = format!("{}: there is no such register", self.path.display());
+        let message = format!("{}: there is no such register", shown(&self.path));
         Err(Failure::new(Exit::Register, message).with_help("`clearlane enrol` makes one"))
     }
 
-    /// No keys at all are fine for what needs none, such as listing subjects.
-    pub(crate) fn keys(&self) -> Result<Keyring> {
-        let keys = match &self.key_file {
-            Some(path) => Keyring::from_file(path),
-            None if std::env::var_os(KEY_VARIABLE).is_some() => Keyring::from_env(KEY_VARIABLE),
-            None => Ok(Keyring::empty()),
-        };
-        Ok(keys.map_err(StoreError::from)?)
+    /// How the register is opened.
+    pub(crate) fn options(&self) -> RegisterOptions {
+        match &self.witness {
+            Some(witness) => RegisterOptions::new().witness(WitnessFile::new(witness)),
+            None => RegisterOptions::new(),
+        }
+    }
+
+    /// No keys at all are fine for what needs none, such as listing subjects. A file is read again where the register has a
+    /// new key.
+    pub(crate) fn keys(&self) -> Result<Box<dyn KeySource>> {
+        Ok(match &self.key_file {
+            Some(path) => Box::new(KeyFile::open(path).map_err(StoreError::from)?),
+            None if std::env::var_os(KEY_VARIABLE).is_some() => {
+                Box::new(Keyring::from_env(KEY_VARIABLE).map_err(StoreError::from)?)
+            }
+            None => Box::new(Keyring::empty()),
+        })
     }
 }
 
@@ -81,6 +103,12 @@ impl From<StoreError> for Failure {
         };
         let failure = Self::of(exit, &error);
         match error {
+            StoreError::ImplausibleClock { .. } => {
+                failure.with_help("where the clock is right, `clearlane register confirm-clock` says so")
+            }
+            StoreError::Refused { row: Row::Root, fault: Fault::RolledBack { .. } } => failure.with_help(
+                "find the present register; to go back to a backup on purpose, use `clearlane register restore`",
+            ),
             StoreError::NoKey { .. } | StoreError::NoCurrentKey | StoreError::Key(_) => failure.with_help(
                 "give the register's key with --key-file FILE or CLEARLANE_KEY; `clearlane register keygen FILE` makes one",
             ),

@@ -48,6 +48,9 @@ pub struct Extraction {
     pub face: Face,
     /// How many faces were found.
     pub faces: usize,
+    /// The size of the largest further face beside the selected one's, as lengths: √(area / area) of their boxes, above 1
+    /// where it is the larger. `None` where the face is alone.
+    pub second: Option<f32>,
     /// The face as the embedder saw it.
     pub aligned: AlignedFace,
     /// Its quality.
@@ -140,18 +143,49 @@ impl Extractor {
 
     /// The template of the selected face of a frame, with all that was seen on the way.
     pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
+        self.extract_where(frame, |face| self.limits(frame, face))
+    }
+
+    /// As [`Extractor::extract`], of a face that is too small or cut as well: for a caller who has to judge all that was
+    /// seen. [`Extractor::limits`] says whether it is.
+    pub fn extract_any(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
+        self.extract_where(frame, |_| Ok(()))
+    }
+
+    /// Whether a face of this frame is as large as the extractor asks, and as far inside of the frame; the error says why not.
+    pub fn limits(&self, frame: &Frame<'_>, face: &Face) -> Result<(), ExtractError> {
+        let outside = face.outside(frame.width(), frame.height());
+        let inside = outside <= self.maximum_outside;
+        if !inside {
+            return Err(ExtractError::FaceCut { outside });
+        }
+        let eye_distance = face.eye_distance();
+        let large = eye_distance >= self.minimum_eye_distance;
+        if !large {
+            return Err(ExtractError::FaceTooSmall { eye_distance, minimum: self.minimum_eye_distance });
+        }
+        Ok(())
+    }
+
+    fn extract_where(
+        &self,
+        frame: &Frame<'_>,
+        accept: impl FnOnce(&Face) -> Result<(), ExtractError>,
+    ) -> Result<Extraction, ExtractError> {
         let span = debug_span!("extract", width = frame.width(), height = frame.height());
         let _entered = span.enter();
         let mut timings = Timings::default();
         let faces = timed(debug_span!("detect"), &mut timings.detect, || self.detector.detect(frame))?;
-        let face = self.select(frame, &faces)?.clone();
+        let face = self.select(frame, &faces)?;
+        accept(face)?;
+        let second = second(face, &faces);
         let (patch, aligned) = timed(debug_span!("align"), &mut timings.align, || {
             let patch = FacePatch::new(frame, &face.landmarks)?;
             let aligned = patch.aligned();
             Ok::<_, AlignError>((patch, aligned))
         })?;
         let quality =
-            timed(debug_span!("quality"), &mut timings.quality, || Quality::of_patch(frame, &patch, &face, &faces))?;
+            timed(debug_span!("quality"), &mut timings.quality, || Quality::of_patch(frame, &patch, face, &faces))?;
         let liveness = match &self.liveness {
             Some(stage) => {
                 let span = debug_span!("liveness");
@@ -161,7 +195,8 @@ impl Extractor {
         };
         let template = timed(debug_span!("embed"), &mut timings.embed, || self.embedder.embed(&aligned))?;
         tracing::debug!(faces = faces.len(), total_us = timings.total().as_micros() as u64, "extracted");
-        Ok(Extraction { face, faces: faces.len(), aligned, quality, liveness, template, timings })
+        let (count, face) = (faces.len(), face.clone());
+        Ok(Extraction { face, faces: count, second, aligned, quality, liveness, template, timings })
     }
 
     fn select<'f>(&self, frame: &Frame<'_>, faces: &'f [Face]) -> Result<&'f Face, ExtractError> {
@@ -173,17 +208,15 @@ impl Extractor {
             Selection::Largest => faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area())),
             Selection::Central => faces.iter().min_by(|a, b| from_centre(a).total_cmp(&from_centre(b))),
         };
-        let face = face.ok_or(ExtractError::NoFace)?;
-        let outside = face.outside(frame.width(), frame.height());
-        if outside > self.maximum_outside {
-            return Err(ExtractError::FaceCut { outside });
-        }
-        let eye_distance = face.eye_distance();
-        if eye_distance < self.minimum_eye_distance {
-            return Err(ExtractError::FaceTooSmall { eye_distance, minimum: self.minimum_eye_distance });
-        }
-        Ok(face)
+        face.ok_or(ExtractError::NoFace)
     }
+}
+
+/// The size of the largest of the other faces beside this one's.
+fn second(face: &Face, faces: &[Face]) -> Option<f32> {
+    let others = faces.iter().filter(|other| !std::ptr::eq(*other, face));
+    let largest = others.map(|other| other.bounding_box.area()).max_by(f32::total_cmp)?;
+    Some((largest / face.bounding_box.area()).sqrt())
 }
 
 /// Runs a stage within its span, and takes the time.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A point in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Point {
     /// To the right.
     pub x: f32,
@@ -33,6 +34,7 @@ impl Point {
 
 /// An upright rectangle in pixels. It may reach beyond the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BoundingBox {
     /// The left edge.
     pub x0: f32,

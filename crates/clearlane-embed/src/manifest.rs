@@ -130,11 +130,15 @@ pub enum ManifestError {
 /// The largest side of a model's input: far above any face model, low enough that a manifest cannot ask for all memory.
 const MAX_INPUT_SIDE: usize = 4096;
 
+/// The longest name or text, in bytes.
+const MAX_TEXT: usize = 1024;
+
 impl Manifest {
     /// Reads and checks a manifest.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self =
-            toml::from_str(text).map_err(|error| ManifestError::Syntax { reason: error.to_string() })?;
+        let syntax = |error: toml::de::Error| ManifestError::Syntax { reason: error.to_string() };
+        let manifest: Self = toml::from_str(text).map_err(syntax)?;
+        tables_are_tables(&toml::from_str(text).map_err(syntax)?, false)?;
         for (index, entry) in manifest.models.iter().enumerate() {
             entry.check()?;
             if manifest.models[..index].iter().any(|earlier| earlier.name == entry.name) {
@@ -150,6 +154,22 @@ impl Manifest {
     }
 }
 
+/// Derived types read a table from a list of its values too, which nobody meant who wrote one: lists stand where they belong.
+fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestError> {
+    const LISTS: [&str; 4] = ["model", "mean", "std", "thresholds"];
+    match value {
+        toml::Value::Table(table) => {
+            table.iter().try_for_each(|(key, value)| tables_are_tables(value, LISTS.contains(&key.as_str())))
+        }
+        toml::Value::Array(values) if list => values.iter().try_for_each(|value| tables_are_tables(value, false)),
+        toml::Value::Array(values) => {
+            let reason = format!("a list of {} values stands where a table is expected", values.len());
+            Err(ManifestError::Syntax { reason })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl ModelEntry {
     fn check(&self) -> Result<(), ManifestError> {
         let require = |holds: bool, field: &'static str, problem: &str| {
@@ -157,10 +177,15 @@ impl ModelEntry {
             if holds { Ok(()) } else { Err(error()) }
         };
         let digits = self.sha256.len() == 64 && self.sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
-        require(!self.name.is_empty(), "name", "must not be empty")?;
+        // Names and texts are printed.
+        let printable = |text: &str| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
+        let words = format!("must be 1 to {MAX_TEXT} bytes without control characters");
+        require(printable(&self.name), "name", &words)?;
+        require(printable(&self.licence), "licence", &words)?;
+        require(printable(&self.source), "source", &words)?;
         require(digits, "sha256", "must be 64 hexadecimal digits")?;
         // A manifest names files beside itself, never elsewhere on the machine.
-        let plain = !self.file.is_empty() && !self.file.contains(['/', '\\']) && self.file != "..";
+        let plain = printable(&self.file) && !self.file.contains(['/', '\\']) && self.file != ".." && self.file != ".";
         require(plain, "file", "must be a file's name without a folder")?;
         let InputSpec { width, height, mean, std, .. } = &self.input;
         let sides = (1..=MAX_INPUT_SIDE).contains(width) && (1..=MAX_INPUT_SIDE).contains(height);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -11,13 +13,16 @@ use crate::detect::Detector;
 use crate::embed::Embedder;
 use crate::error::ModelError;
 use crate::liveness::Liveness;
-use crate::manifest::{Manifest, ModelEntry, Task};
+use crate::manifest::{Manifest, ManifestError, ModelEntry, Task};
 
 /// The manifest of the models that this project knows: its own, and public ones whose files users bring.
 const KNOWN: &str = include_str!("../../../models/manifest.toml");
 
 /// The name that a manifest has in a folder of models.
 const MANIFEST_FILE: &str = "manifest.toml";
+
+/// The largest manifest that is read.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// The largest model file that is read.
 const MAX_MODEL_BYTES: u64 = 1 << 30;
@@ -51,16 +56,21 @@ impl Models {
     pub fn add_folder(&mut self, folder: impl AsRef<Path>) -> Result<(), ModelError> {
         let folder = folder.as_ref();
         let path = folder.join(MANIFEST_FILE);
-        let entries = match std::fs::read_to_string(&path) {
-            Ok(text) => Manifest::parse(&text).map_err(|source| ModelError::Manifest { path, source })?.models,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let entries = match at_most(&path, MAX_MANIFEST_BYTES) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string());
+                let manifest =
+                    text.map_err(|reason| ManifestError::Syntax { reason }).and_then(|text| Manifest::parse(&text));
+                manifest.map_err(|source| ModelError::Manifest { path, source })?.models
+            }
+            Err(ModelError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // Reading the folder itself tells a folder without models from one that is not there.
                 std::fs::read_dir(folder).map_err(|source| ModelError::Io { path: folder.to_owned(), source })?;
                 let mut known = known_manifest()?.models;
                 known.retain(|entry| folder.join(&entry.file).is_file());
                 known
             }
-            Err(source) => return Err(ModelError::Io { path, source }),
+            Err(error) => return Err(error),
         };
         for entry in entries {
             let file = folder.join(&entry.file);
@@ -89,14 +99,7 @@ impl Models {
         let (entry, location) = self.get(name)?;
         let bytes = match location {
             Location::Builtin => Cow::Borrowed(builtin::bytes(&entry.file).unwrap_or_default()),
-            Location::File(path) => {
-                let io = |source| ModelError::Io { path: path.clone(), source };
-                let bytes = std::fs::metadata(path).map_err(io)?.len();
-                if bytes > MAX_MODEL_BYTES {
-                    return Err(ModelError::TooLarge { path: path.clone(), bytes, limit: MAX_MODEL_BYTES });
-                }
-                Cow::Owned(std::fs::read(path).map_err(io)?)
-            }
+            Location::File(path) => Cow::Owned(at_most(path, MAX_MODEL_BYTES)?),
         };
         let found = hex(&Sha256::digest(&bytes));
         if found.eq_ignore_ascii_case(&entry.sha256) {
@@ -147,6 +150,20 @@ impl Models {
         let found = self.models.iter().find(|(entry, _)| wanted(&entry.task));
         found.map(|(entry, _)| entry.name.as_str()).ok_or(ModelError::NoneForTask { task })
     }
+}
+
+/// The bytes of the file at `path`, which may grow, or be a device without an end.
+fn at_most(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let too_large = |bytes| ModelError::TooLarge { path: path.to_owned(), bytes, limit };
+    let stated = file.metadata().map_err(io)?.len();
+    if stated > limit {
+        return Err(too_large(stated));
+    }
+    let mut bytes = Vec::with_capacity(stated as usize);
+    let read = file.take(limit + 1).read_to_end(&mut bytes).map_err(io)? as u64;
+    if read > limit { Err(too_large(read)) } else { Ok(bytes) }
 }
 
 fn known_manifest() -> Result<Manifest, ModelError> {

@@ -83,3 +83,52 @@ fn a_wide_and_a_high_frame_give_the_faces_that_the_same_frame_in_a_square_gives(
         assert!(long.template.score(&square.template).unwrap() > 0.99, "{extents:?}");
     }
 }
+
+/// Two people beside each other, the second in a picture of this part of the first's extents.
+fn pair(part: usize) -> Frame<'static> {
+    let open = |folder: &Path| Frame::open(folder.join("plain-1.jpg"), &DecodeLimits::default()).unwrap();
+    let folders = identities(2);
+    let (first, second) = (open(&folders[0]), open(&folders[1]));
+    let (side, small) = (first.width() as usize, first.width() as usize / part);
+    let (left, right) = (first.to_rgb8(), second.to_rgb8());
+    let mut rgb = vec![128; 3 * 2 * side * side];
+    for y in 0..side {
+        rgb[6 * side * y..][..3 * side].copy_from_slice(&left[3 * side * y..][..3 * side]);
+    }
+    for (y, x) in (0..small).flat_map(|y| (0..small).map(move |x| (y, x))) {
+        let from = 3 * (part * y * side + part * x);
+        rgb[6 * side * y + 3 * (side + x)..][..3].copy_from_slice(&right[from..from + 3]);
+    }
+    Frame::rgb8(2 * side as u32, side as u32, rgb).unwrap()
+}
+
+#[test]
+fn an_extraction_says_how_large_the_largest_further_face_is() {
+    let extractor = extractor();
+    assert_eq!(extractor.extract(&placed([720, 720], 0)).unwrap().second, None);
+    for part in [1, 2] {
+        let frame = pair(part);
+        let boxes: Vec<_> = extractor.detector().detect(&frame).unwrap().iter().map(|face| face.bounding_box).collect();
+        assert_eq!(boxes.len(), 2);
+        let areas: Vec<_> = boxes.iter().map(|face| face.width() * face.height()).collect();
+        let (largest, other) = (areas[0].max(areas[1]), areas[0].min(areas[1]));
+        let found = extractor.extract(&frame).unwrap();
+        let second = found.second.unwrap();
+        assert!((second - (other / largest).sqrt()).abs() < 1e-6, "{second}");
+        assert!((second - 1.0 / part as f32).abs() < 0.2, "the other is {part} times as small, not {second}");
+    }
+}
+
+#[test]
+fn a_face_outside_of_the_limits_gives_a_template_where_one_asks_for_any() {
+    let frame = placed([400, 400], 0);
+    let whole = extractor().extract(&frame).unwrap();
+    let eyes = whole.face.eye_distance();
+    for strict in [extractor().with_minimum_eye_distance(eyes + 1.0), extractor().with_maximum_outside(-1.0)] {
+        assert!(strict.extract(&frame).is_err());
+        let any = strict.extract_any(&frame).unwrap();
+        assert_eq!((any.face.clone(), any.template.as_slice()), (whole.face.clone(), whole.template.as_slice()));
+        assert!(strict.limits(&frame, &any.face).is_err());
+        assert!(extractor().limits(&frame, &any.face).is_ok());
+    }
+}

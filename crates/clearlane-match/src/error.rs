@@ -96,6 +96,9 @@ pub enum GalleryError {
         /// The limit.
         limit: u64,
     },
+    /// The system gave no random numbers for the rotation of a gallery's codes.
+    #[error("the system gave no random numbers: a gallery needs some for the rotation of its codes")]
+    NoEntropy,
     /// There is nothing to search.
     #[error("the gallery is empty: enrol templates first")]
     Empty,

@@ -7,7 +7,7 @@ mod support;
 use clearlane_match::{Gallery, Kernel, Mode, Precision, SearchOptions};
 use clearlane_template::{SubjectId, Template, TemplateId};
 use proptest::prelude::*;
-use support::{Enrolled, Random, assert_same, enrolled, gallery, model, naive};
+use support::{Enrolled, Random, assert_same, enrolled, gallery, model, naive, off_unit};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::I8];
 
@@ -62,6 +62,64 @@ fn certified_search_finds_what_exhaustive_search_finds_in_adversarial_galleries(
             check_certified(&gallery, &probe);
             check_certified(&gallery, &people[3].template);
         }
+    }
+}
+
+#[test]
+fn certified_search_finds_what_exhaustive_search_finds_at_the_very_score_of_every_row() {
+    // Whole blocks of one row each, so that nothing else loosens its bound, and the threshold at each score in turn; norms
+    // at both ends of what a template may have.
+    const NORMS: [f64; 3] = [0.999_950_1, 1.0, 1.000_049_9];
+    let mut random = Random(24);
+    for dimension in [1, 2, 3, 4, 5, 6, 7, 8, 12, 17, 31, 32, 33, 64] {
+        for precision in PRECISIONS {
+            let people: Vec<_> = (0..30 * 32_u64)
+                .scan(random.template(dimension), |face, i| {
+                    if i.is_multiple_of(32) {
+                        *face = off_unit(&random.template(dimension), NORMS[i as usize / 32 % 3]);
+                    }
+                    Some(Enrolled { subject: SubjectId(i), id: TemplateId(i), template: face.clone() })
+                })
+                .collect();
+            let builder = Gallery::builder(model(), dimension).precision(precision);
+            let gallery = gallery(builder.fixed_seed(dimension as u64), &people).snapshot();
+            for i in 0..if dimension <= 4 { 60 } else { 12 } {
+                let probe = off_unit(&random.template(dimension), NORMS[i % 3]);
+                let search = |threshold, mode| {
+                    let options = SearchOptions { threshold, mode, ..SearchOptions::new(people.len()) };
+                    gallery.search(&probe, &options).unwrap().candidates
+                };
+                let all = search(-1.0, Mode::Exhaustive);
+                for candidate in all.iter().step_by(32) {
+                    let count = all.iter().filter(|other| other.score >= candidate.score).count();
+                    let found = search(candidate.score, Mode::Certified);
+                    let at = format!("{precision:?} at {dimension}, threshold {}", candidate.score);
+                    assert_eq!(found.len(), count, "{at}");
+                    assert!(found == all[..count], "{at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn galleries_share_no_rotation_unless_they_are_told_to_and_find_the_same() {
+    let mut random = Random(25);
+    let people = enrolled(&mut random, 2048, 64, 1);
+    let probes: Vec<_> = (0..8).map(|i| random.mate(&people[200 * i].template, 0.6)).collect();
+    let search = |builder, mode| {
+        let options = SearchOptions { threshold: 0.1, mode, ..SearchOptions::new(300) };
+        let outcomes = gallery(builder, &people).snapshot().search_batch(&probes, &options).unwrap();
+        let work: Vec<_> = outcomes.iter().map(|outcome| outcome.stats.survivors).collect();
+        (work, outcomes.into_iter().map(|outcome| outcome.candidates).collect::<Vec<_>>())
+    };
+    for mode in [Mode::Certified, Mode::SKETCH] {
+        let [one, other] = [0, 1].map(|_| search(Gallery::builder(model(), 64), mode));
+        assert_ne!(one.0, other.0, "{mode:?}: what survives depends on the rotation");
+        let [fixed, again] = [0, 1].map(|_| search(Gallery::builder(model(), 64).fixed_seed(5), mode));
+        assert_eq!(fixed, again);
+        let exhaustive = search(Gallery::builder(model(), 64), Mode::Exhaustive).1;
+        assert!([one.1, other.1, fixed.1].iter().all(|lists| *lists == exhaustive), "{mode:?}");
     }
 }
 
@@ -137,7 +195,7 @@ proptest! {
         let mut random = Random(seed);
         let probe = random.template(dimension);
         let people = adversarial(&mut random, &probe, count);
-        let builder = Gallery::builder(model(), dimension).precision(precision).seed(rotation).code_budget(1024);
+        let builder = Gallery::builder(model(), dimension).precision(precision).fixed_seed(rotation).code_budget(1024);
         check_certified(&gallery(builder, &people), &random.mate(&probe, 0.8));
     }
 }

@@ -117,5 +117,6 @@ fn passage() -> NewRecord {
         margin: Some(0.3),
         model: None,
         reasons: String::new(),
+        voids: None,
     }
 }

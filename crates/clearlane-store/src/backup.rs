@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use crate::file::{self, Access};
-use crate::{KeySource, Register, Result, StoreError};
+use crate::{KeySource, Register, RegisterOptions, Result, StoreError};
 
 /// 4 MiB at a time: a writer in another process waits for one step at most.
 const STEP: i32 = 256;
@@ -20,13 +20,27 @@ impl Register {
     }
 
     /// Makes a register at `to` out of a backup, after SQLite's check of its structure, and opens it. An existing file is
-    /// left alone: move it away first.
+    /// left alone: move it away first, together with the write-ahead log beside it.
     pub fn restore(
         backup: impl AsRef<Path>,
         to: impl AsRef<Path>,
         keys: impl KeySource + 'static,
         progress: impl FnMut(u64, u64),
     ) -> Result<Self> {
+        RegisterOptions::new().restore(backup, to, keys, progress)
+    }
+}
+
+impl RegisterOptions {
+    /// As [`Register::restore`]. A witness that has seen a newer register takes over the restored one as the newest: to
+    /// restore is to go back on purpose.
+    pub fn restore(
+        &self,
+        backup: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        keys: impl KeySource + 'static,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Register> {
         let (backup, to) = (backup.as_ref(), to.as_ref());
         let source = file::connect(backup, Access::Read, crate::DEFAULT_WAIT)?;
         let sound = source.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
@@ -35,14 +49,12 @@ impl Register {
             reason => return Err(StoreError::Corrupt { path: backup.to_owned(), reason }),
         }
         copy(&source, to, progress)?;
-        Self::open(to, keys)
+        self.open_restored(to, keys)
     }
 }
 
 fn copy(source: &Connection, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<()> {
-    if to.try_exists().map_err(StoreError::io(to))? {
-        return Err(StoreError::Exists { path: to.to_owned() });
-    }
+    file::check_free(to)?;
     file::write_beside(to, |beside| {
         // One state of the source: a reader is not disturbed by writers.
         source.execute_batch("BEGIN; SELECT id FROM register")?;

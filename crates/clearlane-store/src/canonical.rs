@@ -28,13 +28,6 @@ impl Canonical {
         self.tagged(b'-', &[])
     }
 
-    pub(crate) fn optional<T>(self, value: Option<T>, write: impl FnOnce(Self, T) -> Self) -> Self {
-        match value {
-            Some(value) => write(self, value),
-            None => self.absent(),
-        }
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,27 +1,25 @@
-//! The chain of crossing records: each record's hash covers the one before it, and the chain's ends are authenticated
-//! with the register's key.
+//! The chain of crossing records: each record's hash covers the one before it, under a secret of the register's own, and the
+//! root has the chain's ends.
 //!
-//! What it shows: a record that was altered, taken out, put in, or put elsewhere, and records cut off at either end. Who
-//! has the key can write another chain; who has an old copy of the whole file can put it back. Against both, keep a
-//! recent hash elsewhere.
+//! What it shows: a record that was altered, taken out, put in, or put elsewhere, and records cut off at either end, whenever
+//! another is added. Who has the key can write another chain; against that, keep a recent root elsewhere
+//! ([`Witness`](crate::Witness)).
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::canonical::Canonical;
 use crate::check::Problem;
-use crate::keys::{self, Keys, Slot};
-use crate::record::{self, NewRecord, RecordQuery};
-use crate::seal::RegisterKey;
-use crate::{Erasure, Fault, KeyId, Register, Result, Row, StoreError};
+use crate::state::State;
+use crate::table::Table;
+use crate::tables::RecordRow;
+use crate::{Erasure, Fault, RecordHash, Register, Result, Row, StoreError};
 
 /// What a verification of the crossing records found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChainReport {
     /// Records that were verified.
     pub records: u64,
-    /// Whether there was a key to authenticate the chain's ends with. Without one, whoever cut records off and wrote the ends
-    /// anew is not found out.
+    /// Whether there was a key to verify links and ends with. Without one, only gaps are found.
     pub keyed: bool,
     /// All that is wrong, the first bad record first.
     pub problems: Vec<Problem>,
@@ -35,38 +33,28 @@ impl ChainReport {
     }
 }
 
-/// Where the chain begins and ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ends {
-    /// The oldest record that is kept.
-    pub(crate) first: i64,
-    /// The hash of the one before it.
-    pub(crate) before: [u8; 32],
-    /// The newest record.
-    pub(crate) last: i64,
-    /// Its hash.
-    pub(crate) hash: [u8; 32],
-}
-
 impl Register {
     /// Deletes the records before `before` (a time limit on keeping them), from the oldest on up to the first that is
     /// newer. The rest of the chain stays verifiable. Returns how many.
     pub fn prune_records(&self, before: Timestamp) -> Result<(u64, Erasure)> {
-        let pruned = self.write(|transaction| {
-            let mut ends = ends(transaction, self.id())?;
-            let kept: Option<i64> = transaction.query_row(
+        let pruned = self.write(|state| {
+            check_ends(state)?;
+            let kept: Option<i64> = state.connection.query_row(
                 "SELECT min(seq) FROM record WHERE time >= ?1",
                 [before.as_millisecond()],
                 |row| row.get(0),
             )?;
-            let first = kept.unwrap_or(ends.last + 1);
-            let hash = "SELECT hash FROM record WHERE seq = ?1";
-            if let Some(hash) = transaction.query_row(hash, [first - 1], |row| row.get(0)).optional()? {
-                (ends.first, ends.before) = (first, hash);
-                let (slot, key) = self.current_key(transaction)?;
-                write_ends(transaction, &ends, slot, &key)?;
+            let first = kept.unwrap_or(state.root.last_record + 1);
+            // What goes is verified first: nothing that was altered is let go as if it were old.
+            let mut problems = Vec::new();
+            follow(state, first, &mut problems, &mut |_| {})?;
+            if let Some(Problem { row, fault }) = problems.into_iter().next() {
+                return Err(row.refused(fault));
             }
-            Ok(transaction.execute("DELETE FROM record WHERE seq < ?1", [first])? as u64)
+            let Some(hash) = hash_of(state.connection, first - 1)? else { return Ok(0) };
+            (state.root.first_record, state.root.hash_before) = (first, hash.0);
+            state.note_deletion();
+            Ok(state.connection.execute("DELETE FROM record WHERE seq < ?1", [first])? as u64)
         })?;
         Ok((pruned, self.erase_now()))
     }
@@ -74,125 +62,128 @@ impl Register {
     /// Verifies every record and the chain's ends, on one state of the register. `progress` gets how many records are done,
     /// of how many.
     pub fn verify_records(&self, mut progress: impl FnMut(u64, u64)) -> Result<ChainReport> {
-        self.read_apart(|connection| verify(connection, &self.keys, self.id(), &mut progress))
+        self.read_apart(|state| verify(state, &mut progress))
+    }
+
+    /// The secret that records are linked with: what an auditor needs, beside an export, to compute the chain anew. Whoever
+    /// has it can also make records that fit, so it is to be guarded like a key, and proves nothing against its holder.
+    pub fn record_key(&self) -> Result<zeroize::Zeroizing<[u8; 32]>> {
+        self.read(|state| Ok(zeroize::Zeroizing::new(*state.roster.record_secret(state.key()?)?)))
     }
 }
 
-/// The hash of a record: BLAKE3 in key-derivation mode over the hash before it and the record's canonical encoding.
-pub(crate) fn link(before: &[u8; 32], seq: i64, record: &NewRecord) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2025 crossing record");
-    hasher.update(before).update(record.canonical(seq).as_bytes());
-    *hasher.finalize().as_bytes()
+/// What the first record's hash covers as the one before it.
+pub(crate) fn start(register: &[u8; 16]) -> [u8; 32] {
+    blake3::derive_key("clearlane 2025 crossing record chain", register)
 }
 
-/// The chain's ends as they are noted; before the first record, a chain of none that begins with the register's own id.
-pub(crate) fn ends(connection: &Connection, register: [u8; 16]) -> Result<Ends> {
-    let mut statement = connection.prepare_cached("SELECT first, before, last, hash FROM chain")?;
-    let ends = statement.query_row([], |row| {
-        Ok(Ends { first: row.get(0)?, before: row.get(1)?, last: row.get(2)?, hash: row.get(3)? })
-    });
-    let start = blake3::derive_key("clearlane 2025 crossing record chain", &register);
-    Ok(ends.optional()?.unwrap_or(Ends { first: 1, before: start, last: 0, hash: start }))
-}
-
-pub(crate) fn write_ends(connection: &Connection, ends: &Ends, slot: Slot, key: &RegisterKey) -> Result<()> {
-    connection.prepare_cached("REPLACE INTO chain VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-        ends.first,
-        ends.before,
-        ends.last,
-        ends.hash,
-        slot.slot,
-        key.code(&ends.canonical())
-    ])?;
-    Ok(())
-}
-
-/// Authenticates the chain's ends under a new key, once they were found authentic under the old one.
-pub(crate) fn reseal(
-    connection: &Connection,
-    keys: &Keys,
-    register: [u8; 16],
-    slot: Slot,
-    key: &RegisterKey,
-) -> Result<()> {
-    if let Some(fault) = ends_fault(connection, keys, register)? {
-        return Err(Row::Chain.refused(fault));
-    }
-    let ends = ends(connection, register)?;
-    if ends.last > 0 { write_ends(connection, &ends, slot, key) } else { Ok(()) }
-}
-
-pub(crate) fn verify(
-    connection: &Connection,
-    keys: &Keys,
-    register: [u8; 16],
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<ChainReport> {
-    let keyed = keys.get_unless_absent(keys::current(connection)?.id)?.is_some();
-    let ends = ends(connection, register)?;
-    let mut problems = Vec::new();
-    let mut problem = |row, fault| problems.push(Problem { row, fault });
-    let total: i64 = connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
-    let mut stored = connection.prepare("SELECT hash FROM record WHERE seq = ?1")?;
-    let (mut at, mut hash, mut seen) = (ends.first - 1, ends.before, 0);
-    loop {
-        let page = record::select(
-            connection,
-            &RecordQuery::default(),
-            if seen == 0 { i64::MIN } else { at },
-            "ASC LIMIT 1024",
-        )?;
-        if page.is_empty() {
-            break;
-        }
-        for (seq, record) in page {
-            let row = Row::Record(seq as u64);
-            if seq > at + 1 {
-                problem(row, Fault::Gap { from: (at + 1) as u64 });
-            }
-            match record {
-                // After a gap there is nothing to follow from.
-                Ok(record) if seq == at + 1 && link(&hash, seq, &record.passage) != record.hash.0 => {
-                    problem(row, Fault::Chained);
-                }
-                // Only a row that was put in comes before the first.
-                Ok(_) if seq <= at => problem(row, Fault::Chained),
-                Ok(_) => {}
-                Err(StoreError::Refused { fault, .. }) => problem(row, fault),
-                Err(error) => return Err(error),
-            }
-            hash = stored.query_row([seq], |row| row.get(0))?;
-            (at, seen) = (seq, seen + 1);
-        }
-        progress(seen, total as u64);
-    }
-    if at != ends.last {
-        problem(Row::Chain, Fault::End { found: at as u64, expected: ends.last as u64 });
-    } else if hash != ends.hash {
-        problem(Row::Record(at as u64), Fault::Chained);
-    }
-    if let Some(fault) = ends_fault(connection, keys, register)? {
-        problem(Row::Chain, fault);
-    }
-    Ok(ChainReport { records: seen, keyed, problems })
-}
-
-/// What is wrong with the note of the chain's ends itself.
-fn ends_fault(connection: &Connection, keys: &Keys, register: [u8; 16]) -> Result<Option<Fault>> {
-    let query = "SELECT key.id, code FROM chain LEFT JOIN key ON key.slot = code_key";
-    let code =
-        connection.query_row(query, [], |row| Ok((row.get::<_, Option<[u8; 8]>>(0)?, row.get::<_, Vec<u8>>(1)?)));
-    let Some((key, code)) = code.optional()? else { return Ok(None) };
-    let Some(key) = key else { return Ok(Some(Fault::Dangling { what: "key" })) };
-    let authentic = match keys.get_unless_absent(KeyId(key))? {
-        Some(key) => key.is_code(&ends(connection, register)?.canonical(), &code),
-        None => true,
+/// The hash of a record: BLAKE3, keyed with the register's record secret, over the hash before it and the record's canonical
+/// encoding. Records of encoding 1 have one without a key, in key-derivation mode.
+pub(crate) fn link(state: &State<'_>, before: &[u8; 32], row: &RecordRow) -> Result<RecordHash> {
+    let mut hasher = if row.encoding < 2 {
+        blake3::Hasher::new_derive_key("clearlane 2025 crossing record")
+    } else {
+        blake3::Hasher::new_keyed(state.roster.record_secret(state.key()?)?)
     };
-    Ok((!authentic).then_some(Fault::Authentication))
+    hasher.update(before).update(row.canonical().as_bytes());
+    Ok(RecordHash(*hasher.finalize().as_bytes()))
 }
 
-impl Ends {
-    fn canonical(&self) -> Canonical {
-        Canonical::new("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash)
+/// The hash that a record's row has.
+pub(crate) fn hash_of(connection: &Connection, seq: i64) -> Result<Option<RecordHash>> {
+    let mut statement = connection.prepare_cached("SELECT hash FROM record WHERE seq = ?1")?;
+    Ok(statement.query_row([seq], |row| row.get(0)).optional()?.map(RecordHash))
+}
+
+/// Whether the newest record is the one that the root names, before another is added to it.
+pub(crate) fn check_ends(state: &State<'_>) -> Result<()> {
+    let newest = "SELECT coalesce(max(seq), ?1 - 1) FROM record";
+    let found: i64 =
+        state.connection.prepare_cached(newest)?.query_row([state.root.first_record], |row| row.get(0))?;
+    let expected = state.root.last_record;
+    if found != expected {
+        return Err(Row::Chain.refused(Fault::End { found: found as u64, expected: expected as u64 }));
     }
+    let hash = hash_of(state.connection, expected)?.unwrap_or(RecordHash(state.root.hash_before));
+    if hash == state.root.record_hash { Ok(()) } else { Err(Row::Record(expected as u64).refused(Fault::Chained)) }
+}
+
+/// Whether one record follows from the one before it, and is linked as records of its number are.
+pub(crate) fn check_one(state: &State<'_>, row: &RecordRow) -> Result<()> {
+    if !state.is_keyed() {
+        return Ok(());
+    }
+    let refused = |fault| Err(Row::Record(row.seq as u64).refused(fault));
+    let before = match row.seq {
+        seq if seq == state.root.first_record => Some(RecordHash(state.root.hash_before)),
+        seq => hash_of(state.connection, seq - 1)?,
+    };
+    let Some(before) = before else { return refused(Fault::Gap { from: row.seq as u64 - 1 }) };
+    if row.seq > state.root.last_record || (row.encoding < 2) != (row.seq < state.root.keyed_from) {
+        return refused(Fault::Unbound);
+    }
+    if link(state, &before.0, row)?.0 == row.hash.0 { Ok(()) } else { refused(Fault::Chained) }
+}
+
+pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<ChainReport> {
+    let total: i64 = state.connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
+    let mut problems = Vec::new();
+    let records = follow(state, i64::MAX, &mut problems, &mut |done| progress(done, total as u64))?;
+    if problems.is_empty()
+        && let Err(StoreError::Refused { row, fault }) = check_ends(state)
+    {
+        problems.push(Problem { row, fault });
+    }
+    if let Some(at) = state.connection.query_row("SELECT max(seq) FROM record", [], |row| row.get::<_, Option<i64>>(0))?
+        && at != state.root.last_record
+        && !problems.iter().any(|problem| problem.row == Row::Chain)
+    {
+        problems.push(Problem {
+            row: Row::Chain,
+            fault: Fault::End { found: at as u64, expected: state.root.last_record as u64 },
+        });
+    }
+    Ok(ChainReport { records, keyed: state.is_keyed(), problems })
+}
+
+/// Follows the chain from its first record up to, and not with, `until`. Returns how many records were seen.
+fn follow(
+    state: &State<'_>,
+    until: i64,
+    problems: &mut Vec<Problem>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64> {
+    let mut problem = |seq: i64, fault| problems.push(Problem { row: Row::Record(seq as u64), fault });
+    let mut statement =
+        state.connection.prepare(&format!("{} WHERE seq < ?1 ORDER BY seq", RecordRow::SELECT))?;
+    let mut rows = statement.query([until])?;
+    let (mut at, mut before, mut seen) = (state.root.first_record - 1, state.root.hash_before, 0);
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        if seq > at + 1 {
+            problem(seq, Fault::Gap { from: (at + 1) as u64 });
+        }
+        let record = RecordRow::read(row)?;
+        let hash = record.as_ref().map_or(before, |record| record.hash.0);
+        match record {
+            Err(fault) => problem(seq, fault),
+            // Only a row that was put in comes before the first.
+            Ok(_) if seq <= at => problem(seq, Fault::Chained),
+            Ok(record) if state.is_keyed() => {
+                if (record.encoding < 2) != (seq < state.root.keyed_from) {
+                    problem(seq, Fault::Unbound);
+                } else if seq == at + 1 && link(state, &before, &record)?.0 != hash {
+                    // After a gap there is nothing to follow from.
+                    problem(seq, Fault::Chained);
+                }
+            }
+            Ok(_) => {}
+        }
+        (at, before, seen) = (seq, hash, seen + 1);
+        if seen % 1024 == 0 {
+            progress(seen);
+        }
+    }
+    progress(seen);
+    Ok(seen)
 }

@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::keys;
-use crate::load::Opener;
-use crate::{Fault, Register, Result, Row, StoreError, chain, rows};
+use crate::load::{self, Opener};
+use crate::roster::Roster;
+use crate::state::State;
+use crate::table::Table;
+use crate::tables::{ChangeRow, ClaimRow, SubjectRow};
+use crate::tree::{self, NONE, TREES, Tree};
+use crate::{Fault, Register, Result, Row, StoreError, chain, claim, rows};
 
 /// Something that is wrong with a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +59,7 @@ pub struct LastCheck {
 }
 
 /// How many templates are opened between two reports of progress.
-const CHUNK: usize = 4096;
+const CHUNK: u64 = 4096;
 
 impl Register {
     /// Checks all of the register, on one state of it, on all threads of the current rayon pool. `progress` gets how many
@@ -64,121 +68,236 @@ impl Register {
     /// An error means that the check could not be made; what it finds wrong is in the report. Where the register is open
     /// for writing, the outcome is noted for [`Self::last_check`].
     pub fn check(&self, mut progress: impl FnMut(u64, u64)) -> Result<Report> {
-        let report = self.read_apart(|connection| {
-            let mut report =
-                Report { subjects: 0, templates: 0, records: 0, keyed: true, problems: structure(connection)? };
-            let count = |table: &str| -> Result<u64> {
-                let count = format!("SELECT count(*) FROM {table}");
-                Ok(connection.query_row(&count, [], |row| row.get::<_, i64>(0))? as u64)
-            };
-            let total = count("subject")? + count("template")? + count("record")?;
-            self.check_secret(connection, &mut report)?;
-            self.check_subjects(connection, &mut report, &mut |done| progress(done, total))?;
-            let before = report.subjects;
-            if report.keyed {
-                self.check_templates(connection, &mut report, &mut |done| progress(before + done, total))?;
+        let (report, faults) = match self.read_apart(|state| Ok((check(state, &mut progress)?, state.root.faults))) {
+            Ok(done) => done,
+            // The root itself is not the register's: that is all that can be said, and nothing can be noted.
+            Err(StoreError::Refused { row, fault }) => {
+                let problems = vec![Problem { row, fault }];
+                return Ok(Report { subjects: 0, templates: 0, records: 0, keyed: true, problems });
             }
-            let before = before + report.templates;
-            let mut chain_progress = |done, _| progress(before + done, total);
-            let chain = chain::verify(connection, &self.keys, self.id(), &mut chain_progress)?;
-            report.records = chain.records;
-            report.problems.extend(chain.problems);
-            Ok(report)
-        })?;
-        let noted = self.write(|transaction| {
-            let values = params![Timestamp::now().as_millisecond(), report.problems.len() as i64];
-            transaction.execute("REPLACE INTO inspection VALUES (1, ?1, ?2)", values)?;
+            Err(error) => return Err(error),
+        };
+        let noted = self.write(|state| {
+            state.root.checked = Some(Timestamp::now());
+            state.root.problems = report.problems.len() as i64;
+            if report.is_sound() {
+                // What was noted while the check went on is not cleared by it.
+                state.root.cleared = faults;
+            } else {
+                state.root.faults += 1;
+            }
             Ok(())
         });
         match noted {
-            Ok(()) | Err(StoreError::ReadOnly { .. }) => Ok(report),
+            Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::NoKey { .. }) => Ok(report),
             Err(error) => Err(error),
         }
     }
 
-    /// How the last check ended, whichever process made it.
-    pub fn last_check(&self) -> Result<Option<LastCheck>> {
-        self.read(|connection| {
-            let query = "SELECT time, problems FROM inspection";
-            let last = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
-            Ok(last.and_then(|(time, problems)| {
-                Timestamp::from_millisecond(time).ok().map(|time| LastCheck { time, problems: problems as u64 })
-            }))
+    /// Notes that a row was found that is not as it was written: no lane opens, in whichever process, until a check that
+    /// began later finds nothing wrong.
+    pub fn note_fault(&self) -> Result<()> {
+        self.write(|state| {
+            state.root.faults += 1;
+            Ok(())
         })
     }
 
-    fn check_secret(&self, connection: &Connection, report: &mut Report) -> Result<()> {
-        report.keyed = false;
-        if let Some(key) = self.keys.get_unless_absent(keys::current(connection)?.id)? {
-            report.keyed = true;
-            note(crate::register::number_secret(connection, &key), report)?;
-        }
-        Ok(())
-    }
-
-    fn check_subjects(
-        &self,
-        connection: &Connection,
-        report: &mut Report,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<()> {
-        let mut statement = connection.prepare(&format!("{} ORDER BY subject.id", rows::SELECT))?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
-            note(rows::read(connection, &self.keys, row)?, report)?;
-            report.subjects += 1;
-            if report.subjects.is_multiple_of(CHUNK as u64) {
-                progress(report.subjects);
-            }
-        }
-        progress(report.subjects);
-        Ok(())
-    }
-
-    fn check_templates(
-        &self,
-        connection: &Connection,
-        report: &mut Report,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<()> {
-        let models = keys::models(connection)?;
-        let openers = models.iter().map(|model| Ok((model.slot, Opener::new(connection, &self.keys, model.id)?)));
-        let openers = openers.collect::<Result<HashMap<_, _>>>()?;
-        let mut statement = connection.prepare("SELECT id, subject, model, key, sealed FROM template ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        loop {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            while chunk.len() < CHUNK
-                && let Some(row) = rows.next()?
-            {
-                let ids = (TemplateId(row.get::<_, i64>(0)? as u64), SubjectId(row.get::<_, i64>(1)? as u64));
-                chunk.push((ids, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?, row.get::<_, Vec<u8>>(4)?));
-            }
-            if chunk.is_empty() {
-                return Ok(());
-            }
-            let faults =
-                chunk.par_iter().map_init(Zeroizing::default, |scratch, ((id, subject), model, key, sealed)| {
-                    let opener = openers.get(model).ok_or(Fault::Dangling { what: "model" });
-                    let opened = opener.and_then(|opener| opener.open(*id, *subject, *key, sealed, scratch));
-                    opened.err().map(|fault| Problem { row: Row::Template(*id), fault })
-                });
-            report.problems.extend(faults.collect::<Vec<_>>().into_iter().flatten());
-            report.templates += chunk.len() as u64;
-            progress(report.templates);
-        }
+    /// How the last check ended, whichever process made it. A fault that was noted since counts as a problem.
+    pub fn last_check(&self) -> Result<Option<LastCheck>> {
+        self.read(|state| {
+            let open = state.root.faults > state.root.cleared;
+            let problems = (state.root.problems as u64).max(u64::from(open));
+            Ok(state.root.checked.map(|time| LastCheck { time, problems }))
+        })
     }
 }
 
+fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+    let keyed = state.is_keyed();
+    let mut report = Report { subjects: 0, templates: 0, records: 0, keyed, problems: structure(state.connection)? };
+    let count = |table: &str| -> Result<u64> {
+        let count = format!("SELECT count(*) FROM {table}");
+        Ok(state.connection.query_row(&count, [], |row| row.get::<_, i64>(0))? as u64)
+    };
+    let total = count("subject")? + count("template")? + count("record")?;
+    // Past what is in memory: the rows themselves.
+    match Roster::read(state.connection) {
+        Ok(roster) if roster.hash() == state.root.roster => {}
+        Ok(_) => report.problems.push(Problem { row: Row::Register, fault: Fault::Unbound }),
+        Err(error) => note(Err(error), &mut report)?,
+    }
+    if keyed {
+        let key = state.key()?;
+        note(state.roster.number_secret(key).map(drop), &mut report)?;
+        note(state.roster.record_secret(key).map(drop), &mut report)?;
+    }
+    check_trees(state, &mut report)?;
+    check_subjects(state, &mut report, &mut |done| progress(done, total))?;
+    let before = report.subjects;
+    check_templates(state, &mut report, &mut |done| progress(before + done, total))?;
+    check_claims(state, &mut report)?;
+    check_changes(state, &mut report)?;
+    let before = before + report.templates;
+    let chain = chain::verify(state, &mut |done, _| progress(before + done, total))?;
+    report.records = chain.records;
+    report.problems.extend(chain.problems);
+    Ok(report)
+}
+
+/// Every node is reached from the root, and no other is there.
+fn check_trees(state: &State<'_>, report: &mut Report) -> Result<()> {
+    let mut reached = 0;
+    for tree in TREES {
+        match tree.count(state.nodes(), state.tree_root(tree)) {
+            Ok(count) => reached += count,
+            Err(StoreError::Refused { row, fault }) => {
+                report.problems.push(Problem { row, fault });
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if tree::strays(state.connection, reached)? {
+        report.problems.push(Problem { row: Row::Nodes, fault: Fault::Unbound });
+    }
+    Ok(())
+}
+
+fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    let mut statement = state.connection.prepare(&format!("{} ORDER BY subject.id", SubjectRow::SELECT))?;
+    let mut found = statement.query([])?;
+    let mut last = 0;
+    while let Some(row) = found.next()? {
+        let id: i64 = row.get(0)?;
+        missing(state, Tree::Subjects, last + 1..id as u64, report)?;
+        note(rows::verified(state, row)?.map(drop), report)?;
+        last = id as u64;
+        report.subjects += 1;
+        if report.subjects.is_multiple_of(CHUNK) {
+            progress(report.subjects);
+        }
+    }
+    missing(state, Tree::Subjects, last + 1..tree::PLACES, report)?;
+    // A document of somebody who is not there.
+    let strays = "SELECT count(*) FROM document WHERE subject NOT IN (SELECT id FROM subject)";
+    if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0))? > 0 {
+        report.problems.push(Problem { row: Row::Documents, fault: Fault::Unbound });
+    }
+    progress(report.subjects);
+    Ok(())
+}
+
+/// Names the rows that a tree has and the table has not, in a range without rows.
+fn missing(state: &State<'_>, tree: Tree, places: std::ops::Range<u64>, report: &mut Report) -> Result<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    let found = tree.each(state.nodes(), state.tree_root(tree), places, &mut |place, _| {
+        let row = if tree == Tree::Subjects { Row::Subject(SubjectId(place)) } else { Row::Claims(place) };
+        report.problems.push(Problem { row, fault: Fault::Missing });
+    });
+    // A node that is wrong was named before.
+    match found {
+        Err(StoreError::Refused { .. }) => Ok(()),
+        found => found,
+    }
+}
+
+fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    let keyed = state.is_keyed();
+    let openers = if keyed {
+        let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
+        openers.collect::<Result<HashMap<_, _>>>()?
+    } else {
+        HashMap::new()
+    };
+    let last: Option<i64> = state.connection.query_row("SELECT max(id) FROM template", [], |row| row.get(0))?;
+    let last = last.unwrap_or(0).max(state.root.last_template);
+    let first: Option<i64> = state.connection.query_row("SELECT min(id) FROM template", [], |row| row.get(0))?;
+    if let Some(first) = first.filter(|first| *first < 1) {
+        report.problems.push(Problem { row: Row::Template(TemplateId(first as u64)), fault: Fault::Unbound });
+    }
+    for from in (1..=last).step_by(CHUNK as usize) {
+        let chunk = match load::with_leaves(state, from..=last.min(from + CHUNK as i64 - 1)) {
+            Ok(chunk) => chunk,
+            // A node that is wrong was named before.
+            Err(StoreError::Refused { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        report.templates += chunk.iter().filter(|(_, row, _)| row.is_some()).count() as u64;
+        let faults = chunk.into_par_iter().map_init(Zeroizing::default, |scratch, (id, row, leaf)| {
+            let check = || -> Result<(), Fault> {
+                let row = row.unwrap_or(Err(Fault::Missing))?;
+                if row.hash() != leaf {
+                    return Err(Fault::Unbound);
+                }
+                if keyed {
+                    let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
+                    opener.open(&row, scratch)?;
+                }
+                Ok(())
+            };
+            check().err().map(|fault| Problem { row: Row::Template(id), fault })
+        });
+        report.problems.extend(faults.collect::<Vec<_>>().into_iter().flatten());
+        progress(report.templates);
+    }
+    Ok(())
+}
+
+fn check_claims(state: &State<'_>, report: &mut Report) -> Result<()> {
+    let rows = ClaimRow::select(state.connection, "ORDER BY nonce", [])?;
+    let rows: Vec<_> = match rows.into_iter().collect::<Result<_, Fault>>() {
+        Ok(rows) => rows,
+        Err(fault) => {
+            report.problems.push(Problem { row: Row::Claims(0), fault });
+            return Ok(());
+        }
+    };
+    let mut next = 0;
+    for sharing in rows.chunk_by(|a, b| claim::place(&a.nonce) == claim::place(&b.nonce)) {
+        let place = claim::place(&sharing[0].nonce);
+        missing(state, Tree::Claims, next..place, report)?;
+        match state.leaf(Tree::Claims, place) {
+            Ok(leaf) if leaf == claim::hash(sharing) => {}
+            Ok(_) | Err(StoreError::Refused { .. }) => {
+                report.problems.push(Problem { row: Row::Claims(place), fault: Fault::Unbound });
+            }
+            Err(error) => return Err(error),
+        }
+        next = place + 1;
+    }
+    missing(state, Tree::Claims, next..tree::PLACES, report)
+}
+
+fn check_changes(state: &State<'_>, report: &mut Report) -> Result<()> {
+    let mut hash = NONE;
+    let mut statement = state.connection.prepare(&format!("{} ORDER BY seq", ChangeRow::SELECT))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match ChangeRow::read(row)? {
+            Ok(row) => hash = row.hash(&hash),
+            Err(fault) => {
+                report.problems.push(Problem { row: Row::Changes, fault });
+                return Ok(());
+            }
+        }
+    }
+    if hash != state.root.change_hash {
+        report.problems.push(Problem { row: Row::Changes, fault: Fault::Unbound });
+    }
+    Ok(())
+}
+
 /// A row that is refused is a problem; any other error ends the check.
-fn note<T>(result: Result<T>, report: &mut Report) -> Result<()> {
+fn note(result: Result<()>, report: &mut Report) -> Result<()> {
     match result {
-        Ok(_) => Ok(()),
         Err(StoreError::Refused { row, fault }) => {
             report.problems.push(Problem { row, fault });
             Ok(())
         }
-        Err(error) => Err(error),
+        result => result,
     }
 }
 

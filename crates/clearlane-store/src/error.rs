@@ -5,9 +5,10 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use clearlane_template::{ModelId, SubjectId, TemplateError, TemplateId};
+use jiff::Timestamp;
 use rusqlite::ErrorCode;
 
-use crate::{KeyError, KeyId};
+use crate::{KeyError, KeyId, WitnessError};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -146,6 +147,49 @@ pub enum StoreError {
         /// Why not.
         reason: String,
     },
+    /// A write-ahead log or a journal of another register is beside the name of a new one: SQLite would replay it over the
+    /// new file.
+    #[error(
+        "{path} is beside it: it belongs to a register that was moved away, and would be replayed over the new one; move it \
+         to where that register is now",
+        path = path.display()
+    )]
+    Beside {
+        /// The log or journal.
+        path: PathBuf,
+    },
+    /// A clock cannot be right: it is behind the newest crossing record, or far ahead of it. Look at the clock; where it is
+    /// right, say so by [`Register::confirm_clock`](crate::Register::confirm_clock).
+    #[error("the clock says {now}, and the newest crossing record is of {newest}: correct the clock, or confirm it")]
+    ImplausibleClock {
+        /// What the clock says.
+        now: Timestamp,
+        /// The time of the newest record.
+        newest: Timestamp,
+    },
+    /// A sweep would take out more than a tenth of those who are enrolled. Look at the day, and confirm the sweep.
+    #[error("{leaving} of {enrolled} who are enrolled would leave: look at the day, and confirm the sweep if it is right")]
+    SweepTooLarge {
+        /// How many would leave.
+        leaving: u64,
+        /// How many are enrolled.
+        enrolled: u64,
+    },
+    /// A register of an older version is not sound, and is not migrated: what is wrong with it would pass for right.
+    #[error("schema version {found} cannot be migrated: {row}: {fault} ({problems} problems in all); restore a backup")]
+    Unsound {
+        /// The schema version.
+        found: u32,
+        /// The first row that is wrong.
+        row: Row,
+        /// What is wrong with it.
+        fault: Fault,
+        /// How many problems there are.
+        problems: u64,
+    },
+    /// The witness did not answer, or is another register's.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     /// A line of an import cannot be read.
     #[error("line {line}: {reason}")]
     Line {
@@ -189,6 +233,20 @@ pub enum Row {
     Record(u64),
     /// The ends of the chain of crossing records.
     Chain,
+    /// The root, which binds all others.
+    Root,
+    /// A node between the root and the rows, by its id.
+    Node(i64),
+    /// The nodes as a whole.
+    Nodes,
+    /// The documents as a whole.
+    Documents,
+    /// The templates as a whole.
+    Templates,
+    /// The claims that share a leaf, by its place.
+    Claims(u64),
+    /// The list of changes.
+    Changes,
 }
 
 impl fmt::Display for Row {
@@ -200,6 +258,13 @@ impl fmt::Display for Row {
             Self::Template(id) => write!(f, "template {id}"),
             Self::Record(seq) => write!(f, "crossing record {seq}"),
             Self::Chain => f.write_str("the chain of crossing records"),
+            Self::Root => f.write_str("the root"),
+            Self::Node(id) => write!(f, "node {id:#x}"),
+            Self::Nodes => f.write_str("the nodes"),
+            Self::Documents => f.write_str("the documents"),
+            Self::Templates => f.write_str("the templates"),
+            Self::Claims(place) => write!(f, "the used claims of leaf {place}"),
+            Self::Changes => f.write_str("the list of changes"),
         }
     }
 }
@@ -222,6 +287,20 @@ pub enum Fault {
     /// The authentication code does not fit the content: the row was altered.
     #[error("its authentication code does not fit: it was altered outside this library")]
     Authentication,
+    /// It is not what the root binds: it was altered, put in, or copied back from an older file.
+    #[error("it is not as it was last written: it was altered, put in, or copied back from an older file")]
+    Unbound,
+    /// The root binds a row that is not there.
+    #[error("it is missing: it was taken out outside this library")]
+    Missing,
+    /// The whole register is older than one that was seen, or another one of the same age.
+    #[error("it is of version {found}, and version {witnessed} was seen: an older register was put in its place")]
+    RolledBack {
+        /// The version that is there.
+        found: u64,
+        /// The newest that was seen.
+        witnessed: u64,
+    },
     /// A value is not one that this library writes.
     #[error("its {column} is not a value that is written here")]
     Value {
@@ -301,6 +380,11 @@ impl StoreError {
             ErrorCode::ReadOnly => Self::ReadOnly { path },
             _ => Self::Sqlite { path, source },
         }
+    }
+
+    /// Whether the register itself, its key or its file, is what fails, and not what it was given.
+    pub(crate) fn is_of_register(&self) -> bool {
+        matches!(self, Self::Sqlite { .. } | Self::Key(_) | Self::NoKey { .. })
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {

@@ -2,16 +2,22 @@
 
 mod csv;
 mod line;
+mod objects;
+mod pieces;
 mod record;
+mod rows;
 
-use std::io::{BufRead, Read as _, Write};
+use std::fmt::Display;
+use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use clearlane_template::SubjectId;
 use zeroize::Zeroizing;
 
-use crate::{Enrolment, Register, Result, StoreError, Turn, keys};
+use crate::{Enrolment, Register, Result, StoreError, Turn};
 use line::Line;
+use pieces::{Kind, Pieces};
+pub use rows::{CsvColumns, csv_rows};
 
 /// A text format for subjects and crossing records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,24 +37,42 @@ pub struct Imported {
     /// How many were enrolled already, under the same key, and left as they are: an import that was interrupted can be
     /// run again.
     pub present: u64,
-    /// The lines that were refused.
+    /// The lines that were refused, the first [`MAX_REFUSALS`] of them.
     pub refused: Vec<Refusal>,
+    /// How many more were refused.
+    pub unlisted: u64,
+    /// The last line that was dealt with: each up to it was enrolled, present, refused or empty.
+    pub lines: u64,
 }
 
 /// A line of an import that was refused.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The line, counted from 1.
+    /// The line, counted from 1; of a CSV record that goes over several, the first.
     pub line: u64,
     /// Why.
     pub error: StoreError,
 }
 
-/// How many lines a transaction takes.
-const BATCH: usize = 1000;
+/// An import ended before its text did. What it had read before is enrolled, as `imported` says.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}; the import ended after line {}, with {} enrolled", imported.lines, imported.enrolled)]
+pub struct ImportError {
+    /// What was done before.
+    pub imported: Imported,
+    /// Why it ended.
+    pub source: StoreError,
+}
 
-/// The longest line: two hundred templates.
-const MAX_LINE: u64 = 4 << 20;
+/// The most refused lines that an import lists.
+pub const MAX_REFUSALS: usize = 10_000;
+
+/// How many lines a transaction takes at most, and after how many bytes of them it takes no more.
+const BATCH: usize = 1000;
+const BATCH_BYTES: usize = 16 << 20;
+
+/// The most characters of a reason that a line is refused for: it may name what stands there, at any length.
+const MAX_REASON: usize = 400;
 
 impl Register {
     /// Writes all enrolled subjects to `out`; who comes or goes meanwhile may be among them or not. With `templates`, which JSON Lines alone can hold, *in the clear* and as
@@ -95,75 +119,136 @@ impl Register {
     }
 
     /// Enrols all subjects of a text, a thousand in a transaction. A line that cannot be read or enrolled is reported and
-    /// the others are taken; subjects that are enrolled already are left as they are. `progress` gets how many lines are
-    /// done.
-    pub fn import(&self, text: &mut dyn BufRead, format: Format, mut progress: impl FnMut(u64)) -> Result<Imported> {
-        let mut imported = Imported::default();
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut lines: Box<dyn Iterator<Item = Result<(u64, Result<Line>)>> + '_> = match format {
-            Format::JsonLines => Box::new(json_lines(text)),
-            Format::Csv => Box::new(csv::rows(text)?),
-        };
-        loop {
-            let next = lines.next().transpose()?;
-            let more = next.is_some();
-            if let Some((number, line)) = next {
-                match line.and_then(|line| line.enrolment(self)) {
-                    Ok(enrolment) => batch.push((number, enrolment)),
-                    Err(error) => imported.refused.push(Refusal { line: number, error }),
-                }
-                if number.is_multiple_of(BATCH as u64) {
-                    progress(number);
-                }
-            }
-            if batch.len() == BATCH || !more {
-                self.take(&mut batch, &mut imported)?;
-            }
-            if !more {
-                return Ok(imported);
-            }
+    /// the others are taken; subjects that are enrolled already are left as they are. Lines and CSV records of more than
+    /// 4 MiB are refused and never held. A byte-order mark at the beginning and empty lines are passed over; lines end with
+    /// LF or CR LF, the last one with or without. `progress` gets how many lines are done.
+    ///
+    /// An error of the text's stream or of the register ends the import. What was read before is stored first.
+    pub fn import(
+        &self,
+        text: &mut dyn BufRead,
+        format: Format,
+        progress: impl FnMut(u64),
+    ) -> Result<Imported, ImportError> {
+        let mut import = Import { register: self, batch: Vec::new(), bytes: 0, last: 0, imported: Imported::default() };
+        let outcome = import.run(text, format, progress);
+        let mut imported = import.imported;
+        // What cannot be read is refused at once, what cannot be enrolled with its batch.
+        imported.refused.sort_by_key(|refusal| refusal.line);
+        match outcome {
+            Ok(()) => Ok(imported),
+            Err(source) => Err(ImportError { imported, source }),
         }
-    }
-
-    fn take(&self, batch: &mut Vec<(u64, Enrolment)>, imported: &mut Imported) -> Result<()> {
-        let (numbers, enrolments): (Vec<u64>, Vec<Enrolment>) = batch.drain(..).unzip();
-        for (line, result) in numbers.into_iter().zip(self.enrol_all(&enrolments)?) {
-            match result {
-                Ok(_) => imported.enrolled += 1,
-                Err(StoreError::AlreadyEnrolled { .. }) => imported.present += 1,
-                Err(error) => imported.refused.push(Refusal { line, error }),
-            }
-        }
-        Ok(())
     }
 
     fn turns(&self) -> Result<Vec<Arc<Turn>>> {
-        self.read(keys::models)?.into_iter().map(|model| self.turn(model.id)).collect()
+        let models = self.read(|state| Ok(state.roster.models().collect::<Vec<_>>()))?;
+        models.into_iter().map(|model| self.turn(model.id)).collect()
     }
 }
 
-/// Lines with their numbers; empty ones are passed over. The inner error is the line's own.
-fn json_lines(text: &mut dyn BufRead) -> impl Iterator<Item = Result<(u64, Result<Line>)>> + '_ {
-    let mut number = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let mut line = Zeroizing::new(Vec::new());
-            number += 1;
-            match (&mut *text).take(MAX_LINE + 1).read_until(b'\n', &mut line) {
-                Err(source) => return Some(Err(StoreError::Stream { source })),
-                Ok(0) => return None,
-                Ok(length) if length as u64 > MAX_LINE => {
-                    let reason = format!("longer than {MAX_LINE} bytes");
-                    return Some(Err(StoreError::Line { line: number, reason }));
-                }
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    let parsed = serde_json::from_slice(&line);
-                    let invalid =
-                        |error: serde_json::Error| StoreError::Line { line: number, reason: error.to_string() };
-                    return Some(Ok((number, parsed.map_err(invalid))));
-                }
+/// An import under way.
+struct Import<'a> {
+    register: &'a Register,
+    /// Who is to be enrolled next, with their lines.
+    batch: Vec<(u64, Enrolment)>,
+    /// How much text the batch is of.
+    bytes: usize,
+    /// The last line that was read.
+    last: u64,
+    imported: Imported,
+}
+
+/// A line or row that was read, or why it could not be.
+struct Part<T> {
+    line: u64,
+    last: u64,
+    bytes: usize,
+    content: Result<T>,
+}
+
+impl Import<'_> {
+    fn run(&mut self, text: &mut dyn BufRead, format: Format, mut progress: impl FnMut(u64)) -> Result<()> {
+        let parts: Box<dyn Iterator<Item = Result<Part<Line>>> + '_> = match format {
+            Format::JsonLines => Box::new(json_lines(text)),
+            Format::Csv => Box::new(csv::lines(text)?),
+        };
+        let mut read = 0_u64;
+        for part in parts {
+            if let Err(error) = part.and_then(|part| self.add(part)) {
+                // The error is told once what came before it is stored.
+                return self.store().and(Err(error));
+            }
+            read += 1;
+            if read.is_multiple_of(BATCH as u64) {
+                progress(self.last);
+            }
+            if self.batch.len() == BATCH || self.bytes >= BATCH_BYTES {
+                self.store()?;
             }
         }
+        self.store()
+    }
+
+    fn add(&mut self, part: Part<Line>) -> Result<()> {
+        match part.content.and_then(|line| line.enrolment(self.register)) {
+            Ok(enrolment) => {
+                self.batch.push((part.line, enrolment));
+                self.bytes += part.bytes;
+            }
+            Err(error) if error.is_of_register() => return Err(error),
+            Err(error) => self.imported.refuse(part.line, error),
+        }
+        self.last = part.last;
+        Ok(())
+    }
+
+    /// Enrols the batch.
+    fn store(&mut self) -> Result<()> {
+        let (lines, enrolments): (Vec<u64>, Vec<Enrolment>) = self.batch.drain(..).unzip();
+        self.bytes = 0;
+        let outcomes = if enrolments.is_empty() { Vec::new() } else { self.register.enrol_all(&enrolments)? };
+        for (line, outcome) in lines.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => self.imported.enrolled += 1,
+                Err(StoreError::AlreadyEnrolled { .. }) => self.imported.present += 1,
+                Err(error) => self.imported.refuse(line, error),
+            }
+        }
+        self.imported.lines = self.last;
+        Ok(())
+    }
+}
+
+impl Imported {
+    fn refuse(&mut self, line: u64, error: StoreError) {
+        if self.refused.len() < MAX_REFUSALS {
+            self.refused.push(Refusal { line, error });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+}
+
+fn json_lines(text: &mut dyn BufRead) -> impl Iterator<Item = Result<Part<Line>>> + '_ {
+    let mut pieces = Pieces::new(text, Kind::Lines);
+    std::iter::from_fn(move || {
+        let piece = pieces.next().transpose()?;
+        Some(piece.map(|piece| {
+            let bytes = piece.content.as_ref().map_or(0, |content| content.len());
+            let parsed = |content: &[u8]| Line::parse(content).map_err(|reason| invalid_line(piece.line, reason));
+            let content = piece.content.and_then(|content| parsed(&content));
+            Part { line: piece.line, last: piece.last, bytes, content }
+        }))
     })
+}
+
+/// A line cannot be read.
+fn invalid_line(line: u64, reason: impl Display) -> StoreError {
+    let mut reason = reason.to_string();
+    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON) {
+        reason.truncate(end);
+        reason.push_str(" ...");
+    }
+    StoreError::Line { line, reason }
 }

@@ -1,7 +1,7 @@
 //! The file itself: made whole or not at all, and never touched unless it is a register.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -15,21 +15,42 @@ const PAGE_SIZE: u32 = 16 * 1024;
 /// Makes a new register beside `path` and then gives it that name, so that no half-made file ever bears it. `fill` writes
 /// the first rows.
 pub(crate) fn create(path: &Path, fill: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
-    if path.try_exists().map_err(StoreError::io(path))? {
-        return Err(StoreError::Exists { path: path.to_owned() });
-    }
+    check_free(path)?;
     write_beside(path, |beside| {
         let connection = Connection::open(beside)?;
         connection.pragma_update(None, "page_size", PAGE_SIZE)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         let transaction = connection.unchecked_transaction()?;
-        schema::migrate(&transaction, 0)?;
+        schema::create(&transaction)?;
         fill(&transaction)?;
         transaction.commit()?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.close().map_err(|(_, error)| error.into())
     })
+}
+
+/// What SQLite keeps beside a file, and would take for a new file's own.
+const BESIDE: [&str; 3] = ["-wal", "-journal", "-shm"];
+
+/// Whether a new register can have this name: there is no such file, and nothing of an earlier one beside it.
+pub(crate) fn check_free(path: &Path) -> Result<()> {
+    if path.try_exists().map_err(StoreError::io(path))? {
+        return Err(StoreError::Exists { path: path.to_owned() });
+    }
+    for suffix in BESIDE {
+        let beside = beside(path, suffix);
+        if beside.try_exists().map_err(StoreError::io(path))? {
+            return Err(StoreError::Beside { path: beside });
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Lets `write` make a file in the directory of `path`, and gives it that name when it is whole and on disk. Only its
@@ -41,6 +62,8 @@ pub(crate) fn write_beside(path: &Path, write: impl FnOnce(&Path) -> Result<()>)
     };
     let beside = tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory).map_err(StoreError::io(path))?;
     write(beside.path()).map_err(|error| error.at(path, Duration::ZERO))?;
+    // Once more, since writing may have taken long.
+    check_free(path)?;
     let file = beside.persist_noclobber(path).map_err(|error| StoreError::io(path)(error.error))?;
     file.sync_all().map_err(StoreError::io(path))?;
     // A new name is durable once its directory is; only Unix lets a directory be opened for that.
@@ -111,9 +134,7 @@ fn check_length(path: &Path, connection: &Connection) -> Result<()> {
     let page_size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))? as u64;
     let found = fs::metadata(path).map_err(StoreError::io(path))?.len();
     // While there is a write-ahead log, pages may be in it that the file has not got yet.
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let logged = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    let logged = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     if found < pages * page_size && !logged {
         let reason = format!("{found} bytes are there, {} belong", pages * page_size);
         return Err(StoreError::Corrupt { path: path.to_owned(), reason });

@@ -1,28 +1,76 @@
-//! Passages that lanes record at the same time share one transaction, and so one wait for the disk.
+//! Passages that lanes conclude at the same time share one transaction, and so one wait for the disk. Each is judged within
+//! it: what is recorded is decided on the very state of the register that the record is added to.
 
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::{NewRecord, Record, Register, Result, StoreError};
+use clearlane_template::SubjectId;
+use jiff::Timestamp;
 
-/// Records that wait for whoever writes next.
+use crate::enrol::whole_or_refused;
+use crate::state::State;
+use crate::{NewRecord, Record, Register, Result, StoreError, Subject, claim, clock, record, rows};
+
+/// Decides on one passage, from the register as it stands at the moment of the record.
+///
+/// It may be asked again, where the transaction that it was asked in is not kept: only the answer that is recorded counts.
+/// It runs on whichever thread writes, and should take microseconds.
+pub type Verdict = dyn Fn(&mut Standing<'_, '_>) -> Result<NewRecord> + Send + Sync;
+
+/// The register as it stands while a passage is judged. Nobody changes it until the record is written.
+pub struct Standing<'s, 'a>(&'s mut State<'a>);
+
+impl Standing<'_, '_> {
+    /// The subject with this id, as the register has it at this moment: revoked, changed or enrolled.
+    pub fn subject(&self, id: SubjectId) -> Result<Option<Subject>> {
+        rows::by_id(self.0, id)
+    }
+
+    /// Uses up the claim with this nonce, which is good until `until`, together with the record. `false`: it was used
+    /// before.
+    pub fn spend_claim(&mut self, nonce: [u8; 16], until: Timestamp) -> Result<bool> {
+        claim::spend(self.0, nonce, until)
+    }
+
+    /// Whether no fault was noted since a check that found nothing wrong, by whichever process.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.0.root.checked.is_some() && self.0.root.faults == self.0.root.cleared
+    }
+
+    /// The time by which a passage is judged: `now`, or the newest record's where a clock is behind it by a little. An
+    /// error where a clock that says `now` cannot be right ([`StoreError::ImplausibleClock`]).
+    pub fn time(&self, now: Timestamp) -> Result<Timestamp> {
+        clock::plausible(self.0.root.clock, now)?;
+        Ok(self.0.root.clock.map_or(now, |newest| newest.max(now)))
+    }
+
+    /// The register's id, which claims name.
+    #[must_use]
+    pub fn register(&self) -> [u8; 16] {
+        self.0.core.keys.register()
+    }
+}
+
+/// Passages that wait for whoever writes next.
 #[derive(Default)]
 pub(crate) struct Gathering {
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     written: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     waiting: Vec<Arc<Waiting>>,
     /// Whether somebody writes.
     writing: bool,
 }
 
-/// A record, and the number that it got once it is on disk.
+/// A passage, and its record once that is on disk, or why it is not.
 struct Waiting {
-    record: NewRecord,
-    seq: OnceLock<u64>,
+    verdict: Arc<Verdict>,
+    done: Mutex<Option<Result<Record>>>,
 }
 
 /// Who writes, for as long as they do: however that ends, the others are woken.
@@ -31,32 +79,58 @@ struct Writing<'a>(&'a Gathering);
 impl Register {
     /// Records one passage, durably. Returns the record's number.
     ///
-    /// Threads that share this register and record at the same time wait for the disk together: one writes for all who
-    /// wait, the next for all who came meanwhile. Each returns once its own record is on disk, or could not be written.
+    /// Threads that share this register and record at the same time wait for the disk together: see [`Self::conclude`].
     pub fn append_record(&self, record: &NewRecord) -> Result<u64> {
         record.check()?;
-        let own = Arc::new(Waiting { record: record.clone(), seq: OnceLock::new() });
-        let Some((_writing, mut batch)) = self.gathering.join(&own) else {
-            return Ok(own.seq.get().copied().unwrap_or_default());
-        };
-        let mut written = self.append_waiting(&batch);
-        // One record that cannot be written is no reason for the others: each tries again by itself.
-        if batch.len() > 1 && !matches!(written, Ok(_) | Err(StoreError::Locked { .. })) {
-            batch = vec![Arc::clone(&own)];
-            written = self.append_waiting(&batch);
-        }
-        let mut seq = 0;
-        for (waiting, record) in batch.iter().zip(written?) {
-            seq = if Arc::ptr_eq(waiting, &own) { record.seq } else { seq };
-            // Nobody else has set it: a record is taken along by one at a time.
-            let _ = waiting.seq.set(record.seq);
-        }
-        Ok(seq)
+        let record = record.clone();
+        Ok(self.conclude(Arc::new(move |_| Ok(record.clone())), self.wait)?.seq)
     }
 
-    fn append_waiting(&self, batch: &[Arc<Waiting>]) -> Result<Vec<Record>> {
-        let records: Vec<_> = batch.iter().map(|waiting| &waiting.record).collect();
-        self.write(|transaction| self.append(transaction, &records))
+    /// Judges one passage and records what it came to, in one transaction, and returns the record once it is on disk.
+    /// Whatever is committed before is seen by the verdict, and whatever comes later comes after the record.
+    ///
+    /// Threads that share this register and conclude at the same time wait for the disk together: one judges and writes
+    /// for all who wait, the next for all who came meanwhile. Each returns once its own record is on disk, or could not be
+    /// written. Waits no longer than `wait` for another process that writes; the disk itself may take its time.
+    pub fn conclude(&self, verdict: Arc<Verdict>, wait: Duration) -> Result<Record> {
+        let until = Instant::now() + wait;
+        let own = Arc::new(Waiting { verdict, done: Mutex::default() });
+        let Some((_writing, mut batch)) = self.gathering.join(&own) else { return own.take(self) };
+        let left = || until.saturating_duration_since(Instant::now());
+        let mut written = self.conclude_all(&batch, left());
+        // One passage that cannot be written is no reason for the others: each tries again by itself.
+        if batch.len() > 1 && !matches!(written, Ok(_) | Err(StoreError::Locked { .. })) {
+            batch = vec![Arc::clone(&own)];
+            written = self.conclude_all(&batch, left());
+        }
+        for (waiting, record) in batch.iter().zip(written?) {
+            *lock(&waiting.done) = Some(record);
+        }
+        own.take(self)
+    }
+
+    fn conclude_all(&self, batch: &[Arc<Waiting>], wait: Duration) -> Result<Vec<Result<Record>>> {
+        self.write_within(wait, |state| {
+            let conclude = |waiting: &Arc<Waiting>| {
+                whole_or_refused(state, |state| {
+                    let passage = (waiting.verdict)(&mut Standing(state))?;
+                    passage.check()?;
+                    record::append(state, &passage)
+                })
+            };
+            batch.iter().map(conclude).collect()
+        })
+    }
+}
+
+impl Waiting {
+    fn take(&self, register: &Register) -> Result<Record> {
+        let locked = || StoreError::Locked { path: register.path().to_owned(), waited: register.wait };
+        lock(&self.done).take().unwrap_or_else(|| Err(locked()))
+    }
+
+    fn is_done(&self) -> bool {
+        lock(&self.done).is_some()
     }
 }
 
@@ -64,31 +138,31 @@ impl Gathering {
     /// Waits until `own` is written, which is `None`, or until it is the caller's turn to write: all who wait, `own` among
     /// them.
     fn join(&self, own: &Arc<Waiting>) -> Option<(Writing<'_>, Vec<Arc<Waiting>>)> {
-        let mut state = self.lock();
-        state.waiting.push(Arc::clone(own));
-        while state.writing {
-            state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-            if own.seq.get().is_some() {
+        let mut queue = lock(&self.state);
+        queue.waiting.push(Arc::clone(own));
+        while queue.writing {
+            queue = self.written.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if own.is_done() {
                 return None;
             }
         }
-        state.writing = true;
-        let mut batch = mem::take(&mut state.waiting);
+        queue.writing = true;
+        let mut batch = mem::take(&mut queue.waiting);
         // Somebody who failed has taken it along before.
         if !batch.iter().any(|waiting| Arc::ptr_eq(waiting, own)) {
             batch.push(Arc::clone(own));
         }
         Some((Writing(self), batch))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.0.lock().writing = false;
+        lock(&self.0.state).writing = false;
         self.0.written.notify_all();
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use zeroize::{Zeroize, Zeroizing};
@@ -105,6 +106,12 @@ impl<F: Fn(Option<KeyId>) -> Result<Option<Key>, KeyError> + Send + Sync> KeySou
     }
 }
 
+impl KeySource for Box<dyn KeySource> {
+    fn key(&self, id: Option<KeyId>) -> Result<Option<Key>, KeyError> {
+        (**self).key(id)
+    }
+}
+
 /// Keys in memory: the current one, and older ones that are still needed.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring(Vec<Key>);
@@ -171,6 +178,36 @@ impl KeySource for Keyring {
             None => self.0.first().cloned(),
             Some(id) => self.0.iter().find(|key| key.id() == id).cloned(),
         })
+    }
+}
+
+/// The keys of a file, which is read again when a key is asked for that was not in it: a register that is in use gets a new
+/// key, and the lane that has it open goes on with it once it is in the file.
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+    read: Mutex<Keyring>,
+}
+
+impl KeyFile {
+    /// The keys in the file at `path`, as [`Keyring::from_file`] reads them.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
+        let path = path.into();
+        let read = Mutex::new(Keyring::from_file(&path)?);
+        Ok(Self { path, read })
+    }
+}
+
+impl KeySource for KeyFile {
+    fn key(&self, id: Option<KeyId>) -> Result<Option<Key>, KeyError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match read.key(id)? {
+            None if id.is_some() => {
+                *read = Keyring::from_file(&self.path)?;
+                read.key(id)
+            }
+            found => Ok(found),
+        }
     }
 }
 

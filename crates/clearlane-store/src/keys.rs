@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use clearlane_template::{ModelId, TemplateId};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::seal::RegisterKey;
 use crate::{Fault, KeyId, KeySource, Result, Row, StoreError};
@@ -19,16 +18,14 @@ pub(crate) struct Keys {
     absent: bool,
 }
 
-/// A key's place in the register's list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) slot: i64,
-    pub(crate) id: KeyId,
-}
-
 impl Keys {
-    /// The keys of a register whose current key is `current`. A source that has keys, but not this one, is the wrong one.
-    pub(crate) fn open(source: Box<dyn KeySource>, register: [u8; 16], current: KeyId) -> Result<Self> {
+    /// The keys of the register in an open file, of whatever version. A source that has keys, but not its current one, is
+    /// the wrong one.
+    pub(crate) fn open(source: Box<dyn KeySource>, connection: &Connection) -> Result<Self> {
+        let register = connection.query_row("SELECT id FROM register", [], |row| row.get(0))?;
+        let newest = "SELECT id FROM key ORDER BY slot DESC LIMIT 1";
+        let current = connection.query_row(newest, [], |row| row.get(0)).optional()?;
+        let current = KeyId(current.ok_or_else(|| Row::Register.refused(Fault::Dangling { what: "key" }))?);
         let mut keys = Self { source, register, held: RwLock::default(), absent: false };
         if let Err(error) = keys.get(current) {
             keys.absent = keys.source.key(None)?.is_none();
@@ -37,6 +34,11 @@ impl Keys {
             }
         }
         Ok(keys)
+    }
+
+    /// The register's id.
+    pub(crate) fn register(&self) -> [u8; 16] {
+        self.register
     }
 
     /// The key with this id, asked for once.
@@ -63,67 +65,4 @@ impl Keys {
         self.held.write().unwrap_or_else(PoisonError::into_inner).insert(key.id, Arc::clone(&key));
         key
     }
-}
-
-/// The current key's place: the newest.
-pub(crate) fn current(connection: &Connection) -> Result<Slot> {
-    slots(connection)?.pop().ok_or_else(|| Row::Register.refused(Fault::Dangling { what: "key" }))
-}
-
-/// All keys in use, the oldest first.
-pub(crate) fn slots(connection: &Connection) -> Result<Vec<Slot>> {
-    let mut statement = connection.prepare_cached("SELECT slot, id FROM key ORDER BY slot")?;
-    let slots = statement.query_map([], |row| Ok(Slot { slot: row.get(0)?, id: KeyId(row.get(1)?) }))?;
-    Ok(slots.collect::<rusqlite::Result<_>>()?)
-}
-
-/// A model's place in the register's list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ModelSlot {
-    pub(crate) slot: i64,
-    pub(crate) id: ModelId,
-    pub(crate) dimension: usize,
-}
-
-/// All models that templates were stored of.
-pub(crate) fn models(connection: &Connection) -> Result<Vec<ModelSlot>> {
-    let mut statement = connection.prepare_cached("SELECT slot, id, dimension FROM model ORDER BY slot")?;
-    let models = statement.query_map([], |row| {
-        Ok(ModelSlot {
-            slot: row.get(0)?,
-            id: ModelId::from_bytes(row.get(1)?),
-            dimension: row.get::<_, u16>(2)?.into(),
-        })
-    })?;
-    Ok(models.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The place of a model of which templates are present.
-pub(crate) fn model(connection: &Connection, wanted: ModelId) -> Result<ModelSlot> {
-    let models = models(connection)?;
-    models
-        .iter()
-        .copied()
-        .find(|model| model.id == wanted)
-        .ok_or_else(|| StoreError::OtherModel { wanted, present: models.iter().map(|model| model.id).collect() })
-}
-
-/// The place of a model, made where it is new.
-pub(crate) fn model_or_new(connection: &Connection, id: ModelId, dimension: usize) -> Result<ModelSlot> {
-    if let Some(model) = models(connection)?.into_iter().find(|model| model.id == id) {
-        if model.dimension != dimension {
-            return Err(StoreError::OtherDimension { model: id, expected: model.dimension, found: dimension });
-        }
-        return Ok(model);
-    }
-    connection
-        .execute("INSERT INTO model (id, dimension) VALUES (?1, ?2)", params![id.as_bytes(), dimension as i64])?;
-    Ok(ModelSlot { slot: connection.last_insert_rowid(), id, dimension })
-}
-
-/// The id that the next row of an `AUTOINCREMENT` table gets. Holds within a writing transaction.
-pub(crate) fn next_template(connection: &Connection) -> Result<TemplateId> {
-    let mut statement = connection
-        .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'template'), 0) + 1")?;
-    Ok(TemplateId(statement.query_row([], |row| row.get::<_, i64>(0))? as u64))
 }

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clearlane_template::{ModelId, SubjectId, TemplateId};
+use parking_lot::Mutex;
 use rayon::prelude::*;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::keys::{self, Keys, ModelSlot};
+use crate::roster::ModelSlot;
 use crate::seal::{Place, RegisterKey};
-use crate::{Fault, ImageDigest, KeyId, Register, Result, Row, StoreError, StoredTemplate, Turn};
+use crate::state::State;
+use crate::table::Table;
+use crate::tables::{ChangeRow, RootRow, TemplateRow};
+use crate::tree::{self, Hash, NONE, Tree};
+use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, Turn};
 
 /// How many template ids one task reads.
 const CHUNK: i64 = 1024;
@@ -23,11 +28,27 @@ const SNAPSHOT_ATTEMPTS: usize = 1000;
 
 /// A state of the register, to be compared with a later one. Opaque; may be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Position {
     template: i64,
     change: i64,
+    /// Of all changes until then: what came since is held against it.
+    change_hash: Hash,
     key: i64,
     keys: i64,
+}
+
+impl Position {
+    fn of(state: &State<'_>) -> Self {
+        let RootRow { last_template, last_change, change_hash, key, .. } = state.root;
+        let keys = state.roster.keys.len() as i64;
+        Self { template: last_template, change: last_change, change_hash, key, keys }
+    }
+
+    /// Whether no template came to a state since.
+    pub(crate) fn holds_templates_of(&self, state: &State<'_>) -> bool {
+        self.template == state.root.last_template
+    }
 }
 
 /// What became of a model's templates, and of subjects, after a [`Position`].
@@ -49,32 +70,35 @@ impl Register {
     /// The register's present state. Costs microseconds: two threads or processes see that something changed by
     /// comparing positions.
     pub fn position(&self) -> Result<Position> {
-        self.read(position)
+        self.read(|state| Ok(Position::of(state)))
     }
 
     /// What another process, or another thread, changed after `since`.
     pub fn changes(&self, since: Position, model: ModelId) -> Result<Changes> {
-        self.read(|connection| {
-            let position = position(connection)?;
+        self.read(|state| {
+            let position = Position::of(state);
             let mut changes = Changes {
-                reload: position.key != since.key,
+                reload: position.key != since.key || since.template > position.template,
                 added: vec![],
                 removed: vec![],
                 subjects: vec![],
                 position,
             };
-            let mut statement =
-                connection.prepare_cached("SELECT subject, template FROM change WHERE seq > ?1 ORDER BY seq")?;
-            let mut rows = statement.query([since.change])?;
-            while let Some(row) = rows.next()? {
-                match row.get::<_, Option<i64>>(1)? {
-                    Some(template) => changes.removed.push(TemplateId(template as u64)),
-                    None => changes.subjects.push(SubjectId(row.get::<_, i64>(0)? as u64)),
+            let mut hash = since.change_hash;
+            for row in ChangeRow::select(state.connection, "WHERE seq > ?1 ORDER BY seq", [since.change])? {
+                let row = row.map_err(|fault| Row::Changes.refused(fault))?;
+                hash = row.hash(&hash);
+                match row.template {
+                    Some(template) => changes.removed.push(template),
+                    None => changes.subjects.push(row.subject),
                 }
             }
+            if state.is_keyed() && hash != position.change_hash {
+                return Err(Row::Changes.refused(Fault::Unbound));
+            }
             if !changes.reload && position.template > since.template {
-                let opener = Opener::new(connection, &self.keys, model)?;
-                changes.added = opener.range(connection, since.template + 1..=position.template)?;
+                let opener = Opener::new(state, model)?;
+                changes.added = opener.range(state, since.template + 1..=position.template)?;
             }
             Ok(changes)
         })
@@ -88,12 +112,12 @@ impl Register {
     /// a gallery is whole or not there.
     pub fn load(&self, model: ModelId, mut sink: impl FnMut(Vec<StoredTemplate>, u64) + Send) -> Result<Position> {
         let threads = rayon::current_num_threads();
-        let (connections, position) = self.snapshot(threads)?;
-        let (opener, total) = self.on(&connections[0], |connection| {
-            let opener = Opener::new(connection, &self.keys, model)?;
+        let connections = self.snapshot(threads)?;
+        let (opener, position, total) = self.on(&connections[0], |state| {
+            let opener = Opener::new(state, model)?;
             let count = "SELECT count(*) FROM template WHERE model = ?1";
-            let total: i64 = connection.query_row(count, [opener.model.slot], |row| row.get(0))?;
-            Ok((opener, total as u64))
+            let total: i64 = state.connection.query_row(count, [opener.model.slot], |row| row.get(0))?;
+            Ok((opener, Position::of(state), total as u64))
         })?;
         // A wave is what all threads open together: some chunks each, so that none waits long for the others.
         let wave = CHUNK * 2 * threads as i64;
@@ -104,8 +128,8 @@ impl Register {
                 .into_par_iter()
                 .map(|from| {
                     let connection = &connections[rayon::current_thread_index().unwrap_or(0) % threads];
-                    self.on(connection, |connection| {
-                        opener.range(connection, from..=position.template.min(from + CHUNK - 1))
+                    self.on(connection, |state| {
+                        opener.range(state, from..=position.template.min(from + CHUNK - 1))
                     })
                 })
                 .collect()
@@ -125,18 +149,18 @@ impl Register {
     }
 
     /// Several connections that all see the same state of the register, and go on seeing it until they are closed.
-    fn snapshot(&self, count: usize) -> Result<(Vec<Mutex<Connection>>, Position)> {
+    fn snapshot(&self, count: usize) -> Result<Vec<Mutex<Connection>>> {
         let connections = (0..count).map(|_| self.another_reader()).collect::<Result<Vec<_>>>()?;
         // Each sees the state at its own first read: where a writer came between, all are let go and begin again.
         for _ in 0..SNAPSHOT_ATTEMPTS {
-            let begin = |connection: &Connection| -> Result<Position> {
+            let begin = |connection: &Connection| -> Result<RootRow> {
                 connection.execute_batch("BEGIN")?;
-                position(connection)
+                Ok(State::read(connection, &self.core)?.root)
             };
-            let positions = connections.iter().map(|connection| self.located(begin(connection)));
-            let positions = positions.collect::<Result<Vec<_>>>()?;
-            if positions.iter().all(|position| *position == positions[0]) {
-                return Ok((connections.into_iter().map(Mutex::new).collect(), positions[0]));
+            let roots = connections.iter().map(|connection| self.located(begin(connection)));
+            let roots = roots.collect::<Result<Vec<_>>>()?;
+            if roots.iter().all(|root| *root == roots[0]) {
+                return Ok(connections.into_iter().map(Mutex::new).collect());
             }
             for connection in &connections {
                 self.located(connection.execute_batch("COMMIT").map_err(StoreError::from))?;
@@ -145,49 +169,80 @@ impl Register {
         Err(StoreError::Locked { path: self.path().to_owned(), waited: Duration::ZERO })
     }
 
-    fn on<T>(&self, connection: &Mutex<Connection>, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        self.located(work(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn on<T>(&self, connection: &Mutex<Connection>, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+        let connection = connection.lock();
+        self.located(State::read(&connection, &self.core).and_then(|state| work(&state)))
     }
 
     /// The templates of one subject, of one model.
     pub fn templates(&self, subject: SubjectId, model: ModelId) -> Result<Vec<StoredTemplate>> {
-        self.read(|connection| {
-            let opener = Opener::new(connection, &self.keys, model)?;
-            opener.select(connection, "subject BETWEEN ?1 AND ?2", subject.0 as i64, subject.0 as i64)
+        self.read(|state| {
+            let opener = Opener::new(state, model)?;
+            let (rows, mut scratch) = (rows_of(state, subject)?, Zeroizing::default());
+            let rows = rows.iter().filter(|row| row.model == opener.model.slot);
+            rows.map(|row| opener.open(row, &mut scratch).map_err(|fault| Row::Template(row.id).refused(fault))).collect()
         })
     }
 
     /// The image that a template was made from, where that was noted.
     pub fn source(&self, template: TemplateId) -> Result<Option<ImageDigest>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT source FROM template WHERE id = ?1")?;
-            let source =
-                statement.query_row([template.0 as i64], |row| row.get::<_, Option<[u8; 32]>>(0)).optional()?;
-            Ok(source.flatten().map(ImageDigest))
+        self.read(|state| {
+            let rows = TemplateRow::select(state.connection, "WHERE id = ?1", [template.0 as i64])?;
+            Ok(checked(state, rows)?.pop().and_then(|row| row.source))
         })
     }
 
     /// The images that a subject's templates, of whatever model, were made from, as far as that was noted.
     pub fn sources(&self, subject: SubjectId) -> Result<Vec<ImageDigest>> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT source FROM template WHERE subject = ?1 AND source IS NOT NULL ORDER BY id")?;
-            let sources = statement.query_map([subject.0 as i64], |row| Ok(ImageDigest(row.get(0)?)))?;
-            Ok(sources.collect::<rusqlite::Result<_>>()?)
-        })
+        self.read(|state| Ok(rows_of(state, subject)?.into_iter().filter_map(|row| row.source).collect()))
     }
 }
 
-fn position(connection: &Connection) -> Result<Position> {
-    let mut statement = connection.prepare_cached(
-        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'template'), 0),
-                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0),
-                (SELECT max(slot) FROM key), (SELECT count(*) FROM key)",
-    )?;
-    let position = |row: &rusqlite::Row<'_>| {
-        Ok(Position { template: row.get(0)?, change: row.get(1)?, key: row.get(2)?, keys: row.get(3)? })
-    };
-    Ok(statement.query_row([], position)?)
+/// The rows of a subject's templates, of whatever model, each of them verified.
+pub(crate) fn rows_of(state: &State<'_>, subject: SubjectId) -> Result<Vec<TemplateRow>> {
+    checked(state, TemplateRow::select(state.connection, "WHERE subject = ?1 ORDER BY id", [subject.0 as i64])?)
+}
+
+fn checked(state: &State<'_>, rows: Vec<Result<TemplateRow, Fault>>) -> Result<Vec<TemplateRow>> {
+    rows.into_iter().map(|row| checked_row(state, row.as_ref().map_or(0, |row| row.id.0 as i64), row)).collect()
+}
+
+/// The row, if it is as it was written; `id` names it where it cannot even be read.
+pub(crate) fn checked_row(state: &State<'_>, id: i64, row: Result<TemplateRow, Fault>) -> Result<TemplateRow> {
+    let refused = |fault| Row::Template(TemplateId(id as u64)).refused(fault);
+    let row = row.map_err(refused)?;
+    if state.leaf(Tree::Templates, row.id.0)? == row.hash() { Ok(row) } else { Err(refused(Fault::Unbound)) }
+}
+
+impl TemplateRow {
+    /// Its leaf.
+    pub(crate) fn hash(&self) -> Hash {
+        tree::leaf(&[self.canonical()])
+    }
+}
+
+/// The rows of a range of ids, of whatever model, each with the leaf that it should have: a row that is missing has none,
+/// and one that was put in has no leaf.
+pub(crate) fn with_leaves(
+    state: &State<'_>,
+    ids: RangeInclusive<i64>,
+) -> Result<Vec<(TemplateId, Option<Result<TemplateRow, Fault>>, Hash)>> {
+    let mut leaves = HashMap::new();
+    let places = *ids.start() as u64..*ids.end() as u64 + 1;
+    Tree::Templates.each(state.nodes(), state.tree_root(Tree::Templates), places, &mut |place, hash| {
+        leaves.insert(place, hash);
+    })?;
+    let mut statement = state
+        .connection
+        .prepare_cached(&format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", TemplateRow::SELECT))?;
+    let mut rows = statement.query(params![ids.start(), ids.end()])?;
+    let mut found = Vec::with_capacity(leaves.len());
+    while let Some(row) = rows.next()? {
+        let id = TemplateId(row.get::<_, i64>(0)? as u64);
+        found.push((id, Some(TemplateRow::read(row)?), leaves.remove(&id.0).unwrap_or(NONE)));
+    }
+    found.extend(leaves.into_iter().map(|(place, hash)| (TemplateId(place), None, hash)));
+    Ok(found)
 }
 
 /// Opens the templates of one model.
@@ -198,53 +253,55 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    pub(crate) fn new(connection: &Connection, keys: &Keys, model: ModelId) -> Result<Self> {
-        let model = keys::model(connection, model)?;
-        let key_of = |id: KeyId| -> Result<_> {
-            let key = keys.get(id)?;
+    pub(crate) fn new(state: &State<'_>, model: ModelId) -> Result<Self> {
+        let model = state.roster.model(model)?;
+        let current = state.key()?.turn(model.id, model.dimension);
+        let keys = state.roster.keys.iter().map(|row| {
+            let key = state.core.keys.get(row.key_id())?;
             let turn = key.turn(model.id, model.dimension);
-            Ok((key, turn))
-        };
-        let current = key_of(keys::current(connection)?.id)?.1;
-        let slots = keys::slots(connection)?;
-        let keys = slots.into_iter().map(|slot| Ok((slot.slot, key_of(slot.id)?))).collect::<Result<_>>()?;
-        Ok(Self { model, keys, current })
+            Ok((row.slot, (key, turn)))
+        });
+        Ok(Self { model, keys: keys.collect::<Result<_>>()?, current })
     }
 
-    fn range(&self, connection: &Connection, ids: RangeInclusive<i64>) -> Result<Vec<StoredTemplate>> {
-        self.select(connection, "id BETWEEN ?1 AND ?2", *ids.start(), *ids.end())
-    }
-
-    fn select(&self, connection: &Connection, which: &str, first: i64, last: i64) -> Result<Vec<StoredTemplate>> {
-        let query = format!("SELECT id, subject, key, sealed FROM template WHERE {which} AND +model = ?3 ORDER BY id");
-        let mut statement = connection.prepare_cached(&query)?;
-        let mut rows = statement.query(params![first, last, self.model.slot])?;
-        let (mut templates, mut scratch) = (Vec::new(), Zeroizing::default());
-        while let Some(row) = rows.next()? {
-            let (id, subject) = (TemplateId(row.get::<_, i64>(0)? as u64), SubjectId(row.get::<_, i64>(1)? as u64));
-            let sealed = row.get_ref(3)?.as_blob().unwrap_or_default();
-            let opened = self.open(id, subject, row.get(2)?, sealed, &mut scratch);
-            templates.push(opened.map_err(|fault| Row::Template(id).refused(fault))?);
+    /// The templates of a range of ids: each row as it was written, and none missing.
+    fn range(&self, state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<StoredTemplate>> {
+        let mut scratch = Zeroizing::default();
+        let mut templates = Vec::new();
+        for (id, row, leaf) in with_leaves(state, ids)? {
+            if let Some(template) = self.verified(id, row, &leaf, &mut scratch)? {
+                templates.push(template);
+            }
         }
         Ok(templates)
     }
 
-    /// Opens one row's template. One that is turned by an older key, in the middle of a change of keys, is turned anew.
-    pub(crate) fn open(
+    fn verified(
         &self,
         id: TemplateId,
-        subject: SubjectId,
-        key: i64,
-        sealed: &[u8],
+        row: Option<Result<TemplateRow, Fault>>,
+        leaf: &Hash,
         scratch: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<StoredTemplate, Fault> {
-        let (key, turn) = self.keys.get(&key).ok_or(Fault::Dangling { what: "key" })?;
-        let place = Place { template: id, subject, model: self.model.id, dimension: self.model.dimension };
-        let mut template = key.open_template(place, turn.turned_model(), sealed, scratch)?;
+    ) -> Result<Option<StoredTemplate>> {
+        let refused = |fault| Row::Template(id).refused(fault);
+        let row = row.unwrap_or(Err(Fault::Missing)).map_err(refused)?;
+        if row.hash() != *leaf {
+            return Err(refused(Fault::Unbound));
+        }
+        let ours = row.model == self.model.slot;
+        ours.then(|| self.open(&row, scratch).map_err(refused)).transpose()
+    }
+
+    /// Opens one row's template. One that is turned by an older key, in the middle of a change of keys, is turned anew.
+    pub(crate) fn open(&self, row: &TemplateRow, scratch: &mut Zeroizing<Vec<u8>>) -> Result<StoredTemplate, Fault> {
+        let (key, turn) = self.keys.get(&row.key).ok_or(Fault::Dangling { what: "key" })?;
+        let place =
+            Place { template: row.id, subject: row.subject, model: self.model.id, dimension: self.model.dimension };
+        let mut template = key.open_template(place, turn.turned_model(), &row.sealed.0, scratch)?;
         if turn.turned_model() != self.current.turned_model() {
             let renewed = turn.undo(&template).and_then(|plain| self.current.apply(&plain));
             template = renewed.map_err(|_| Fault::Seal)?;
         }
-        Ok(StoredTemplate { id, subject, template })
+        Ok(StoredTemplate { id: row.id, subject: row.subject, template })
     }
 }

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row as SqlRow, ToSql, Transaction, params};
+use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::Canonical;
-use crate::chain;
-use crate::subject::{check_text, parsed};
+use crate::state::State;
+use crate::subject::check_text;
+use crate::table::{ENCODING, Table};
+use crate::tables::{Derived, RecordRow};
 use crate::words::{Direction, Outcome};
-use crate::{Fault, RecordHash, Register, Result, Row, StoreError};
+use crate::{RecordHash, Register, Result, Row, StoreError, chain, clock};
 
 /// A passage, to be recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,17 +45,22 @@ pub struct NewRecord {
     /// Why a passage was referred, in the lane's words; empty where there is nothing to say.
     #[serde(default)]
     pub reasons: String,
+    /// The number of an earlier record that this one takes back: an admission whose gate was not opened after all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voids: Option<u64>,
 }
 
 /// A crossing record.
 ///
-/// Its hash makes the chain. An auditor computes it anew from an export with BLAKE3 in key-derivation mode, under the context
-/// `clearlane 2025 crossing record`, over the 32 bytes of the hash before it and the record's canonical encoding: the values
-/// below in this order, each as a tag of one byte, the length of its bytes as 8 bytes (little-endian), and its bytes.
+/// Its hash makes the chain. An auditor computes it anew from an export with BLAKE3, keyed with [`Register::record_key`],
+/// over the 32 bytes of the hash before it and the record's canonical encoding: the values below in this order, each as a tag
+/// of one byte, the length of its bytes as 8 bytes (little-endian), and its bytes. Records of encoding 1, made by earlier
+/// versions, have `record 1` at their head, no `voids`, and are hashed in key-derivation mode under the context
+/// `clearlane 2025 crossing record`, without a key.
 ///
 /// | value | tag | bytes |
 /// |---|---|---|
-/// | `record 1` | `t` | UTF-8 |
+/// | `record 3` | `t` | UTF-8 |
 /// | number | `n` | 8, little-endian |
 /// | time, milliseconds of the Unix epoch | `n` | 8, little-endian, signed |
 /// | port, lane, direction, outcome | `t` each | UTF-8 |
@@ -62,6 +68,7 @@ pub struct NewRecord {
 /// | score, threshold, margin | `b` each, `-` where there is none | 4: IEEE 754 binary32, little-endian |
 /// | model | `b`, `-` where there is none | 32 |
 /// | reasons | `t` | UTF-8 |
+/// | number of the record that is taken back | `n`, `-` where there is none | 8, little-endian |
 ///
 /// Before the first record stands the BLAKE3 key derivation of the register's id (16 bytes) under the context
 /// `clearlane 2025 crossing record chain`.
@@ -74,6 +81,8 @@ pub struct Record {
     pub passage: NewRecord,
     /// Its place in the chain.
     pub hash: RecordHash,
+    /// Which encoding the hash covers: 1 or 3.
+    pub encoding: u8,
 }
 
 /// Which records are asked for: those that fit all that is given.
@@ -100,25 +109,7 @@ impl Register {
     /// Records several passages in one transaction, which costs one wait for the disk.
     pub fn append_records(&self, records: &[NewRecord]) -> Result<Vec<Record>> {
         records.iter().try_for_each(NewRecord::check)?;
-        self.write(|transaction| self.append(transaction, &records.iter().collect::<Vec<_>>()))
-    }
-
-    /// Appends records that were checked.
-    pub(crate) fn append(&self, transaction: &Transaction<'_>, records: &[&NewRecord]) -> Result<Vec<Record>> {
-        let mut ends = chain::ends(transaction, self.id())?;
-        let appended = records.iter().map(|&passage| {
-            let seq = ends.last + 1;
-            let hash = chain::link(&ends.hash, seq, passage);
-            insert(transaction, seq, passage, &hash)?;
-            (ends.last, ends.hash) = (seq, hash);
-            Ok(Record { seq: seq as u64, passage: passage.clone(), hash: RecordHash(hash) })
-        });
-        let appended = appended.collect::<Result<Vec<_>>>()?;
-        if !appended.is_empty() {
-            let (slot, key) = self.current_key(transaction)?;
-            chain::write_ends(transaction, &ends, slot, &key)?;
-        }
-        Ok(appended)
+        self.write(|state| records.iter().map(|record| append(state, record)).collect())
     }
 
     /// The records that fit a query, the oldest first. Nothing is locked meanwhile.
@@ -128,15 +119,13 @@ impl Register {
 
     /// The newest record that fits a query: such as the last entry of a subject at a port.
     pub fn last_record(&self, query: &RecordQuery) -> Result<Option<Record>> {
-        self.read(|connection| {
-            select(connection, query, 0, "DESC LIMIT 1")?.pop().map(|(_, record)| record).transpose()
-        })
+        self.read(|state| select(state, query, 0, "DESC LIMIT 1")?.pop().map(|(_, record)| record).transpose())
     }
 
     /// The record with this number.
     pub fn record(&self, seq: u64) -> Result<Option<Record>> {
-        self.read(|connection| {
-            let found = select(connection, &RecordQuery::default(), seq as i64 - 1, "ASC LIMIT 1")?.pop();
+        self.read(|state| {
+            let found = select(state, &RecordQuery::default(), seq as i64 - 1, "ASC LIMIT 1")?.pop();
             found.filter(|(at, _)| *at == seq as i64).map(|(_, record)| record).transpose()
         })
     }
@@ -158,23 +147,44 @@ impl NewRecord {
         Ok(())
     }
 
-    /// What the chain covers.
-    pub(crate) fn canonical(&self, seq: i64) -> Canonical {
-        let score = |row: Canonical, score: f32| row.bytes(&score.to_le_bytes());
-        Canonical::new("record 1")
-            .number(seq)
-            .number(self.time.as_millisecond())
-            .text(&self.port)
-            .text(&self.lane)
-            .text(self.direction.as_str())
-            .text(self.outcome.as_str())
-            .optional(self.subject, |row, subject| row.number(subject.0 as i64))
-            .optional(self.score, score)
-            .optional(self.threshold, score)
-            .optional(self.margin, score)
-            .optional(self.model, |row, model| row.bytes(model.as_bytes()))
-            .text(&self.reasons)
+    /// The row, without its hash as yet.
+    fn row(&self, seq: i64) -> RecordRow {
+        let Self { time, port, lane, direction, outcome, subject, score, threshold, margin, model, reasons, voids } =
+            self.clone();
+        let (voids, encoding) = (voids.map(|seq| seq as i64), ENCODING);
+        RecordRow {
+            seq,
+            time,
+            port,
+            lane,
+            direction,
+            outcome,
+            subject,
+            score,
+            threshold,
+            margin,
+            model,
+            reasons,
+            voids,
+            hash: Derived([0; 32]),
+            encoding,
+        }
     }
+}
+
+/// Appends a record that was checked, once the chain's end was found to be the one that the root names.
+pub(crate) fn append(state: &mut State<'_>, record: &NewRecord) -> Result<Record> {
+    chain::check_ends(state)?;
+    let mut row = record.row(state.root.last_record + 1);
+    let hash = chain::link(state, &state.root.record_hash.0, &row)?;
+    row.hash = Derived(hash.0);
+    row.insert(state.connection)?;
+    (state.root.last_record, state.root.record_hash) = (row.seq, hash);
+    // A clock that cannot be right does not count for later ones.
+    if clock::plausible(state.root.clock, record.time).is_ok() {
+        state.root.clock = state.root.clock.max(Some(record.time));
+    }
+    Ok(Record { seq: row.seq as u64, passage: record.clone(), hash, encoding: ENCODING as u8 })
 }
 
 /// Records, a page at a time. See [`Register::records`].
@@ -193,7 +203,7 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && !self.done {
             let order = format!("ASC LIMIT {PAGE}");
-            let page = self.register.read(|connection| select(connection, &self.query, self.after, &order));
+            let page = self.register.read(|state| select(state, &self.query, self.after, &order));
             let page = page.unwrap_or_else(|error| vec![(self.after, Err(error))]);
             self.done = page.len() < PAGE;
             self.after = page.last().map_or(self.after, |(seq, _)| *seq);
@@ -206,12 +216,7 @@ impl Iterator for Records<'_> {
 const PAGE: usize = 1024;
 
 /// Records that fit a query, with their numbers; a row that is refused is an error in its place.
-pub(crate) fn select(
-    connection: &Connection,
-    query: &RecordQuery,
-    after: i64,
-    order: &str,
-) -> Result<Vec<(i64, Result<Record>)>> {
+fn select(state: &State<'_>, query: &RecordQuery, after: i64, order: &str) -> Result<Vec<(i64, Result<Record>)>> {
     let mut conditions = vec!["seq > ?"];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(after)];
     let mut condition = |sql, value: Option<Box<dyn ToSql>>| {
@@ -227,69 +232,35 @@ pub(crate) fn select(
     condition("outcome = ?", query.outcome.map(|word| Box::new(word.as_str()) as _));
     condition("time >= ?", query.from.map(time));
     condition("time < ?", query.until.map(time));
-    let sql = format!(
-        "SELECT seq, time, port, lane, direction, outcome, subject, score, threshold, margin, model, reasons, hash
-         FROM record WHERE {} ORDER BY seq {order}",
-        conditions.join(" AND ")
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let sql = format!("{} WHERE {} ORDER BY seq {order}", RecordRow::SELECT, conditions.join(" AND "));
+    let mut statement = state.connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let seq = row.get(0)?;
-        records.push((seq, read(row)?.map_err(|fault| Row::Record(seq as u64).refused(fault))));
+        let seq: i64 = row.get(0)?;
+        let record = match RecordRow::read(row)? {
+            Ok(row) => chain::check_one(state, &row).map(|()| record(row)),
+            Err(fault) => Err(Row::Record(seq as u64).refused(fault)),
+        };
+        records.push((seq, record));
     }
     Ok(records)
 }
 
-fn read(row: &SqlRow<'_>) -> Result<Result<Record, Fault>> {
-    let (time, direction, outcome): (i64, String, String) = (row.get(1)?, row.get(4)?, row.get(5)?);
-    let passage = |time, direction, outcome| -> Result<NewRecord> {
-        Ok(NewRecord {
-            time,
-            port: row.get(2)?,
-            lane: row.get(3)?,
-            direction,
-            outcome,
-            subject: row.get::<_, Option<i64>>(6)?.map(|id| SubjectId(id as u64)),
-            score: row.get(7)?,
-            threshold: row.get(8)?,
-            margin: row.get(9)?,
-            model: row.get::<_, Option<[u8; 32]>>(10)?.map(ModelId::from_bytes),
-            reasons: row.get(11)?,
-        })
+fn record(row: RecordRow) -> Record {
+    let passage = NewRecord {
+        time: row.time,
+        port: row.port,
+        lane: row.lane,
+        direction: row.direction,
+        outcome: row.outcome,
+        subject: row.subject,
+        score: row.score,
+        threshold: row.threshold,
+        margin: row.margin,
+        model: row.model,
+        reasons: row.reasons,
+        voids: row.voids.map(|seq| seq as u64),
     };
-    let words = || -> Result<_, Fault> {
-        let time = Timestamp::from_millisecond(time).map_err(|_| Fault::Value { column: "time" })?;
-        Ok((time, parsed("direction", &direction)?, parsed("outcome", &outcome)?))
-    };
-    Ok(match words() {
-        Ok((time, direction, outcome)) => Ok(Record {
-            seq: row.get::<_, i64>(0)? as u64,
-            passage: passage(time, direction, outcome)?,
-            hash: RecordHash(row.get(12)?),
-        }),
-        Err(fault) => Err(fault),
-    })
-}
-
-fn insert(connection: &Connection, seq: i64, record: &NewRecord, hash: &[u8; 32]) -> Result<()> {
-    connection
-        .prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?
-        .execute(params![
-            seq,
-            record.time.as_millisecond(),
-            record.port,
-            record.lane,
-            record.direction.as_str(),
-            record.outcome.as_str(),
-            record.subject.map(|subject| subject.0 as i64),
-            record.score,
-            record.threshold,
-            record.margin,
-            record.model.as_ref().map(ModelId::as_bytes),
-            record.reasons,
-            hash,
-        ])?;
-    Ok(())
+    Record { seq: row.seq as u64, passage, hash: RecordHash(row.hash.0), encoding: row.encoding as u8 }
 }

@@ -3,22 +3,29 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use crate::file::{self, Access};
 use crate::gather::Gathering;
-use crate::keys::{self, Keys};
+use crate::keys::Keys;
+use crate::roster::{self, Roster};
 use crate::seal::RegisterKey;
+use crate::state::{Core, State};
+use crate::table::{ENCODING, Table};
+use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
-    DocumentKind, Fault, KeyError, KeySource, NumberDigest, Result, Row, StoreError, Subject, Turn, rows, schema,
+    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, Turn, Witness, migrate, rows,
+    schema,
 };
 
-/// How long a writer waits for another before it gives up, unless [`Register::open_with`] says otherwise.
+/// How long a writer waits for another before it gives up, unless [`RegisterOptions::wait`] says otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
 /// An open enrolment register: one SQLite file (and its write-ahead log while it is open).
@@ -32,51 +39,74 @@ pub struct Register {
     reader: Mutex<Connection>,
     // Closed after the reader: the last to close brings the write-ahead log into the file.
     writer: Option<Mutex<Connection>>,
-    pub(crate) keys: Keys,
+    pub(crate) core: Core,
     pub(crate) gathering: Gathering,
+    /// When an erasure was tried last.
+    pub(crate) erasing: Mutex<Option<Instant>>,
+    witness: Option<Arc<dyn Witness>>,
+    /// Whether the witness took over the newest root.
+    witnessed: AtomicBool,
 }
 
-impl Register {
-    /// Makes a new register, sealed under the key source's current key, and opens it. It appears under its name whole or
-    /// not at all, and only its owner can read it.
-    pub fn create(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
+/// How a register is made, opened or restored.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct RegisterOptions {
+    wait: Option<Duration>,
+    witness: Option<Arc<dyn Witness>>,
+}
+
+impl RegisterOptions {
+    /// The defaults: waits for other writers as long as [`DEFAULT_WAIT`], and has no witness.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits for another writer as long as this.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Has `witness` remember each new root, and refuses a register that is older than the newest.
+    pub fn witness(mut self, witness: impl Witness + 'static) -> Self {
+        self.witness = Some(Arc::new(witness));
+        self
+    }
+
+    /// As [`Register::create`].
+    pub fn create(&self, path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Register> {
+        let path = path.as_ref();
         let current = keys.key(None)?.ok_or(StoreError::NoCurrentKey)?;
-        let mut random = zeroize::Zeroizing::new([0; 48]);
-        getrandom::fill(random.as_mut()).map_err(|error| KeyError::Source(error.to_string()))?;
-        let (secret, id) = random.split_at(32);
-        let id = <[u8; 16]>::try_from(id).unwrap_or_default();
-        file::create(path.as_ref(), |connection| {
-            let key = RegisterKey::new(&current, id);
-            let now = Timestamp::now().as_millisecond();
-            connection.execute("INSERT INTO key (id, since) VALUES (?1, ?2)", params![key.id.0, now])?;
-            connection.execute(
-                "INSERT INTO register VALUES (1, ?1, ?2, ?3)",
-                params![id, now, key.seal(NUMBER_SECRET, secret)?],
-            )?;
-            Ok(())
+        let id = *roster::random::<16>()?;
+        let key = RegisterKey::new(&current, id);
+        file::create(path, |connection| {
+            let since = Timestamp::now();
+            let row = RegisterRow::new(id, since, &key)?;
+            row.insert(connection)?;
+            KeyRow { slot: 1, id: key.id.0, since, encoding: ENCODING }.insert(connection)?;
+            RootRow::new(&id, &Roster::read(connection)?)?.write_signed(connection, &key)
         })?;
-        Self::open(path, keys)
+        self.open(path, keys)
     }
 
-    /// Opens a register for reading and writing, and brings it to this version's schema.
-    ///
-    /// A key source that has keys but not the register's current one is refused; with none at all
-    /// ([`Keyring::empty`](crate::Keyring::empty)) all that needs no key can be done.
-    pub fn open(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
-        Self::open_with(path, keys, DEFAULT_WAIT)
+    /// As [`Register::open`].
+    pub fn open(&self, path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Register> {
+        self.connect(path.as_ref(), Box::new(keys), Access::Write, Witnessed::Refuses)
     }
 
-    /// As [`Self::open`], waiting for another writer as long as `wait`.
-    pub fn open_with(path: impl AsRef<Path>, keys: impl KeySource + 'static, wait: Duration) -> Result<Self> {
-        Self::connect(path.as_ref(), Box::new(keys), Access::Write, wait)
+    /// As [`Register::open_read_only`].
+    pub fn open_read_only(&self, path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Register> {
+        self.connect(path.as_ref(), Box::new(keys), Access::Read, Witnessed::Refuses)
     }
 
-    /// Opens a register for reading only.
-    pub fn open_read_only(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
-        Self::connect(path.as_ref(), Box::new(keys), Access::Read, DEFAULT_WAIT)
+    /// Opens a register that was put in place of a newer one on purpose.
+    pub(crate) fn open_restored(&self, path: &Path, keys: impl KeySource + 'static) -> Result<Register> {
+        self.connect(path, Box::new(keys), Access::Write, Witnessed::IsPassed)
     }
 
-    fn connect(path: &Path, keys: Box<dyn KeySource>, access: Access, wait: Duration) -> Result<Self> {
+    fn connect(&self, path: &Path, keys: Box<dyn KeySource>, access: Access, newer: Witnessed) -> Result<Register> {
+        let wait = self.wait.unwrap_or(DEFAULT_WAIT);
         let first = file::connect(path, access, wait)?;
         let located = |error: StoreError| error.at(path, wait);
         let found = file::version(&first).map_err(located)?;
@@ -87,19 +117,119 @@ impl Register {
         if found > supported {
             return Err(StoreError::NewerSchema { path: path.to_owned(), found, supported });
         }
+        if access == Access::Read && found < supported {
+            return Err(StoreError::OlderSchema { path: path.to_owned(), found, supported });
+        }
+        let core = Core::new(Keys::open(keys, &first).map_err(located)?);
+        if access == Access::Write {
+            migrate::to_newest(&first, &core).map_err(located)?;
+        }
+        let id = core.keys.register();
         let (writer, reader) = match access {
-            Access::Read if found < supported => {
-                return Err(StoreError::OlderSchema { path: path.to_owned(), found, supported });
-            }
             Access::Read => (None, first),
-            Access::Write => {
-                migrate(&first).map_err(located)?;
-                (Some(Mutex::new(first)), file::connect(path, Access::Read, wait)?)
-            }
+            Access::Write => (Some(Mutex::new(first)), file::connect(path, Access::Read, wait)?),
         };
-        let (id, keys) = identify(&reader, keys).map_err(located)?;
-        let gathering = Gathering::default();
-        Ok(Self { path: path.to_owned(), wait, id, writer, reader: Mutex::new(reader), keys, gathering })
+        let register = Register {
+            path: path.to_owned(),
+            wait,
+            id,
+            reader: Mutex::new(reader),
+            writer,
+            core,
+            gathering: Gathering::default(),
+            erasing: Mutex::default(),
+            witness: self.witness.clone(),
+            witnessed: AtomicBool::new(true),
+        };
+        register.begin(newer)?;
+        Ok(register)
+    }
+}
+
+impl fmt::Debug for RegisterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisterOptions")
+            .field("wait", &self.wait)
+            .field("witness", &self.witness.is_some())
+            .finish()
+    }
+}
+
+/// What a witness that has seen a newer root means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Witnessed {
+    /// The register is refused.
+    Refuses,
+    /// The register was put back on purpose: its next version is newer than all that the witness has seen.
+    IsPassed,
+}
+
+impl Register {
+    /// Makes a new register, sealed under the key source's current key, and opens it. It appears under its name whole or
+    /// not at all, and only its owner can read it.
+    pub fn create(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
+        RegisterOptions::new().create(path, keys)
+    }
+
+    /// Opens a register for reading and writing, and brings it to this version's schema, for which its keys are needed.
+    ///
+    /// A key source that has keys but not the register's current one is refused; with none at all
+    /// ([`Keyring::empty`](crate::Keyring::empty)) what is not sealed can be read, nothing vouches for it, and nothing can
+    /// be written.
+    pub fn open(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
+        RegisterOptions::new().open(path, keys)
+    }
+
+    /// Opens a register for reading only.
+    pub fn open_read_only(path: impl AsRef<Path>, keys: impl KeySource + 'static) -> Result<Self> {
+        RegisterOptions::new().open_read_only(path, keys)
+    }
+
+    /// Verifies the root, holds it against the witness, and erases what an earlier process left behind.
+    fn begin(&self, newer: Witnessed) -> Result<()> {
+        let root = self.read(|state| Ok(state.is_keyed().then_some(state.root.clone())))?;
+        let Some(root) = root else { return Ok(()) };
+        let found = root.version as u64;
+        match self.witness.as_ref().map(|witness| witness.newest(self.id)).transpose()?.flatten() {
+            Some(newest) if newest.version > found || (newest.version == found && newest.code != root.code.0) => {
+                if newer == Witnessed::Refuses {
+                    return Err(Row::Root.refused(Fault::RolledBack { found, witnessed: newest.version }));
+                }
+                self.write(|state| {
+                    state.root.version = newest.version as i64;
+                    Ok(())
+                })?;
+            }
+            Some(newest) if newest.version == found => {}
+            _ if self.writer.is_some() => self.witness(RootId { version: found, code: root.code.0 }),
+            _ => {}
+        }
+        if self.writer.is_some() && root.deleted > root.erased {
+            _ = self.erase_now();
+        }
+        Ok(())
+    }
+
+    /// Hands a root to the witness. It is on disk already, so a witness that fails is no failure of the change: the next
+    /// change tries again, and [`Self::is_witnessed`] says so.
+    fn witness(&self, root: RootId) {
+        if let Some(witness) = &self.witness {
+            self.witnessed.store(witness.note(self.id, root).is_ok(), Ordering::Release);
+        }
+    }
+
+    /// Whether the witness, where there is one, took over the newest root that this process wrote.
+    #[must_use]
+    pub fn is_witnessed(&self) -> bool {
+        self.witnessed.load(Ordering::Acquire)
+    }
+
+    /// The newest root, to be remembered elsewhere. `None` where there is no key to verify it with.
+    pub fn root(&self) -> Result<Option<RootId>> {
+        self.read(|state| {
+            let id = RootId { version: state.root.version as u64, code: state.root.code.0 };
+            Ok(state.is_keyed().then_some(id))
+        })
     }
 
     /// The file.
@@ -117,23 +247,23 @@ impl Register {
     /// How probes of a model have to be turned before they are compared with this register's templates. Holds until the
     /// register gets a new key.
     pub fn turn(&self, model: ModelId) -> Result<Arc<Turn>> {
-        self.read(|connection| {
-            let model = keys::model(connection, model)?;
-            Ok(self.keys.get(keys::current(connection)?.id)?.turn(model.id, model.dimension))
+        self.read(|state| {
+            let model = state.roster.model(model)?;
+            Ok(state.key()?.turn(model.id, model.dimension))
         })
     }
 
     /// The subject that is enrolled under `key`.
     pub fn subject(&self, key: &str) -> Result<Option<Subject>> {
-        self.read(|connection| match rows::id_of(connection, key)? {
-            Some(id) => rows::by_id(connection, &self.keys, id),
+        self.read(|state| match rows::id_of(state, key)? {
+            Some(id) => rows::by_id(state, id),
             None => Ok(None),
         })
     }
 
     /// The subject with this id. One that was revoked is there still, with its revocation and without its details.
     pub fn subject_by_id(&self, id: SubjectId) -> Result<Option<Subject>> {
-        self.read(|connection| rows::by_id(connection, &self.keys, id))
+        self.read(|state| rows::by_id(state, id))
     }
 
     /// All subjects that are enrolled, in the order of their ids. A row that is refused is an error, and the next one
@@ -154,10 +284,7 @@ impl Register {
         if plain.is_empty() {
             return Err(StoreError::Invalid { field: "document number", reason: "has no letter or digit".to_owned() });
         }
-        let secret = self.read(|connection| {
-            let key = self.keys.get(keys::current(connection)?.id)?;
-            number_secret(connection, &key)
-        })?;
+        let secret = self.read(|state| state.roster.number_secret(state.key()?))?;
         let mut hasher = blake3::Hasher::new_keyed(&secret);
         hasher.update(kind.as_str().as_bytes()).update(&[0]).update(plain.as_bytes());
         Ok(NumberDigest(*hasher.finalize().as_bytes()))
@@ -165,50 +292,69 @@ impl Register {
 
     /// The enrolled subject on whose file a document with this number is.
     pub fn holder(&self, digest: NumberDigest) -> Result<Option<SubjectId>> {
-        self.read(|connection| {
+        self.read(|state| {
             let mut statement =
-                connection.prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
+                state.connection.prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
             let holder = statement.query_row([digest.0], |row| row.get::<_, i64>(0)).optional()?;
             Ok(holder.map(|id| SubjectId(id as u64)))
         })
     }
 
-    /// Runs `work` in one transaction: all of it is kept, and on disk when this returns, or nothing.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let writer = self.writer()?;
-        let mut connection = lock(writer);
-        let run = || {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        };
-        self.located(run())
+    /// Runs `work` on a verified state, in one transaction: all that it changes is kept, signed and on disk when this
+    /// returns, or nothing.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut State<'_>) -> Result<T>) -> Result<T> {
+        self.write_within(self.wait, work)
     }
 
-    /// Runs `work` on one state of the register.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut connection = lock(&self.reader);
+    /// As [`Self::write`], waiting no longer than `wait` for other writers.
+    pub(crate) fn write_within<T>(
+        &self,
+        wait: Duration,
+        work: impl FnOnce(&mut State<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let until = Instant::now() + wait;
+        let locked = || StoreError::Locked { path: self.path.clone(), waited: wait };
+        let mut connection = self.writer()?.try_lock_for(wait).ok_or_else(locked)?;
         let run = || {
-            let transaction = connection.transaction()?;
-            work(&transaction)
+            connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut state = State::read(&transaction, &self.core)?;
+            state.key()?;
+            let before = state.root.clone();
+            let value = work(&mut state)?;
+            let root = if state.is_changed(&before) { Some(state.sign()?) } else { None };
+            transaction.commit()?;
+            Ok((value, root))
         };
-        self.located(run())
+        let (value, root) = self.located(run())?;
+        if let Some(root) = root {
+            self.core.seen.fetch_max(root.version as i64, Ordering::AcqRel);
+            self.witness(root);
+        }
+        Ok(value)
+    }
+
+    /// Runs `work` on one verified state of the register.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+        self.reading(&mut self.reader.lock(), work)
     }
 
     /// As [`Self::read`], on a connection of its own: for what takes long, so that nobody waits for it.
-    pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut connection = self.another_reader()?;
+    pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+        self.reading(&mut self.another_reader()?, work)
+    }
+
+    fn reading<T>(&self, connection: &mut Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
         let run = || {
             let transaction = connection.transaction()?;
-            work(&transaction)
+            work(&State::read(&transaction, &self.core)?)
         };
         self.located(run())
     }
 
     /// The writing connection, outside any transaction.
     pub(crate) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        self.located(work(&lock(self.writer()?)))
+        self.located(work(&self.writer()?.lock()))
     }
 
     /// Says of which file an error is.
@@ -221,7 +367,7 @@ impl Register {
         file::connect(&self.path, Access::Read, self.wait)
     }
 
-    fn writer(&self) -> Result<&Mutex<Connection>> {
+    pub(crate) fn writer(&self) -> Result<&Mutex<Connection>> {
         self.writer.as_ref().ok_or_else(|| StoreError::ReadOnly { path: self.path.clone() })
     }
 }
@@ -265,19 +411,18 @@ impl Subjects<'_> {
     fn next_page(&mut self) -> Result<VecDeque<Result<Subject>>> {
         // Ends the iteration, unless the page turns out to be a full one.
         self.done = true;
-        let (page, last) = self.register.read(|connection| {
-            let state = if self.revoked { "NOT NULL" } else { "NULL" };
-            let query = format!(
-                "{} WHERE subject.id > ?1 AND revoked IS {state} ORDER BY subject.id LIMIT {}",
-                rows::SELECT,
+        let (page, last) = self.register.read(|state| {
+            let condition = format!(
+                "WHERE subject.id > ?1 AND revoked IS {} ORDER BY subject.id LIMIT {}",
+                if self.revoked { "NOT NULL" } else { "NULL" },
                 Self::PAGE
             );
-            let mut statement = connection.prepare_cached(&query)?;
+            let mut statement = state.connection.prepare_cached(&format!("{} {condition}", SubjectRow::SELECT))?;
             let mut found = statement.query([self.after])?;
             let (mut page, mut last) = (VecDeque::new(), self.after);
             while let Some(row) = found.next()? {
                 last = row.get(0)?;
-                page.push_back(rows::read(connection, &self.register.keys, row)?);
+                page.push_back(rows::verified(state, row)?);
             }
             Ok((page, last))
         })?;
@@ -285,44 +430,4 @@ impl Subjects<'_> {
         self.done = page.len() < Self::PAGE;
         Ok(page)
     }
-}
-
-/// What the sealed secret of the register's own row is bound to.
-const NUMBER_SECRET: &[u8] = b"number secret";
-
-/// The secret that document numbers are digested with. It outlives keys, so that digests stay findable.
-pub(crate) fn number_secret(connection: &Connection, key: &RegisterKey) -> Result<zeroize::Zeroizing<[u8; 32]>> {
-    let sealed: Vec<u8> = connection.query_row("SELECT number_secret FROM register", [], |row| row.get(0))?;
-    let plain = key.open(NUMBER_SECRET, &sealed).map_err(|fault| Row::Register.refused(fault))?;
-    let length = Fault::Length { found: plain.len(), expected: 32 };
-    let secret = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Row::Register.refused(length))?;
-    Ok(zeroize::Zeroizing::new(secret))
-}
-
-/// Seals the number secret anew, under a new key.
-pub(crate) fn reseal_number_secret(connection: &Connection, old: &RegisterKey, new: &RegisterKey) -> Result<()> {
-    let sealed = new.seal(NUMBER_SECRET, number_secret(connection, old)?.as_ref())?;
-    connection.execute("UPDATE register SET number_secret = ?1", [sealed])?;
-    Ok(())
-}
-
-fn migrate(connection: &Connection) -> Result<()> {
-    if file::version(connection)? < schema::VERSION {
-        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        // Another process may have done it meanwhile.
-        schema::migrate(&transaction, file::version(&transaction)?)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
-fn identify(connection: &Connection, source: Box<dyn KeySource>) -> Result<([u8; 16], Keys)> {
-    let id = connection.query_row("SELECT id FROM register", [], |row| row.get(0))?;
-    let keys = Keys::open(source, id, keys::current(connection)?.id)?;
-    Ok((id, keys))
-}
-
-/// A panic elsewhere rolled its transaction back, so the connection is as good as before.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,12 @@ pub(crate) const OVERHEAD: usize = NONCE + TAG;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
+/// The nonce and the tag of sealed bytes; what there is of them where they are cut.
+pub(crate) fn ends(sealed: &[u8]) -> (&[u8], &[u8]) {
+    let nonce = &sealed[..NONCE.min(sealed.len())];
+    (nonce, &sealed[sealed.len().saturating_sub(TAG)..])
+}
+
 /// What one master key gives in one register. Every purpose has its own derived key.
 pub(crate) struct RegisterKey {
     pub(crate) id: KeyId,

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use crate::keys;
 use crate::{KeyId, Register, Result, schema};
 
 /// What a register holds.
@@ -73,9 +72,9 @@ impl Coverage {
 impl Register {
     /// Counts what the register holds.
     pub fn stats(&self) -> Result<Stats> {
-        self.read(|connection| {
-            let created = count(connection, "SELECT created FROM register", &[])?;
-            let models = keys::models(connection)?.into_iter().map(|model| {
+        self.read(|state| {
+            let connection = state.connection;
+            let models = state.roster.models().map(|model| {
                 Ok(ModelStats {
                     id: model.id,
                     dimension: model.dimension,
@@ -83,13 +82,13 @@ impl Register {
                     subjects: covered(connection, model.slot)?,
                 })
             });
-            let keys = keys::slots(connection)?.into_iter().map(|key| {
+            let keys = state.roster.keys.iter().map(|key| {
                 let templates = count(connection, "SELECT count(*) FROM template WHERE key = ?1", &[key.slot])?;
-                Ok(KeyStats { id: key.id, templates })
+                Ok(KeyStats { id: key.key_id(), templates })
             });
             Ok(Stats {
                 schema: schema::VERSION,
-                created: Timestamp::from_millisecond(created as i64).ok(),
+                created: Some(state.roster.register.created),
                 subjects: count(connection, ENROLLED, &[])?,
                 revoked: count(connection, "SELECT count(*) FROM subject WHERE revoked IS NOT NULL", &[])?,
                 templates: count(connection, "SELECT count(*) FROM template", &[])?,
@@ -108,8 +107,9 @@ impl Register {
     /// How far a model covers the subjects: what decides when a lane may change to it. A model of which there is no
     /// template yet covers nobody.
     pub fn coverage(&self, model: ModelId) -> Result<Coverage> {
-        self.read(|connection| {
-            let slot = keys::models(connection)?.into_iter().find(|known| known.id == model).map(|known| known.slot);
+        self.read(|state| {
+            let connection = state.connection;
+            let slot = state.roster.models().find(|known| known.id == model).map(|known| known.slot);
             let covered = slot.map_or(Ok(0), |slot| covered(connection, slot))?;
             Ok(Coverage { covered, subjects: count(connection, ENROLLED, &[])? })
         })
@@ -118,8 +118,9 @@ impl Register {
     /// The next subjects after `after`, at most `limit`, that have no template of a model: what is left to do where a
     /// register goes over to it. Begin with `SubjectId(0)`.
     pub fn without_template(&self, model: ModelId, after: SubjectId, limit: usize) -> Result<Vec<SubjectId>> {
-        self.read(|connection| {
-            let slot = keys::models(connection)?.into_iter().find(|known| known.id == model).map(|known| known.slot);
+        self.read(|state| {
+            let connection = state.connection;
+            let slot = state.roster.models().find(|known| known.id == model).map(|known| known.slot);
             let mut statement = connection.prepare_cached(
                 "SELECT id FROM subject WHERE id > ?1 AND revoked IS NULL AND NOT EXISTS
                  (SELECT 1 FROM template WHERE subject = subject.id AND model = ?2) ORDER BY id LIMIT ?3",

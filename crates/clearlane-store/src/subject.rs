@@ -1,14 +1,15 @@
 //! Who is enrolled, and what the lane's rules need to know of them.
 
 use clearlane_template::{SubjectId, Template, TemplateId};
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::words::{Category, DocumentKind, EndorsementKind, Entries, Nationality};
-use crate::{Fault, ImageDigest, NumberDigest, Result, StoreError};
+use crate::{ImageDigest, NumberDigest, Result, StoreError};
 
 /// One enrolled person, or what is left of one who was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Subject {
     /// The register's number for this person, never given to another.
     pub id: SubjectId,
@@ -26,7 +27,7 @@ pub struct Subject {
 
 /// What the lane's rules need to know of a subject.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Details {
     /// Where the person is resident.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +57,7 @@ pub struct Details {
 
 /// A travel document on file. Its number is kept as a keyed digest only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Document {
     /// What document it is.
     pub kind: DocumentKind,
@@ -73,6 +75,7 @@ pub struct Document {
 
 /// An endorsement in a permit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Endorsement {
     /// What it is for.
     pub kind: EndorsementKind,
@@ -87,6 +90,7 @@ pub struct Endorsement {
 
 /// The consent of a subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Consent {
     /// When it was given.
     pub given: Timestamp,
@@ -99,6 +103,7 @@ pub struct Consent {
 
 /// What a subject consented to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConsentScope {
     /// The use of the face.
     pub face: bool,
@@ -108,6 +113,7 @@ pub struct ConsentScope {
 
 /// When and why a subject was taken out of the register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revocation {
     /// When.
     pub time: Timestamp,
@@ -180,12 +186,20 @@ pub struct StoredTemplate {
 /// The longest key, place, method or reason, in bytes.
 pub const MAX_TEXT: usize = 256;
 
+/// How far the clock of whoever enrolled a person may be ahead of this machine's.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
+
 /// The most documents of a subject, and endorsements of a document.
 pub const MAX_LIST: usize = 64;
 
 impl Enrolment {
     pub(crate) fn check(&self) -> Result<()> {
         check_text("key", &self.key)?;
+        let latest = Timestamp::now().saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
+        if self.enrolled > latest {
+            let reason = format!("{} is in the future", self.enrolled);
+            return Err(StoreError::Invalid { field: "enrolled", reason });
+        }
         self.details.check()
     }
 }
@@ -196,7 +210,44 @@ impl Details {
             text.as_deref().map_or(Ok(()), |text| check_text(field, text))?;
         }
         check_count("documents", self.documents.len())?;
-        self.documents.iter().try_for_each(|document| check_count("endorsements", document.endorsements.len()))
+        self.documents.iter().zip(1..).try_for_each(|(document, number)| document.check(number))?;
+        self.consent.as_ref().map_or(Ok(()), Consent::check)
+    }
+}
+
+impl Document {
+    /// Whether it can be the `number`th document of a subject.
+    fn check(&self, number: usize) -> Result<()> {
+        check_count("endorsements", self.endorsements.len())?;
+        let what = || format!("document {number}");
+        check_period("documents.valid_from", what, self.valid_from, self.expires)?;
+        self.endorsements.iter().zip(1..).try_for_each(|(endorsement, place)| {
+            let what = || format!("document {number}, endorsement {place}");
+            check_period("documents.endorsements.valid_from", what, endorsement.valid_from, endorsement.expires)
+        })
+    }
+}
+
+impl Consent {
+    fn check(&self) -> Result<()> {
+        match self.withdrawn {
+            Some(withdrawn) if withdrawn < self.given => {
+                let reason = format!("{withdrawn} is before the consent was given, {}", self.given);
+                Err(StoreError::Invalid { field: "consent.withdrawn", reason })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A document that ends before it begins is a mistake in one of its dates, and nobody can say in which.
+fn check_period(field: &'static str, what: impl Fn() -> String, from: Option<Date>, last: Date) -> Result<()> {
+    match from {
+        Some(from) if from > last => {
+            let reason = format!("{}: {from} is after its last day, {last}", what());
+            Err(StoreError::Invalid { field, reason })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -219,9 +270,4 @@ fn check_count(field: &'static str, count: usize) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::Invalid { field, reason: format!("{count} of them, at most {MAX_LIST} can be stored") })
-}
-
-/// A stored word or date, or the fault that it is none.
-pub(crate) fn parsed<T: std::str::FromStr>(column: &'static str, text: &str) -> Result<T, Fault> {
-    text.parse().map_err(|_| Fault::Value { column })
 }

@@ -8,7 +8,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use clearlane_store::{Key, KeyError, KeyId, Keyring, Register, StoreError};
+use clearlane_store::{Key, KeyError, KeyId, Keyring, Register, RegisterOptions, StoreError};
 use support::{fixture, key, keyring, person};
 
 fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
@@ -87,7 +87,7 @@ fn a_second_writer_waits_and_then_is_told() {
     let f = fixture();
     let other = rusqlite::Connection::open(&f.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let second = Register::open_with(&f.path, keyring(), Duration::from_millis(50)).unwrap();
+    let second = RegisterOptions::new().wait(Duration::from_millis(50)).open(&f.path, keyring()).unwrap();
     assert!(matches!(second.enrol(&person(1)), Err(StoreError::Locked { waited, .. }) if waited.as_millis() == 50));
     // Readers are not kept out, and the writer goes on when the other is done.
     assert!(second.subject("person-1").unwrap().is_none());

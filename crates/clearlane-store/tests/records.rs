@@ -77,12 +77,13 @@ fn an_altered_record_is_named_whatever_was_altered() {
         "outcome = 'refer'",
         "subject = 2",
         "subject = NULL",
-        "score = 0.72",
+        "score = 0.75",
         "threshold = NULL",
         "margin = 0.0",
         "model = zeroblob(32)",
         "reasons = 'none'",
         "hash = zeroblob(32)",
+        "voids = 3",
     ] {
         let f = recorded(9);
         meddle(&f, &format!("UPDATE record SET {change} WHERE seq = 5"));
@@ -119,7 +120,8 @@ fn records_that_were_exchanged_or_put_in_are_found() {
     let f = recorded(9);
     meddle(
         &f,
-        "INSERT INTO record SELECT 10, time, port, lane, direction, outcome, subject, score, threshold, margin, model, reasons, hash FROM record WHERE seq = 9",
+        "INSERT INTO record SELECT 10, time, port, lane, direction, outcome, subject, score, threshold, margin, model, reasons, hash, voids, encoding
+         FROM record WHERE seq = 9",
     );
     assert_eq!(problems(&f).last().unwrap().fault, Fault::End { found: 10, expected: 9 });
 }
@@ -129,9 +131,39 @@ fn the_ends_of_the_chain_cannot_be_rewritten_without_the_key() {
     let f = recorded(9);
     meddle(
         &f,
-        "DELETE FROM record WHERE seq > 7; UPDATE chain SET last = 7, hash = (SELECT hash FROM record WHERE seq = 7)",
+        "DELETE FROM record WHERE seq > 7; UPDATE root SET last_record = 7, record_hash = (SELECT hash FROM record WHERE seq = 7)",
     );
-    assert_eq!(problems(&f), [Problem { row: Row::Chain, fault: Fault::Authentication }]);
+    let refused = |error| matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::Authentication });
+    assert!(refused(f.register.verify_records(|_, _| ()).unwrap_err()));
+    assert!(refused(f.register.append_record(&passage(10)).unwrap_err()), "nothing is added to it");
+    assert_eq!(f.register.check(|_, _| ()).unwrap().problems, [Problem { row: Row::Root, fault: Fault::Authentication }]);
+}
+
+#[test]
+fn nothing_is_added_to_a_chain_that_was_cut_and_nothing_is_let_go_of_one_that_was_altered() {
+    let f = recorded(9);
+    meddle(&f, "DELETE FROM record WHERE seq > 7");
+    let end = Fault::End { found: 7, expected: 9 };
+    let error = f.register.append_record(&passage(10)).unwrap_err();
+    assert!(matches!(error, StoreError::Refused { row: Row::Chain, fault } if fault == end));
+    let error = f.register.prune_records(passage(3).time).unwrap_err();
+    assert!(matches!(error, StoreError::Refused { row: Row::Chain, fault } if fault == end));
+    assert_eq!(problems(&f), [Problem { row: Row::Chain, fault: end.clone() }]);
+
+    let f = recorded(9);
+    meddle(&f, "UPDATE record SET outcome = 'refer' WHERE seq = 2");
+    assert!(matches!(f.register.prune_records(passage(5).time), Err(StoreError::Refused { row: Row::Record(2), .. })));
+    assert!(matches!(f.register.record(2), Err(StoreError::Refused { row: Row::Record(2), fault: Fault::Chained })));
+    assert!(f.register.record(5).unwrap().is_some());
+}
+
+#[test]
+fn a_record_that_takes_another_back_says_which() {
+    let f = recorded(3);
+    let late = NewRecord { outcome: Outcome::Refer, voids: Some(3), ..passage(3) };
+    assert_eq!(f.register.append_record(&late).unwrap(), 4);
+    assert_eq!(f.register.record(4).unwrap().unwrap().passage.voids, Some(3));
+    assert_eq!(verified(&f), 4);
 }
 
 #[test]
@@ -146,14 +178,14 @@ fn old_records_can_be_let_go_and_the_rest_stays_verifiable() {
 }
 
 #[test]
-fn without_a_key_the_chain_is_followed_and_its_ends_are_not_vouched_for() {
+fn without_a_key_only_gaps_are_found_and_the_report_says_so() {
     let f = recorded(9);
     let keyless = Register::open_read_only(&f.path, clearlane_store::Keyring::empty()).unwrap();
     let report = keyless.verify_records(|_, _| ()).unwrap();
     assert_eq!((report.records, report.keyed, report.is_sound()), (9, false, true));
-    meddle(&f, "UPDATE record SET port = 'gongbei' WHERE seq = 5");
+    meddle(&f, "DELETE FROM record WHERE seq = 5");
     let found = keyless.verify_records(|_, _| ()).unwrap().problems;
-    assert_eq!(found[0], Problem { row: Row::Record(5), fault: Fault::Chained });
+    assert_eq!(found[0], Problem { row: Row::Record(6), fault: Fault::Gap { from: 5 } });
 }
 
 #[test]
@@ -212,10 +244,11 @@ fn an_export_says_all_that_an_auditor_needs_to_compute_the_chain_anew() {
         String::from_utf8(out).unwrap()
     };
     let lines = export(clearlane_store::Format::JsonLines);
+    let key = f.register.record_key().unwrap();
     let mut hash = blake3::derive_key("clearlane 2025 crossing record chain", &f.register.id());
     for line in lines.lines() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        hash = audited(&hash, &record);
+        hash = audited(&key, &hash, &record);
         assert_eq!(record["hash"], blake3::Hash::from_bytes(hash).to_hex().as_str(), "{line}");
     }
     assert_eq!(lines.lines().count(), 32);
@@ -241,15 +274,15 @@ fn an_export_says_all_that_an_auditor_needs_to_compute_the_chain_anew() {
 }
 
 /// The hash of an exported record, as the documentation of `Record` says, and nothing from this crate.
-fn audited(before: &[u8; 32], record: &serde_json::Value) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2025 crossing record");
+fn audited(key: &[u8; 32], before: &[u8; 32], record: &serde_json::Value) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
     hasher.update(before);
     let mut value = |tag: u8, bytes: &[u8]| {
         hasher.update(&[tag]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     };
     let text = |name: &str| record[name].as_str().unwrap().as_bytes();
     let time: Timestamp = record["time"].as_str().unwrap().parse().unwrap();
-    value(b't', b"record 1");
+    value(b't', b"record 3");
     value(b'n', &record["seq"].as_u64().unwrap().to_le_bytes());
     value(b'n', &time.as_millisecond().to_le_bytes());
     for name in ["port", "lane", "direction", "outcome"] {
@@ -275,6 +308,10 @@ fn audited(before: &[u8; 32], record: &serde_json::Value) -> [u8; 32] {
         None => value(b'-', &[]),
     }
     value(b't', text("reasons"));
+    match record.get("voids") {
+        Some(voids) => value(b'n', &voids.as_u64().unwrap().to_le_bytes()),
+        None => value(b'-', &[]),
+    }
     *hasher.finalize().as_bytes()
 }
 

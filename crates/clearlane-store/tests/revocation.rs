@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use clearlane_store::{Enrolment, Erasure, Register, StoreError};
+use clearlane_store::{Enrolment, Erasure, RegisterOptions, StoreError, SweepPlan};
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -140,13 +140,13 @@ fn a_sweep_revokes_the_expired_and_the_withdrawn_and_forgets_what_was_revoked_lo
     let never = until(3, None);
     let withdrawn = until(4, None);
     f.register.withdraw_consent(withdrawn, Timestamp::UNIX_EPOCH).unwrap();
-    let swept = f.register.sweep(date(2026, 3, 1), Timestamp::UNIX_EPOCH).unwrap();
+    let swept = f.register.sweep(&SweepPlan::new(date(2026, 3, 1), Timestamp::now())).unwrap();
     assert_eq!((swept.expired, swept.withdrawn), (vec![yesterday], vec![withdrawn]));
     assert_eq!((swept.forgotten, swept.erasure), (0, Erasure::Complete));
     let left: Vec<_> = f.register.subjects().map(|subject| subject.unwrap().id).collect();
     assert_eq!(left, [today, never]);
     let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    assert_eq!(f.register.sweep(date(2026, 3, 1), later).unwrap().forgotten, 2);
+    assert_eq!(f.register.sweep(&SweepPlan { forget: later, ..SweepPlan::new(date(2026, 3, 1), later) }).unwrap().forgotten, 2);
     assert!(f.register.subject_by_id(yesterday).unwrap().is_none());
 }
 
@@ -156,7 +156,7 @@ fn erasure_waits_for_a_reader_and_says_so() {
     let (id, templates) = f.register.enrol(&person(1)).unwrap();
     let bytes = sealed(&f.path, templates[0]);
     drop(f.register);
-    let register = Register::open_with(&f.path, keyring(), std::time::Duration::from_millis(20)).unwrap();
+    let register = RegisterOptions::new().wait(std::time::Duration::from_millis(20)).open(&f.path, keyring()).unwrap();
     let reader = Connection::open(&f.path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM template").unwrap();
     assert_eq!(register.revoke(id, "x").unwrap(), Erasure::Pending);

@@ -58,17 +58,18 @@ fn every_bit_of_a_sealed_template_counts() {
     let write =
         |bytes: &[u8]| connection.execute("UPDATE template SET sealed = ?1 WHERE id = 2", params![bytes]).unwrap();
     // Every byte, each in another bit: the nonce, the values and the tag.
+    let fault = |at: usize| if (12..sealed.len() - 16).contains(&at) { Fault::Seal } else { Fault::Unbound };
     for at in 0..sealed.len() {
         let mut altered = sealed.clone();
         altered[at] ^= 1 << (at % 8);
         write(&altered);
-        assert_eq!(refused(&f, 2), (Row::Template(TemplateId(2)), Fault::Seal), "byte {at}");
+        assert_eq!(refused(&f, 2), (Row::Template(TemplateId(2)), fault(at)), "byte {at}");
     }
-    assert_eq!(problems(&f), [Problem { row: Row::Template(TemplateId(2)), fault: Fault::Seal }]);
+    assert_eq!(problems(&f), [Problem { row: Row::Template(TemplateId(2)), fault: Fault::Unbound }]);
     assert_eq!(f.register.last_check().unwrap().unwrap().problems, 1);
     for length in [0, 11, 27, sealed.len() - 1] {
         write(&sealed[..length]);
-        assert!(matches!(refused(&f, 2).1, Fault::Length { found, .. } if found == length));
+        assert_eq!(refused(&f, 2).1, Fault::Unbound, "{length}");
     }
     assert!(matches!(f.register.load(model(), |_, _| ()), Err(StoreError::Refused { .. })));
     write(&sealed);
@@ -76,18 +77,19 @@ fn every_bit_of_a_sealed_template_counts() {
 }
 
 #[test]
-fn a_template_opens_only_for_its_own_row() {
+fn a_template_is_only_where_it_was_put() {
     // Given to another subject, under another id, of another model, with another's content.
     for (change, row) in [
         ("UPDATE template SET subject = 3 WHERE id = 2", 2),
         ("UPDATE template SET id = 9 WHERE id = 2", 9),
         ("UPDATE template SET sealed = (SELECT sealed FROM template WHERE id = 1) WHERE id = 2", 2),
-        ("INSERT INTO model VALUES (7, zeroblob(32), 64); UPDATE template SET model = 7 WHERE id = 2", 2),
+        ("UPDATE template SET model = 7 WHERE id = 2", 2),
     ] {
         let f = filled();
         meddle(&f, change);
         let found = problems(&f);
-        assert_eq!(found, [Problem { row: Row::Template(TemplateId(row)), fault: Fault::Seal }], "{change}");
+        let expected = Problem { row: Row::Template(TemplateId(row)), fault: Fault::Unbound };
+        assert!(found.contains(&expected), "{change}: {found:?}");
     }
 }
 
@@ -101,7 +103,7 @@ fn a_template_of_another_register_with_the_same_key_does_not_open() {
             "{attach}; UPDATE template SET sealed = (SELECT sealed FROM elsewhere.template WHERE id = 2) WHERE id = 2"
         ),
     );
-    assert_eq!(refused(&f, 2).1, Fault::Seal);
+    assert_eq!(refused(&f, 2).1, Fault::Unbound);
 }
 
 #[test]
@@ -118,9 +120,6 @@ fn whatever_the_rules_ask_of_a_subject_cannot_be_altered_unnoticed() {
         "UPDATE subject SET expires = NULL WHERE id = 2",
         "UPDATE subject SET place = NULL WHERE id = 2",
         "UPDATE subject SET enrolled = enrolled - 1 WHERE id = 2",
-        "UPDATE subject SET code = NULL WHERE id = 2",
-        "UPDATE subject SET code_key = NULL WHERE id = 2",
-        "UPDATE subject SET code = (SELECT code FROM subject WHERE id = 1) WHERE id = 2",
         "UPDATE document SET kind = 'passport' WHERE subject = 2",
         "UPDATE document SET expires = '2099-01-01' WHERE subject = 2",
         "UPDATE document SET valid_from = NULL WHERE subject = 2",
@@ -128,11 +127,11 @@ fn whatever_the_rules_ask_of_a_subject_cannot_be_altered_unnoticed() {
         "UPDATE document SET endorsements = replace(endorsements, 'business', 'talent') WHERE subject = 2",
         "UPDATE document SET endorsements = '[]' WHERE subject = 2",
         "DELETE FROM document WHERE subject = 2",
-        "INSERT INTO document SELECT 2, 1, kind, number_digest, valid_from, expires, endorsements FROM document WHERE subject = 1",
+        "INSERT INTO document SELECT 2, 1, kind, number_digest, valid_from, expires, endorsements, encoding FROM document WHERE subject = 1",
     ] {
         let f = filled();
         meddle(&f, change);
-        let expected = Problem { row: Row::Subject(SubjectId(2)), fault: Fault::Authentication };
+        let expected = Problem { row: Row::Subject(SubjectId(2)), fault: Fault::Unbound };
         assert_eq!(problems(&f), [expected], "{change}");
         let error = f.register.subject_by_id(SubjectId(2)).unwrap_err();
         assert!(matches!(error, StoreError::Refused { row: Row::Subject(SubjectId(2)), .. }), "{change}");
@@ -167,7 +166,7 @@ fn words_that_are_not_written_here_and_rows_without_their_subject_are_named() {
 fn an_altered_secret_is_named() {
     let f = filled();
     meddle(&f, "UPDATE register SET number_secret = zeroblob(60)");
-    assert_eq!(problems(&f), [Problem { row: Row::Register, fault: Fault::Seal }]);
+    assert_eq!(problems(&f), [Problem { row: Row::Register, fault: Fault::Unbound }]);
 }
 
 #[test]
@@ -236,6 +235,6 @@ fn without_a_key_the_check_says_that_it_opened_nothing() {
     let register = Register::open_read_only(&f.path, Keyring::empty()).unwrap();
     let report = register.check(|_, _| ()).unwrap();
     assert!(report.is_sound() && !report.keyed);
-    assert_eq!((report.subjects, report.templates, report.records), (3, 0, 2));
+    assert_eq!((report.subjects, report.templates, report.records), (3, 3, 2));
     assert_eq!(register.subject_by_id(SubjectId(1)).unwrap().unwrap().details.place, place);
 }

@@ -38,7 +38,7 @@ fn a_register_of_version_2_is_read_with_its_seals_and_its_chain() {
 fn a_register_of_version_1_is_migrated_with_all_that_it_holds() {
     let (_folder, path) = copy_of("1.register");
     let error = Register::open_read_only(&path, keyring()).unwrap_err();
-    assert!(matches!(error, StoreError::OlderSchema { found: 1, supported: 2, .. }));
+    assert!(matches!(error, StoreError::OlderSchema { found: 1, supported: 3, .. }));
 
     let register = Register::open(&path, keyring()).unwrap();
     holds_what_version_1_held(&register);
@@ -46,7 +46,7 @@ fn a_register_of_version_1_is_migrated_with_all_that_it_holds() {
     register.append_record(&passage(1)).unwrap();
     assert!(register.check(|_, _| ()).unwrap().is_sound());
     drop(register);
-    assert_eq!(Register::open_read_only(&path, keyring()).unwrap().stats().unwrap().schema, 2);
+    assert_eq!(Register::open_read_only(&path, keyring()).unwrap().stats().unwrap().schema, 3);
 }
 
 fn holds_what_version_1_held(register: &Register) {

@@ -6,7 +6,8 @@ use clearlane_embed::{Component, ExtractError, Extraction, Extractor, Frame, Qua
 use clearlane_template::Template;
 
 use crate::decision::StageTimes;
-use crate::policy::CaptureRule;
+use crate::policy::{CaptureRule, PadRule};
+use crate::proof::reaches;
 use crate::reason::Reason;
 
 /// What the frames of one passage gave.
@@ -14,7 +15,7 @@ use crate::reason::Reason;
 pub struct Capture {
     /// The probe: the mean of the templates of the best frames.
     pub probe: Template,
-    /// The lowest PAD score of these frames, in [0, 1]; `None` where it was not assessed.
+    /// The lowest PAD score of all frames with a face, in [0, 1]; `None` where one of them was not assessed.
     pub pad: Option<f32>,
     /// How long it took.
     pub times: StageTimes,
@@ -27,8 +28,12 @@ impl Capture {
         Self { probe, pad, times: StageTimes::default() }
     }
 
-    /// Takes the best of `frames`, which must show one person: each pair of templates scores `agreement` or more. Frames
-    /// that are not reached before the deadline are left out, but never all.
+    /// Takes the probe of `frames`, the best of which it is made of, and judges all.
+    ///
+    /// Whatever its quality, its size or the part of it that the border cuts, a face in any frame counts: each pair of
+    /// templates must score `agreement` or more, each PAD score counts, and no further face in any frame may be larger
+    /// beside the traveller's than the rule allows. A frame that shows no face says nothing. Frames that are not reached
+    /// before the deadline are left out, but never all; the passage then exceeds its budget.
     pub(crate) fn take(
         extractor: &Extractor,
         frames: &[Frame<'_>],
@@ -37,53 +42,81 @@ impl Capture {
         deadline: Instant,
         times: &mut StageTimes,
     ) -> Result<Self, Vec<Reason>> {
-        let (mut good, mut refusals) = (Vec::new(), Vec::new());
+        let (mut seen, mut good, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for (index, frame) in frames.iter().enumerate() {
             if index > 0 && Instant::now() >= deadline {
                 break;
             }
-            match extractor.extract(frame) {
-                Ok(extraction) => {
-                    add_times(times, &extraction);
-                    match too_low(&rule.quality, &extraction.quality) {
-                        reasons if reasons.is_empty() => good.push(extraction),
-                        reasons => refusals.push((rank(&extraction.quality), reasons)),
-                    }
-                }
-                Err(error) => refuse(&error, &mut refusals)?,
+            let extraction = match extractor.extract_any(frame) {
+                Ok(extraction) => extraction,
+                Err(ExtractError::NoFace) => continue,
+                Err(error) => return Err(vec![refused(&error)]),
+            };
+            add_times(times, &extraction);
+            if !rule.alone(&extraction) {
+                return Err(vec![Reason::SeveralFaces { faces: extraction.faces }]);
             }
+            let rank = rank(&extraction.quality);
+            match extractor.limits(frame, &extraction.face) {
+                Err(error) => refusals.push(((0, 0), vec![refused(&error)])),
+                Ok(()) => match too_low(&rule.quality, &extraction.quality) {
+                    reasons if reasons.is_empty() => good.push((rank, seen.len())),
+                    reasons => refusals.push((rank, reasons)),
+                },
+            }
+            seen.push(extraction);
         }
-        good.sort_by_key(|extraction| std::cmp::Reverse(rank(&extraction.quality)));
-        good.truncate(rule.best_frames);
         if good.is_empty() {
             // The frame that came nearest tells the traveller what to do.
             let nearest = refusals.into_iter().max_by_key(|(rank, _)| *rank);
             return Err(nearest.map_or_else(|| vec![Reason::NoFace], |(_, reasons)| reasons));
         }
-        one_person(&good, agreement)?;
-        let probe = Template::mean(good.iter().map(|extraction| &extraction.template))
-            .map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
-        let pad = good.iter().map(|extraction| extraction.liveness).reduce(lowest).flatten();
-        Ok(Self { probe, pad, times: *times })
+        one_person(&seen, agreement)?;
+        good.sort_by_key(|&(rank, _)| std::cmp::Reverse(rank));
+        let best = good.iter().take(rule.best_frames).map(|&(_, index)| &seen[index].template);
+        let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
+        let scores: Vec<_> = seen.iter().map(|extraction| extraction.liveness).collect();
+        Ok(Self { probe, pad: rule.pad_of(&scores), times: *times })
     }
 }
 
 impl CaptureRule {
     /// Why a PAD score is not enough.
     pub(crate) fn pad_refuses(&self, pad: Option<f32>) -> Option<Reason> {
-        match pad {
-            _ if !self.pad_required => None,
-            None => Some(Reason::PadNotAssessed),
-            Some(score) if score >= self.pad_threshold => None,
-            Some(score) => Some(Reason::PadFailed { score, threshold: self.pad_threshold }),
+        match (self.pad, pad) {
+            (PadRule::Off, _) | (PadRule::IfAssessed, None) => None,
+            (PadRule::Required, None) => Some(Reason::PadNotAssessed),
+            (PadRule::IfAssessed | PadRule::Required, Some(score)) if self.bona_fide(score) => None,
+            (PadRule::IfAssessed | PadRule::Required, Some(score)) => {
+                Some(Reason::PadFailed { score, threshold: self.pad_threshold })
+            }
         }
+    }
+
+    /// The PAD score of a passage by those of its frames: one that fails if any does, none if a frame was not assessed, and
+    /// else the lowest. A frame that was not assessed hides no attack in another.
+    fn pad_of(&self, scores: &[Option<f32>]) -> Option<f32> {
+        let assessed = || scores.iter().flatten().copied();
+        let failed = assessed().filter(|score| !self.bona_fide(*score)).min_by(f32::total_cmp);
+        let lowest = assessed().min_by(f32::total_cmp).filter(|_| scores.iter().all(Option::is_some));
+        failed.or(lowest)
+    }
+
+    /// Whether a score is a probability that reaches the threshold.
+    fn bona_fide(&self, score: f32) -> bool {
+        reaches(score, self.pad_threshold) && reaches(1.0, score)
+    }
+
+    /// Whether the traveller's face is alone, or every further one is small enough beside it.
+    fn alone(&self, extraction: &Extraction) -> bool {
+        extraction.second.is_none_or(|size| reaches(self.second_face, size))
     }
 }
 
 /// The quality floors that a face does not reach.
 pub(crate) fn too_low(floors: &[(Component, f32)], quality: &Quality) -> Vec<Reason> {
     let value = |measure| quality.get(measure).map_or(0.0, |found| f32::from(found.value));
-    let below = floors.iter().filter(|(measure, floor)| value(*measure) < *floor);
+    let below = floors.iter().filter(|(measure, floor)| !reaches(value(*measure), *floor));
     below
         .map(|&(measure, floor)| Reason::QualityTooLow { measure: measure.name(), value: value(measure), floor })
         .collect()
@@ -95,39 +128,33 @@ pub(crate) fn rank(quality: &Quality) -> (u8, u32) {
     (weakest, quality.measures().iter().map(|measure| u32::from(measure.value)).sum())
 }
 
-/// A frame without a usable face leaves the decision to the others. One with several, or one at which a model failed, ends
-/// the passage: nothing may be made of the rest.
-fn refuse(error: &ExtractError, refusals: &mut Vec<((u8, u32), Vec<Reason>)>) -> Result<(), Vec<Reason>> {
-    let unusable = match *error {
-        ExtractError::NoFace | ExtractError::Align(_) => return Ok(()),
+/// A face that is not fit for the probe, or what ends the passage: nothing may be made of a frame at which a model failed, or
+/// of its neighbours.
+fn refused(error: &ExtractError) -> Reason {
+    match *error {
         ExtractError::FaceTooSmall { eye_distance, minimum } => Reason::FaceTooSmall { eye_distance, minimum },
         ExtractError::FaceCut { outside } => Reason::FaceCut { outside },
-        ExtractError::SeveralFaces { count } => return Err(vec![Reason::SeveralFaces { faces: count }]),
+        ExtractError::SeveralFaces { count } => Reason::SeveralFaces { faces: count },
         ref failure => {
             tracing::error!(error = %failure, "a frame could not be processed");
-            return Err(vec![Reason::InternalError { stage: "capture" }]);
+            Reason::InternalError { stage: "capture" }
         }
-    };
-    refusals.push(((0, 0), vec![unusable]));
-    Ok(())
+    }
 }
 
-fn one_person(captures: &[Extraction], agreement: f32) -> Result<(), Vec<Reason>> {
-    for (index, one) in captures.iter().enumerate() {
-        for other in &captures[..index] {
+/// Every frame with every other: the lowest score that does not reach the agreement is the reason.
+fn one_person(seen: &[Extraction], agreement: f32) -> Result<(), Vec<Reason>> {
+    let mut lowest: Option<f32> = None;
+    for (index, one) in seen.iter().enumerate() {
+        for other in &seen[..index] {
             let score = one.template.score(&other.template);
             let score = score.map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
-            if score < agreement {
-                return Err(vec![Reason::FramesDisagree { score, threshold: agreement }]);
+            if !reaches(score, agreement) {
+                lowest = Some(lowest.map_or(score, |lowest| lowest.min(score)));
             }
         }
     }
-    Ok(())
-}
-
-/// One frame that was not assessed leaves the passage not assessed.
-fn lowest(one: Option<f32>, other: Option<f32>) -> Option<f32> {
-    one.zip(other).map(|(one, other)| one.min(other))
+    lowest.map_or(Ok(()), |score| Err(vec![Reason::FramesDisagree { score, threshold: agreement }]))
 }
 
 fn add_times(times: &mut StageTimes, extraction: &Extraction) {
@@ -137,4 +164,43 @@ fn add_times(times: &mut StageTimes, extraction: &Extraction) {
     times.quality += taken.quality;
     times.pad += taken.liveness;
     times.embed += taken.embed;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCORES: [f32; 12] =
+        [0.0, 0.3, 0.5, 0.7, 1.0, -0.5, 1.5, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+
+    fn rule(pad: PadRule, pad_threshold: f32) -> CaptureRule {
+        CaptureRule { quality: Vec::new(), best_frames: 1, agreement_fmr: 1e-3, second_face: 0.5, pad, pad_threshold }
+    }
+
+    /// The rule in other words: `Required` asks every frame for a good score, `IfAssessed` every frame that has one.
+    #[test]
+    fn pad_of_a_passage_is_what_each_of_its_frames_says() {
+        let frames: Vec<Option<f32>> = std::iter::once(None).chain(SCORES.map(Some)).collect();
+        // The thresholds that a policy may have, and those that are none.
+        let none = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        for threshold in [0.0, f32::MIN_POSITIVE, 0.3, 0.5, 1.0].into_iter().chain(none) {
+            let good = |score: f32| threshold.is_finite() && score >= threshold && score <= 1.0;
+            for (&one, &two, &three) in triples(&frames) {
+                let scores = [one, two, three];
+                let every = scores.iter().all(|score| score.is_some_and(good));
+                let assessed = scores.iter().flatten().all(|score| good(*score));
+                for (pad, passes) in [(PadRule::Required, every), (PadRule::IfAssessed, assessed), (PadRule::Off, true)]
+                {
+                    let rule = rule(pad, threshold);
+                    let refused = rule.pad_refuses(rule.pad_of(&scores));
+                    assert_eq!(refused.is_none(), passes, "{pad:?} at {threshold}: {scores:?}: {refused:?}");
+                }
+            }
+        }
+    }
+
+    fn triples<T>(list: &[T]) -> impl Iterator<Item = (&T, &T, &T)> {
+        list.iter()
+            .flat_map(move |one| list.iter().flat_map(move |two| list.iter().map(move |three| (one, two, three))))
+    }
 }

@@ -1,20 +1,21 @@
 //! Claims: a signed, short-lived, single-use statement of who a traveller says they are, shown as a QR code for a 1:1
 //! comparison.
 //!
-//! A claim proves that the issuer gave it out; who shows it is for the face to prove. It holds the register's number of a
-//! subject and nothing else about them. Its text is `CLEARLANE1:` and the base32 (RFC 4648, unpadded) of these bytes,
+//! A claim proves that the issuer gave it out; who shows it is for the face to prove. It holds the register's id and its
+//! number of a subject, and nothing else about them. Its text is `CLEARLANE2:` and the base32 (RFC 4648, unpadded) of these bytes,
 //! integers big-endian:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 8 | id of the issuer's key: the first bytes of the SHA-256 of its public key |
+//! | 16 | id of the register that the subject is in: the claim is good at its lanes alone |
 //! | 8 | subject |
 //! | 8 | issued, seconds of the Unix epoch, signed |
 //! | 8 | expires, likewise: the claim is good before this second |
 //! | 16 | nonce |
 //! | 1 | number of ports, 1 to 8 |
 //! | 1 + n, for each port | length and bytes of the port's id |
-//! | 64 | Ed25519 signature (RFC 8032) over `clearlane claim 1`, a zero byte, and all bytes before the signature |
+//! | 64 | Ed25519 signature (RFC 8032) over `clearlane claim 2`, a zero byte, and all bytes before the signature |
 
 use std::time::Duration;
 
@@ -41,11 +42,13 @@ pub const MAX_CLAIM_PORTS: usize = 8;
 /// By how much an issuer's clock may run ahead of the lane's.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-const PREFIX: &str = "CLEARLANE1:";
+const PREFIX: &str = "CLEARLANE2:";
 
 /// What a claim says. Only [`ClaimVerifier::verify`] says whether it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
+    /// The register that the subject is in, by [`Register::id`](clearlane_store::Register::id).
+    pub register: [u8; 16],
     /// Who the traveller says they are.
     pub subject: SubjectId,
     /// Where the claim is good.
@@ -88,6 +91,9 @@ pub enum ClaimRefusal {
     /// It is good for longer than any claim may be.
     #[error("it is good for longer than a claim may be")]
     LivesTooLong,
+    /// It is of another register.
+    #[error("it is of another register")]
+    OtherRegister,
     /// It is good at other ports.
     #[error("it is for another port")]
     OtherPort,

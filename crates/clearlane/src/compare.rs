@@ -6,6 +6,7 @@ use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions};
 use clearlane_template::{SubjectId, Template, TemplateError};
 use serde::Serialize;
 
+use crate::proof::{leads, reaches};
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
 
@@ -25,7 +26,7 @@ pub struct Verification {
 /// Compares a probe with one reference.
 pub fn verify(probe: &Template, reference: &Template, threshold: f32) -> Result<Verification, TemplateError> {
     let score = probe.score(reference)?;
-    let verified = score >= threshold;
+    let verified = reaches(score, threshold);
     let reasons = if verified { Vec::new() } else { vec![Reason::NotMatched { score, threshold }] };
     Ok(Verification { verified, score, threshold, reasons })
 }
@@ -74,16 +75,21 @@ impl IdentifyOptions {
         Self { threshold, margin, candidates: 2, list_from: None, mode, deadline: None, parallel: false }
     }
 
-    /// How far down the search has to look, so that a runner-up inside of the margin is seen.
+    /// How far down the search has to look, so that a runner-up inside of the margin is seen. NaN, which no search takes,
+    /// where threshold or margin is not finite: nobody could be shown to reach them.
     fn search_threshold(&self) -> f32 {
         let needed = self.threshold - self.margin;
+        if !needed.is_finite() {
+            return f32::NAN;
+        }
         self.list_from.map_or(needed, |from| from.min(needed)).clamp(-1.0, 1.0)
     }
 }
 
 impl References {
     /// Says who the probe is of: the one candidate at or above the threshold, ahead of the next subject by the margin,
-    /// in a search of all references. Anything less identifies nobody, and says why.
+    /// in a search of all references. Anything less identifies nobody, and says why. A threshold or margin that is not
+    /// finite is an error.
     pub fn identify(&self, probe: &Template, options: &IdentifyOptions) -> Result<Identification, ReferencesError> {
         let search = SearchOptions {
             threshold: options.search_threshold(),
@@ -101,8 +107,8 @@ impl References {
             reasons.push(Reason::PartialSearch { scanned, total });
         }
         match outcome.candidates[..] {
-            [best, ref others @ ..] if best.score >= options.threshold => {
-                let rival = others.first().filter(|other| best.score - other.score < options.margin);
+            [best, ref others @ ..] if reaches(best.score, options.threshold) => {
+                let rival = others.first().filter(|other| !leads(best.score, other.score, options.margin));
                 reasons.extend(rival.map(|rival| Reason::MarginTooSmall {
                     runner_up: rival.subject,
                     margin: best.score - rival.score,

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clearlane_embed::{ExtractError, Extractor, Frame};
 use clearlane_match::SearchOptions;
-use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Register, StoreError, Subject};
+use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Position, Register, StoreError, Subject};
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use jiff::Timestamp;
 
 use crate::policy::Policy;
+use crate::proof::under;
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError};
@@ -26,6 +27,9 @@ use portrait::{Chooser, Portrait};
 /// Applications that are processed together: their pictures on all threads, their subjects in one transaction.
 const BATCH: usize = 64;
 
+/// How often an enrolment begins again where other processes enrol at the same time.
+const ATTEMPTS: usize = 64;
+
 /// Enrols subjects by the rules of a policy: consent, one face a picture, quality floors, and no face that is enrolled
 /// under another identity already.
 ///
@@ -35,7 +39,8 @@ pub struct Enroller {
     references: Arc<References>,
     chooser: Chooser,
     calibration: Calibration,
-    /// Held from the search for duplicates until the subject is enrolled, so that two applications cannot miss each other.
+    /// Held from the search for duplicates until the subject is enrolled, so that two applications in this process do not
+    /// make each other begin again.
     turnstile: Mutex<()>,
 }
 
@@ -104,6 +109,9 @@ pub enum EnrolError {
         /// The model that it has to be of.
         wanted: ModelId,
     },
+    /// Other processes went on enrolling, so that no search for duplicates was the last word. Nothing was done; try again.
+    #[error("other processes went on enrolling: try again")]
+    Contended,
     /// Another model covers more of the register: the same face under another name would not be found among those.
     #[error(
         "{covered} subjects have templates of this model and {other} of another, among whom the same face under another name \
@@ -159,33 +167,41 @@ impl Enroller {
             Err(reasons) => return Ok(EnrolmentOutcome::Refer { reasons }),
         };
         let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
-        self.references.refresh()?;
-        if let Some(reason) = self.duplicate(&templates)? {
-            return Ok(EnrolmentOutcome::Refer { reasons: vec![reason] });
-        }
-        let outcome = if let Some(subject) = known {
-            outcome(subject.id, self.complete(&[(subject.id, templates)])?.pop())
-        } else {
-            let enrolment = enrolment(application.key.clone(), application.details.clone(), templates, now);
-            match register.enrol(&enrolment) {
-                Ok((subject, templates)) => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
-                Err(StoreError::AlreadyEnrolled { subject, .. }) => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
-                Err(error) => Err(error),
+        let model = self.references.model();
+        let outcome = self.settle(|position| {
+            if let Some(reason) = self.duplicate(&templates)? {
+                return Ok(Some(EnrolmentOutcome::Refer { reasons: vec![reason] }));
             }
-        }?;
+            if let Some(subject) = &known {
+                let known = [(subject.id, templates.clone())];
+                let Some((_, added)) = register.enrol_since(position, &[], model, &known)? else { return Ok(None) };
+                return Ok(Some(completed(subject.id, added)?));
+            }
+            let new = enrolment(application.key.clone(), application.details.clone(), templates.clone(), now);
+            let Some((enrolled, _)) = register.enrol_since(position, &[new], model, &[])? else { return Ok(None) };
+            match enrolled.into_iter().next().ok_or(EnrolError::Contended)? {
+                Ok((subject, templates)) => Ok(Some(EnrolmentOutcome::Enrolled { subject, templates })),
+                Err(StoreError::AlreadyEnrolled { subject, .. }) => {
+                    Ok(Some(EnrolmentOutcome::AlreadyEnrolled { subject }))
+                }
+                Err(error) => Err(error.into()),
+            }
+        })?;
         self.references.refresh()?;
         Ok(outcome)
     }
 
-    /// Gives subjects that are in the register without a template their first ones.
-    fn complete(
-        &self,
-        templates: &[(SubjectId, Vec<NewTemplate>)],
-    ) -> Result<Vec<Result<Vec<TemplateId>, StoreError>>, StoreError> {
-        if templates.is_empty() {
-            return Ok(Vec::new());
+    /// Looks for duplicates and enrols, which `attempt` does, and begins again where it says `None`: templates came to the
+    /// register since the position that it got, and the face may be among them.
+    fn settle<T>(&self, mut attempt: impl FnMut(Position) -> Result<Option<T>, EnrolError>) -> Result<T, EnrolError> {
+        for _ in 0..ATTEMPTS {
+            let position = self.references.register().position()?;
+            self.references.refresh()?;
+            if let Some(settled) = attempt(position)? {
+                return Ok(settled);
+            }
         }
-        self.references.register().add_missing_templates(self.references.model(), templates)
+        Err(EnrolError::Contended)
     }
 
     /// The enrolled subject whose face this is, if there is one.
@@ -218,11 +234,11 @@ fn enrolment(key: String, details: Details, templates: Vec<NewTemplate>, now: Ti
 }
 
 /// What came of completing a subject. An empty list: another process was faster.
-fn outcome(
+fn completed(
     subject: SubjectId,
-    added: Option<Result<Vec<TemplateId>, StoreError>>,
+    mut added: Vec<Result<Vec<TemplateId>, StoreError>>,
 ) -> Result<EnrolmentOutcome, StoreError> {
-    match added.transpose()? {
+    match added.pop().transpose()? {
         Some(templates) if !templates.is_empty() => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
         _ => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
     }
@@ -234,6 +250,7 @@ fn enrolled(register: &Register, known: Option<&Subject>) -> Result<Option<Subje
     Ok((!register.models_of(subject.id)?.is_empty()).then_some(subject.id))
 }
 
+/// Whether two faces may be one person's: all that are not shown to differ.
 fn same_face(one: &Template, other: &Template, threshold: f32) -> bool {
-    one.score(other).is_ok_and(|score| score >= threshold)
+    !one.score(other).is_ok_and(|score| under(score, threshold))
 }

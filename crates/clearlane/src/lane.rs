@@ -1,32 +1,35 @@
 //! The lane: frames and evidence in, one decision out, recorded.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clearlane_embed::{Extractor, Frame};
 use clearlane_match::Mode;
-use clearlane_store::{Direction, Subject};
-use clearlane_template::SubjectId;
+use clearlane_store::Direction;
 use jiff::Timestamp;
 use tracing::{Span, debug_span};
 
 use crate::capture::Capture;
-use crate::claim::ClaimVerifier;
+use crate::claim::{Claim, ClaimVerifier};
 use crate::compare::IdentifyOptions;
-use crate::decision::{Comparison, Decision, Passage, StageTimes};
+use crate::decision::{Comparison, Passage, StageTimes};
 use crate::evidence::{Evidence, Face};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::port::PortId;
+use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::References;
 use crate::threshold::Calibration;
 use crate::upgrade::ModelChoice;
 
 mod build;
-mod record;
+mod verdict;
 mod verify;
+
+use verdict::Case;
 
 pub use build::{LaneBuilder, LaneError};
 pub use verify::ShownDocument;
@@ -57,6 +60,10 @@ struct Course {
     deadline: Instant,
     budget: Duration,
     time: Timestamp,
+    /// What went wrong before the passage began.
+    failed: Vec<Reason>,
+    /// The claim that the traveller showed, found good, and used up with the record.
+    claim: Option<Claim>,
     times: StageTimes,
 }
 
@@ -79,11 +86,11 @@ impl Lane {
     pub fn pass(&self, frames: &[Frame<'_>], evidence: &[Evidence], budget: Option<Duration>) -> Passage {
         let mut course = self.start(budget);
         let _span = self.span("pass");
-        let compared = match self.capture(frames, &mut course) {
-            Ok(capture) => self.identify(&capture, &mut course),
-            Err(reasons) => Compared::refused(reasons),
-        };
-        self.conclude(course, compared, evidence)
+        let compared = guarded("capture", || {
+            let capture = self.capture(frames, &mut course)?;
+            Ok(self.identify(&capture, &mut course))
+        });
+        self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
     /// As [`Lane::pass`], from a capture that was made elsewhere.
@@ -91,8 +98,8 @@ impl Lane {
         let mut course = self.start(budget);
         let _span = self.span("pass");
         course.times = capture.times;
-        let compared = self.identify(capture, &mut course);
-        self.conclude(course, compared, evidence)
+        let compared = guarded("search", || Ok(self.identify(capture, &mut course)));
+        self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
     /// What the lane counted and how long its stages took.
@@ -129,7 +136,12 @@ impl Lane {
         let (started, budget) = (Instant::now(), budget.unwrap_or(self.policy.budget()));
         // A budget beyond the clock's end is no budget at all.
         let deadline = started.checked_add(budget).unwrap_or(started);
-        Course { started, deadline, budget, time: (self.clock)(), times: StageTimes::default() }
+        // A clock that fails is a reason to refer; the record needs a time all the same.
+        let (time, failed) = match guarded("clock", || Ok((self.clock)())) {
+            Ok(time) => (time, Vec::new()),
+            Err(reasons) => (Timestamp::now(), reasons),
+        };
+        Course { started, deadline, budget, time, failed, claim: None, times: StageTimes::default() }
     }
 
     /// Spans and events name the lane and never the traveller.
@@ -169,7 +181,7 @@ impl Lane {
         match found {
             Ok(found) => {
                 reasons.extend(found.reasons);
-                let comparison = found.candidates.first().filter(|best| best.score >= options.threshold);
+                let comparison = found.candidates.first().filter(|best| reaches(best.score, options.threshold));
                 let comparison = comparison.map(|best| Comparison {
                     subject: best.subject,
                     score: best.score,
@@ -186,72 +198,48 @@ impl Lane {
         }
     }
 
-    /// The one place where a decision is made: whoever is to pass has a comparison and no reason against it, after
-    /// evidence, rules, the register's state, the budget and the record have had their say.
+    /// The one place where a decision is made: whoever is to pass has a comparison and no reason against it, after evidence
+    /// here, and rules, the register's state, the clock and the budget at the moment of the record have had their say.
     fn conclude(&self, mut course: Course, compared: Compared, evidence: &[Evidence]) -> Passage {
-        let mut reasons = compared.reasons;
-        let (rules_begin, rules) = (Instant::now(), debug_span!("rules").entered());
-        if !self.references.is_sound() {
-            reasons.push(Reason::RegisterNotSound);
-        }
-        match &compared.comparison {
+        let Compared { comparison, mut reasons } = compared;
+        reasons.append(&mut course.failed);
+        timed(debug_span!("rules"), &mut course.times.rules, || match &comparison {
             Some(comparison) => {
                 let face =
                     Face { subject: comparison.subject, score: comparison.score, threshold: comparison.threshold };
-                reasons.extend(self.policy.fusion.judge(&face, evidence));
-                reasons.extend(self.not_eligible(comparison.subject, course.time));
+                reasons.extend(guarded("evidence", || Ok(self.policy.fusion.judge(&face, evidence))).unwrap_or_else(|reasons| reasons));
             }
             None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison" }),
             None => {}
-        }
-        if Instant::now() > course.deadline {
-            let (spent_ms, budget_ms) = (milliseconds(course.started.elapsed()), milliseconds(course.budget));
-            reasons.push(Reason::BudgetExceeded { spent_ms, budget_ms });
-        }
-        drop(rules);
-        course.times.rules = rules_begin.elapsed();
-        let mut decision = match (compared.comparison, reasons) {
-            (Some(comparison), reasons) if reasons.is_empty() => Decision::Admit { subject: comparison.subject },
-            (comparison, reasons) => {
-                Decision::Refer { subject: comparison.map(|comparison| comparison.subject), reasons }
-            }
-        };
-        let comparison = compared.comparison.as_ref();
-        let (span, time) = (debug_span!("record"), course.time);
-        let record = timed(span, &mut course.times.record, || self.record(&decision, comparison, time));
-        if let Err(error) = &record {
-            tracing::error!(%error, "the passage could not be recorded");
-            let subject = comparison.map(|comparison| comparison.subject);
-            let mut reasons = decision.reasons().to_vec();
-            reasons.push(Reason::NotRecorded);
-            decision = Decision::Refer { subject, reasons };
-        }
+        });
+        let case = Arc::new(self.case(&course, comparison, reasons));
+        let span = debug_span!("record");
+        let (decision, record) = timed(span, &mut course.times.record, || self.decide(&case, course.deadline));
         // The capture of `pass_capture` took its time before the call.
         course.times.total = course.started.elapsed().max(course.times.capture());
         self.metrics.count(&decision, &course.times);
         let codes: Vec<_> = decision.reasons().iter().map(Reason::code).collect();
         let total_us = course.times.total.as_micros() as u64;
         tracing::info!(admitted = decision.is_admission(), reasons = ?codes, total_us, "decided");
-        Passage {
-            decision,
-            comparison: compared.comparison,
-            time: course.time,
-            record: record.ok(),
-            times: course.times,
-        }
+        Passage { decision, comparison, time: course.time, record, times: course.times }
     }
 
-    fn not_eligible(&self, subject: SubjectId, time: Timestamp) -> Vec<Reason> {
-        match self.references.register().subject_by_id(subject) {
-            Ok(Some(Subject { details, revoked: None, .. })) => {
-                self.policy.ineligibility(&details, &self.port, self.direction, time)
-            }
-            Ok(_) => vec![Reason::NotEnrolled],
-            Err(error) => {
-                self.references.note(&error);
-                tracing::error!(%error, "the register could not be read");
-                vec![Reason::InternalError { stage: "register" }]
-            }
+    fn case(&self, course: &Course, comparison: Option<Comparison>, reasons: Vec<Reason>) -> Case {
+        Case {
+            policy: Arc::clone(&self.policy),
+            port: self.port.clone(),
+            lane: self.name.clone(),
+            direction: self.direction,
+            model: self.references.model(),
+            time: course.time,
+            started: course.started,
+            deadline: course.deadline,
+            budget: course.budget,
+            claim: course.claim.clone(),
+            comparison,
+            reasons,
+            checked: self.references.is_sound(),
+            verdict: Mutex::default(),
         }
     }
 }
@@ -270,6 +258,14 @@ impl fmt::Debug for Lane {
             .field("direction", &self.direction)
             .finish_non_exhaustive()
     }
+}
+
+/// Runs a stage whose dependencies may have defects: one that panics is a reason to refer.
+fn guarded<T>(stage: &'static str, work: impl FnOnce() -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!(stage, "a stage panicked");
+        Err(vec![Reason::InternalError { stage }])
+    })
 }
 
 /// Runs a stage within its span, and adds the time that it took.

@@ -13,6 +13,7 @@
 //! let lane = LaneFiles {
 //!     register: "port.register".into(),
 //!     keys: "register.key".into(),
+//!     witness: Some("/srv/witness/port.roots".into()),
 //!     policy: "policies/shenzhen-bay-and-gongbei.toml".into(),
 //!     models: Some("models".into()),
 //!     detector: None,
@@ -48,6 +49,7 @@ mod open;
 mod policy;
 mod port;
 mod print;
+mod proof;
 mod reason;
 mod references;
 pub mod simulate;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clearlane_embed::{Extractor, ModelError, Models, Selection};
-use clearlane_store::{Direction, KeyError, Keyring, Register, StoreError};
+use clearlane_store::{Direction, KeyError, KeyFile, RegisterOptions, StoreError, WitnessFile};
 
 use crate::claim::{ClaimKeyError, ClaimVerifier};
 use crate::lane::{Lane, LaneError};
@@ -21,6 +21,9 @@ pub struct LaneFiles {
     pub register: PathBuf,
     /// The file with the register's keys, 64 hexadecimal digits a line.
     pub keys: PathBuf,
+    /// The file that remembers the register's newest root, so that an older register in its place is refused: see
+    /// [`WitnessFile`]. Best on another disk.
+    pub witness: Option<PathBuf>,
     /// The policy.
     pub policy: PathBuf,
     /// A folder of models beside those compiled in.
@@ -102,7 +105,11 @@ impl LaneFiles {
         }
         let detector = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
         let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
-        let register = Arc::new(Register::open(&self.register, Keyring::from_file(&self.keys)?)?);
+        let mut options = RegisterOptions::new();
+        if let Some(witness) = &self.witness {
+            options = options.witness(WitnessFile::new(witness));
+        }
+        let register = Arc::new(options.open(&self.register, KeyFile::open(&self.keys)?)?);
         let (embedder, choice) = ModelChoice::make(models.embedder(embedder)?, &models, &register, &policy)?;
         tracing::info!(lane = self.name.as_str(), model = %choice, "the lane's model was chosen");
         let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds())

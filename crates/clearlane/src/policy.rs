@@ -1,7 +1,9 @@
 //! The rules of a port, as data: who may pass, and what a decision needs.
 //!
 //! A policy is a TOML file, so that a change of the rules is a change of the file. Every table of rules names its
-//! `source`. Reading validates all of it: an unknown key, kind or value out of range is an error with its line.
+//! `source`. Reading validates all of it: an unknown key, kind or value out of range is an error with its line. No rule has
+//! a silent default: what a decision needs is written in the file, or the file is refused. Left out may be what adds to the
+//! rules, not what they rest on: the policy's last day, a floor of quality, a matcher that the rule of fusion does not use.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -65,7 +67,7 @@ pub(crate) enum LeapDayBirthday {
     March1,
 }
 
-/// One way to be eligible: a category with one of some documents, and with one of some endorsements where any are named.
+/// One way to be eligible: a category with one of some documents, and with one of some endorsements unless none is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EligibleRule {
     pub(crate) category: Category,
@@ -89,12 +91,27 @@ pub enum Modality {
 pub(crate) struct CaptureRule {
     /// Floors of quality component values, 0 to 100.
     pub(crate) quality: Vec<(Component, f32)>,
-    /// Frames of one passage that are used, best quality first.
+    /// Frames of one passage that make the probe, best quality first. All are judged.
     pub(crate) best_frames: usize,
     /// The false match rate at whose threshold two frames show one person.
     pub(crate) agreement_fmr: f64,
-    pub(crate) pad_required: bool,
+    /// The largest size, as a share of the traveller's face by length, that a further face in a frame may have.
+    pub(crate) second_face: f32,
+    pub(crate) pad: PadRule,
+    /// The probability of a bona fide presentation from which on a face is taken for one, in [0, 1].
     pub(crate) pad_threshold: f32,
+}
+
+/// What presentation attack detection (PAD) has to say before anybody passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PadRule {
+    /// Nothing.
+    Off,
+    /// Nothing against the traveller: a score that was assessed must reach the threshold.
+    IfAssessed,
+    /// Every frame with a face was assessed, and each reaches the threshold.
+    Required,
 }
 
 /// What an enrolment must be.
@@ -126,17 +143,14 @@ pub(crate) struct ComparisonRule {
 pub(crate) struct Likelihood {
     pub(crate) slope: f64,
     pub(crate) intercept: f64,
-    #[serde(default = "one")]
     pub(crate) weight: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 /// How the face's score and those of other matchers make one decision.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FusionRule {
+    /// The face passes; no other matcher is asked.
+    FaceOnly,
     /// The face passes, and so does every matcher, each at its own threshold.
     Both { matchers: Vec<(String, f64)> },
     /// The face passes, or it reaches `face_floor` and one of the matchers passes.
@@ -188,8 +202,7 @@ impl Policy {
         self.comparison.budget
     }
 
-    /// The share of the enrolled, in (0, 1], that must have a template of a new model before a lane goes over to it: 1,
-    /// everybody, where the policy says nothing.
+    /// The share of the enrolled, in (0, 1], that must have a template of a new model before a lane goes over to it.
     #[must_use]
     pub fn upgrade_coverage(&self) -> f64 {
         self.coverage
@@ -198,7 +211,7 @@ impl Policy {
     /// The same rules without other matchers: the face decides alone. For evaluations.
     #[must_use]
     pub fn face_only(mut self) -> Self {
-        self.fusion = FusionRule::Both { matchers: Vec::new() };
+        self.fusion = FusionRule::FaceOnly;
         self
     }
 

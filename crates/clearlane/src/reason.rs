@@ -2,6 +2,7 @@
 
 use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
 use clearlane_template::SubjectId;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -25,9 +26,10 @@ pub enum Reason {
     // Capture.
     /// No frame of the passage shows a face.
     NoFace,
-    /// A frame shows more than one face that could be the traveller's.
+    /// A picture of an enrolment shows more than one face, or a frame shows a further one that is larger beside the
+    /// traveller's than the policy allows.
     SeveralFaces {
-        /// How many.
+        /// How many faces it shows.
         faces: usize,
     },
     /// No frame reached a quality floor of the policy.
@@ -51,16 +53,16 @@ pub enum Reason {
         /// The part of the face outside of the frame, in [0, 1].
         outside: f32,
     },
-    /// The policy requires presentation attack detection (PAD), and no model assessed it.
+    /// The policy requires presentation attack detection (PAD), and a frame with a face was not assessed.
     PadNotAssessed,
-    /// The PAD score is under the policy's threshold.
+    /// A PAD score of the passage does not reach the policy's threshold, or is none.
     PadFailed {
-        /// The probability of a bona fide presentation, 0 to 1.
+        /// The lowest probability of a bona fide presentation, 0 to 1.
         score: f32,
         /// The policy's threshold.
         threshold: f32,
     },
-    /// The frames of the passage do not show one person.
+    /// The frames of the passage, or the pictures of an enrolment, do not show one person.
     FramesDisagree {
         /// The lowest comparison score between two frames.
         score: f32,
@@ -130,7 +132,7 @@ pub enum Reason {
         /// The matcher.
         matcher: String,
     },
-    /// A matcher's score is not a number.
+    /// A matcher's score is not a number within ±1e9.
     EvidenceInvalid {
         /// The matcher.
         matcher: String,
@@ -184,6 +186,11 @@ pub enum Reason {
     },
     /// The register failed its check, or was not checked: nobody passes.
     RegisterNotSound,
+    /// The lane's clock is behind the newest crossing record, or far ahead of it: days and expiries cannot be judged.
+    ImplausibleClock {
+        /// The time of the newest record.
+        newest: Timestamp,
+    },
     /// The passage could not be recorded: nobody passes unrecorded.
     NotRecorded,
     /// An error inside of the lane; the log says which.

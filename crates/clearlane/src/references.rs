@@ -1,8 +1,7 @@
 //! The gallery that follows a register: what a lane searches.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, SearchOptions, SearchOutcome};
 use clearlane_store::{Position, Register, Report, StoreError, StoredTemplate, Turn};
@@ -20,7 +19,16 @@ pub struct References {
     state: RwLock<Option<Arc<State>>>,
     /// What the state corresponds to. Held while the state is changed, so that changes are applied one after another.
     position: Mutex<Position>,
-    sound: AtomicBool,
+    checks: Mutex<Checks>,
+}
+
+/// What this process knows of the register's soundness.
+#[derive(Default)]
+struct Checks {
+    /// Whether the last check found it sound, and nothing was noted since that check began.
+    sound: bool,
+    /// Faults that were noted: a check that began before one says nothing of it.
+    faults: u64,
 }
 
 /// A gallery and the turn that probes need for it: they belong together, and change together when the register gets a
@@ -86,7 +94,7 @@ impl References {
             settings,
             state: RwLock::default(),
             position: Mutex::default(),
-            sound: AtomicBool::new(false),
+            checks: Mutex::default(),
         };
         let (state, position) = references.load_state(progress)?;
         *references.state.write().unwrap_or_else(PoisonError::into_inner) = state;
@@ -98,8 +106,10 @@ impl References {
     /// microseconds where nothing did.
     pub fn refresh(&self) -> Result<Refreshed, ReferencesError> {
         if self.register.last_check()?.is_some_and(|last| last.problems > 0) {
-            self.sound.store(false, Ordering::Release);
+            self.checks().sound = false;
         }
+        // What was deleted is tried to be erased for as long as it is not.
+        let _ = self.register.erasure();
         let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         if self.register.position()? == *position {
             return Ok(Refreshed::default());
@@ -154,25 +164,39 @@ impl References {
         best_score(&self.register, self.model, subject, probe)
     }
 
-    /// Whether the register passed its last [`References::check`]. Until a first one it has not, and no lane opens.
+    /// Whether the register passed its last [`References::check`], and no fault was noted since that began. Until a first one
+    /// it has not, and no lane opens.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.sound.load(Ordering::Acquire)
+        self.checks().sound
     }
 
-    /// Checks the whole register: structure, seals, and the chain of its records. Lanes open only while the last check, by
-    /// whichever process, found nothing wrong.
+    /// Checks the whole register: the root and all that it binds, structure, seals, and the chain of its records. Lanes open
+    /// only while the last check, by whichever process, found nothing wrong.
     pub fn check(&self, progress: impl FnMut(u64, u64)) -> Result<Report, ReferencesError> {
+        let faults = self.checks().faults;
         let report = self.register.check(progress)?;
-        self.sound.store(report.is_sound() && report.keyed, Ordering::Release);
+        let mut checks = self.checks();
+        checks.sound = report.is_sound() && report.keyed && checks.faults == faults;
         Ok(report)
     }
 
-    /// Takes note of what a failure says about the register: after a row that is refused, nobody passes until a check.
+    /// Takes note of what a failure says about the register: after a row that is refused, nobody passes until a check, in
+    /// whichever process.
     pub(crate) fn note(&self, failure: &StoreError) {
         if matches!(failure, StoreError::Refused { .. } | StoreError::Corrupt { .. }) {
-            self.sound.store(false, Ordering::Release);
+            let mut checks = self.checks();
+            checks.faults += 1;
+            checks.sound = false;
+            drop(checks);
+            if let Err(error) = self.register.note_fault() {
+                tracing::error!(%error, "a fault could not be noted in the register");
+            }
         }
+    }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The register that is followed.

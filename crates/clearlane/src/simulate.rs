@@ -191,12 +191,13 @@ impl DayPlan {
         metrics: &Arc<Metrics>,
     ) -> Result<Vec<Lane>, LaneError> {
         let ports: Vec<_> = policy.ports().keys().cloned().collect();
-        let (opening, step) = (policy.opening(), 86_400_000 * self.lanes as u64 / self.passages.max(1));
+        let (opening, step) = (policy.opening(), 86_400_000 / self.passages.max(1));
+        // One clock for all lanes, from midnight to midnight at an even pace.
+        let passages = Arc::new(AtomicU64::new(0));
         let lane = |number: usize| {
-            let passages = AtomicU64::new(0);
-            // From midnight to midnight at an even pace.
+            let passages = Arc::clone(&passages);
             let clock = move || {
-                let since = passages.fetch_add(1, Ordering::Relaxed) * step % 86_400_000;
+                let since = passages.fetch_add(1, Ordering::Relaxed) * step;
                 opening.saturating_add(SignedDuration::from_millis(since as i64)).unwrap_or(opening)
             };
             Lane::builder(policy.clone(), references.clone(), calibration.clone())

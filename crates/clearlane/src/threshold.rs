@@ -6,6 +6,7 @@ use clearlane_template::ModelId;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
+use crate::proof::reaches;
 
 /// What is known about the false match rate (FMR) of one model: measured points, from lenient to strict.
 ///
@@ -71,6 +72,12 @@ pub enum CalibrationError {
         /// The point's place in the list.
         index: usize,
     },
+    /// What is wanted is no rate.
+    #[error("a false match rate lies in [0, 1], not {wanted}")]
+    NotARate {
+        /// The wanted false match rate.
+        wanted: f64,
+    },
     /// The wanted rate is lower than any that was calibrated.
     #[error(
         "no threshold is known for an FMR of {wanted:e}: the calibration ends at {lowest:e}; calibrate with more data"
@@ -134,19 +141,29 @@ impl Calibration {
         &self.source
     }
 
-    /// The threshold for a verification (1:1) at the false match rate `fmr`.
+    /// The threshold for a verification (1:1) at the false match rate `fmr`: finite, and never a guess.
     pub fn threshold_for_fmr(&self, fmr: f64) -> Result<f32, CalibrationError> {
-        let strict = self.points.iter().position(|point| point.fmr <= fmr).ok_or_else(|| {
-            let lowest = self.points.last().map_or(1.0, |point| point.fmr);
-            CalibrationError::Uncalibrated { wanted: fmr, lowest }
-        })?;
+        if !(reaches(fmr, 0.0) && reaches(1.0, fmr)) {
+            return Err(CalibrationError::NotARate { wanted: fmr });
+        }
+        let strict = self
+            .points
+            .iter()
+            .position(|point| reaches(fmr, point.fmr))
+            .ok_or_else(|| CalibrationError::Uncalibrated { wanted: fmr, lowest: self.lowest() })?;
         let high = self.points[strict];
         if strict == 0 {
             return Ok(high.threshold);
         }
         let low = self.points[strict - 1];
         let part = (low.fmr.ln() - fmr.ln()) / (low.fmr.ln() - high.fmr.ln());
+        // Two rates may be so close that their logarithms are equal: then the stricter threshold.
+        let part = if (0.0..=1.0).contains(&part) { part } else { 1.0 };
         Ok((f64::from(low.threshold) + part * f64::from(high.threshold - low.threshold)) as f32)
+    }
+
+    fn lowest(&self) -> f64 {
+        self.points.last().map_or(1.0, |point| point.fmr)
     }
 
     /// The threshold for an identification (1:N) among `entries` references at the false positive identification rate
@@ -165,9 +182,8 @@ impl Calibration {
             ("comparison.fpir", fmr_for_fpir(comparison.fpir, entries), entries),
         ];
         for (rule, fmr, entries) in rules {
-            if let Err(CalibrationError::Uncalibrated { lowest, .. }) = self.threshold_for_fmr(fmr) {
-                return Err(CalibrationShortfall { rule, fmr, lowest, entries });
-            }
+            let shortfall = |_| CalibrationShortfall { rule, fmr, lowest: self.lowest(), entries };
+            self.threshold_for_fmr(fmr).map_err(shortfall)?;
         }
         Ok(())
     }

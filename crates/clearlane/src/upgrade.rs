@@ -8,6 +8,7 @@ use clearlane_template::ModelId;
 use serde::Serialize;
 
 use crate::policy::Policy;
+use crate::proof::reaches;
 
 /// Which model a lane uses, and why. Templates of different models are never compared: a subject without a template of
 /// this model is not found.
@@ -78,7 +79,7 @@ impl ModelChoice {
             reason,
         };
         let coverage = register.coverage(wanted.model_id())?;
-        if coverage.share() >= required {
+        if reaches(coverage.share(), required) {
             let choice = choice(&wanted, coverage, ChoiceReason::Covers);
             return Ok((wanted, choice));
         }

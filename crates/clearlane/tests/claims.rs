@@ -11,6 +11,9 @@ use clearlane_template::SubjectId;
 use data_encoding::BASE32_NOPAD;
 use jiff::{SignedDuration, Timestamp};
 
+/// The id of the register whose subject claims.
+const REGISTER: [u8; 16] = [1; 16];
+
 #[test]
 fn a_claim_goes_from_its_issuer_through_a_picture_to_a_lane() {
     let issuer = ClaimIssuer::generate().unwrap();
@@ -20,7 +23,7 @@ fn a_claim_goes_from_its_issuer_through_a_picture_to_a_lane() {
     let frame = Frame::rgb8(rgb.width(), rgb.height(), rgb.as_raw().as_slice()).unwrap();
     let text = read_claim_text(&frame).unwrap();
     assert_eq!(text, claim.text());
-    let read = issuer.verifier().verify(&text, &port("gongbei"), now()).unwrap();
+    let read = issuer.verifier().verify(&text, REGISTER, &port("gongbei"), now()).unwrap();
     assert_eq!(&read, claim.claim());
     assert_eq!(read.subject, SubjectId(7));
 }
@@ -67,7 +70,7 @@ fn a_claim_with_any_bit_changed_is_refused() {
         let mut altered = bytes.clone();
         altered[bit / 8] ^= 1 << (bit % 8);
         let altered = format!("{prefix}:{}", BASE32_NOPAD.encode(&altered));
-        let refusal = issuer.verifier().verify(&altered, &port("gongbei"), now()).unwrap_err();
+        let refusal = issuer.verifier().verify(&altered, REGISTER, &port("gongbei"), now()).unwrap_err();
         let in_key_id = bit < 64;
         let expected: &[_] =
             if in_key_id { &[ClaimRefusal::UnknownIssuer] } else { &[ClaimRefusal::Forged, ClaimRefusal::Malformed] };
@@ -79,7 +82,7 @@ fn a_claim_with_any_bit_changed_is_refused() {
 fn a_claim_cut_or_lengthened_is_refused() {
     let issuer = ClaimIssuer::generate().unwrap();
     let text = issue(&issuer).text().to_owned();
-    let refused = |text: &str| issuer.verifier().verify(text, &port("gongbei"), now()).unwrap_err();
+    let refused = |text: &str| issuer.verifier().verify(text, REGISTER, &port("gongbei"), now()).unwrap_err();
     for end in 0..text.len() {
         let refusal = refused(&text[..end]);
         assert!(matches!(refusal, ClaimRefusal::Malformed | ClaimRefusal::Forged), "cut at {end}: {refusal:?}");
@@ -94,10 +97,10 @@ fn a_claim_of_an_issuer_that_is_not_trusted_is_refused_until_it_is() {
     let (issuer, other) = (ClaimIssuer::generate().unwrap(), ClaimIssuer::generate().unwrap());
     let text = issue(&issuer).text().to_owned();
     let mut verifier = other.verifier();
-    assert_eq!(verifier.verify(&text, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
-    assert_eq!(ClaimVerifier::default().verify(&text, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
+    assert_eq!(verifier.verify(&text, REGISTER, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
+    assert_eq!(ClaimVerifier::default().verify(&text, REGISTER, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
     verifier.trust_pem(&issuer.public_pem().unwrap()).unwrap();
-    assert!(verifier.verify(&text, &port("gongbei"), now()).is_ok());
+    assert!(verifier.verify(&text, REGISTER, &port("gongbei"), now()).is_ok());
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn a_claim_is_good_from_its_issue_until_its_expiry_and_no_longer() {
     let claim = issue(&issuer);
     let at = |seconds| {
         let time = now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
-        issuer.verifier().verify(claim.text(), &port("gongbei"), time).map(|_: Claim| ())
+        issuer.verifier().verify(claim.text(), REGISTER, &port("gongbei"), time).map(|_: Claim| ())
     };
     // Thirty seconds for a clock that runs behind the issuer's.
     assert_eq!(at(-31), Err(ClaimRefusal::NotYetValid));
@@ -120,10 +123,19 @@ fn a_claim_is_good_from_its_issue_until_its_expiry_and_no_longer() {
 fn a_claim_for_other_ports_is_refused() {
     let issuer = ClaimIssuer::generate().unwrap();
     let claim = issue(&issuer);
-    assert_eq!(issuer.verifier().verify(claim.text(), &port("shenzhen-bay"), now()), Err(ClaimRefusal::OtherPort));
+    assert_eq!(issuer.verifier().verify(claim.text(), REGISTER, &port("shenzhen-bay"), now()), Err(ClaimRefusal::OtherPort));
     let both = [port("gongbei"), port("shenzhen-bay")];
-    let claim = issuer.issue(SubjectId(7), &both, now(), Duration::from_mins(1)).unwrap();
-    assert!(both.iter().all(|port| issuer.verifier().verify(claim.text(), port, now()).is_ok()));
+    let claim = issuer.issue(REGISTER, SubjectId(7), &both, now(), Duration::from_mins(1)).unwrap();
+    assert!(both.iter().all(|port| issuer.verifier().verify(claim.text(), REGISTER, port, now()).is_ok()));
+}
+
+#[test]
+fn a_claim_is_good_in_its_own_register_alone() {
+    let issuer = ClaimIssuer::generate().unwrap();
+    let claim = issue(&issuer);
+    assert_eq!(claim.claim().register, REGISTER);
+    let elsewhere = issuer.verifier().verify(claim.text(), [2; 16], &port("gongbei"), now());
+    assert_eq!(elsewhere, Err(ClaimRefusal::OtherRegister));
 }
 
 #[test]
@@ -136,12 +148,12 @@ fn two_claims_are_never_the_same() {
 fn claims_that_would_live_too_long_or_be_good_nowhere_are_not_issued() {
     let issuer = ClaimIssuer::generate().unwrap();
     let refused =
-        |ports: &[PortId], seconds| issuer.issue(SubjectId(7), ports, now(), Duration::from_secs(seconds)).unwrap_err();
+        |ports: &[PortId], seconds| issuer.issue(REGISTER, SubjectId(7), ports, now(), Duration::from_secs(seconds)).unwrap_err();
     assert_eq!(refused(&[], 60), IssueError::Ports { ports: 0 });
     assert_eq!(refused(&vec![port("gongbei"); 9], 60), IssueError::Ports { ports: 9 });
     assert!(matches!(refused(&[port("gongbei")], 0), IssueError::Lifetime { .. }));
     assert!(matches!(refused(&[port("gongbei")], 601), IssueError::Lifetime { .. }));
-    assert!(issuer.issue(SubjectId(7), &[port("gongbei")], now(), Duration::from_mins(10)).is_ok());
+    assert!(issuer.issue(REGISTER, SubjectId(7), &[port("gongbei")], now(), Duration::from_mins(10)).is_ok());
 }
 
 #[test]
@@ -156,7 +168,7 @@ fn keys_are_those_that_openssl_writes() {
     let issuer = ClaimIssuer::from_pem(private).unwrap();
     assert_eq!(issuer.public_pem().unwrap(), public);
     let again = ClaimIssuer::from_pem(&issuer.to_pem().unwrap()).unwrap();
-    assert!(again.verifier().verify(issue(&issuer).text(), &port("gongbei"), now()).is_ok());
+    assert!(again.verifier().verify(issue(&issuer).text(), REGISTER, &port("gongbei"), now()).is_ok());
     assert_eq!(ClaimIssuer::from_pem(public).unwrap_err(), ClaimKeyError::NotPrivate);
     assert_eq!(ClaimVerifier::default().trust_pem(private).unwrap_err(), ClaimKeyError::NotPublic);
 }
@@ -189,7 +201,7 @@ fn seen_by_camera(claim: &SignedClaim, pixels: f32, angle: f32) -> Frame<'static
 }
 
 fn issue(issuer: &ClaimIssuer) -> SignedClaim {
-    issuer.issue(SubjectId(7), &[port("gongbei")], now(), Duration::from_mins(1)).unwrap()
+    issuer.issue(REGISTER, SubjectId(7), &[port("gongbei")], now(), Duration::from_mins(1)).unwrap()
 }
 
 fn now() -> Timestamp {

@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use clearlane::{Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, LaneError, Passage, Reason};
+use clearlane::{
+    Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, IdentifyOptions, LaneError, Passage, Reason,
+};
 use clearlane_store::{Outcome, RecordQuery};
 use clearlane_template::{ModelId, SubjectId, Template};
 use common::{Port, capture_of, eligible, enrolment, face, finger, near, now, policy};
@@ -54,6 +56,22 @@ fn two_subjects_within_the_margin_are_referred() {
 }
 
 #[test]
+fn nobody_is_identified_by_a_threshold_or_a_margin_that_is_no_number() {
+    let port = Port::with(2);
+    let identify = |threshold, margin, list_from| {
+        let options = IdentifyOptions { list_from, ..IdentifyOptions::new(threshold, margin) };
+        port.references.identify(&capture_of(1, 0.8).probe, &options).map(|found| found.subject)
+    };
+    for list_from in [None, Some(0.1), Some(-1.0)] {
+        assert_eq!(identify(0.4, 0.05, list_from).unwrap(), Some(port.subject(1)));
+        for none in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(identify(none, 0.05, list_from).is_err(), "threshold {none}");
+            assert!(identify(0.4, none, list_from).is_err(), "margin {none}");
+        }
+    }
+}
+
+#[test]
 fn a_search_that_its_budget_cut_short_never_opens() {
     let port = Port::with(5_000);
     let subject = port.subject(3);
@@ -63,17 +81,24 @@ fn a_search_that_its_budget_cut_short_never_opens() {
 }
 
 #[test]
-fn pad_that_the_policy_requires_must_be_there_and_pass() {
+fn pad_is_off_or_counts_if_assessed_or_is_required() {
     let port = Port::with(20);
-    let lane = port.lane();
     let evidence = finger(port.subject(3));
-    let with = |pad| codes(&lane.pass_capture(&Capture::new(near(3, 0.8, 1), pad), &evidence, None));
-    assert_eq!(with(None), ["pad-not-assessed"]);
-    assert_eq!(with(Some(0.499)), ["pad-failed"]);
-    assert_eq!(with(Some(f32::NAN)), ["pad-failed"]);
-    assert!(with(Some(0.5)).is_empty());
-    let lenient = port.lane_by(policy("pad-required = true => pad-required = false"));
-    assert!(lenient.pass_capture(&Capture::new(near(3, 0.8, 1), None), &evidence, None).decision.is_admission());
+    let none: &[&str] = &[];
+    let (missing, failed): (&[&str], &[&str]) = (&["pad-not-assessed"], &["pad-failed"]);
+    for (rule, not_assessed, refused) in
+        [("required", missing, failed), ("if-assessed", none, failed), ("off", none, none)]
+    {
+        let lane = port.lane_by(policy(&format!("pad = \"required\" => pad = \"{rule}\"")));
+        let with = |pad| codes(&lane.pass_capture(&Capture::new(near(3, 0.8, 1), pad), &evidence, None));
+        assert_eq!(with(None), not_assessed, "{rule}");
+        for score in [0.499, 0.0, -0.5, 1.5, f32::MIN_POSITIVE, f32::MAX, f32::MIN, f32::INFINITY, f32::NAN] {
+            assert_eq!(with(Some(score)), refused, "{rule}: {score}");
+        }
+        for score in [0.5, 1.0] {
+            assert_eq!(with(Some(score)), none, "{rule}: {score}");
+        }
+    }
 }
 
 #[test]
@@ -225,7 +250,7 @@ fn either_takes_a_weak_face_with_a_finger_but_not_one_under_the_floor() {
 fn weighted_adds_log_likelihood_ratios() {
     let port = Port::with(20);
     let lane = port.lane_by(policy(
-        "rule = \"both\" => rule = \"weighted\"\\nface-floor = 0.4\\nface = { slope = 40.0, intercept = -16.0 }\\nthreshold = 10.0
+        "rule = \"both\" => rule = \"weighted\"\\nface-floor = 0.4\\nface = { slope = 40.0, intercept = -16.0, weight = 1.0 }\\nthreshold = 10.0
          threshold = 0.5\\nsource => likelihood = { slope = 10.0, intercept = -5.0, weight = 2.0 }\\nsource",
     ));
     let subject = port.subject(3);
@@ -239,6 +264,50 @@ fn weighted_adds_log_likelihood_ratios() {
     assert!(with(0.8, 0.21).is_empty());
     assert_eq!(with(0.8, 0.19), ["fusion-too-low"]);
     assert_eq!(codes(&lane.pass_capture(&capture_of(3, 0.9), &[], None)), ["evidence-missing"]);
+}
+
+#[test]
+fn the_face_alone_decides_where_the_policy_says_so() {
+    let port = Port::with(20);
+    let lane = port.lane_by(policy("").face_only());
+    assert!(codes(&lane.pass_capture(&capture_of(3, 0.8), &[], None)).is_empty());
+    assert_eq!(codes(&lane.pass_capture(&capture_of(3, 0.25), &[], None)), ["no-candidate"]);
+}
+
+/// Of a finger, only a number within ±1e9 that reaches its threshold opens a lane that needs one; and the largest calibration
+/// that a policy may state adds up.
+#[test]
+fn a_score_of_no_sense_admits_nobody_by_any_rule() {
+    let port = Port::with(20);
+    let subject = port.subject(3);
+    let sources = "threshold = 0.5\\nsource => likelihood = { slope = 1e6, intercept = 0.0, weight = 1e6 }\\nsource";
+    let rules = [
+        String::new(),
+        "rule = \"both\" => rule = \"either\"\\nface-floor = 0.2".to_owned(),
+        format!(
+            "rule = \"both\" => rule = \"weighted\"\\nface-floor = 0.2\\nface = {{ slope = 1e6, intercept = -1e6, weight = 1e6 }}\\nthreshold = 1e6\n{sources}"
+        ),
+    ];
+    for rule in rules {
+        let lane = port.lane_by(policy(&rule));
+        // Enough with a finger, and too little without.
+        let face = if rule.is_empty() { 0.8 } else { 0.3 };
+        let with = |score| {
+            let evidence = Evidence { matcher: "fingerprint".to_owned(), subject, score };
+            codes(&lane.pass_capture(&capture_of(3, face), &[evidence], None))
+        };
+        for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 1.7e308, -1.7e308, 1.1e9, -1.1e9]
+        {
+            assert!(with(score).contains(&"evidence-invalid"), "{rule}: {score}");
+        }
+        for score in [-1e9, -1.0, -f64::MIN_POSITIVE] {
+            let refused = with(score);
+            assert!(!refused.is_empty() && !refused.contains(&"evidence-invalid"), "{rule}: {score}");
+        }
+        for score in [1.0, 1e9] {
+            assert!(with(score).is_empty(), "{rule}: {score}: {:?}", with(score));
+        }
+    }
 }
 
 #[test]
@@ -284,7 +353,7 @@ fn a_claim_admits_its_subject_once() {
     let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
     let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "e-channel").unwrap();
     let claim = |subject, place: &str| {
-        let claim = issuer.issue(subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_mins(1)).unwrap();
+        let claim = issuer.issue(port.register.id(), subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_mins(1)).unwrap();
         claim.text().to_owned()
     };
     let show = |text: &str, capture, subject| lane.verify_claim_capture(text, &capture, &finger(subject), None);

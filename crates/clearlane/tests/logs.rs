@@ -25,7 +25,9 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
     port.change(13, |details| details.documents[0].number_digest = document);
     let issuer = ClaimIssuer::generate().unwrap();
     let place: clearlane::PortId = "shenzhen-bay".parse().unwrap();
-    let claim = issuer.issue(subject, std::slice::from_ref(&place), Timestamp::now(), Duration::from_mins(1)).unwrap();
+    let claim = issuer
+        .issue(port.register.id(), subject, std::slice::from_ref(&place), Timestamp::now(), Duration::from_mins(1))
+        .unwrap();
     let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
     let lane = lane.build(place, Direction::Exit, "lane 1").unwrap();
     let probe = capture_of(13, 0.8);

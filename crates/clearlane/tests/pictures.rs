@@ -71,7 +71,7 @@ fn a_quality_floor_that_no_frame_reaches_refers_with_the_measure() {
     let Some(port) = Gate::open() else { return };
     port.enrol_everybody();
     let lane = Gate::lane_by(
-        port.builder("pad-required = true => pad-required = false\nInterEyeDistance = 5 => InterEyeDistance = 100"),
+        port.builder("pad = \"required\" => pad = \"off\"\nInterEyeDistance = 5 => InterEyeDistance = 100"),
     );
     let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &[], Some(Duration::from_mins(1)));
     assert!(
@@ -180,7 +180,7 @@ fn a_claim_in_a_frame_admits_its_subject() {
     let issuer = ClaimIssuer::generate().unwrap();
     let lane = Gate::lane_by(port.builder(NO_PAD).claims(issuer.verifier()).clock(Timestamp::now));
     let claim = issuer
-        .issue(subjects[0], &["shenzhen-bay".parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
+        .issue(port.register.id(), subjects[0], &["shenzhen-bay".parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
         .unwrap();
     let phone = Frame::decode(&claim.to_png(3).unwrap(), &DecodeLimits::default()).unwrap();
     let budget = Some(Duration::from_mins(1));
@@ -190,7 +190,7 @@ fn a_claim_in_a_frame_admits_its_subject() {
     assert_eq!(codes(&lane.verify_claim(&face, &face, &[], budget)), ["no-claim"]);
 }
 
-const NO_PAD: &str = "pad-required = true => pad-required = false";
+const NO_PAD: &str = "pad = \"required\" => pad = \"off\"";
 
 struct Gate {
     lfw: PathBuf,
@@ -255,7 +255,7 @@ impl Gate {
     }
 
     fn builder(&self, changes: &str) -> LaneBuilder {
-        let floors = "quality = { SingleFacePresent = 50, InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
+        let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
         let policy = policy(&format!("{floors}\n{changes}"));
         Lane::builder(policy.into(), self.references.clone(), self.calibration.clone())
             .extractor(self.extractor.clone())

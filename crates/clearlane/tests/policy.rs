@@ -47,7 +47,9 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
     let duplicate: Is = |problem| matches!(problem, PolicyProblem::Duplicate { .. });
     let missing: Is = |problem| matches!(problem, PolicyProblem::Missing);
     let unused: Is = |problem| matches!(problem, PolicyProblem::Unused);
-    let cases: [(&str, &str, &str, Is); 23] = [
+    let faceless: Is = |problem| matches!(problem, PolicyProblem::WithoutFace);
+    let scope = "scope = [\"face\", \"fingerprint\"]";
+    let cases: [(&str, &str, &str, Is); 31] = [
         ("fpir = 1e-5", "fpir = 0.0", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = nan", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = 0.6", "comparison.fpir", range),
@@ -59,12 +61,22 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
         ("coverage = 0.999", "coverage = nan", "model-upgrade.coverage", range),
         ("best-frames = 3", "best-frames = 0", "capture.best-frames", range),
         ("pad-threshold = 0.5", "pad-threshold = 1.5", "capture.pad-threshold", range),
+        ("second-face = 0.5", "second-face = 1.0", "capture.second-face", range),
+        ("second-face = 0.5", "second-face = nan", "capture.second-face", range),
+        ("Sharpness = 20", "Sharpness = nan", "capture.quality", range),
+        ("Sharpness = 40", "Sharpness = inf", "enrolment.quality", range),
+        ("threshold = 0.5\nsource", "threshold = -1.1e9\nsource", "evidence.threshold", range),
         ("threshold = 0.5\nsource", "threshold = inf\nsource", "evidence.threshold", range),
         ("directions = [\"entry\", \"exit\"]", "directions = []", "ports.directions", empty),
-        ("scope = [\"face\", \"fingerprint\"]", "scope = []", "consent.scope", empty),
+        (scope, "scope = []", "consent.scope", faceless),
+        (scope, "scope = [\"fingerprint\"]", "consent.scope", faceless),
         ("documents = [\"exit-entry-permit-hk-macao\"]", "documents = []", "eligible.documents", empty),
         ("id = \"gongbei\"", "id = \"shenzhen-bay\"", "ports.id", duplicate),
         ("[fusion]", "[[evidence]]\nmatcher = \"fingerprint\"\nsource = \"\"\n[fusion]", "evidence.matcher", duplicate),
+        ("multiple-entry = true\n", "", "eligible.multiple-entry", missing),
+        ("endorsements = []", "endorsements = []\nmultiple-entry = false", "eligible.multiple-entry", |problem| {
+            matches!(problem, PolicyProblem::WithoutEndorsements)
+        }),
         ("rule = \"both\"", "rule = \"either\"", "fusion.face-floor", missing),
         ("rule = \"both\"", "rule = \"weighted\"", "fusion.threshold", missing),
         ("threshold = 0.5\nsource", "source", "evidence.threshold", missing),
@@ -91,13 +103,47 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
 }
 
 #[test]
-fn a_policy_that_says_nothing_of_new_models_asks_that_they_cover_everybody() {
+fn a_rule_that_fuses_matchers_needs_one_and_the_face_alone_is_a_rule_of_its_own() {
     let text = fs::read_to_string(shipped()).unwrap();
-    assert_eq!(Policy::from_toml(&text).unwrap().upgrade_coverage(), 0.999);
-    let table = text.find("[model-upgrade]").unwrap();
-    let end = table + text[table..].find("[[evidence]]").unwrap();
-    let without = format!("{}{}", &text[..table], &text[end..]);
-    assert_eq!(Policy::from_toml(&without).unwrap().upgrade_coverage(), 1.0);
+    let (start, end) = (text.find("[[evidence]]").unwrap(), text.find("[fusion]").unwrap());
+    let without = format!("{}{}", &text[..start], &text[end..]);
+    let with_rule = |rule: &str| Policy::from_toml(&without.replace("rule = \"both\"", rule));
+    for rule in ["rule = \"both\"", "rule = \"either\"\nface-floor = 0.3", "rule = \"weighted\"\nface-floor = 0.3"] {
+        match with_rule(rule) {
+            Err(PolicyError::Invalid { key: "fusion.rule", problem: PolicyProblem::WithoutMatchers, .. }) => {}
+            other => panic!("{rule}: {other:?}"),
+        }
+    }
+    assert!(with_rule("rule = \"face-only\"").is_ok());
+    match Policy::from_toml(&changed("rule = \"both\"", "rule = \"face-only\"")) {
+        Err(PolicyError::Invalid { place, key: "evidence", problem: PolicyProblem::Unused }) => {
+            assert_eq!(place.line, 2 + text[..start].lines().count());
+        }
+        other => panic!("a matcher beside the face alone: {other:?}"),
+    }
+    for key in ["face-floor = 0.3", "threshold = 1.0", "face = { slope = 1.0, intercept = 0.0, weight = 1.0 }"] {
+        match with_rule(&format!("rule = \"face-only\"\n{key}")) {
+            Err(PolicyError::Invalid { problem: PolicyProblem::Unused, .. }) => {}
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_key_for_pad_of_an_earlier_version_is_refused_with_what_to_write_now() {
+    for (old, new) in [("true", "pad = \"required\""), ("false", "pad = \"if-assessed\"")] {
+        for key in [format!("pad-required = {old}"), format!("pad = \"off\"\npad-required = {old}")] {
+            let text = changed("pad = \"required\"", &key);
+            let line = text.lines().position(|line| line.starts_with("pad-required")).unwrap() + 1;
+            match Policy::from_toml(&text) {
+                Err(error @ PolicyError::Invalid { key: "capture.pad-required", .. }) => {
+                    let message = error.to_string();
+                    assert!(message.starts_with(&format!("line {line},")) && message.contains(new), "{message}");
+                }
+                other => panic!("{key}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -106,6 +152,7 @@ fn unknown_words_and_keys_are_refused_where_they_stand() {
         ("category = \"macao-resident\"", "category = \"macau-resident\""),
         ("\"talent\"", "\"talents\""),
         ("multiple-entry = true", "multi-entry = true"),
+        ("pad = \"required\"", "pad = \"sometimes\""),
         ("[age]", "[ages]"),
         ("rule = \"both\"", "rule = \"neither\""),
         ("id = \"gongbei\"", "id = \"Gong Bei\""),
@@ -156,4 +203,40 @@ fn before(part: &str) -> String {
 
 fn shipped() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shenzhen-bay-and-gongbei.toml")
+}
+
+#[test]
+fn an_unknown_key_is_refused_in_every_table_of_every_policy() {
+    fn tables(value: &mut toml::Value, change: &mut impl FnMut(&mut toml::Table)) {
+        match value {
+            toml::Value::Table(table) => {
+                change(table);
+                table.iter_mut().for_each(|(_, value)| tables(value, change));
+            }
+            toml::Value::Array(list) => list.iter_mut().for_each(|value| tables(value, change)),
+            _ => {}
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    for file in fs::read_dir(folder).unwrap() {
+        let policy: toml::Value =
+            fs::read_to_string(file.unwrap().path()).unwrap().parse::<toml::Table>().unwrap().into();
+        let mut count = 0;
+        tables(&mut policy.clone(), &mut |_| count += 1);
+        assert!(count > 10, "{count}");
+        for changed in 0..count {
+            let (mut text, mut at) = (policy.clone(), 0);
+            tables(&mut text, &mut |table| {
+                if at == changed {
+                    table.insert("unknown".into(), 1.into());
+                }
+                at += 1;
+            });
+            let error = Policy::from_toml(&toml::to_string(&text).unwrap()).unwrap_err();
+            assert!(
+                matches!(error, PolicyError::Syntax { .. } | PolicyError::Invalid { .. }),
+                "table {changed}: {error}"
+            );
+        }
+    }
 }

@@ -112,6 +112,7 @@ fn a_port_that_the_policy_does_not_name_has_its_id() {
         margin: None,
         model: None,
         reasons: String::new(),
+        voids: None,
     };
     port.register.append_record(&record).unwrap();
     let printed = printed(&port, &policy(""), 2, None, None).unwrap();

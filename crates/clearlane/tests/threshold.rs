@@ -40,7 +40,29 @@ fn a_rate_that_was_not_calibrated_gives_no_threshold() {
     let refused = straight().threshold_for_fmr(1e-9);
     assert!(matches!(refused, Err(CalibrationError::Uncalibrated { lowest, .. }) if lowest <= 1e-8), "{refused:?}");
     assert!(straight().threshold_for_fpir(1e-5, 1_000_000).is_err());
-    assert!(straight().threshold_for_fmr(f64::NAN).is_err());
+    for none in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e-3, 1.1, f64::MAX] {
+        let refused = straight().threshold_for_fmr(none);
+        assert!(matches!(refused, Err(CalibrationError::NotARate { .. })), "{none}: {refused:?}");
+    }
+    for none in [f64::NAN, f64::INFINITY, -1e-3, 1.1, 0.0, f64::from_bits(1)] {
+        assert!(straight().threshold_for_fpir(none, 10).is_err(), "{none}");
+    }
+}
+
+/// The logarithms of two rates may be equal though the rates are not.
+#[test]
+fn a_threshold_is_a_number_between_those_of_its_points_however_close_they_are() {
+    for fmr in [1e-300, 1e-9, 0.3, f64::MIN_POSITIVE] {
+        let next = |rate: f64| f64::from_bits(rate.to_bits() + 1);
+        let rates = [next(next(next(fmr))), next(next(fmr)), next(fmr), fmr];
+        let points = [(rates[0], 0.2), (rates[3], 0.4)];
+        let points = points.map(|(fmr, threshold)| CalibrationPoint { fmr, threshold });
+        let calibration = Calibration::new(ModelId::digest([]), points.to_vec(), "").unwrap();
+        for rate in rates {
+            let threshold = calibration.threshold_for_fmr(rate).unwrap();
+            assert!((0.2..=0.4).contains(&threshold), "{rate:e}: {threshold}");
+        }
+    }
 }
 
 #[test]

@@ -213,9 +213,9 @@ fn calibration(embedder: &Embedder) -> Calibration {
 /// The shipped policy without quality floors and PAD, with other changes.
 fn rules(changes: &str) -> Policy {
     policy(&format!(
-        "quality = {{ SingleFacePresent = 50, InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 }} => quality = {{}}
+        "quality = {{ InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 }} => quality = {{}}
          quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40 }} => quality = {{}}
-         pad-required = true => pad-required = false
+         pad = \"required\" => pad = \"off\"
          {changes}"
     ))
 }

@@ -18,8 +18,14 @@ pub(crate) fn clearlane() -> Command {
     command
 }
 
-const SETTINGS: [&str; 5] =
-    ["CLEARLANE_MODELS", "CLEARLANE_REGISTER", "CLEARLANE_KEY", "CLEARLANE_KEY_FILE", "CLEARLANE_LOG"];
+pub(crate) const SETTINGS: [&str; 6] = [
+    "CLEARLANE_MODELS",
+    "CLEARLANE_REGISTER",
+    "CLEARLANE_KEY",
+    "CLEARLANE_KEY_FILE",
+    "CLEARLANE_LOG",
+    "CLEARLANE_WITNESS",
+];
 
 /// What a command printed, as JSON.
 pub(crate) fn json(command: &mut Command) -> Value {

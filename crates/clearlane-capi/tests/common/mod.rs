@@ -27,8 +27,9 @@ impl Port {
         let (register, keys, policy) = (path("port.register"), path("register.key"), path("policy.toml"));
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let demonstration = fs::read_to_string(here.join("../../policies/demonstration.toml")).unwrap();
-        assert!(demonstration.contains("pad-required = false"));
-        fs::write(&policy, demonstration.replace("pad-required = false", "pad-required = true")).unwrap();
+        let (lenient, strict) = ("pad = \"if-assessed\"", "pad = \"required\"");
+        assert!(demonstration.contains(lenient));
+        fs::write(&policy, demonstration.replace(lenient, strict)).unwrap();
 
         let key = Key::random().unwrap();
         fs::write(&keys, key.to_hex().as_bytes()).unwrap();

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::register::find;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, write_secret, write_whole};
+use crate::output::{Output, shown, write_secret, write_whole};
 use crate::pictures;
 use crate::registers::RegisterArgs;
+use crate::text;
 
 /// Issue claims, QR codes for 1:1 lanes, and read them
 #[derive(Debug, Subcommand)]
@@ -69,11 +70,13 @@ pub(crate) struct ReadArgs {
     /// Where it is shown, by the policy's ids
     #[arg(long, value_name = "ID")]
     port: PortId,
+    #[command(flatten)]
+    register: RegisterArgs,
 }
 
 const READ_EXAMPLES: &str = "\
 Example:
-  clearlane claim read aaron.png --port shenzhen-bay --issuer issuer.pem.pub";
+  clearlane claim read aaron.png --port shenzhen-bay --issuer issuer.pem.pub --register port.db";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,20 +103,20 @@ fn keygen(args: &KeygenArgs, output: &Output) -> Result<Exit> {
     name.push(".pub");
     let public_file = PathBuf::from(name);
     write_whole(&public_file, public.as_bytes())?;
-    output.result(&json!({ "private": args.file, "public": public_file }), || {
-        format!("the private key is {}, the lanes' {}\n", args.file.display(), public_file.display())
+    output.result(&json!({ "private": shown(&args.file), "public": shown(&public_file) }), || {
+        format!("the private key is {}, the lanes' {}\n", shown(&args.file), shown(&public_file))
     })?;
     Ok(Exit::Yes)
 }
 
 fn issue(args: &IssueArgs, output: &Output) -> Result<Exit> {
-    let pem = std::fs::read_to_string(&args.issuer).map_err(|error| Failure::reading(&args.issuer, &error))?;
+    let pem = text::read(&args.issuer)?;
     let issuer = ClaimIssuer::from_pem(&pem).map_err(|error| Failure::at(Exit::Input, &args.issuer, &error))?;
     let register = args.register.open_read_only()?;
     let subject = find(&register, &args.subject)?;
     let lifetime = Duration::from_secs(args.lifetime);
     let claim = issuer
-        .issue(subject.id, &args.ports, jiff::Timestamp::now(), lifetime)
+        .issue(register.id(), subject.id, &args.ports, jiff::Timestamp::now(), lifetime)
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
     let unfit = |error: QrError| Failure::of(Exit::System, &error);
     if let Some(path) = &args.out {
@@ -122,14 +125,15 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<Exit> {
             if svg { claim.to_svg().map_err(unfit)?.into_bytes() } else { claim.to_png(SCALE).map_err(unfit)? };
         write_whole(path, &code)?;
     }
-    let shown = match &args.out {
-        Some(path) => format!("{}: good until {}\n", Path::display(path), claim.claim().expires),
+    let told = match &args.out {
+        Some(path) => format!("{}: good until {}\n", shown(path), claim.claim().expires),
         None => format!("{}\ngood until {}\n", claim.to_terminal().map_err(unfit)?, claim.claim().expires),
     };
     let value = json!({
-        "subject": subject.key, "ports": args.ports, "expires": claim.claim().expires, "text": claim.text(), "file": args.out,
+        "subject": subject.key, "ports": args.ports, "expires": claim.claim().expires, "text": claim.text(),
+        "file": args.out.as_ref().map(shown),
     });
-    output.result(&value, || shown)?;
+    output.result(&value, || told)?;
     Ok(Exit::Yes)
 }
 
@@ -137,9 +141,10 @@ fn read(args: &ReadArgs, output: &Output) -> Result<Exit> {
     let verifier = trusted(&args.issuer)?;
     let frame = pictures::open(&args.picture)?;
     let text = read_claim_text(&frame).ok_or_else(|| {
-        Failure::new(Exit::Input, format!("{}: no claim is to be read in the picture", args.picture.display()))
+        Failure::new(Exit::Input, format!("{}: no claim is to be read in the picture", shown(&args.picture)))
     })?;
-    let claim = verifier.verify(&text, &args.port, jiff::Timestamp::now());
+    let register = args.register.open_read_only()?.id();
+    let claim = verifier.verify(&text, register, &args.port, jiff::Timestamp::now());
     let value = match &claim {
         Ok(claim) => json!({
             "good": true, "subject": claim.subject, "ports": claim.ports, "issued": claim.issued, "expires": claim.expires,
@@ -155,7 +160,7 @@ fn read(args: &ReadArgs, output: &Output) -> Result<Exit> {
 
 /// Who believes the claims of the issuer with the public key in `file`.
 pub(super) fn trusted(file: &Path) -> Result<ClaimVerifier> {
-    let pem = std::fs::read_to_string(file).map_err(|error| Failure::reading(file, &error))?;
+    let pem = text::read(file)?;
     let mut verifier = ClaimVerifier::default();
     verifier.trust_pem(&pem).map_err(|error| Failure::at(Exit::Input, file, &error))?;
     Ok(verifier)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, table};
+use crate::output::{Output, shown, table};
 use crate::pictures::{Face, extract};
 use crate::reasons;
 use crate::registers::RegisterArgs;
@@ -124,11 +124,11 @@ impl Answer<'_> {
         let who = subject.and_then(|_| named.first()).map(|(key, _)| key.clone());
         let listed: Vec<Value> = named.iter().map(|(key, score)| json!({ "subject": key, "score": score })).collect();
         let value = json!({
-            "picture": self.picture, "subject": who, "threshold": threshold, "margin": margin, "reasons": reasons,
+            "picture": shown(self.picture), "subject": who, "threshold": threshold, "margin": margin, "reasons": reasons,
             "candidates": listed, "extract_ms": self.extract_ms, "search_ms": self.search_ms,
         });
         output.line(&value, || {
-            let mut text = format!("{}: ", self.picture.display());
+            let mut text = format!("{}: ", shown(self.picture));
             match &who {
                 Some(key) => text.push_str(key),
                 None => text.extend(["nobody: ", &reasons::listed(reasons)]),

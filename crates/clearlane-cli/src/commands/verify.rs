@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::pictures::{Face, extract};
 use crate::thresholds::ThresholdArgs;
 
@@ -41,8 +41,9 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
     let extractor = args.models.load_extractor(args.face.into())?;
     let threshold = args.threshold.one_to_one(extractor.embedder())?;
     let (a, b) = (extract(&extractor, &args.a)?, extract(&extractor, &args.b)?);
-    let score = a.template.score(&b.template).map_err(|error| Failure::of(Exit::Model, &error))?;
-    let matched = score >= threshold;
+    let verification = clearlane::verify(&a.template, &b.template, threshold);
+    let verification = verification.map_err(|error| Failure::of(Exit::Model, &error))?;
+    let (score, matched) = (verification.score, verification.verified);
     let value = json!({
         "match": matched, "score": score, "threshold": threshold,
         "detector": extractor.detector().name(), "embedder": extractor.embedder().name(),
@@ -57,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
 
 fn seen(path: &std::path::Path, extraction: &Extraction) -> Value {
     json!({
-        "path": path, "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
+        "path": shown(path), "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
         "ms": 1e3 * extraction.timings.total().as_secs_f64(),
     })
 }

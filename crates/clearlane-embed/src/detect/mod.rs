@@ -17,6 +17,7 @@ use crate::tensor::Letterbox;
 
 /// A face that a detector found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Face {
     /// The face's box. It may reach beyond the frame.
     pub bounding_box: BoundingBox,
@@ -185,7 +186,10 @@ impl std::fmt::Debug for Detector {
 fn without_overlaps(mut faces: Vec<Face>, threshold: f32) -> Vec<Face> {
     let sound = |face: &Face| {
         let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
+        let area = face.bounding_box.area();
+        // A box that ends before it begins is no face, whatever its score.
         [x0, y0, x1, y1].iter().all(|value| value.is_finite())
+            && (x0 < x1 && y0 < y1 && area > 0.0 && area.is_finite())
             && face.landmarks.iter().all(|point| point.x.is_finite() && point.y.is_finite())
     };
     faces.retain(sound);

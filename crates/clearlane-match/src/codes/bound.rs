@@ -1,22 +1,53 @@
 //! What a code says about a score.
 //!
-//! Let x be a stored unit vector with code o, a = ⟨x, o⟩, b the length of o at right angles to x, and l = √(a² + b²). Let q
-//! be a probe that was rounded to r, A = ⟨q, r⟩ and B the length of r at right angles to q. The scan gives ⟨r, o⟩, and
+//! # In exact arithmetic
 //!
-//! ⟨r, o⟩ = A ⟨q, o⟩ + ⟨r - A q, o⟩,  ⟨q, o⟩ = a ⟨q, x⟩ + ⟨q, o - a x⟩.
+//! Let x be a stored vector, of any length u = ‖x‖ up to U ([`Factors::NORM`]), and o its code: o = α x + o', with
+//! α = ⟨x, o⟩ / u² and o' at right angles to x, of length b. Let q be a probe of any length v, and r what it was rounded to:
+//! r = β q + r', with β = ⟨q, r⟩ / v² and r' at right angles to q, of length B. Let l be the length of o. The scan gives
 //!
-//! For a score ⟨q, x⟩ ≥ t > 0, the part of q at right angles to x is at most √(1 - t²) long. So
+//! ⟨r, o⟩ = β ⟨q, o⟩ + ⟨r', o⟩,  ⟨q, o⟩ = α ⟨q, x⟩ + ⟨q, o'⟩.
 //!
-//! - always, ⟨q, o⟩ ≥ a t - b √(1 - t²) (Cauchy and Schwarz; a is positive, so the right side grows with t), and
-//!   ⟨r - A q, o⟩ ≥ -B l;
-//! - with the rotation random, ⟨q, o - a x⟩ / (b √(1 - t²)) and ⟨r - A q, o⟩ / (B l) are coordinates of random unit vectors
-//!   in d - 1 dimensions: normal in the tail, with deviation 1 / √(d - 1) at most, and each with its own sign.
+//! The part of q along x is ⟨q, x⟩ / u long. So where ⟨q, x⟩ ≥ τ > 0, the part at right angles to x, the only one that o'
+//! meets, is at most w = √(v² - τ² / U²) long, and
 //!
-//! A code whose product with r lies below that bound has a vector whose score lies below t.
+//! - always, ⟨q, o'⟩ ≥ -b w and ⟨r', o⟩ ≥ -B l (Cauchy and Schwarz). With α and β positive, for every row whose ⟨q, x⟩ is τ
+//!   or more, ⟨r, o⟩ ≥ β (α τ - b w) - B l;
+//! - with the rotation random, ⟨q, o'⟩ / (b w) and ⟨r', o⟩ / (B l) are coordinates of random unit vectors in d - 1 dimensions,
+//!   or shorter: normal in the tail, with deviation 1 / √(d - 1) at most, and each with its own sign. So
+//!   ⟨r, o⟩ ≥ β α τ - z / √(d - 1) · √((β b w)² + (B l)²), but for what z deviations leave out.
+//!
+//! A code whose product with r lies below that bound has a vector whose ⟨q, x⟩ lies below τ. Nothing here takes x or q for a
+//! unit vector: α, β, b, B and v are those of the vectors as they are, and U is held against each row when it is encoded. A
+//! longer row, or one whose α is not certain to be positive, is never ruled out ([`Factors::new`]); a probe whose β is not
+//! certain to be positive rules nothing out, nor does a τ near 0 or below.
+//!
+//! # In floating point
+//!
+//! e = 2⁻²⁴ is what one rounding of single precision changes at most, as a share.
+//!
+//! - *The score.* A search keeps rows whose score, as computed, is the threshold t or more. Each term of it is rounded
+//!   [`score_roundings`] times at most, n: it misses ⟨q, x⟩ by n e Σ|qᵢ xᵢ| ≤ n e u v at most (Higham, Accuracy and Stability
+//!   of Numerical Algorithms, section 3.1). To cut it at 1 keeps it at or above t, since t is not above 1.
+//! - *The rotation.* x and q above are the vectors that were quantised: the results of the rotation in single precision,
+//!   which is not quite orthogonal. Each of its m steps ([`Rotation::roundings`](super::Rotation::roundings)) rounds each value
+//!   once, so moves a vector by e times its length at most, and a product of two vectors by 2 m e u v. The widening of
+//!   integer rows to single precision is one of the steps.
+//! - So a row that is kept has ⟨q, x⟩ ≥ τ = t - (n + 2 m) e U v. Terms of second order (below 10⁻⁴ of these at 4096
+//!   dimensions) and what is too small for normal numbers are within a further sixty-fourth: [`Bound::new`].
+//! - *The factors.* α, b, β, B and v come from sums in double precision, whose error is bounded and counted, and are then
+//!   rounded to the safe side: α down, b, B and v up, β down where it multiplies α and up where it multiplies b ([`Fit`](super::Fit)). l
+//!   follows from α, U and b, rounded up.
+//! - *A block.* Its bound is made of its rows' least α, most b and most l: comparisons, which do not round.
+//! - *The bound itself* takes eight roundings in single precision, so [`Thresholds`] are smaller, and what is taken off is
+//!   larger, by 16 e: [`ROUNDING`]. The cast to an integer rounds towards zero, so one is taken off before.
+//! - ⟨r, o⟩ is a sum of integers below 2²⁴ and has no error.
 
 use super::BlockFactors;
+use super::outward::{above, below};
 use super::probe::CodedProbe;
 use super::quantise::Factors;
+use crate::kernel::score_roundings;
 
 /// By which of the two bounds rows are skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,14 +71,25 @@ impl Contract {
     }
 }
 
+/// By how much the constants of a bound are moved to the safe side, as a share of them.
+const ROUNDING: f64 = 1.0 / (1 << 20) as f64;
+/// The least τ that rules anything out: far above what a product of two floats needs to be a normal number.
+const LEAST_REACH: f64 = 1.0 / 1024.0;
+/// The least w², so that its own rounding is a small share of it, and that rows which are never ruled out are not.
+const LEAST_REST: f64 = 1.0 / (1 << 20) as f64;
+
 /// The bound for one probe.
 pub(crate) struct Bound {
     contract: Contract,
-    along: f32,
-    beside: f32,
+    /// What β lies between; `None` where the probe rules nothing out.
+    along: Option<[f64; 2]>,
+    /// B.
+    beside: f64,
+    /// v.
+    norm: f64,
+    /// By how much a computed score may lie above ⟨q, x⟩ of the rotated vectors.
+    error: f64,
     dimension: usize,
-    /// By how much scores may pass what is true of unit vectors in exact arithmetic.
-    slack: f32,
 }
 
 /// The bound for one probe and one threshold: products below it are of rows that score below the threshold.
@@ -64,33 +106,31 @@ pub(crate) struct Thresholds {
 }
 
 impl Bound {
-    /// `slack`: how far scores of stored vectors may lie above those of unit vectors, rounding included.
-    pub(crate) fn new(probe: &CodedProbe, contract: Contract, slack: f32) -> Self {
-        let Factors { along, beside } = probe.factors;
-        Self { contract, along, beside, dimension: probe.dimension, slack }
+    pub(crate) fn new(probe: &CodedProbe, contract: Contract) -> Self {
+        /// e, and a sixty-fourth more.
+        const ONE_ROUNDING: f64 = (1.0 + 1.0 / 64.0) / (1 << 24) as f64;
+        let CodedProbe { fit, dimension, roundings, .. } = *probe;
+        let norm = fit.norm();
+        let roundings = score_roundings(dimension) + 2 * roundings;
+        let error = roundings as f64 * ONE_ROUNDING * norm * f64::from(Factors::NORM);
+        Self { contract, along: fit.along(), beside: fit.beside(), norm, error, dimension }
     }
 
-    /// The bound for scores of `threshold` and above. `None` where it says nothing: for thresholds of 0 and less.
+    /// The bound for computed scores of `threshold` and above. `None` where it says nothing: for thresholds near 0 and less.
     pub(crate) fn at(&self, threshold: f32) -> Option<Thresholds> {
-        let t = threshold - self.slack;
-        if t <= 0.0 {
-            return None;
-        }
-        let rest = (1.0 - t * t).sqrt();
-        let along = self.along * t;
-        Some(match self.contract {
-            Contract::Always => {
-                Thresholds { along, beside: self.along * rest, length: self.beside, independent: false }
-            }
-            Contract::Deviations(z) => {
-                let deviation = z / ((self.dimension - 1).max(1) as f32).sqrt();
-                Thresholds {
-                    along,
-                    beside: self.along * rest * deviation,
-                    length: self.beside * deviation,
-                    independent: true,
-                }
-            }
+        let reach = f64::from(threshold) - self.error;
+        let [least, most] = self.along.filter(|_| reach >= LEAST_REACH)?;
+        let on_row = reach / f64::from(Factors::NORM);
+        let rest = (self.norm * self.norm - on_row * on_row).max(LEAST_REST).sqrt();
+        let (deviation, independent) = match self.contract {
+            Contract::Always => (1.0, false),
+            Contract::Deviations(z) => (f64::from(z) / ((self.dimension - 1).max(1) as f64).sqrt(), true),
+        };
+        Some(Thresholds {
+            along: below(least * reach * (1.0 - ROUNDING)),
+            beside: above(most * rest * deviation * (1.0 + ROUNDING)),
+            length: above(self.beside * deviation * (1.0 + ROUNDING)),
+            independent,
         })
     }
 }

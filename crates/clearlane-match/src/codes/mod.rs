@@ -2,7 +2,7 @@
 //!
 //! A vector x is rotated by a random orthogonal matrix and its values are rounded to 2ᵇ levels each: its code o, odd
 //! integers. A probe q is rounded likewise, to r. The scan computes ⟨r, o⟩ in integers, and [`bound`] turns a threshold on
-//! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector, ⟨x, o⟩ and the length of what o has beside x. The
+//! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector: how long o is along x, and at right angles to it. The
 //! estimator is RaBitQ's (Gao and Long, SIGMOD 2024; Gao and others, SIGMOD 2025, for several bits).
 //!
 //! Codes of one bit rule out all but some thousandths of a gallery, and these are many: see [`refinement`].
@@ -10,18 +10,25 @@
 
 mod bound;
 mod layout;
+mod outward;
 mod probe;
 mod quantise;
 mod refinement;
 mod rotation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worst_alignment;
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, BLOCK, Kernel, Loops, prefetch};
-use quantise::Factors;
+use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, Loops, RowCount, Step, prefetch};
+use quantise::{Factors, Fit};
 use refinement::Refinement;
 
 pub(crate) use bound::{Bound, Contract};
@@ -42,7 +49,7 @@ const ABREAST: usize = 16;
 /// From this many blocks on, encoding is spread over the threads of the current rayon pool.
 const PARALLEL_BLOCKS: usize = 64;
 
-/// The codes of one segment's rows, in blocks of 32. A block is there once its rows are: the rows of the last,
+/// The codes of one segment's rows, in blocks of 32. A block is there once its rows are published: the rows of the last,
 /// incomplete block have no codes yet.
 pub(crate) struct Codes {
     layout: Layout,
@@ -62,6 +69,17 @@ pub(crate) struct BlockFactors {
     most_length: f32,
 }
 
+impl BlockFactors {
+    fn of(rows: &[Factors]) -> Self {
+        let most = |value: fn(&Factors) -> f32| rows.iter().map(value).fold(0.0, f32::max);
+        Self {
+            least_along: rows.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
+            most_beside: most(|row| row.beside),
+            most_length: most(|row| row.length()),
+        }
+    }
+}
+
 struct EncodedBlock {
     bytes: Vec<u8>,
     /// The factors of the codes that the scan reads.
@@ -70,7 +88,21 @@ struct EncodedBlock {
     refined: (Vec<u8>, Vec<Factors>),
 }
 
-/// The encoding of one block for all codes of a segment: see [`Codes::encode_up_to`].
+impl Drop for EncodedBlock {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+        self.refined.0.zeroize();
+    }
+}
+
+/// What encoding needs room for, kept from one step to the next and wiped at the end.
+struct Scratch {
+    levels: Zeroizing<Vec<[u8; ABREAST]>>,
+    /// The levels of one row.
+    row: Zeroizing<Vec<u8>>,
+}
+
+/// The encoding of one block for all codes of a segment: see [`Codes::encode`].
 struct Encoding<'a, R> {
     all: &'a [&'a Codes],
     block: usize,
@@ -84,17 +116,18 @@ impl<R: Fn(usize, &mut [f32])> Loops for Encoding<'_, R> {
     #[inline(always)]
     fn run(self) -> Self::Output {
         let mut encoded: Vec<_> = self.all.iter().map(|codes| codes.empty_block()).collect();
-        let mut row = vec![0.0; self.rotation.dimension()];
-        let mut vectors = vec![[0.0; ABREAST]; row.len()];
-        let mut levels = vec![[0; ABREAST]; row.len()];
+        let mut row = Zeroizing::new(vec![0.0_f32; self.rotation.dimension()]);
+        let mut vectors = Zeroizing::new(vec![[0.0_f32; ABREAST]; row.len()]);
+        let mut scratch =
+            Scratch { levels: Zeroizing::new(vec![[0; ABREAST]; row.len()]), row: Zeroizing::new(vec![0; row.len()]) };
         for first in (0..BLOCK).step_by(ABREAST) {
             for lane in 0..ABREAST {
                 (self.read)(self.block * BLOCK + first + lane, &mut row);
-                vectors.iter_mut().zip(&row).for_each(|(values, value)| values[lane] = *value);
+                vectors.iter_mut().zip(row.iter()).for_each(|(values, value)| values[lane] = *value);
             }
             self.rotation.apply(&mut vectors);
             for (codes, block) in self.all.iter().zip(&mut encoded) {
-                codes.encode(&vectors, &mut levels, block);
+                codes.encode_rows(&vectors, &mut scratch, block);
             }
         }
         encoded
@@ -102,14 +135,14 @@ impl<R: Fn(usize, &mut [f32])> Loops for Encoding<'_, R> {
 }
 
 impl Codes {
-    pub(crate) fn with_capacity(layout: Layout, rows: usize) -> Result<Self, GalleryError> {
-        let blocks = rows / BLOCK;
+    /// No codes, with room for those of `rows` rows.
+    pub(crate) fn with_capacity(layout: Layout, count: &Arc<RowCount>, rows: usize) -> Result<Self, GalleryError> {
         Ok(Self {
             layout,
-            blocks: AppendBuffer::with_capacity(blocks * layout.block_bytes())?,
-            rows: AppendBuffer::with_capacity(blocks * BLOCK)?,
-            bounds: AppendBuffer::with_capacity(blocks)?,
-            refinement: layout.is_refined().then(|| Refinement::with_capacity(layout, blocks * BLOCK)).transpose()?,
+            blocks: AppendBuffer::with_capacity(count, Step::Block(layout.block_bytes()), rows)?,
+            rows: AppendBuffer::with_capacity(count, Step::Block(BLOCK), rows)?,
+            bounds: AppendBuffer::with_capacity(count, Step::Block(1), rows)?,
+            refinement: layout.is_refined().then(|| Refinement::with_capacity(layout, count, rows)).transpose()?,
         })
     }
 
@@ -117,92 +150,88 @@ impl Codes {
         self.layout
     }
 
-    /// How many blocks there are.
-    pub(crate) fn len(&self) -> usize {
-        self.bounds.as_slice().len()
-    }
-
-    /// Encodes the blocks of one segment's codes, which are equally many, from the next one up to `blocks`. `read` writes the
-    /// stored vector of a row, which is rotated once for all codes.
-    pub(crate) fn encode_up_to(
+    /// Encodes blocks of one segment for all its codes. Their rows have been written; `read` gives the stored vector of one,
+    /// which is rotated once for all codes.
+    pub(crate) fn encode(
         all: &[&Self],
-        blocks: usize,
+        appending: &mut Appending<'_>,
+        blocks: Range<usize>,
         rotation: &Rotation,
-        read: impl Fn(usize, &mut [f32]) + Sync,
+        read: impl Fn(&Appending<'_>, usize, &mut [f32]) + Sync,
     ) {
         let kernel = Kernel::best();
-        let encode = |block| kernel.vectorise(Encoding { all, block, rotation, read: &read });
-        let append = |encoded: &[EncodedBlock]| all.iter().zip(encoded).for_each(|(codes, block)| codes.append(block));
-        let from = all.first().map_or(blocks, |codes| codes.len());
-        for first in (from..blocks).step_by(PARALLEL_BLOCKS * 16) {
-            let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks);
-            if group.len() >= PARALLEL_BLOCKS {
-                let encoded: Vec<_> = group.into_par_iter().map(encode).collect();
-                for block in &encoded {
-                    append(block);
-                }
+        let encode = |appending: &Appending<'_>, block| {
+            let read = |row: usize, vector: &mut [f32]| read(appending, row, vector);
+            kernel.vectorise(Encoding { all, block, rotation, read: &read })
+        };
+        for first in blocks.clone().step_by(PARALLEL_BLOCKS * 16) {
+            let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks.end);
+            let encoded: Vec<_> = if group.len() >= PARALLEL_BLOCKS {
+                let appending = &*appending;
+                group.clone().into_par_iter().map(|block| encode(appending, block)).collect()
             } else {
-                for block in group {
-                    append(&encode(block));
+                group.clone().map(|block| encode(appending, block)).collect()
+            };
+            for (block, encoded) in group.zip(&encoded) {
+                for (codes, encoded) in all.iter().zip(encoded) {
+                    codes.write(appending, block, encoded);
                 }
             }
         }
     }
 
     fn empty_block(&self) -> EncodedBlock {
+        // All room at once: what grows leaves copies behind.
+        let (refined, rows) = if self.layout.is_refined() { (self.layout.code_bytes(), BLOCK) } else { (0, 0) };
         EncodedBlock {
             bytes: vec![0; self.layout.block_bytes()],
-            scanned: Vec::new(),
-            refined: (Vec::new(), Vec::new()),
+            scanned: Vec::with_capacity(BLOCK),
+            refined: (Vec::with_capacity(refined * rows), Vec::with_capacity(rows)),
         }
     }
 
-    /// Encodes the next rows of a block, rotated; `levels` is kept from one call to the next.
+    /// Encodes the next rows of a block, rotated.
     #[inline(always)]
-    fn encode(&self, rotated: &[[f32; ABREAST]], levels: &mut [[u8; ABREAST]], block: &mut EncodedBlock) {
+    fn encode_rows(&self, rotated: &[[f32; ABREAST]], scratch: &mut Scratch, block: &mut EncodedBlock) {
         let first = block.scanned.len();
         let bits = if self.layout.is_refined() { refinement::BITS } else { self.layout.bits() };
-        let factors = quantise::nearest(rotated, bits, levels);
+        let fits = quantise::nearest(rotated, bits, &mut scratch.levels);
         if self.layout.is_refined() {
-            block.refined.1.extend(factors);
-            let signs = levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level >> 1) - 1.0));
-            block.scanned.extend(Factors::of(rotated, signs));
+            block.refined.1.extend(fits.map(Factors::new));
+            let signs = scratch.levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level >> 1) - 1.0));
+            block.scanned.extend(Fit::of(rotated, signs).map(Factors::new));
         } else {
-            block.scanned.extend(factors);
+            block.scanned.extend(fits.map(Factors::new));
         }
         for lane in 0..ABREAST {
-            let mut levels: Vec<u8> = levels.iter().map(|levels| levels[lane]).collect();
+            let row = &mut scratch.row;
+            row.iter_mut().zip(scratch.levels.iter()).for_each(|(level, levels)| *level = levels[lane]);
             if self.layout.is_refined() {
-                block.refined.0.extend(refinement::split(&mut levels));
+                refinement::split(row, &mut block.refined.0);
             }
-            self.layout.pack(&levels, first + lane, &mut block.bytes);
+            self.layout.pack(row, first + lane, &mut block.bytes);
         }
     }
 
-    fn append(&self, block: &EncodedBlock) {
+    fn write(&self, appending: &mut Appending<'_>, number: usize, block: &EncodedBlock) {
         if let Some(refinement) = &self.refinement {
-            refinement.append(&block.refined.0);
-            self.rows.extend_from_slice(&block.refined.1);
+            refinement.write(appending, number, &block.refined.0);
+            self.rows.write_slice(appending, number, &block.refined.1);
         } else {
-            self.rows.extend_from_slice(&block.scanned);
+            self.rows.write_slice(appending, number, &block.scanned);
         }
-        self.blocks.extend_from_slice(&block.bytes);
-        let most = |value: fn(&Factors) -> f32| block.scanned.iter().map(value).fold(0.0, f32::max);
-        self.bounds.extend_from_slice(&[BlockFactors {
-            least_along: block.scanned.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
-            most_beside: most(|row| row.beside),
-            most_length: most(|row| row.length()),
-        }]);
+        self.blocks.write_slice(appending, number, &block.bytes);
+        self.bounds.write_slice(appending, number, &[BlockFactors::of(&block.scanned)]);
     }
 
     /// The bytes of some blocks.
-    pub(crate) fn bytes(&self, blocks: std::ops::Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, blocks: Range<usize>) -> &[u8] {
         let size = self.layout.block_bytes();
         &self.blocks.as_slice()[blocks.start * size..blocks.end * size]
     }
 
     /// What bounds the factors of some blocks.
-    pub(crate) fn block_factors(&self, blocks: std::ops::Range<usize>) -> &[BlockFactors] {
+    pub(crate) fn block_factors(&self, blocks: Range<usize>) -> &[BlockFactors] {
         &self.bounds.as_slice()[blocks]
     }
 

@@ -1,15 +1,20 @@
 //! A probe in the form that the scan wants.
 
-use super::quantise::{Factors, nearest, to_bytes};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::quantise::{Fit, nearest, to_bytes};
 use super::{Layout, Rotation};
 use crate::Kernel;
 use crate::kernel::{LevelProbe, PLANES, PlaneProbe, Survivor};
 
-/// A probe, rotated and rounded to match codes of one layout.
+/// A probe, rotated and rounded to match codes of one layout. What was made of the probe on the way is wiped, and this when it
+/// is dropped.
 pub(crate) struct CodedProbe {
     form: Form,
     /// How the probe stands to its rounded self.
-    pub(super) factors: Factors,
+    pub(super) fit: Fit,
+    /// See [`Rotation::roundings`].
+    pub(super) roundings: usize,
     pub(super) dimension: usize,
 }
 
@@ -20,18 +25,18 @@ enum Form {
 
 impl CodedProbe {
     pub(crate) fn new(probe: &[f32], layout: Layout, rotation: &Rotation) -> Self {
-        let mut rotated = probe.to_vec();
+        let mut rotated = Zeroizing::new(probe.to_vec());
         rotation.apply::<1>(rotated.as_chunks_mut().0);
         let (one, _) = rotated.as_chunks::<1>();
-        let dimension = probe.len();
+        let (dimension, roundings) = (probe.len(), rotation.roundings());
         if layout.bits() == 1 {
-            let mut levels = vec![0; dimension];
-            let [factors] = nearest(one, PLANES as u32, levels.as_chunks_mut().0);
-            return Self { form: Form::Planes(PlaneProbe::new(&levels)), factors, dimension };
+            let mut levels = Zeroizing::new(vec![0; dimension]);
+            let [fit] = nearest(one, PLANES as u32, levels.as_chunks_mut().0);
+            return Self { form: Form::Planes(PlaneProbe::new(&levels)), fit, roundings, dimension };
         }
-        let bytes = to_bytes(&rotated);
-        let [factors] = Factors::of(one, bytes.iter().map(|byte| [f32::from(*byte)]));
-        Self { form: Form::Levels(LevelProbe::new(&bytes, layout.bits())), factors, dimension }
+        let bytes = Zeroizing::new(to_bytes(&rotated));
+        let [fit] = Fit::of(one, bytes.iter().map(|byte| [f32::from(*byte)]));
+        Self { form: Form::Levels(LevelProbe::new(&bytes, layout.bits())), fit, roundings, dimension }
     }
 
     /// Adds the codes of `blocks` whose product with the probe reaches their block's threshold to the survivors.
@@ -39,6 +44,15 @@ impl CodedProbe {
         match &self.form {
             Form::Planes(probe) => kernel.scan_planes(probe, blocks, thresholds, survivors),
             Form::Levels(probe) => kernel.scan_levels(probe, blocks, thresholds, survivors),
+        }
+    }
+}
+
+impl Drop for CodedProbe {
+    fn drop(&mut self) {
+        match &mut self.form {
+            Form::Planes(probe) => probe.zeroize(),
+            Form::Levels(probe) => probe.zeroize(),
         }
     }
 }

@@ -2,35 +2,94 @@
 //!
 //! `L` vectors stand abreast, one value of each after the other: a vector instruction then works on all of them at once.
 
-/// How a vector x stands to its code o, odd integers -(2ᵇ - 1), ..., -1, 1, ..., 2ᵇ - 1.
+use super::outward::{above, below};
+
+/// Sums of 4096 exact products, the most that there are, miss by less than half of this share of what they sum in double
+/// precision; so do the few steps that are taken with them here.
+const ROUNDING: f64 = 1.0 / (1_u64 << 40) as f64;
+
+/// How a vector x of any length stands to its code o, odd integers -(2ᵇ - 1), ..., -1, 1, ..., 2ᵇ - 1: three sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    /// ⟨x, o⟩.
+    product: f64,
+    /// ‖x‖².
+    vector: f64,
+    /// ‖o‖², without an error: a sum of small integers.
+    code: f64,
+}
+
+impl Fit {
+    /// How vectors stand to their codes.
+    #[inline(always)]
+    pub(crate) fn of<const L: usize>(vectors: &[[f32; L]], codes: impl Iterator<Item = [f32; L]>) -> [Self; L] {
+        let (mut product, mut vector, mut code) = ([0.0_f64; L], [0.0_f64; L], [0.0_f64; L]);
+        for (vectors, codes) in vectors.iter().zip(codes) {
+            for lane in 0..L {
+                let (x, o) = (f64::from(vectors[lane]), f64::from(codes[lane]));
+                product[lane] += x * o;
+                vector[lane] += x * x;
+                code[lane] += o * o;
+            }
+        }
+        std::array::from_fn(|lane| Self { product: product[lane], vector: vector[lane], code: code[lane] })
+    }
+
+    /// What α = ⟨x, o⟩ / ‖x‖² lies between, for o = α x + (what stands at right angles to x). `None` unless it is certain to
+    /// be positive.
+    pub(crate) fn along(self) -> Option<[f64; 2]> {
+        // Σ |xᵢ oᵢ| is ‖x‖ ‖o‖ at most.
+        let error = ROUNDING * (self.vector * self.code).sqrt();
+        let low = (self.product - error) / (self.vector * (1.0 + ROUNDING));
+        let high = (self.product + error) / (self.vector * (1.0 - ROUNDING));
+        (low > 0.0 && high.is_finite()).then_some([low, high])
+    }
+
+    /// What the length of the code at right angles to x does not exceed.
+    pub(crate) fn beside(self) -> f64 {
+        let error = ROUNDING * (self.vector * self.code).sqrt();
+        let least = (self.product - error).max(0.0);
+        let square = self.code * (1.0 + ROUNDING) - least * least / (self.vector * (1.0 + ROUNDING));
+        square.max(0.0).sqrt() * (1.0 + ROUNDING)
+    }
+
+    /// What ‖x‖ does not exceed.
+    pub(crate) fn norm(self) -> f64 {
+        self.vector.sqrt() * (1.0 + ROUNDING)
+    }
+}
+
+/// What the bound needs to know of a row and its code, rounded to the safe side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Factors {
-    /// ⟨x, o⟩: the code's length along x.
+    /// α, or less.
     pub(crate) along: f32,
-    /// The code's length at right angles to x.
+    /// The code's length at right angles to the row, or more.
     pub(crate) beside: f32,
 }
 
 impl Factors {
-    /// The factors of unit vectors with their codes.
-    #[inline(always)]
-    pub(crate) fn of<const L: usize>(vectors: &[[f32; L]], codes: impl Iterator<Item = [f32; L]>) -> [Self; L] {
-        let (mut along, mut square) = ([0.0_f64; L], [0.0_f64; L]);
-        for (vectors, codes) in vectors.iter().zip(codes) {
-            for (((along, square), x), o) in along.iter_mut().zip(&mut square).zip(vectors).zip(&codes) {
-                *along += f64::from(*x) * f64::from(*o);
-                *square += f64::from(*o) * f64::from(*o);
+    /// The longest row that is ever ruled out: templates may be longer than 1 by 5e-5, and rounding to half precision adds
+    /// 5e-4 at most.
+    pub(crate) const NORM: f32 = 1.0 + 1.0 / 1024.0;
+
+    /// With these, no bound rules the row out.
+    const UNKNOWN: Self = Self { along: 0.0, beside: 1e30 };
+
+    pub(crate) fn new(fit: Fit) -> Self {
+        match fit.along() {
+            Some([least, _]) if fit.norm() <= f64::from(Self::NORM) => {
+                Self { along: below(least), beside: above(fit.beside()) }
             }
+            _ => Self::UNKNOWN,
         }
-        std::array::from_fn(|lane| {
-            let (along, square) = (along[lane], square[lane]);
-            Self { along: along as f32, beside: (square - along * along).max(0.0).sqrt() as f32 }
-        })
     }
 
-    /// The code's length.
+    /// What the code's length does not exceed: a row is no longer than [`Self::NORM`].
     pub(crate) fn length(self) -> f32 {
-        self.along.hypot(self.beside)
+        /// `along` may lie 2⁻²³ of itself under what it stands for, and three more roundings take less than that.
+        const ROUNDING: f32 = 1.0 / (1 << 20) as f32;
+        (self.along * Self::NORM).hypot(self.beside) * (1.0 + ROUNDING)
     }
 }
 
@@ -40,10 +99,10 @@ const STEPS_2: [f32; 5] = [0.80, 0.90, 0.9957, 1.10, 1.22];
 const STEPS_3: [f32; 5] = [0.48, 0.53, 0.5860, 0.64, 0.71];
 const STEPS_4: [f32; 5] = [0.28, 0.31, 0.3352, 0.37, 0.42];
 
-/// The codes of `bits` bits a dimension (1 to 4) that lie closest in direction to unit vectors, of a few scales tried.
-/// Their levels 0, ..., 2ᵇ - 1 are written to `levels`.
+/// The codes of `bits` bits a dimension (1 to 4) that lie closest in direction to vectors near unit length, of a few scales
+/// tried. Their levels 0, ..., 2ᵇ - 1 are written to `levels`.
 #[inline(always)]
-pub(crate) fn nearest<const L: usize>(vectors: &[[f32; L]], bits: u32, levels: &mut [[u8; L]]) -> [Factors; L] {
+pub(crate) fn nearest<const L: usize>(vectors: &[[f32; L]], bits: u32, levels: &mut [[u8; L]]) -> [Fit; L] {
     /// Its lowest bits are those of a small integer that is added to it.
     const UNITS: f32 = 8_388_608.0;
     let top = ((1 << bits) - 1) as f32;
@@ -59,7 +118,7 @@ pub(crate) fn nearest<const L: usize>(vectors: &[[f32; L]], bits: u32, levels: &
             *level = (half_odd(*x, *scale, top) + 0.5 * top + UNITS).to_bits() as u8;
         }
     }
-    Factors::of(vectors, levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level) - top)))
+    Fit::of(vectors, levels.iter().map(|levels| levels.map(|level| 2.0 * f32::from(level) - top)))
 }
 
 /// For each vector the scale whose code has the largest cosine with it.
@@ -94,7 +153,7 @@ fn half_odd(x: f32, scale: f32, top: f32) -> f32 {
     (rounded + 0.5).clamp(-0.5 * top, 0.5 * top)
 }
 
-/// A unit vector's values rounded to -127, ..., 127, by one scale.
+/// A vector's values rounded to -127, ..., 127, by one scale.
 pub(crate) fn to_bytes(vector: &[f32]) -> Vec<i8> {
     let largest = vector.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
     vector.iter().map(|x| (x * (127.0 / largest)).round_ties_even() as i8).collect()

@@ -4,22 +4,24 @@
 //! that row, a cache line for 512 dimensions, rules out nearly all that are left: a vector is many lines, and thousands of
 //! them would take as long as the scan. The products are those of one-bit codes: ⟨r, o⟩ = 2 ⟨r, s⟩ + ⟨r, m⟩.
 
+use std::sync::Arc;
+
 use super::{CodedProbe, Layout};
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, BLOCK, Kernel, Survivor, prefetch};
+use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, RowCount, Step, Survivor, prefetch};
 
 /// Bits of a refined code.
 pub(super) const BITS: u32 = 2;
 
-/// Turns the levels of a two-bit code into those of s, and gives m: bit after bit, padded to whole words.
+/// Turns the levels of a two-bit code into those of s, and adds m to `seconds`: bit after bit, padded to whole words.
 #[inline(always)]
-pub(super) fn split(levels: &mut [u8]) -> Vec<u8> {
-    let mut bytes = vec![0; levels.len().div_ceil(64) * 8];
+pub(super) fn split(levels: &mut [u8], seconds: &mut Vec<u8>) {
+    let start = seconds.len();
+    seconds.resize(start + levels.len().div_ceil(64) * 8, 0);
     for (i, level) in levels.iter_mut().enumerate() {
-        bytes[i / 8] |= (*level & 1) << (i % 8);
+        seconds[start + i / 8] |= (*level & 1) << (i % 8);
         *level >>= 1;
     }
-    bytes
 }
 
 /// The second bits of one segment's rows, row after row.
@@ -29,12 +31,13 @@ pub(crate) struct Refinement {
 }
 
 impl Refinement {
-    pub(super) fn with_capacity(layout: Layout, rows: usize) -> Result<Self, GalleryError> {
-        Ok(Self { layout, codes: AppendBuffer::with_capacity(rows * layout.code_bytes())? })
+    pub(super) fn with_capacity(layout: Layout, count: &Arc<RowCount>, rows: usize) -> Result<Self, GalleryError> {
+        Ok(Self { layout, codes: AppendBuffer::with_capacity(count, Step::Block(layout.block_bytes()), rows)? })
     }
 
-    pub(super) fn append(&self, codes: &[u8]) {
-        self.codes.extend_from_slice(codes);
+    /// Writes the second bits of one block's rows.
+    pub(super) fn write(&self, appending: &mut Appending<'_>, block: usize, codes: &[u8]) {
+        self.codes.write_slice(appending, block, codes);
     }
 
     fn code(&self, row: usize) -> &[u8] {

@@ -1,28 +1,51 @@
 //! A random rotation, so that no vector's values are arranged against its code.
 
+use zeroize::Zeroizing;
+
+use crate::GalleryError;
+
 /// How often signs are drawn and a transform is done.
 const ROUNDS: usize = 4;
 
-/// An orthogonal transform drawn at random from a seed: four times, signs are flipped at random, and a Walsh-Hadamard
-/// transform is done on the first or, in turn, the last 2ⁿ values, the most that there are. It takes d log d steps and
-/// keeps any dimension as it is. (Ailon and Chazelle 2009; the overlapping windows are those of RaBitQ's library.)
-#[derive(Clone, Debug)]
+/// An orthogonal transform drawn at random: four times, signs are flipped at random, and a Walsh-Hadamard transform is done
+/// on the first or, in turn, the last 2ⁿ values, the most that there are. It takes d log d steps and keeps any dimension as
+/// it is. (Ailon and Chazelle 2009; the overlapping windows are those of RaBitQ's library.)
+///
+/// The signs are a secret: who knows them can look for faces that a statistical bound rules out.
 pub(crate) struct Rotation {
     /// ±1 for each value in each round.
-    signs: Vec<f32>,
+    signs: Zeroizing<Vec<f32>>,
     dimension: usize,
 }
 
 impl Rotation {
-    pub(crate) fn new(dimension: usize, seed: u64) -> Self {
+    /// A rotation that nobody can foresee: every sign is a bit of the system's randomness.
+    pub(crate) fn random(dimension: usize) -> Result<Self, GalleryError> {
+        let mut bits = Zeroizing::new(vec![0_u8; (ROUNDS * dimension).div_ceil(8)]);
+        getrandom::fill(&mut bits).map_err(|_| GalleryError::NoEntropy)?;
+        Ok(Self::drawn(dimension, |i| bits[i / 8] >> (i % 8) & 1 == 1))
+    }
+
+    /// The rotation of a seed, the same in every run.
+    pub(crate) fn of_seed(dimension: usize, seed: u64) -> Self {
         let mut state = seed;
-        let signs =
-            (0..ROUNDS * dimension).map(|_| if split_mix(&mut state) >> 63 == 0 { 1.0 } else { -1.0 }).collect();
-        Self { signs, dimension }
+        Self::drawn(dimension, |_| split_mix(&mut state) >> 63 == 1)
+    }
+
+    fn drawn(dimension: usize, mut negative: impl FnMut(usize) -> bool) -> Self {
+        let signs = (0..ROUNDS * dimension).map(|i| if negative(i) { -1.0 } else { 1.0 }).collect();
+        Self { signs: Zeroizing::new(signs), dimension }
     }
 
     pub(crate) fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// How many roundings, one after the other, a value goes through at most: the sums of each transform, its scale (a root,
+    /// a quotient, a product), and, before all, the widening of an integer row. Each changes a vector by 2⁻²⁴ of its length
+    /// at most.
+    pub(crate) fn roundings(&self) -> usize {
+        ROUNDS * (self.dimension.ilog2() as usize + 3) + 1
     }
 
     /// Turns `L` vectors, which stand abreast: one value of each after the other.
@@ -37,6 +60,19 @@ impl Rotation {
             }
             let first = if round % 2 == 0 { 0 } else { self.dimension - window };
             walsh_hadamard(&mut vectors[first..first + window]);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Rotation {
+    /// Turns a vector back: transforms and signs are their own inverses.
+    pub(super) fn undo(&self, vector: &mut [f32]) {
+        let window = 1 << self.dimension.ilog2();
+        for (round, signs) in self.signs.chunks_exact(self.dimension).enumerate().rev() {
+            let first = if round % 2 == 0 { 0 } else { self.dimension - window };
+            walsh_hadamard::<1>(vector[first..first + window].as_chunks_mut().0);
+            vector.iter_mut().zip(signs).for_each(|(value, sign)| *value *= sign);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Encoding by every kernel, and beside arithmetic in the open.
 
-use super::{ABREAST, BLOCK, Codes, EncodedBlock, Encoding, Layout, Rotation, quantise};
-use crate::kernel::Kernel;
+use std::sync::Arc;
+
+use super::{ABREAST, BLOCK, Codes, EncodedBlock, Encoding, Factors, Fit, Layout, Rotation, quantise};
+use crate::kernel::{Kernel, RowCount};
 
 /// Unit vectors that look random and are the same in every run.
 fn unit_vectors(dimension: usize, count: usize) -> Vec<Vec<f32>> {
@@ -20,7 +22,8 @@ fn unit_vectors(dimension: usize, count: usize) -> Vec<Vec<f32>> {
 }
 
 fn all_layouts(dimension: usize) -> Vec<Codes> {
-    [1, 2, 4].map(|bits| Codes::with_capacity(Layout::new(dimension, bits), BLOCK).unwrap()).into()
+    let count = Arc::new(RowCount::default());
+    [1, 2, 4].map(|bits| Codes::with_capacity(Layout::new(dimension, bits), &count, BLOCK).unwrap()).into()
 }
 
 fn encode(kernel: Kernel, codes: &[Codes], rotation: &Rotation, vectors: &[Vec<f32>]) -> Vec<EncodedBlock> {
@@ -38,7 +41,7 @@ fn bits_of(block: &EncodedBlock) -> (Vec<u8>, Vec<u8>, Vec<[u32; 2]>) {
 #[test]
 fn every_kernel_encodes_alike_bit_for_bit() {
     for dimension in (1..=70).chain([96, 127, 128, 192, 256, 500, 512, 1000, 1024]) {
-        let (rotation, vectors) = (Rotation::new(dimension, 7), unit_vectors(dimension, BLOCK));
+        let (rotation, vectors) = (Rotation::of_seed(dimension, 7), unit_vectors(dimension, BLOCK));
         let codes = all_layouts(dimension);
         let of = |kernel| encode(kernel, &codes, &rotation, &vectors).iter().map(bits_of).collect::<Vec<_>>();
         let portable = of(Kernel::by_name("portable").unwrap());
@@ -51,15 +54,15 @@ fn every_kernel_encodes_alike_bit_for_bit() {
 #[test]
 fn a_row_is_encoded_abreast_as_it_is_alone() {
     for dimension in [1, 7, 64, 100, 128, 333, 512] {
-        let (rotation, vectors) = (Rotation::new(dimension, 7), unit_vectors(dimension, BLOCK));
+        let (rotation, vectors) = (Rotation::of_seed(dimension, 7), unit_vectors(dimension, BLOCK));
         let encoded = encode(Kernel::best(), &all_layouts(dimension), &rotation, &vectors);
         for (bits, block) in [2, 4].into_iter().zip(&encoded[1..]) {
             let mut bytes = vec![0; Layout::new(dimension, bits).block_bytes()];
             for (lane, vector) in vectors.iter().enumerate() {
                 let (mut rotated, mut levels) = (vector.clone(), vec![0; dimension]);
                 rotation.apply::<1>(rotated.as_chunks_mut().0);
-                let [factors] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
-                assert_eq!(factors.along.to_bits(), block.scanned[lane].along.to_bits());
+                let [fit] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+                assert_eq!(Factors::new(fit).along.to_bits(), block.scanned[lane].along.to_bits());
                 Layout::new(dimension, bits).pack(&levels, lane, &mut bytes);
             }
             assert_eq!(bytes, block.bytes, "{bits} bits at {dimension}");
@@ -68,29 +71,59 @@ fn a_row_is_encoded_abreast_as_it_is_alone() {
 }
 
 #[test]
-fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic() {
-    for (dimension, bits) in [(64, 1), (100, 2), (128, 3), (512, 4)] {
-        for vector in unit_vectors(dimension, ABREAST) {
+fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic_and_on_the_safe_side() {
+    for (dimension, bits) in [(1, 1), (1, 4), (2, 2), (64, 1), (100, 2), (128, 3), (512, 4)] {
+        for (vector, norm) in unit_vectors(dimension, ABREAST).into_iter().zip([0.99995, 1.0, 1.0005].iter().cycle()) {
+            let vector: Vec<f32> = vector.iter().map(|x| x * norm).collect();
             let mut levels = vec![0; dimension];
-            let [factors] = quantise::nearest(vector.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+            let [fit] = quantise::nearest(vector.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+            let factors = Factors::new(fit);
             let top = f64::from((1 << bits) - 1);
             let code: Vec<f64> = levels.iter().map(|level| 2.0 * f64::from(*level) - top).collect();
-            let along: f64 = vector.iter().zip(&code).map(|(x, o)| f64::from(*x) * o).sum();
+            let product: f64 = vector.iter().zip(&code).map(|(x, o)| f64::from(*x) * o).sum();
+            let along = product / vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
             let beside: Vec<f64> = vector.iter().zip(&code).map(|(x, o)| o - along * f64::from(*x)).collect();
             let beside = beside.iter().map(|x| x * x).sum::<f64>().sqrt();
-            assert!((along - f64::from(factors.along)).abs() < 1e-5 * along);
-            assert!((beside - f64::from(factors.beside)).abs() < 1e-3 * beside);
+            let length = code.iter().map(|o| o * o).sum::<f64>().sqrt();
+            assert!((0.0..1e-6 * along).contains(&(along - f64::from(factors.along))), "{factors:?} {along}");
+            assert!((-1e-12..1e-5 * length).contains(&(f64::from(factors.beside) - beside)), "{factors:?} {beside}");
+            assert!((0.0..2e-3 * length).contains(&(f64::from(factors.length()) - length)), "{factors:?} {length}");
             // A code of more bits lies closer to its vector.
-            let cosine = along / code.iter().map(|o| o * o).sum::<f64>().sqrt();
-            assert!(cosine > [0.7, 0.9, 0.96, 0.99][bits as usize - 1], "{bits} bits: {cosine}");
+            let cosine = product / length / f64::from(*norm);
+            assert!(dimension < 64 || cosine > [0.7, 0.9, 0.96, 0.99][bits as usize - 1], "{bits} bits: {cosine}");
         }
     }
 }
 
 #[test]
+fn a_row_that_is_longer_than_the_bound_reckons_with_is_never_ruled_out() {
+    let long = [[Factors::NORM * 1.0001_f32]; 8];
+    let [fit] = Fit::of(&long.map(|[x]| [x / 8.0_f32.sqrt()]), std::iter::repeat_n([15.0], 8));
+    let factors = Factors::new(fit);
+    let rotation = Rotation::of_seed(8, 1);
+    let probe = super::CodedProbe::new(&[8.0_f32.sqrt().recip(); 8], Layout::new(8, 4), &rotation);
+    for contract in [super::Contract::Always, super::Contract::with_miss(0.4)] {
+        for threshold in [0.01, 0.5, 1.0] {
+            assert_eq!(super::Bound::new(&probe, contract).at(threshold).unwrap().of_row(factors), i32::MIN);
+        }
+    }
+}
+
+#[test]
+fn rotations_are_drawn_anew_unless_their_seed_is_given() {
+    let turned = |rotation: &Rotation| {
+        let mut vector = [[1.0_f32]; 64];
+        rotation.apply(&mut vector);
+        vector
+    };
+    assert_ne!(turned(&Rotation::random(64).unwrap()), turned(&Rotation::random(64).unwrap()));
+    assert_eq!(turned(&Rotation::of_seed(64, 9)), turned(&Rotation::of_seed(64, 9)));
+}
+
+#[test]
 fn a_rotation_keeps_every_product() {
     for dimension in [1, 3, 64, 100, 512, 1000] {
-        let rotation = Rotation::new(dimension, 3);
+        let rotation = Rotation::of_seed(dimension, 3);
         let vectors = unit_vectors(dimension, 2);
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let mut turned = vectors.clone();

@@ -55,20 +55,14 @@ impl Gallery {
             .collect();
         let serial = self.index.lock().serial();
         let copy = Segment::with_capacity(&self.shape, serial, standing.len())?;
-        for rows in standing.chunks(ROWS_AT_ONCE) {
-            copy.copy_from(&self.shape, rows.iter().map(|&(number, row)| (&*group[number], row)));
+        for (step, rows) in standing.chunks(ROWS_AT_ONCE).enumerate() {
+            copy.copy(&self.shape, step * ROWS_AT_ONCE, rows.iter().map(|&(number, row)| (&*group[number], row)));
         }
+        copy.publish(standing.len());
+        let copy = Arc::new(copy);
 
         let mut index = self.index.lock();
         let mut writer = self.next_version(&index);
-        for (row, &(number, old)) in standing.iter().enumerate() {
-            let withdrawn = group[number].withdrawn_in(old);
-            if withdrawn == 0 {
-                index.moved(copy.owners.as_slice()[row].template, Place::new(serial, row));
-            } else {
-                copy.withdraw(row, withdrawn);
-            }
-        }
         let version = &mut writer.version;
         version.layout += 1;
         version.rows -= group.iter().map(|segment| segment.written()).sum::<usize>() - standing.len();
@@ -76,9 +70,16 @@ impl Gallery {
         let start = version.segments.iter().position(in_group).unwrap_or(0);
         let mut segments: Vec<_> = version.segments.iter().filter(|segment| !in_group(segment)).cloned().collect();
         if !standing.is_empty() {
-            segments.insert(start, Arc::new(copy));
+            segments.insert(start, Arc::clone(&copy));
         }
         version.segments = segments.into();
+        // From here on, nothing fails or unwinds.
+        for (row, (&(number, old), owner)) in standing.iter().zip(copy.owners.as_slice()).enumerate() {
+            match group[number].withdrawn_in(old) {
+                0 => index.moved(owner.template, Place::new(serial, row)),
+                version => copy.withdraw(row, version),
+            }
+        }
         self.publish(writer, 0);
         Ok(())
     }

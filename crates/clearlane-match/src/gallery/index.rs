@@ -107,14 +107,13 @@ impl Index {
         }
     }
 
-    /// Removes a subject, and gives the rows that its templates were in.
-    pub(super) fn remove_subject(&mut self, subject: SubjectId) -> Vec<Place> {
-        let templates = match self.subjects.remove(&subject) {
+    /// The templates of a subject.
+    pub(super) fn templates(&self, subject: SubjectId) -> Vec<TemplateId> {
+        match self.subjects.get(&subject) {
             None => Vec::new(),
-            Some(Templates::One(template)) => vec![template],
-            Some(Templates::Several(all)) => all,
-        };
-        templates.iter().filter_map(|template| self.places.remove(template)).collect()
+            Some(Templates::One(template)) => vec![*template],
+            Some(Templates::Several(all)) => all.clone(),
+        }
     }
 
     pub(super) fn subjects(&self) -> usize {

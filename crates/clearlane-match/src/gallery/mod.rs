@@ -12,9 +12,9 @@ mod rows;
 mod segment;
 mod shape;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
-use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
@@ -47,8 +47,6 @@ const FIRST_ROWS: usize = 1 << 12;
 const MOST_ROWS: usize = 1 << 21;
 /// The most rows of all segments together: search results number rows in 32 bits.
 const MOST_ROWS_IN_ALL: u64 = u32::MAX as u64;
-/// How many rows are taken from the caller at once.
-const ROWS_AT_ONCE: usize = 1 << 15;
 
 /// Templates of one model, in memory, for one-to-many search.
 ///
@@ -100,9 +98,7 @@ impl Gallery {
             self.shape.check(enrolment.template)?;
         }
         let owners: Vec<_> = enrolments.iter().map(|e| Owner { subject: e.subject, template: e.id }).collect();
-        self.append(&owners, |rows| {
-            Cow::Owned(enrolments[rows].iter().flat_map(|e| e.template.as_slice()).copied().collect())
-        })
+        self.append(&owners, |row| enrolments[row].template.as_slice())
     }
 
     /// Adds templates that stand one after the other in a matrix, all of them or, on an error, none: for each pair of ids
@@ -118,7 +114,7 @@ impl Gallery {
             template.map(drop).map_err(|source| GalleryError::Row { row, source })
         })?;
         let owners: Vec<_> = ids.iter().map(|&(subject, template)| Owner { subject, template }).collect();
-        self.append(&owners, |rows| Cow::Borrowed(&values[rows.start * dimension..rows.end * dimension]))
+        self.append(&owners, |row| &values[row * dimension..(row + 1) * dimension])
     }
 
     /// Makes room for `count` further templates, so that adding them needs no more memory but for the index, and fills as
@@ -132,21 +128,16 @@ impl Gallery {
         Ok(())
     }
 
-    /// Appends rows for these owners; `vectors` gives those of some of them.
-    fn append<'v>(
-        &self,
-        owners: &[Owner],
-        vectors: impl Fn(Range<usize>) -> Cow<'v, [f32]>,
-    ) -> Result<(), GalleryError> {
+    /// Appends rows for these owners; `vector` gives that of each.
+    fn append<'v>(&self, owners: &[Owner], vector: impl Fn(usize) -> &'v [f32]) -> Result<(), GalleryError> {
         let mut index = self.index.lock();
         index.check_new(owners.iter().map(|owner| owner.template))?;
         let mut writer = self.next_version(&index);
         writer.reserve(&mut index, owners.len())?;
         index.try_reserve(owners.len())?;
-        for first in (0..owners.len()).step_by(ROWS_AT_ONCE) {
-            let rows = first..(first + ROWS_AT_ONCE).min(owners.len());
-            writer.append(&owners[rows.clone()], &vectors(rows), |owner, place| index.insert(owner, place));
-        }
+        writer.append(owners, vector);
+        // Until here, whatever fails or unwinds leaves the gallery as it was; from here on, nothing does.
+        writer.enter(&mut index, owners);
         self.publish(writer, 0);
         Ok(())
     }
@@ -160,11 +151,13 @@ impl Gallery {
         let mut writer = self.next_version(&index);
         writer.reserve(&mut index, 1)?;
         index.try_reserve(1)?;
-        let subject = writer.segment(place.serial).owners.as_slice()[place.row()].subject;
-        let owner = Owner { subject, template: new };
-        writer.append(&[owner], template.as_slice(), |owner, place| index.insert(owner, place));
+        let (segment, Owner { subject, .. }) = writer.find(place, old)?;
+        let owners = [Owner { subject, template: new }];
+        writer.append(&owners, |_| template.as_slice());
+        // Until here, whatever fails or unwinds leaves the gallery as it was; from here on, nothing does.
+        writer.enter(&mut index, &owners);
         index.remove(Owner { subject, template: old });
-        writer.withdraw(place);
+        segment.withdraw(place.row(), writer.version.number);
         self.publish(writer, 1);
         Ok(())
     }
@@ -174,27 +167,37 @@ impl Gallery {
         let mut index = self.index.lock();
         let place = index.place(id).ok_or(GalleryError::UnknownTemplate { template: id })?;
         let writer = self.next_version(&index);
-        let subject = writer.segment(place.serial).owners.as_slice()[place.row()].subject;
-        index.remove(Owner { subject, template: id });
-        writer.withdraw(place);
+        let (segment, owner) = writer.find(place, id)?;
+        // From here on, nothing fails or unwinds.
+        segment.withdraw(place.row(), writer.version.number);
+        index.remove(owner);
         self.publish(writer, 1);
-        Ok(subject)
+        Ok(owner.subject)
     }
 
     /// Withdraws all templates of a subject, and says how many there were. No search that starts after this returned has
     /// the subject among its candidates.
     pub fn revoke(&self, subject: SubjectId) -> Result<usize, GalleryError> {
         let mut index = self.index.lock();
-        let places = index.remove_subject(subject);
-        if places.is_empty() {
+        let templates = index.templates(subject);
+        if templates.is_empty() {
             return Err(GalleryError::UnknownSubject { subject });
         }
         let writer = self.next_version(&index);
-        for place in &places {
-            writer.withdraw(*place);
+        let rows = templates.iter().map(|&template| {
+            let place = index.place(template).ok_or(GalleryError::UnknownTemplate { template })?;
+            Ok((writer.find(place, template)?.0, place.row()))
+        });
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        // From here on, nothing fails or unwinds.
+        for (segment, row) in &rows {
+            segment.withdraw(*row, writer.version.number);
         }
-        self.publish(writer, places.len());
-        Ok(places.len())
+        for &template in &templates {
+            index.remove(Owner { subject, template });
+        }
+        self.publish(writer, rows.len());
+        Ok(rows.len())
     }
 
     /// The gallery as it stands now. Costs a few reference counts, whatever the gallery's size.
@@ -264,8 +267,12 @@ impl Gallery {
         Writer { shape: &self.shape, version }
     }
 
+    /// Shows the version, and the rows that it has, to whoever asks from now on. Nothing here can fail.
     fn publish(&self, mut writer: Writer<'_>, withdrawn: usize) {
         writer.version.standing -= withdrawn;
+        for (segment, rows) in writer.version.places(0..writer.version.rows) {
+            segment.publish(rows.end);
+        }
         *self.published.write() = writer.version;
     }
 }
@@ -305,34 +312,35 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn segment(&self, serial: u32) -> &Segment {
-        // A place names a segment of the version that the index belongs to.
-        let found = self.version.segments.iter().find(|segment| segment.serial == serial);
-        found.unwrap_or(&self.version.segments[0])
-    }
-
-    /// Appends rows into the first segments with room, and tells where each came to stand. The room is there.
-    fn append(&mut self, mut owners: &[Owner], mut vectors: &[f32], mut placed: impl FnMut(Owner, Place)) {
-        let segments = &self.version.segments;
-        self.version.rows += owners.len();
-        self.version.standing += owners.len();
-        let mut number = segments.iter().rposition(|segment| segment.written() > 0).unwrap_or(0);
-        while !owners.is_empty() {
-            let segment = &segments[number];
-            let first = segment.written();
-            let count = segment.free().min(owners.len());
-            let (now, later) = owners.split_at(count);
-            let (vectors_now, vectors_later) = vectors.split_at(count * self.shape.dimension);
-            segment.extend(self.shape, now, vectors_now);
-            for (row, owner) in (first..).zip(now) {
-                placed(*owner, Place::new(segment.serial, row));
-            }
-            (owners, vectors) = (later, vectors_later);
-            number += 1;
+    /// The segment of a template's place, and the owner of its row: the template's.
+    fn find(&self, place: Place, template: TemplateId) -> Result<(Arc<Segment>, Owner), GalleryError> {
+        let segment = self.version.segments.iter().find(|segment| segment.serial == place.serial);
+        let found = segment.and_then(|segment| Some((segment, *segment.owners.as_slice().get(place.row())?)));
+        match found {
+            Some((segment, owner)) if owner.template == template => Ok((Arc::clone(segment), owner)),
+            _ => Err(GalleryError::UnknownTemplate { template }),
         }
     }
 
-    fn withdraw(&self, place: Place) {
-        self.segment(place.serial).withdraw(place.row(), self.version.number);
+    /// Writes rows for these owners after the last one of the version; the room is there.
+    fn append<'v>(&mut self, owners: &[Owner], vector: impl Fn(usize) -> &'v [f32]) {
+        let mut next = 0;
+        for (segment, rows) in self.version.places(self.version.rows..self.version.rows + owners.len()) {
+            let now = next..next + rows.len();
+            segment.write(self.shape, rows.start, &owners[now.clone()], now.clone().map(&vector));
+            next = now.end;
+        }
+        self.version.rows += owners.len();
+        self.version.standing += owners.len();
+    }
+
+    /// Enters the owners of the last rows in the index, which has room for them.
+    fn enter(&self, index: &mut Index, owners: &[Owner]) {
+        let mut owners = owners.iter();
+        for (segment, rows) in self.version.places(self.version.rows - owners.len()..self.version.rows) {
+            for (row, owner) in rows.zip(&mut owners) {
+                index.insert(*owner, Place::new(segment.serial, row));
+            }
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! The stored vectors: what scores are computed from.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use half::f16;
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, Kernel, RowSlice, prefetch};
+use crate::kernel::{AppendBuffer, Appending, Kernel, RowCount, RowSlice, Step, prefetch};
 
 /// How a gallery stores its vectors. Scores are exact for the stored vector; what is lost is lost when it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -44,54 +47,57 @@ enum Values {
 }
 
 impl Rows {
-    pub(crate) fn with_capacity(precision: Precision, dimension: usize, rows: usize) -> Result<Self, GalleryError> {
-        let values = rows.saturating_mul(dimension);
+    /// No rows, with room for `rows`.
+    pub(crate) fn with_capacity(
+        precision: Precision,
+        dimension: usize,
+        count: &Arc<RowCount>,
+        rows: usize,
+    ) -> Result<Self, GalleryError> {
+        let vector = Step::Row(dimension);
         let values = match precision {
-            Precision::F32 => Values::F32(AppendBuffer::with_capacity(values)?),
-            Precision::F16 => Values::F16(AppendBuffer::with_capacity(values)?),
-            Precision::I8 => Values::I8(AppendBuffer::with_capacity(values)?, AppendBuffer::with_capacity(rows)?),
+            Precision::F32 => Values::F32(AppendBuffer::with_capacity(count, vector, rows)?),
+            Precision::F16 => Values::F16(AppendBuffer::with_capacity(count, vector, rows)?),
+            Precision::I8 => Values::I8(
+                AppendBuffer::with_capacity(count, vector, rows)?,
+                AppendBuffer::with_capacity(count, Step::Row(1), rows)?,
+            ),
         };
         Ok(Self { dimension, values })
     }
 
-    /// Appends vectors, one after the other; the caller has made sure that they fit.
-    pub(crate) fn extend(&self, vectors: &[f32]) {
+    /// Writes a vector to `row`; the caller has made sure that there is room.
+    pub(crate) fn write(&self, appending: &mut Appending<'_>, row: usize, vector: &[f32]) {
         match &self.values {
-            Values::F32(values) => {
-                values.extend_from_slice(vectors);
-            }
-            Values::F16(values) => {
-                values.extend(vectors.iter().map(|&value| f16::from_f32(value)));
-            }
+            Values::F32(values) => values.write_slice(appending, row, vector),
+            Values::F16(values) => values.write(appending, row, vector.iter().map(|&value| f16::from_f32(value))),
             Values::I8(values, scales) => {
-                for vector in vectors.chunks_exact(self.dimension) {
-                    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-                    let step = 127.0 / largest;
-                    let quantised = |value: &f32| (value * step).round_ties_even() as i8;
-                    let norm: i32 = vector.iter().map(|value| i32::from(quantised(value)).pow(2)).sum();
-                    values.extend(vector.iter().map(quantised));
-                    scales.extend_from_slice(&[1.0 / (norm as f32).sqrt()]);
-                }
+                let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                let step = 127.0 / largest;
+                let quantised = |value: &f32| (value * step).round_ties_even() as i8;
+                let norm: i32 = vector.iter().map(|value| i32::from(quantised(value)).pow(2)).sum();
+                values.write(appending, row, vector.iter().map(quantised));
+                scales.write_slice(appending, row, &[1.0 / (norm as f32).sqrt()]);
             }
         }
     }
 
-    /// Appends a row of other rows, bit for bit.
-    pub(crate) fn copy_from(&self, other: &Self, row: usize) {
-        let range = row * self.dimension..(row + 1) * self.dimension;
+    /// Writes row `from` of other rows to `row`, bit for bit.
+    pub(crate) fn copy(&self, appending: &mut Appending<'_>, row: usize, other: &Self, from: usize) {
+        let range = self.range(from);
         match (&self.values, &other.values) {
-            (Values::F32(to), Values::F32(from)) => {
-                to.extend_from_slice(&from.as_slice()[range]);
-            }
-            (Values::F16(to), Values::F16(from)) => {
-                to.extend_from_slice(&from.as_slice()[range]);
-            }
-            (Values::I8(to, scales), Values::I8(from, from_scales)) => {
-                to.extend_from_slice(&from.as_slice()[range]);
-                scales.extend_from_slice(&from_scales.as_slice()[row..=row]);
+            (Values::F32(to), Values::F32(from)) => to.write_slice(appending, row, &from.as_slice()[range]),
+            (Values::F16(to), Values::F16(from)) => to.write_slice(appending, row, &from.as_slice()[range]),
+            (Values::I8(to, scales), Values::I8(values, from_scales)) => {
+                to.write_slice(appending, row, &values.as_slice()[range]);
+                scales.write_slice(appending, row, &from_scales.as_slice()[from..=from]);
             }
             _ => unreachable!("all segments of a gallery have its precision"),
         }
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
+        row * self.dimension..(row + 1) * self.dimension
     }
 
     /// The scores of `probe` with the rows from `first` on, as many as `scores` has places.
@@ -115,7 +121,7 @@ impl Rows {
 
     /// Asks for the vector of `row`, that will be scored soon.
     pub(crate) fn prefetch(&self, row: usize) {
-        let range = row * self.dimension..(row + 1) * self.dimension;
+        let range = self.range(row);
         match &self.values {
             Values::F32(values) => prefetch(&values.as_slice()[range]),
             Values::F16(values) => prefetch(&values.as_slice()[range]),
@@ -126,21 +132,28 @@ impl Rows {
         }
     }
 
-    /// Writes the stored vector of `row` to `vector`.
+    /// Gives the stored vector of `row` in `vector`.
     pub(crate) fn read(&self, row: usize, vector: &mut [f32]) {
-        let range = row * self.dimension..(row + 1) * self.dimension;
+        let range = self.range(row);
         match &self.values {
             Values::F32(values) => vector.copy_from_slice(&values.as_slice()[range]),
-            Values::F16(values) => {
-                for (value, stored) in vector.iter_mut().zip(&values.as_slice()[range]) {
-                    *value = stored.to_f32();
-                }
-            }
+            Values::F16(values) => widen(&values.as_slice()[range], f16::to_f32, vector),
             Values::I8(values, scales) => {
                 let scale = scales.as_slice()[row];
-                for (value, stored) in vector.iter_mut().zip(&values.as_slice()[range]) {
-                    *value = f32::from(*stored) * scale;
-                }
+                widen(&values.as_slice()[range], |value| f32::from(value) * scale, vector);
+            }
+        }
+    }
+
+    /// Gives the stored vector of `row`, which may be one that is being appended, in `vector`.
+    pub(crate) fn read_unpublished(&self, appending: &Appending<'_>, row: usize, vector: &mut [f32]) {
+        let range = self.range(row);
+        match &self.values {
+            Values::F32(values) => vector.copy_from_slice(&values.unpublished(appending)[range]),
+            Values::F16(values) => widen(&values.unpublished(appending)[range], f16::to_f32, vector),
+            Values::I8(values, scales) => {
+                let scale = scales.unpublished(appending)[row];
+                widen(&values.unpublished(appending)[range], |value| f32::from(value) * scale, vector);
             }
         }
     }
@@ -148,5 +161,11 @@ impl Rows {
     /// Bytes that one row takes.
     pub(crate) fn bytes_a_row(precision: Precision, dimension: usize) -> usize {
         dimension * precision.bytes() + if precision == Precision::I8 { size_of::<f32>() } else { 0 }
+    }
+}
+
+fn widen<T: Copy>(stored: &[T], widen: impl Fn(T) -> f32, vector: &mut [f32]) {
+    for (value, stored) in vector.iter_mut().zip(stored) {
+        *value = widen(*stored);
     }
 }

@@ -1,5 +1,6 @@
 //! A run of rows with what belongs to them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use clearlane_template::{SubjectId, TemplateId};
@@ -8,7 +9,7 @@ use super::rows::Rows;
 use super::shape::Shape;
 use crate::GalleryError;
 use crate::codes::{Codes, Layout};
-use crate::kernel::{AppendBuffer, BLOCK};
+use crate::kernel::{AppendBuffer, Appending, BLOCK, RowCount, Step};
 
 /// Who a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +20,13 @@ pub(crate) struct Owner {
 
 /// Rows, appended one after the other up to a fixed capacity, and never moved. A snapshot sees the first rows, as many as
 /// there were when it was taken, but for those that had been withdrawn by then.
+///
+/// Vectors, owners, withdrawal marks and codes go by one [`RowCount`]. The gallery raises it together with the version that
+/// shows the rows; what was written before and never shown is written over.
 pub(crate) struct Segment {
     /// Its number, that no other segment of the gallery ever has.
     pub(crate) serial: u32,
+    count: Arc<RowCount>,
     /// How many rows it will ever have: its capacity, or what it had when it was sealed.
     limit: AtomicUsize,
     pub(crate) rows: Rows,
@@ -36,20 +41,22 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(crate) fn with_capacity(shape: &Shape, serial: u32, rows: usize) -> Result<Self, GalleryError> {
+        let count = Arc::new(RowCount::default());
         Ok(Self {
             serial,
             limit: AtomicUsize::new(rows),
-            rows: Rows::with_capacity(shape.precision, shape.dimension, rows)?,
-            owners: AppendBuffer::with_capacity(rows)?,
-            sketch: Codes::with_capacity(shape.sketch, rows)?,
-            fine: shape.fine.map(|layout| Codes::with_capacity(layout, rows)).transpose()?,
-            withdrawn: AppendBuffer::with_capacity(rows)?,
+            rows: Rows::with_capacity(shape.precision, shape.dimension, &count, rows)?,
+            owners: AppendBuffer::with_capacity(&count, Step::Row(1), rows)?,
+            sketch: Codes::with_capacity(shape.sketch, &count, rows)?,
+            fine: shape.fine.map(|layout| Codes::with_capacity(layout, &count, rows)).transpose()?,
+            withdrawn: AppendBuffer::with_capacity(&count, Step::Row(1), rows)?,
+            count,
         })
     }
 
-    /// How many rows were written. A snapshot may see fewer.
+    /// How many rows were published. A snapshot may see fewer.
     pub(crate) fn written(&self) -> usize {
-        self.owners.as_slice().len()
+        self.count.get()
     }
 
     /// How many rows it will ever have.
@@ -67,26 +74,49 @@ impl Segment {
         self.limit.store(self.written(), Ordering::Release);
     }
 
-    /// Appends rows: `vectors` one after the other. The caller has made sure that they fit, and is the only writer.
-    pub(crate) fn extend(&self, shape: &Shape, owners: &[Owner], vectors: &[f32]) {
-        self.rows.extend(vectors);
-        self.own(shape, owners);
+    /// Writes rows from `first` on, which are not published. The caller has made sure that they fit, and that those before
+    /// are published or have been written.
+    pub(crate) fn write<'v>(
+        &self,
+        shape: &Shape,
+        first: usize,
+        owners: &[Owner],
+        vectors: impl Iterator<Item = &'v [f32]>,
+    ) {
+        let mut appending = self.count.append();
+        for (row, vector) in (first..).zip(vectors) {
+            self.rows.write(&mut appending, row, vector);
+        }
+        self.own(&mut appending, shape, first, owners);
+    }
+
+    /// Writes rows of other segments from `first` on, as they are stored there; otherwise as [`Self::write`].
+    pub(crate) fn copy<'a>(&self, shape: &Shape, first: usize, rows: impl Iterator<Item = (&'a Self, usize)>) {
+        let mut appending = self.count.append();
+        let mut owners = Vec::new();
+        for (to, (segment, row)) in (first..).zip(rows) {
+            self.rows.copy(&mut appending, to, &segment.rows, row);
+            owners.push(segment.owners.as_slice()[row]);
+        }
+        self.own(&mut appending, shape, first, &owners);
     }
 
     /// Encodes the rows that have just been written, and says whose they are.
-    fn own(&self, shape: &Shape, owners: &[Owner]) {
-        let blocks = (self.written() + owners.len()) / BLOCK;
+    fn own(&self, appending: &mut Appending<'_>, shape: &Shape, first: usize, owners: &[Owner]) {
+        let blocks = first / BLOCK..(first + owners.len()) / BLOCK;
         let codes: Vec<&Codes> = [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten().collect();
-        Codes::encode_up_to(&codes, blocks, &shape.rotation, |row, vector| self.rows.read(row, vector));
-        self.withdrawn.extend(owners.iter().map(|_| AtomicU64::new(0)));
-        self.owners.extend_from_slice(owners);
+        Codes::encode(&codes, appending, blocks, &shape.rotation, |appending, row, vector| {
+            self.rows.read_unpublished(appending, row, vector);
+        });
+        self.withdrawn.write(appending, first, owners.iter().map(|_| AtomicU64::new(0)));
+        self.owners.write_slice(appending, first, owners);
     }
 
-    /// Appends rows of other segments, as they are stored there.
-    pub(crate) fn copy_from<'a>(&self, shape: &Shape, rows: impl Iterator<Item = (&'a Self, usize)> + Clone) {
-        rows.clone().for_each(|(segment, row)| self.rows.copy_from(&segment.rows, row));
-        let owners: Vec<_> = rows.map(|(segment, row)| segment.owners.as_slice()[row]).collect();
-        self.own(shape, &owners);
+    /// Shows the first `rows` rows to whoever may see them. Nothing here can fail.
+    pub(crate) fn publish(&self, rows: usize) {
+        if self.written() < rows {
+            self.count.append().publish(rows);
+        }
     }
 
     /// The codes of a layout that this gallery keeps.

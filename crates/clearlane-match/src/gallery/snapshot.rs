@@ -27,6 +27,19 @@ pub(super) struct Version {
     pub(super) standing: usize,
 }
 
+impl Version {
+    /// The segments that the rows of these numbers stand in or are to come into, with their places there.
+    pub(super) fn places(&self, rows: Range<usize>) -> impl Iterator<Item = (&Arc<Segment>, Range<usize>)> {
+        let mut first = 0;
+        self.segments.iter().filter_map(move |segment| {
+            let start = first;
+            first += segment.limit();
+            let places = rows.start.max(start)..rows.end.min(first);
+            (!places.is_empty()).then(|| (segment, places.start - start..places.end - start))
+        })
+    }
+}
+
 /// A gallery as it stood at one moment. It never changes, and costs nothing to keep but the memory of what has been
 /// withdrawn and compacted since.
 #[derive(Clone)]
@@ -123,11 +136,10 @@ impl Snapshot {
     /// The segments, each with the number of its first row in the snapshot.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (usize, SegmentView<'_>)> {
         let mut first = 0;
-        self.version.segments.iter().map_while(move |segment| {
+        self.version.places(0..self.version.rows).map(move |(segment, places)| {
             let start = first;
-            let rows = segment.limit().min(self.version.rows - start);
-            first += rows;
-            (rows > 0).then_some((start, SegmentView { segment, rows, version: self.version.number }))
+            first += places.len();
+            (start, SegmentView { segment, rows: places.len(), version: self.version.number })
         })
     }
 

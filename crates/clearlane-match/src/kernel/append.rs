@@ -1,113 +1,188 @@
 //! Memory that grows at its end while others read what is already there.
+//!
+//! What belongs to one run of rows, vectors and codes and owners, stands in several buffers. All of them go by one
+//! [`RowCount`]: a row is there in all of them, or in none. Rows beyond it can be written, and written again, until it is
+//! raised; so a writer that unwinds half-way has written nothing that anyone reads, and the next one writes over it.
 
-use std::alloc::{Layout, alloc, dealloc};
 use std::hint::black_box;
-use std::mem::{align_of, size_of};
-use std::ptr::NonNull;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+use super::pages::Pages;
+use super::scan::BLOCK;
 use crate::GalleryError;
 
-/// Buffers of at least this size are aligned to it and ask the system for huge pages: a scan then misses the TLB once in
-/// 2 MiB, which is worth a third of one core's read bandwidth.
-const HUGE_PAGE: usize = 2 << 20;
-const CACHE_LINE: usize = 64;
-
-/// A buffer of fixed capacity that is only ever appended to. What has been appended never moves and never changes, so
-/// readers hold plain slices of it while a writer goes on. The system gives memory to it as it is first written to.
-///
-/// It is wiped when it is dropped: it holds templates.
-pub(crate) struct AppendBuffer<T> {
-    base: NonNull<T>,
-    layout: Layout,
-    capacity: usize,
+/// How many rows there are, for all buffers that hold a part of them.
+#[derive(Default)]
+pub(crate) struct RowCount {
     published: AtomicUsize,
     writer: Mutex<()>,
 }
 
+/// The right to write rows beyond those that are published, which one holds at a time.
+pub(crate) struct Appending<'a> {
+    count: &'a RowCount,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl RowCount {
+    /// How many rows are published.
+    pub(crate) fn get(&self) -> usize {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// Waits until nobody else appends.
+    pub(crate) fn append(&self) -> Appending<'_> {
+        Appending { count: self, _alone: self.writer.lock() }
+    }
+}
+
+impl Appending<'_> {
+    /// Shows readers the first `rows` rows, for good. All buffers have been written so far.
+    pub(crate) fn publish(self, rows: usize) {
+        self.count.published.fetch_max(rows, Ordering::Release);
+    }
+}
+
+/// What one step of a buffer is: so many values for each row, or for each block of [`BLOCK`] rows.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    Row(usize),
+    Block(usize),
+}
+
+/// A buffer of fixed capacity that is only ever appended to. What has been published never moves and never changes, so
+/// readers hold plain slices of it while a writer goes on.
+///
+/// It is wiped when it is dropped, with all that was ever written to it: it holds templates.
+pub(crate) struct AppendBuffer<T> {
+    pages: Pages,
+    count: Arc<RowCount>,
+    /// Values of a step.
+    values: usize,
+    /// Rows of a step, as a power of two.
+    shift: u32,
+    capacity: usize,
+    /// So many values have ever been written, published or not.
+    written: AtomicUsize,
+    holds: PhantomData<T>,
+}
+
 // SAFETY: the buffer owns its values; moving it to another thread moves them.
 unsafe impl<T: Send> Send for AppendBuffer<T> {}
-// SAFETY: readers share only values below `published`, which nobody writes again; writers exclude each other by `writer`
-// and write only at or above it. Values arrive from any thread that appends, so `T: Send` is wanted besides `T: Sync`.
+// SAFETY: readers share only values of published rows, which nobody writes again; writers exclude each other by `Appending`
+// and write only values of rows that are not. Values arrive from any thread that appends, so `T: Send` is wanted besides
+// `T: Sync`.
 unsafe impl<T: Send + Sync> Sync for AppendBuffer<T> {}
 
+/// Says how far a writer has come, even if it unwinds.
+struct Progress<'a> {
+    written: &'a AtomicUsize,
+    end: usize,
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.written.fetch_max(self.end, Ordering::Relaxed);
+    }
+}
+
 impl<T> AppendBuffer<T> {
-    /// An empty buffer for `capacity` values.
-    pub(crate) fn with_capacity(capacity: usize) -> Result<Self, GalleryError> {
-        const { assert!(!std::mem::needs_drop::<T>() && size_of::<T>() > 0) };
-        let bytes =
-            capacity.max(1).checked_mul(size_of::<T>()).ok_or(GalleryError::OutOfMemory { bytes: usize::MAX })?;
-        let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { CACHE_LINE.max(align_of::<T>()) };
-        let size = bytes.div_ceil(align).saturating_mul(align);
-        let layout = Layout::from_size_align(size, align).map_err(|_| GalleryError::OutOfMemory { bytes })?;
-        // SAFETY: the layout's size is at least `align`, so not zero.
-        let raw = unsafe { alloc(layout) };
-        let base = NonNull::new(raw.cast::<T>()).ok_or(GalleryError::OutOfMemory { bytes })?;
-        advise_huge_pages(raw, layout);
-        Ok(Self { base, layout, capacity, published: AtomicUsize::new(0), writer: Mutex::new(()) })
+    /// An empty buffer for what belongs to `rows` rows.
+    pub(crate) fn with_capacity(count: &Arc<RowCount>, step: Step, rows: usize) -> Result<Self, GalleryError> {
+        const { assert!(!std::mem::needs_drop::<T>() && size_of::<T>() > 0 && align_of::<T>() <= 4096) };
+        let (values, shift) = match step {
+            Step::Row(values) => (values, 0),
+            Step::Block(values) => (values, BLOCK.ilog2()),
+        };
+        let capacity = (rows >> shift).checked_mul(values);
+        let bytes = capacity.and_then(|capacity| capacity.checked_mul(size_of::<T>()));
+        let (Some(capacity), Some(bytes)) = (capacity, bytes) else {
+            return Err(GalleryError::OutOfMemory { bytes: usize::MAX });
+        };
+        let pages = Pages::new(bytes).ok_or(GalleryError::OutOfMemory { bytes })?;
+        let (count, written) = (Arc::clone(count), AtomicUsize::new(0));
+        Ok(Self { pages, count, values, shift, capacity, written, holds: PhantomData })
     }
 
-    /// What has been appended so far.
+    /// What belongs to the published rows.
     pub(crate) fn as_slice(&self) -> &[T] {
-        let len = self.published.load(Ordering::Acquire);
-        // SAFETY: the first `len` values were written before `published` was set to it (release, acquire), lie within
-        // the allocation, and are never written again while `self` lives.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), len) }
+        let published = (self.count.get() >> self.shift) * self.values;
+        // A buffer that was left out when rows were published stays short: it cannot be written any longer.
+        let len = published.min(self.written.load(Ordering::Relaxed));
+        // SAFETY: the first `len` values were written before their rows were published (release, acquire), lie within the
+        // pages, and are never written again while `self` lives.
+        unsafe { std::slice::from_raw_parts(self.base(), len) }
     }
 
-    /// Appends the values that fit, all of them unless the buffer is full, and says how many did.
-    pub(crate) fn extend(&self, values: impl IntoIterator<Item = T>) -> usize {
-        let _writer = self.writer.lock();
-        let start = self.published.load(Ordering::Relaxed);
-        let mut len = start;
-        for value in values.into_iter().take(self.capacity - start) {
-            // SAFETY: `len < capacity`, so the place lies within the allocation; it is not published, and the writer's
-            // lock is held, so nobody else reads or writes it.
-            unsafe { self.base.as_ptr().add(len).write(value) };
-            len += 1;
+    /// All that has been written, for the writer, who alone could change what is not published.
+    pub(crate) fn unpublished<'a>(&'a self, appending: &'a Appending<'_>) -> &'a [T] {
+        self.check(appending);
+        let len = self.written.load(Ordering::Relaxed);
+        // SAFETY: the first `len` values were written by this writer, or by one before it, whose lock this one holds now. To
+        // write them again takes the `Appending`, which is borrowed for as long as the slice.
+        unsafe { std::slice::from_raw_parts(self.base(), len) }
+    }
+
+    /// Writes values of the steps from number `first` on, which are not published, as many as the buffer has room for.
+    pub(crate) fn write(&self, appending: &mut Appending<'_>, first: usize, values: impl IntoIterator<Item = T>) {
+        let (start, room) = self.place(appending, first);
+        let mut progress = Progress { written: &self.written, end: start };
+        for value in values.into_iter().take(room) {
+            // SAFETY: the place lies within the capacity, and belongs to a row that is not published: nobody reads it. The
+            // `Appending` is borrowed alone, so nobody else writes it.
+            unsafe { self.base().add(progress.end).write(value) };
+            progress.end += 1;
         }
-        self.published.store(len, Ordering::Release);
-        len - start
+    }
+
+    /// Where the values of step `first` stand, and how many fit from there on.
+    fn place(&self, appending: &Appending<'_>, first: usize) -> (usize, usize) {
+        self.check(appending);
+        let start = first.checked_mul(self.values).filter(|start| *start <= self.written.load(Ordering::Relaxed));
+        let start = start.filter(|_| first >= self.count.get() >> self.shift);
+        assert!(start.is_some(), "step {first} is published, or one before it was never written");
+        let start = start.unwrap_or_default();
+        (start, self.capacity - start)
+    }
+
+    /// That the rows are this buffer's.
+    fn check(&self, appending: &Appending<'_>) {
+        assert!(ptr::eq(appending.count, &raw const *self.count), "another segment's rows are being appended");
+    }
+
+    pub(super) fn base(&self) -> *mut T {
+        self.pages.base().as_ptr().cast()
+    }
+
+    /// Overwrites all that was ever written.
+    pub(super) fn wipe(&mut self) {
+        let len = std::mem::take(self.written.get_mut());
+        // SAFETY: the first `len` values lie within the pages and are no longer shared; `T` needs no drop (asserted above).
+        unsafe { ptr::write_bytes(self.base(), 0, len) };
+        // The wipe must not be taken for a dead store before the pages go.
+        black_box(self.base());
     }
 }
 
 impl<T: Copy> AppendBuffer<T> {
-    /// Appends the values that fit, all of them unless the buffer is full, and says how many did.
-    pub(crate) fn extend_from_slice(&self, values: &[T]) -> usize {
-        let _writer = self.writer.lock();
-        let start = self.published.load(Ordering::Relaxed);
-        let count = values.len().min(self.capacity - start);
-        // SAFETY: `start + count <= capacity`; the places are not published and the writer's lock is held, so they do not
-        // overlap with `values` or with anything that is read.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.base.as_ptr().add(start), count) };
-        self.published.store(start + count, Ordering::Release);
-        count
+    /// Writes values of the steps from number `first` on, which are not published, as many as the buffer has room for.
+    pub(crate) fn write_slice(&self, appending: &mut Appending<'_>, first: usize, values: &[T]) {
+        let (start, room) = self.place(appending, first);
+        let count = values.len().min(room);
+        // SAFETY: the places lie within the capacity and belong to rows that are not published: nobody reads them, so they
+        // are no part of `values`. The `Appending` is borrowed alone, so nobody else writes them.
+        unsafe { ptr::copy_nonoverlapping(values.as_ptr(), self.base().add(start), count) };
+        self.written.fetch_max(start + count, Ordering::Relaxed);
     }
 }
 
 impl<T> Drop for AppendBuffer<T> {
     fn drop(&mut self) {
-        let len = *self.published.get_mut();
-        // SAFETY: the first `len` values were written and are no longer shared; `T` needs no drop (asserted above). The
-        // memory came from `alloc` with this very layout.
-        unsafe {
-            std::ptr::write_bytes(self.base.as_ptr(), 0, len);
-            // The wipe must not be taken for a dead store before the free.
-            dealloc(black_box(self.base.as_ptr()).cast(), self.layout);
-        }
+        self.wipe();
     }
 }
-
-#[cfg(target_os = "linux")]
-fn advise_huge_pages(base: *mut u8, layout: Layout) {
-    if layout.size() >= HUGE_PAGE {
-        // SAFETY: the range is one whole allocation of ours; the advice changes how it is mapped, not what it holds.
-        // Where the system refuses, small pages serve.
-        unsafe { libc::madvise(base.cast(), layout.size(), libc::MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_base: *mut u8, _layout: Layout) {}

@@ -1,9 +1,10 @@
 //! How fast this machine reads memory: what a scan is measured against.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::AppendBuffer;
+use super::{AppendBuffer, RowCount, Step};
 use crate::GalleryError;
 
 /// More than the last-level caches of most machines hold.
@@ -14,8 +15,11 @@ const PASSES: usize = 7;
 /// in the widest registers that there are, from memory that is laid out as the codes of a gallery are.
 pub fn read_bandwidth(threads: usize) -> Result<f64, GalleryError> {
     let values = BYTES / size_of::<u64>();
-    let buffer = AppendBuffer::with_capacity(values)?;
-    buffer.extend((0..values as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    let count = Arc::new(RowCount::default());
+    let buffer = AppendBuffer::with_capacity(&count, Step::Row(1), values)?;
+    let mut appending = count.append();
+    buffer.write(&mut appending, 0, (0..values as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    appending.publish(values);
     let part = values.div_ceil(threads.max(1));
     let pass = || {
         let start = Instant::now();

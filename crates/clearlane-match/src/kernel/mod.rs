@@ -14,6 +14,7 @@ mod bandwidth;
 mod loops;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pages;
 mod portable;
 mod prefetch;
 mod scan;
@@ -24,7 +25,7 @@ use std::fmt;
 
 use half::f16;
 
-pub(crate) use append::AppendBuffer;
+pub(crate) use append::{AppendBuffer, Appending, RowCount, Step};
 pub use bandwidth::read_bandwidth;
 pub(crate) use loops::Loops;
 pub(crate) use prefetch::prefetch;
@@ -32,6 +33,12 @@ pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
 /// How many partial sums a comparison score has.
 pub(crate) const LANES: usize = 64;
+
+/// How many roundings, one after the other, a term of a comparison score goes through at most: the multiply-adds of its
+/// lane, six sums of lanes, and the factor of integer rows.
+pub(crate) const fn score_roundings(dimension: usize) -> usize {
+    dimension.div_ceil(LANES) + 6 + 1
+}
 
 /// Stored vectors, one after the other, in the precision that they are stored in.
 #[derive(Clone, Copy)]

@@ -1,5 +1,7 @@
 //! What scans of all instruction sets share.
 
+use zeroize::Zeroize;
+
 /// Codes in a block.
 pub(crate) const BLOCK: usize = 32;
 
@@ -63,6 +65,13 @@ impl PlaneProbe {
     }
 }
 
+impl Zeroize for PlaneProbe {
+    fn zeroize(&mut self) {
+        self.words.zeroize();
+        self.most = 0;
+    }
+}
+
 /// A probe for codes of two or four bits: integers -127, ..., 127. The product with a code o = 2 u - (2ᵇ - 1), of levels u,
 /// is 2 ⟨r, u⟩ - (2ᵇ - 1) Σ r.
 pub(crate) struct LevelProbe {
@@ -107,6 +116,13 @@ impl LevelProbe {
 
     pub(super) fn block_bytes(&self) -> usize {
         self.lines() * 4 * BLOCK
+    }
+}
+
+impl Zeroize for LevelProbe {
+    fn zeroize(&mut self) {
+        self.quads.zeroize();
+        self.offset = 0;
     }
 }
 

@@ -1,8 +1,12 @@
 //! Every kernel against the portable one, and the portable one against arithmetic in the open.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
 use half::f16;
 use proptest::prelude::*;
 
+use super::append::{AppendBuffer, RowCount, Step};
 use super::{BLOCK, Kernel, LevelProbe, PLANES, PlaneProbe, RowSlice, Survivor};
 use crate::codes::Layout;
 
@@ -128,6 +132,87 @@ fn every_kernel_finds_the_survivors_of_plain_arithmetic_at_every_dimension() {
             check_scan(dimension, bits, 2, dimension as u64);
         }
     }
+}
+
+#[test]
+fn what_an_unwound_writer_left_is_never_read_and_is_written_over() {
+    let count = Arc::new(RowCount::default());
+    let rows = AppendBuffer::<u32>::with_capacity(&count, Step::Row(2), 100).unwrap();
+    let blocks = AppendBuffer::<u8>::with_capacity(&count, Step::Block(1), 100).unwrap();
+    let mut appending = count.append();
+    rows.write(&mut appending, 0, 0..80);
+    blocks.write(&mut appending, 0, [1]);
+    assert_eq!(rows.as_slice().len(), 0);
+    appending.publish(40);
+    assert_eq!((rows.as_slice().to_vec(), blocks.as_slice()), ((0..80).collect(), [1].as_slice()));
+    let broken = (0..20).map(|i| if i == 13 { resume_unwind(Box::new(())) } else { 7000 + i });
+    assert!(catch_unwind(AssertUnwindSafe(|| rows.write(&mut count.append(), 40, broken))).is_err());
+    assert_eq!(rows.as_slice().len(), 80);
+    let mut appending = count.append();
+    rows.write_slice(&mut appending, 40, &(80..160).collect::<Vec<_>>());
+    blocks.write(&mut appending, 1, [2]);
+    appending.publish(80);
+    assert_eq!((rows.as_slice().to_vec(), blocks.as_slice()), ((0..160).collect(), [1, 2].as_slice()));
+}
+
+#[test]
+fn published_rows_cannot_be_written_again_nor_with_another_segments_lock() {
+    let (count, other) = (Arc::new(RowCount::default()), Arc::new(RowCount::default()));
+    let rows = AppendBuffer::<u8>::with_capacity(&count, Step::Row(1), 100).unwrap();
+    rows.write(&mut count.append(), 0, 0..50);
+    count.append().publish(50);
+    for first in [0, 49, 51] {
+        assert!(catch_unwind(AssertUnwindSafe(|| rows.write(&mut count.append(), first, [9]))).is_err());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| rows.write_slice(&mut other.append(), 50, &[9]))).is_err());
+    assert_eq!(rows.as_slice(), (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_buffer_is_wiped_with_what_an_unwound_writer_left() {
+    let count = Arc::new(RowCount::default());
+    let mut rows = AppendBuffer::<u64>::with_capacity(&count, Step::Row(1), 1000).unwrap();
+    rows.write(&mut count.append(), 0, 1..=100);
+    count.append().publish(100);
+    let broken = (0..300).map(|i| if i == 200 { resume_unwind(Box::new(())) } else { !i });
+    assert!(catch_unwind(AssertUnwindSafe(|| rows.write(&mut count.append(), 100, broken))).is_err());
+    // SAFETY: the buffer has room for 1000 values, zero where it was never written, and nobody writes now.
+    let all = |rows: &AppendBuffer<u64>| unsafe { std::slice::from_raw_parts(rows.base(), 1000) }.to_vec();
+    assert_eq!(all(&rows).iter().filter(|value| **value != 0).count(), 300);
+    rows.wipe();
+    assert_eq!(all(&rows), [0; 1000]);
+}
+
+/// What the system says of the mapping that an address lies in: whether it is a core dump's.
+#[cfg(target_os = "linux")]
+fn is_dumped(address: usize) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in maps.lines() {
+        let range = line.split_whitespace().next().and_then(|range| range.split_once('-'));
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        if let Some((start, end)) = range.and_then(|(start, end)| Some((number(start)?, number(end)?))) {
+            inside = (start..end).contains(&address);
+        } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
+            return !flags.split_whitespace().any(|flag| flag == "dd");
+        }
+    }
+    panic!("{address:x} is mapped nowhere");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn buffers_of_every_size_are_kept_out_of_core_dumps() {
+    let count = Arc::new(RowCount::default());
+    for size in [0, 1, 100, 4096, 5000, 1 << 20, (2 << 20) - 1, 2 << 20, (5 << 20) + 1] {
+        let buffer = AppendBuffer::<u8>::with_capacity(&count, Step::Row(1), size).unwrap();
+        buffer.write(&mut count.append(), 0, std::iter::repeat_n(7, size));
+        for at in [0, size / 2, size.saturating_sub(1)] {
+            assert!(!is_dumped(buffer.base().wrapping_add(at) as usize), "byte {at} of {size}");
+        }
+    }
+    let other = vec![1_u8; 64];
+    assert!(is_dumped(other.as_ptr() as usize), "what is not asked for is dumped");
 }
 
 proptest! {

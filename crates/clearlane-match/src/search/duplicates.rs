@@ -1,6 +1,7 @@
 //! All against all: who is enrolled twice.
 
 use clearlane_template::{SubjectId, TemplateId};
+use zeroize::Zeroizing;
 
 use super::best::Candidate;
 use super::scan::{Found, Scan};
@@ -78,7 +79,7 @@ impl<'a> Duplicates<'a> {
         let end = (start / PROBES * PROBES + PROBES).min(view.rows);
         let dimension = self.snapshot.shape.dimension;
         let rows: Vec<_> = (start..end).filter(|&row| view.stands(row)).collect();
-        let mut vectors = vec![0.0; rows.len() * dimension];
+        let mut vectors = Zeroizing::new(vec![0.0; rows.len() * dimension]);
         for (row, vector) in rows.iter().zip(vectors.chunks_exact_mut(dimension)) {
             view.segment.rows.read(*row, vector);
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clearlane_template::SubjectId;
+use zeroize::Zeroizing;
 
 use super::best::{Best, Candidate};
 use super::{CHUNK_ROWS, Mode, SearchOptions, SearchStats};
@@ -37,7 +38,8 @@ pub(super) struct Found {
     survivors: Vec<Survivor>,
     /// Rows of the current span whose second bits were asked for.
     refining: Vec<Survivor>,
-    block: Vec<u8>,
+    /// The second bits of some rows, side by side.
+    block: Zeroizing<Vec<u8>>,
     /// Rows of the current span that were asked for.
     waiting: Vec<usize>,
 }
@@ -57,7 +59,7 @@ impl<'a> Scan<'a> {
         };
         let coded = plan.map(|(layout, contract)| {
             let coded = CodedProbe::new(probe, layout, &shape.rotation);
-            let bound = Bound::new(&coded, contract, shape.score_slack());
+            let bound = Bound::new(&coded, contract);
             (layout, coded, bound)
         });
         Self { shape, kernel: shape.kernel, probe, coded, options, without: None, shared_bound: AtomicU32::new(0) }
@@ -74,7 +76,7 @@ impl<'a> Scan<'a> {
             stats: SearchStats::default(),
             survivors: Vec::new(),
             refining: Vec::new(),
-            block: Vec::new(),
+            block: Zeroizing::default(),
             waiting: Vec::new(),
         }
     }

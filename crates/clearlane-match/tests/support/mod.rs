@@ -54,6 +54,12 @@ impl Random {
     }
 }
 
+/// A template in the direction of another, of this norm.
+pub(crate) fn off_unit(template: &Template, norm: f64) -> Template {
+    let values = template.as_slice().iter().map(|value| (f64::from(*value) * norm) as f32).collect();
+    Template::from_unit(model(), values).unwrap()
+}
+
 /// An enrolled template, for the naive search.
 pub(crate) struct Enrolled {
     pub subject: SubjectId,

@@ -5,10 +5,12 @@ use std::io::BufRead;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::line::Line;
+use super::line::{self, Line};
+use super::rows::{self, CsvColumns};
+use super::{Part, invalid_line};
 use crate::{Category, Consent, ConsentScope, Nationality, Result, StoreError};
 
-/// The columns, in the order in which they are written. They are read in any order, and all but `key` may be missing.
+/// The columns, in the order in which they are written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Columns {
@@ -60,48 +62,34 @@ impl Writer {
     }
 }
 
-/// Rows with the numbers of their lines.
-pub(super) fn rows(text: &mut dyn BufRead) -> Result<impl Iterator<Item = Result<(u64, Result<Line>)>> + '_> {
-    let mut reader = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(text);
-    // A misspelt column would lose what stands in it without a word.
-    let headers = reader.headers().map_err(|error| failed(&error))?.clone();
-    if let Some(unknown) = headers.iter().find(|name| !COLUMNS.contains(name)) {
-        let reason = format!("`{unknown}` is none of the columns {}", COLUMNS.join(", "));
-        return Err(StoreError::Line { line: 1, reason });
-    }
-    Ok(reader.into_records().map(move |record| {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) if error.is_io_error() => return Err(failed(&error)),
-            Err(error) => return Ok((error.position().map_or(0, ::csv::Position::line), Err(failed(&error)))),
-        };
-        let line = record.position().map_or(0, ::csv::Position::line);
-        let invalid = |reason: String| StoreError::Line { line, reason };
-        let columns = record.deserialize::<Columns>(Some(&headers)).map_err(|error| invalid(error.to_string()));
-        Ok((line, columns.and_then(|columns| columns.line().map_err(invalid))))
+/// The subjects of a text, a row each.
+pub(super) fn lines(text: &mut dyn BufRead) -> Result<impl Iterator<Item = Result<Part<Line>>> + '_> {
+    let rows = rows::parts::<Columns>(text, COLUMNS)?;
+    Ok(rows.map(|row| {
+        row.map(|Part { line, last, bytes, content }| {
+            let content = content.and_then(|columns| columns.line().map_err(|reason| invalid_line(line, reason)));
+            Part { line, last, bytes, content }
+        })
     }))
 }
 
-const COLUMNS: [&str; 13] = [
-    "key",
-    "category",
-    "birth",
-    "nationality",
-    "documents",
-    "consent_given",
-    "consent_face",
-    "consent_fingerprint",
-    "consent_withdrawn",
-    "place",
-    "method",
-    "expires",
-    "enrolled",
-];
-
-fn failed(error: &::csv::Error) -> StoreError {
-    let line = error.position().map_or(1, ::csv::Position::line);
-    StoreError::Line { line, reason: error.to_string() }
-}
+const COLUMNS: CsvColumns = CsvColumns {
+    needed: &["key"],
+    others: &[
+        "category",
+        "birth",
+        "nationality",
+        "documents",
+        "consent_given",
+        "consent_face",
+        "consent_fingerprint",
+        "consent_withdrawn",
+        "place",
+        "method",
+        "expires",
+        "enrolled",
+    ],
+};
 
 impl Columns {
     fn new(line: &Line) -> Self {
@@ -127,24 +115,35 @@ impl Columns {
     fn line(self) -> Result<Line, String> {
         let documents = match self.documents.as_str() {
             "" => Vec::new(),
-            text => serde_json::from_str(text).map_err(|error| format!("documents: {error}"))?,
+            text => line::documents(text).map_err(|reason| format!("documents: {reason}"))?,
         };
-        let scope = ConsentScope {
-            face: self.consent_face.unwrap_or_default(),
-            fingerprint: self.consent_fingerprint.unwrap_or_default(),
-        };
-        let withdrawn = self.consent_withdrawn;
+        let consent = self.consent()?;
         Ok(Line {
             category: self.category,
             birth: self.birth,
             nationality: self.nationality,
             documents,
-            consent: self.consent_given.map(|given| Consent { given, scope, withdrawn }),
+            consent,
             place: self.place,
             method: self.method,
             expires: self.expires,
             enrolled: self.enrolled,
             ..Line::named(self.key)
         })
+    }
+
+    /// A consent says when it was given and to what; half of one is a mistake, and never none.
+    fn consent(&self) -> Result<Option<Consent>, String> {
+        let scope = [("consent_face", self.consent_face), ("consent_fingerprint", self.consent_fingerprint)];
+        let Some(given) = self.consent_given else {
+            let withdrawn = self.consent_withdrawn.map(|_| "consent_withdrawn");
+            let stated = scope.iter().find(|(_, value)| value.is_some()).map(|(column, _)| *column).or(withdrawn);
+            return stated.map_or(Ok(None), |column| Err(format!("{column}: stands there without consent_given")));
+        };
+        if let Some((column, _)) = scope.iter().find(|(_, value)| value.is_none()) {
+            return Err(format!("{column}: missing beside consent_given; true or false is expected"));
+        }
+        let [face, fingerprint] = scope.map(|(_, value)| value == Some(true));
+        Ok(Some(Consent { given, scope: ConsentScope { face, fingerprint }, withdrawn: self.consent_withdrawn }))
     }
 }

@@ -6,6 +6,7 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::objects;
 use crate::{
     Category, Consent, Details, Document, DocumentKind, Endorsement, Enrolment, ImageDigest, Nationality, NewTemplate,
     NumberDigest, Register, Result, StoreError, Subject,
@@ -67,6 +68,13 @@ pub(super) struct TemplateLine {
 }
 
 impl Line {
+    /// A subject of a line of JSON.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let line = serde_json::from_slice(text).map_err(|error| at_column(&error))?;
+        objects::check(text, &LISTS, false).map_err(|error| at_column(&error))?;
+        Ok(line)
+    }
+
     /// A subject of whom nothing but the key is known.
     pub(super) fn named(key: String) -> Self {
         Self {
@@ -145,6 +153,23 @@ impl Line {
         let enrolled = self.enrolled.unwrap_or_else(Timestamp::now);
         Ok(Enrolment { key: self.key, details, enrolled, templates })
     }
+}
+
+/// The documents of a column of CSV.
+pub(super) fn documents(text: &str) -> Result<Vec<DocumentLine>, String> {
+    let documents = serde_json::from_str(text).map_err(|error| at_column(&error))?;
+    objects::check(text.as_bytes(), &LISTS, true).map_err(|error| at_column(&error))?;
+    Ok(documents)
+}
+
+/// The fields of a line that are lists.
+const LISTS: [&str; 3] = ["documents", "endorsements", "templates"];
+
+/// What is wrong with a text, and where in its line.
+fn at_column(error: &serde_json::Error) -> String {
+    let (text, column) = (error.to_string(), error.column());
+    let place = format!(" at line {} column {column}", error.line());
+    text.strip_suffix(&place).map_or(text.clone(), |problem| format!("column {column}: {problem}"))
 }
 
 impl DocumentLine {

@@ -8,7 +8,7 @@ use super::{BATCH, Format};
 use crate::{Record, RecordQuery, Register, Result, StoreError};
 
 /// The columns of CSV, by the names of a record's fields.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 15] = [
     "seq",
     "time",
     "port",
@@ -21,7 +21,9 @@ const COLUMNS: [&str; 13] = [
     "margin",
     "model",
     "reasons",
+    "voids",
     "hash",
+    "encoding",
 ];
 
 impl Register {
@@ -71,7 +73,8 @@ fn columns(record: &Record) -> impl Serialize {
     let passage = record.passage.clone();
     (
         (record.seq, passage.time, passage.port, passage.lane, passage.direction, passage.outcome, passage.subject),
-        (passage.score, passage.threshold, passage.margin, passage.model, passage.reasons, record.hash),
+        (passage.score, passage.threshold, passage.margin, passage.model, passage.reasons, passage.voids),
+        (record.hash, record.encoding),
     )
 }
 

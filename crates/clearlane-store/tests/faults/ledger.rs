@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clearlane_store::{
     Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Keyring, RecordQuery, Register, Result,
-    StoreError,
+    StoreError, SweepPlan,
 };
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
@@ -434,7 +434,10 @@ fn act(register: &Register, folder: &Path, operation: &Operation) -> Result<()> 
             let ids: Vec<SubjectId> = ids.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
             _ = register.revoke_all(&ids, "chosen")?;
         }
-        Operation::Sweep => _ = register.sweep(date(2025, 1, 1), Timestamp::UNIX_EPOCH)?,
+        Operation::Sweep => {
+            let plan = SweepPlan { forget: Timestamp::UNIX_EPOCH, confirmed: true, ..SweepPlan::new(date(2025, 1, 1), Timestamp::now()) };
+            _ = register.sweep(&plan)?;
+        }
         Operation::Rekey(byte) => {
             let done = register.rekey(&key(*byte), |_, _| ())?;
             assert!(done.problems.is_empty(), "{:?}", done.problems);

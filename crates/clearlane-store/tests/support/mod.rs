@@ -116,5 +116,6 @@ pub fn passage(number: i64) -> NewRecord {
         margin: Some(0.3),
         model: Some(model()),
         reasons: String::new(),
+        voids: None,
     }
 }

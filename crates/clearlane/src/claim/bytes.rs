@@ -9,7 +9,7 @@ use crate::port::PortId;
 pub(super) const SIGNATURE_LENGTH: usize = 64;
 
 /// The longest claim: every port's id has at most 32 bytes.
-pub(super) const MAX_LENGTH: usize = 8 + 8 + 8 + 8 + 16 + 1 + MAX_CLAIM_PORTS * 33 + SIGNATURE_LENGTH;
+pub(super) const MAX_LENGTH: usize = 8 + 16 + 8 + 8 + 8 + 16 + 1 + MAX_CLAIM_PORTS * 33 + SIGNATURE_LENGTH;
 
 /// Eight bytes that name a public key.
 pub(super) type KeyId = [u8; 8];
@@ -18,6 +18,7 @@ pub(super) type KeyId = [u8; 8];
 pub(super) fn encode(key: KeyId, claim: &Claim) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MAX_LENGTH);
     bytes.extend(key);
+    bytes.extend(claim.register);
     bytes.extend(claim.subject.0.to_be_bytes());
     bytes.extend(claim.issued.as_second().to_be_bytes());
     bytes.extend(claim.expires.as_second().to_be_bytes());
@@ -33,7 +34,7 @@ pub(super) fn encode(key: KeyId, claim: &Claim) -> Vec<u8> {
 /// The key that is said to have signed, and the claim; no byte may be left over.
 pub(super) fn decode(unsigned: &[u8]) -> Result<(KeyId, Claim), ClaimRefusal> {
     let mut rest = Rest(unsigned);
-    let key = rest.array()?;
+    let (key, register) = (rest.array()?, rest.array()?);
     let subject = SubjectId(u64::from_be_bytes(rest.array()?));
     let mut time = || Timestamp::from_second(i64::from_be_bytes(rest.array()?)).map_err(|_| ClaimRefusal::Malformed);
     let (issued, expires) = (time()?, time()?);
@@ -44,7 +45,7 @@ pub(super) fn decode(unsigned: &[u8]) -> Result<(KeyId, Claim), ClaimRefusal> {
     }
     let ports = (0..count).map(|_| rest.port()).collect::<Result<_, _>>()?;
     if rest.0.is_empty() {
-        Ok((key, Claim { subject, ports, issued, expires, nonce }))
+        Ok((key, Claim { register, subject, ports, issued, expires, nonce }))
     } else {
         Err(ClaimRefusal::Malformed)
     }

@@ -16,7 +16,7 @@ use super::bytes::{self, KeyId, SIGNATURE_LENGTH};
 use super::{CLOCK_SKEW, Claim, ClaimRefusal, MAX_CLAIM_LIFETIME, MAX_CLAIM_PORTS, SignedClaim};
 use crate::port::PortId;
 
-const CONTEXT: &[u8] = b"clearlane claim 1\0";
+const CONTEXT: &[u8] = b"clearlane claim 2\0";
 
 /// Issues claims with an Ed25519 key, which is wiped when this is dropped.
 pub struct ClaimIssuer {
@@ -106,9 +106,10 @@ impl ClaimIssuer {
         ClaimVerifier { keys: BTreeMap::from([(id(&key), key)]) }
     }
 
-    /// A claim that `subject` may make once, at one of `ports`, from `now` on for `lifetime` (whole seconds).
+    /// A claim that `subject` of `register` may make once, at one of `ports`, from `now` on for `lifetime` (whole seconds).
     pub fn issue(
         &self,
+        register: [u8; 16],
         subject: SubjectId,
         ports: &[PortId],
         now: Timestamp,
@@ -125,7 +126,7 @@ impl ClaimIssuer {
             issued.checked_add(SignedDuration::from_secs(lifetime.as_secs() as i64)).map_err(|_| IssueError::Time)?;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|_| IssueError::NoEntropy)?;
-        let claim = Claim { subject, ports: ports.to_vec(), issued, expires, nonce };
+        let claim = Claim { register, subject, ports: ports.to_vec(), issued, expires, nonce };
         let mut signed = bytes::encode(id(&self.key.verifying_key()), &claim);
         signed.extend(self.key.sign(&[CONTEXT, &signed].concat()).to_bytes());
         Ok(SignedClaim::new(claim, &signed))
@@ -143,9 +144,15 @@ impl ClaimVerifier {
         Ok(())
     }
 
-    /// The claim in `text`, if a trusted issuer signed it for `port` and it is good `now`. Whether it was used before is
+    /// The claim in `text`, if a trusted issuer signed it for `register` and `port`, and it is good `now`. Whether it was used before is
     /// for the register to say.
-    pub fn verify(&self, text: &str, port: &PortId, now: Timestamp) -> Result<Claim, ClaimRefusal> {
+    pub fn verify(
+        &self,
+        text: &str,
+        register: [u8; 16],
+        port: &PortId,
+        now: Timestamp,
+    ) -> Result<Claim, ClaimRefusal> {
         let bytes = super::decode(text)?;
         let split = bytes.len().checked_sub(SIGNATURE_LENGTH).ok_or(ClaimRefusal::Malformed)?;
         let (unsigned, signature) = bytes.split_at(split);
@@ -161,6 +168,9 @@ impl ClaimVerifier {
         }
         if now >= claim.expires {
             return Err(ClaimRefusal::Expired);
+        }
+        if claim.register != register {
+            return Err(ClaimRefusal::OtherRegister);
         }
         if !claim.ports.contains(port) {
             return Err(ClaimRefusal::OtherPort);

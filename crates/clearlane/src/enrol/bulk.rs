@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
 
-use clearlane_store::{Details, NewTemplate, StoreError};
+use clearlane_store::{Details, NewTemplate, Position, StoreError};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -153,36 +153,21 @@ impl Enroller {
         report: &mut BulkReport,
     ) -> Result<(), EnrolError> {
         let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
-        self.references.refresh()?;
-        let threshold = self.duplicate_threshold()?;
-        let (mut counts, mut unfinished) = (report.progress, Vec::new());
-        let mut accepted: Vec<Ready> = Vec::new();
+        let (mut counts, mut unfinished, mut ready) = (report.progress, Vec::new(), Vec::new());
         for prepared in batch {
             counts.done += 1;
             match prepared? {
                 Prepared::Already => counts.already += 1,
                 Prepared::Stopped(key, stop) => unfinished.push(Unfinished { key, stop }),
-                Prepared::Ready(ready) => {
-                    // Those accepted in this batch are not in the gallery yet; their subjects have no number either.
-                    let twin = accepted.iter().find(|other| {
-                        let pairs =
-                            other.templates.iter().flat_map(|one| ready.templates.iter().map(move |two| (one, two)));
-                        pairs.into_iter().any(|(one, two)| same_face(&one.template, &two.template, threshold))
-                    });
-                    let reason = match twin {
-                        Some(twin) => Some(Reason::DuplicateApplication { key: twin.key.clone() }),
-                        None => self.duplicate(&ready.templates)?,
-                    };
-                    match reason {
-                        Some(reason) => {
-                            unfinished.push(Unfinished { key: ready.key, stop: BulkStop::Refer(vec![reason]) });
-                        }
-                        None => accepted.push(ready),
-                    }
-                }
+                Prepared::Ready(one) => ready.push(one),
             }
         }
-        for (key, stored) in self.store(accepted, now)? {
+        let (stored, duplicates) = self.settle(|position| {
+            let (accepted, duplicates) = self.without_duplicates(&ready)?;
+            Ok(self.store(position, &accepted, now)?.map(|stored| (stored, duplicates)))
+        })?;
+        unfinished.extend(duplicates);
+        for (key, stored) in stored {
             match stored {
                 Ok(0) | Err(StoreError::AlreadyEnrolled { .. }) => counts.already += 1,
                 Ok(templates) => {
@@ -199,22 +184,60 @@ impl Enroller {
         Ok(())
     }
 
-    /// Writes a batch.
-    fn store(&self, accepted: Vec<Ready>, now: Timestamp) -> Result<Vec<Written>, StoreError> {
+    /// Those whose face is nobody else's, neither in the register nor in this batch; and the others.
+    fn without_duplicates<'r>(&self, ready: &'r [Ready]) -> Result<(Vec<&'r Ready>, Vec<Unfinished>), EnrolError> {
+        let threshold = self.duplicate_threshold()?;
+        let (mut accepted, mut duplicates): (Vec<&Ready>, _) = (Vec::new(), Vec::new());
+        for one in ready {
+            // Those accepted in this batch are not in the gallery yet; their subjects have no number either.
+            let twin = accepted.iter().find(|other| {
+                let pairs = other.templates.iter().flat_map(|left| one.templates.iter().map(move |right| (left, right)));
+                pairs.into_iter().any(|(left, right)| same_face(&left.template, &right.template, threshold))
+            });
+            let reason = match twin {
+                Some(twin) => Some(Reason::DuplicateApplication { key: twin.key.clone() }),
+                None => self.duplicate(&one.templates)?,
+            };
+            match reason {
+                Some(reason) => {
+                    let stop = BulkStop::Refer(vec![reason]);
+                    duplicates.push(Unfinished { key: one.key.clone(), stop });
+                }
+                None => accepted.push(one),
+            }
+        }
+        Ok((accepted, duplicates))
+    }
+
+    /// Writes a batch, unless templates came since `position`.
+    fn store(
+        &self,
+        position: Position,
+        accepted: &[&Ready],
+        now: Timestamp,
+    ) -> Result<Option<Vec<Written>>, StoreError> {
+        if accepted.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
         let (mut new, mut known, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        for Ready { key, place, templates } in accepted {
+        for Ready { key, place, templates } in accepted.iter().copied() {
             match place {
-                Place::New(details) => new.push(enrolment(key, *details, templates, now)),
+                Place::New(details) => {
+                    new.push(enrolment(key.clone(), (**details).clone(), templates.clone(), now));
+                }
                 Place::Known(subject) => {
-                    keys.push(key);
-                    known.push((subject, templates));
+                    keys.push(key.clone());
+                    known.push((*subject, templates.clone()));
                 }
             }
         }
-        let enrolled = if new.is_empty() { Vec::new() } else { self.references.register().enrol_all(&new)? };
-        let enrolled = enrolled.into_iter().map(|enrolled| enrolled.map(|(_, templates)| templates.len()));
-        let completed = self.complete(&known)?.into_iter().map(|added| added.map(|templates| templates.len()));
-        let new_keys = new.into_iter().map(|enrolment| enrolment.key);
-        Ok(new_keys.zip(enrolled).chain(keys.into_iter().zip(completed)).collect())
+        let register = self.references.register();
+        let stored = register.enrol_since(position, &new, self.references.model(), &known)?;
+        Ok(stored.map(|(enrolled, added)| {
+            let enrolled = enrolled.into_iter().map(|enrolled| enrolled.map(|(_, templates)| templates.len()));
+            let added = added.into_iter().map(|added| added.map(|templates| templates.len()));
+            let new_keys = new.into_iter().map(|enrolment| enrolment.key);
+            new_keys.zip(enrolled).chain(keys.into_iter().zip(added)).collect()
+        }))
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use clearlane_embed::{ExtractError, Extraction, Extractor, Selection};
 use clearlane_store::{Details, ImageDigest, NewTemplate, StoreError};
+use clearlane_template::Template;
 use jiff::Timestamp;
 
 use super::{EnrolError, Picture};
 use crate::capture::{rank, too_low};
 use crate::policy::Policy;
+use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::threshold::{Calibration, CalibrationError};
 
@@ -25,7 +27,7 @@ impl Portrait {
     }
 }
 
-/// Chooses portraits: consent, one face a picture, quality floors, all of one person, and the best of them.
+/// Chooses portraits: consent, one face a picture, all of one person, quality floors, and the best of them.
 pub(super) struct Chooser {
     policy: Arc<Policy>,
     extractor: Extractor,
@@ -57,14 +59,24 @@ impl Chooser {
     ) -> Result<Result<Vec<Portrait>, Vec<Reason>>, EnrolError> {
         let rule = &self.policy.enrolment;
         let mut reasons = self.policy.consent_refuses(details.consent.as_ref(), now);
-        let (mut good, mut refused) = (Vec::new(), Vec::new());
-        for picture in pictures {
-            match self.extractor.extract(&picture.frame) {
-                Ok(extraction) => match too_low(&rule.quality, &extraction.quality) {
-                    low if low.is_empty() => good.push(Portrait { extraction, source: picture.source }),
-                    low => refused.extend(low),
-                },
-                Err(error) => refused.push(unusable(error)?),
+        let (mut good, mut unfit, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for Picture { frame, source } in pictures {
+            let extraction = match self.extractor.extract_any(frame) {
+                Ok(extraction) => extraction,
+                Err(error) => {
+                    refused.push(unusable(error)?);
+                    continue;
+                }
+            };
+            let mut low = too_low(&rule.quality, &extraction.quality);
+            if let Err(error) = self.extractor.limits(frame, &extraction.face) {
+                low.insert(0, unusable(error)?);
+            }
+            if low.is_empty() {
+                good.push(Portrait { extraction, source: *source });
+            } else {
+                refused.extend(low);
+                unfit.push(extraction.template);
             }
         }
         if good.is_empty() {
@@ -74,19 +86,21 @@ impl Chooser {
             return Ok(Err(reasons));
         }
         good.sort_by_key(|portrait| Reverse(rank(&portrait.extraction.quality)));
-        if let Some(reason) = self.disagreement(&good)? {
+        let templates = good.iter().map(|portrait| &portrait.extraction.template).chain(&unfit);
+        if let Some(reason) = self.disagreement(&templates.collect::<Vec<_>>())? {
             return Ok(Err(vec![reason]));
         }
         good.truncate(rule.templates);
         Ok(Ok(good))
     }
 
-    fn disagreement(&self, good: &[Portrait]) -> Result<Option<Reason>, EnrolError> {
+    /// Whoever is in a picture counts, whether or not a template of it is kept.
+    fn disagreement(&self, seen: &[&Template]) -> Result<Option<Reason>, EnrolError> {
         let threshold = self.agreement;
-        for (index, one) in good.iter().enumerate() {
-            for other in &good[..index] {
-                let score = one.extraction.template.score(&other.extraction.template).map_err(StoreError::from)?;
-                if score < threshold {
+        for (index, one) in seen.iter().enumerate() {
+            for other in &seen[..index] {
+                let score = one.score(other).map_err(StoreError::from)?;
+                if !reaches(score, threshold) {
                     return Ok(Some(Reason::FramesDisagree { score, threshold }));
                 }
             }

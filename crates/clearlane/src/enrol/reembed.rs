@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::portrait::{Chooser, Portrait};
 use super::{BATCH, BulkProgress, BulkReport, BulkStop, EnrolError, Picture, Unfinished};
 use crate::policy::Policy;
+use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::best_score;
 use crate::threshold::Calibration;
@@ -138,7 +139,7 @@ impl Reembedder {
             for portrait in portraits {
                 let probe = embedder.embed(&portrait.extraction.aligned).map_err(EnrolError::Extract)?;
                 let score = best_score(&self.register, embedder.model_id(), subject.id, &probe)?.unwrap_or(-1.0);
-                if score < *threshold {
+                if !reaches(score, *threshold) {
                     return Ok(Some(Reason::NotMatched { score, threshold: *threshold }));
                 }
             }

@@ -5,18 +5,14 @@ use std::time::Duration;
 use clearlane_embed::{Extractor, Frame};
 use clearlane_store::DocumentKind;
 use clearlane_template::SubjectId;
-use jiff::{SignedDuration, Timestamp};
 use tracing::debug_span;
 
-use super::{Compared, Course, Lane, timed};
+use super::{Compared, Course, Lane, guarded, timed};
 use crate::capture::Capture;
-use crate::claim::{ClaimRefusal, read_claim_text};
+use crate::claim::read_claim_text;
 use crate::decision::{Comparison, Passage};
 use crate::evidence::Evidence;
 use crate::reason::Reason;
-
-/// How long a claim that was used is remembered after its end: clocks are set back now and then.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A document that the traveller shows, as its reader gives it.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +36,8 @@ impl Lane {
     ) -> Passage {
         let mut course = self.start(budget);
         let _span = self.span("document");
-        let compared = self.document(document, frames, &mut course).unwrap_or_else(Compared::refused);
-        self.conclude(course, compared, evidence)
+        let compared = guarded("document", || self.document(document, frames, &mut course));
+        self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
     /// The traveller shows a claim (1:1), in one of the frames: is it good, are they the one it names, and may they pass?
@@ -56,15 +52,13 @@ impl Lane {
     ) -> Passage {
         let mut course = self.start(budget);
         let _span = self.span("claim");
-        let text =
-            timed(debug_span!("claim"), &mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
-        let compared = text
-            .ok_or_else(|| vec![Reason::NoClaim])
-            .and_then(|text| self.claim(&text, &mut course))
-            .and_then(|subject| {
-                let capture = self.capture(frames, &mut course)?;
-                Ok(self.compare_with(subject, &capture, &mut course))
-            });
+        let compared = guarded("claim", || {
+            let text =
+                timed(debug_span!("claim"), &mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
+            let subject = self.claim(&text.ok_or_else(|| vec![Reason::NoClaim])?, &mut course)?;
+            let capture = self.capture(frames, &mut course)?;
+            Ok(self.compare_with(subject, &capture, &mut course))
+        });
         self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
@@ -79,7 +73,10 @@ impl Lane {
         let mut course = self.start(budget);
         let _span = self.span("claim");
         course.times = capture.times;
-        let compared = self.claim(text, &mut course).map(|subject| self.compare_with(subject, capture, &mut course));
+        let compared = guarded("claim", || {
+            let subject = self.claim(text, &mut course)?;
+            Ok(self.compare_with(subject, capture, &mut course))
+        });
         self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
@@ -114,20 +111,13 @@ impl Lane {
         }
     }
 
-    /// Checks a claim and uses it up.
+    /// Checks a claim, which is used up when the passage is recorded.
     fn claim(&self, text: &str, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
-        let refused = |refusal| vec![Reason::ClaimRefused { refusal }];
         timed(debug_span!("claim"), &mut course.times.claim, || {
-            let claim = self.claims.verify(text, &self.port, course.time).map_err(refused)?;
-            let keep_until = claim.expires.saturating_add(REMEMBERED).unwrap_or(Timestamp::MAX);
-            match self.references.register().spend_claim(claim.nonce, keep_until) {
-                Ok(true) => Ok(claim.subject),
-                Ok(false) => Err(refused(ClaimRefusal::Replayed)),
-                Err(error) => {
-                    tracing::error!(%error, "the claim could not be marked as used");
-                    Err(vec![Reason::InternalError { stage: "claim" }])
-                }
-            }
+            let register = self.references.register().id();
+            let claim = self.claims.verify(text, register, &self.port, course.time);
+            let claim = claim.map_err(|refusal| vec![Reason::ClaimRefused { refusal }])?;
+            Ok(course.claim.insert(claim).subject)
         })
     }
 

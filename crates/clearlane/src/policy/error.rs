@@ -97,6 +97,18 @@ pub enum PolicyProblem {
         /// The last day.
         until: Date,
     },
+    /// Consent is asked for, but not to what a lane compares.
+    #[error("`face` is missing: a lane compares faces, and needs consent to that")]
+    WithoutFace,
+    /// A rule that fuses matchers has none.
+    #[error("no other matcher is listed: list one under [[evidence]], or write `rule = \"face-only\"`")]
+    WithoutMatchers,
+    /// The key is of an earlier version.
+    #[error("is not a key any more: {instead}")]
+    Replaced {
+        /// What to write now.
+        instead: &'static str,
+    },
     /// Endorsement conditions without endorsements.
     #[error("needs a list of endorsements beside it")]
     WithoutEndorsements,

@@ -15,17 +15,15 @@ use toml::Spanned;
 
 use super::{
     AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
-    Modality, Place, Policy, PolicyError, PolicyProblem,
+    Modality, PadRule, Place, Policy, PolicyError, PolicyProblem,
 };
+use crate::evidence::SCORE_LIMIT;
 use crate::port::{Port, PortId};
 
 /// Reads the text of a policy; `path` is only named in errors.
 pub(super) fn read(text: &str, path: Option<&Path>) -> Result<Policy, PolicyError> {
     let reader = Reader { text, path };
-    let file: PolicyFile = toml::from_str(text).map_err(|error| PolicyError::Syntax {
-        place: reader.place(error.span().unwrap_or(0..0)),
-        message: error.message().to_owned(),
-    })?;
+    let file: PolicyFile = toml::from_str(text).map_err(|error| reader.unreadable(&error))?;
     reader.validate(file)
 }
 
@@ -50,7 +48,7 @@ struct PolicyFile {
     #[serde(default)]
     evidence: Vec<EvidenceFile>,
     fusion: FusionFile,
-    model_upgrade: Option<ModelUpgradeFile>,
+    model_upgrade: ModelUpgradeFile,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +84,7 @@ struct ConsentFile {
 struct EligibleFile {
     category: Category,
     documents: Spanned<Vec<DocumentKind>>,
-    endorsements: Option<Spanned<Vec<EndorsementKind>>>,
+    endorsements: Spanned<Vec<EndorsementKind>>,
     multiple_entry: Option<Spanned<bool>>,
     #[serde(rename = "source")]
     _source: Source,
@@ -105,7 +103,8 @@ struct ExcludedFile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct CaptureFile {
     best_frames: Spanned<usize>,
-    pad_required: bool,
+    second_face: Spanned<f32>,
+    pad: PadRule,
     pad_threshold: Spanned<f32>,
     agreement_fmr: Spanned<f64>,
     quality: BTreeMap<String, Spanned<f32>>,
@@ -164,9 +163,22 @@ struct ModelUpgradeFile {
     _source: Source,
 }
 
+/// Keys of earlier versions, whose writers are told what to write now.
+#[derive(Deserialize)]
+struct EarlierFile {
+    capture: EarlierCapture,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct EarlierCapture {
+    pad_required: Spanned<bool>,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum FusionName {
+    FaceOnly,
     Both,
     Either,
     Weighted,
@@ -198,7 +210,24 @@ struct Reader<'a> {
     path: Option<&'a Path>,
 }
 
+/// The largest slope, intercept, weight and log-likelihood ratio that a policy may state: sums of them stay finite for every
+/// score within [`SCORE_LIMIT`].
+const LIKELIHOOD_LIMIT: f64 = 1e6;
+
 impl Reader<'_> {
+    fn unreadable(&self, error: &toml::de::Error) -> PolicyError {
+        if let Ok(EarlierFile { capture: EarlierCapture { pad_required } }) = toml::from_str(self.text) {
+            let instead = if *pad_required.get_ref() {
+                "write `pad = \"required\"` for `pad-required = true`"
+            } else {
+                "write `pad = \"if-assessed\"`, or `pad = \"off\"`, for `pad-required = false`"
+            };
+            return self.invalid(&pad_required, "capture.pad-required", PolicyProblem::Replaced { instead });
+        }
+        let place = self.place(error.span().unwrap_or(0..0));
+        PolicyError::Syntax { place, message: error.message().to_owned() }
+    }
+
     fn validate(&self, file: PolicyFile) -> Result<Policy, PolicyError> {
         let until = file.in_force_until;
         if let Some(until) = until.as_ref().filter(|until| *until.get_ref() < file.in_force_from) {
@@ -210,7 +239,9 @@ impl Reader<'_> {
             self.invalid(&file.time_zone, "time-zone", PolicyProblem::UnknownTimeZone { name })
         })?;
         self.within(&file.age.minimum, "age.minimum", 0..=120, "[0, 120]")?;
-        self.listed(&file.consent.scope, "consent.scope")?;
+        if !file.consent.scope.get_ref().contains(&Modality::Face) {
+            return Err(self.invalid(&file.consent.scope, "consent.scope", PolicyProblem::WithoutFace));
+        }
         Ok(Policy {
             name: file.name,
             in_force: (file.in_force_from, until.map(Spanned::into_inner)),
@@ -249,30 +280,35 @@ impl Reader<'_> {
 
     fn eligible_rule(&self, rule: EligibleFile) -> Result<EligibleRule, PolicyError> {
         self.listed(&rule.documents, "eligible.documents")?;
-        match (&rule.endorsements, &rule.multiple_entry) {
-            (Some(endorsements), _) => self.listed(endorsements, "eligible.endorsements")?,
-            (None, Some(key)) => {
-                return Err(self.invalid(key, "eligible.multiple-entry", PolicyProblem::WithoutEndorsements));
+        let key = "eligible.multiple-entry";
+        let multiple_entry = match &rule.multiple_entry {
+            Some(entry) if rule.endorsements.get_ref().is_empty() => {
+                return Err(self.invalid(entry, key, PolicyProblem::WithoutEndorsements));
             }
-            (None, None) => {}
-        }
+            // Where no endorsement is asked for, none has entries.
+            None if rule.endorsements.get_ref().is_empty() => false,
+            entry => *self.needed(&rule.endorsements, entry.as_ref(), key)?.get_ref(),
+        };
         Ok(EligibleRule {
             category: rule.category,
             documents: rule.documents.into_inner(),
-            endorsements: rule.endorsements.map(Spanned::into_inner).unwrap_or_default(),
-            multiple_entry: rule.multiple_entry.is_some_and(Spanned::into_inner),
+            endorsements: rule.endorsements.into_inner(),
+            multiple_entry,
         })
     }
 
     fn capture(&self, capture: CaptureFile) -> Result<CaptureRule, PolicyError> {
         self.within(&capture.best_frames, "capture.best-frames", 1..=64, "[1, 64]")?;
+        // A face as large as the traveller's could be the traveller's.
+        self.within(&capture.second_face, "capture.second-face", 0.0..=0.99, "[0, 0.99]")?;
         self.within(&capture.pad_threshold, "capture.pad-threshold", 0.0..=1.0, "[0, 1]")?;
         self.rate(&capture.agreement_fmr, "capture.agreement-fmr")?;
         Ok(CaptureRule {
             quality: self.quality(capture.quality, "capture.quality")?,
             best_frames: capture.best_frames.into_inner(),
             agreement_fmr: capture.agreement_fmr.into_inner(),
-            pad_required: capture.pad_required,
+            second_face: capture.second_face.into_inner(),
+            pad: capture.pad,
             pad_threshold: capture.pad_threshold.into_inner(),
         })
     }
@@ -322,18 +358,25 @@ impl Reader<'_> {
             return Err(self.duplicate(&twice.matcher, "evidence.matcher"));
         }
         let rule = &fusion.rule;
-        match rule.get_ref() {
-            FusionName::Both => {
+        match (rule.get_ref(), evidence) {
+            (FusionName::FaceOnly, []) => {
+                self.unused(fusion.face_floor.as_ref(), "fusion.face-floor")?;
+                self.thresholds(fusion, &[]).map(|_| FusionRule::FaceOnly)
+            }
+            (FusionName::FaceOnly, [first, ..]) => Err(self.invalid(&first.matcher, "evidence", PolicyProblem::Unused)),
+            (_, []) => Err(self.invalid(rule, "fusion.rule", PolicyProblem::WithoutMatchers)),
+            (FusionName::Both, _) => {
                 self.unused(fusion.face_floor.as_ref(), "fusion.face-floor")?;
                 Ok(FusionRule::Both { matchers: self.thresholds(fusion, evidence)? })
             }
-            FusionName::Either => Ok(FusionRule::Either {
+            (FusionName::Either, _) => Ok(FusionRule::Either {
                 face_floor: self.face_floor(fusion)?,
                 matchers: self.thresholds(fusion, evidence)?,
             }),
-            FusionName::Weighted => {
+            (FusionName::Weighted, _) => {
                 let threshold = self.needed(rule, fusion.threshold.as_ref(), "fusion.threshold")?;
-                self.within(threshold, "fusion.threshold", f64::MIN..=f64::MAX, "the finite numbers")?;
+                let range = -LIKELIHOOD_LIMIT..=LIKELIHOOD_LIMIT;
+                self.within(threshold, "fusion.threshold", range, "[-1e6, 1e6]")?;
                 let face = self.likelihood(rule, fusion.face.as_ref(), "fusion.face")?;
                 let (face_floor, threshold) = (self.face_floor(fusion)?, *threshold.get_ref());
                 let matchers = self.likelihoods(evidence)?;
@@ -342,8 +385,7 @@ impl Reader<'_> {
         }
     }
 
-    fn coverage(&self, upgrade: Option<ModelUpgradeFile>) -> Result<f64, PolicyError> {
-        let Some(ModelUpgradeFile { coverage, .. }) = upgrade else { return Ok(1.0) };
+    fn coverage(&self, ModelUpgradeFile { coverage, .. }: ModelUpgradeFile) -> Result<f64, PolicyError> {
         self.within(&coverage, "model-upgrade.coverage", f64::MIN_POSITIVE..=1.0, "(0, 1]")?;
         Ok(coverage.into_inner())
     }
@@ -361,7 +403,7 @@ impl Reader<'_> {
         let checked = |rule: &EvidenceFile| {
             self.unused(rule.likelihood.as_ref(), "evidence.likelihood")?;
             let threshold = self.needed(&rule.matcher, rule.threshold.as_ref(), "evidence.threshold")?;
-            self.within(threshold, "evidence.threshold", f64::MIN..=f64::MAX, "the finite numbers")?;
+            self.within(threshold, "evidence.threshold", -SCORE_LIMIT..=SCORE_LIMIT, "[-1e9, 1e9]")?;
             Ok((rule.matcher.get_ref().clone(), *threshold.get_ref()))
         };
         rules.iter().map(checked).collect()
@@ -386,10 +428,11 @@ impl Reader<'_> {
     ) -> Result<Likelihood, PolicyError> {
         let likelihood = self.needed(beside, likelihood, key)?;
         let Likelihood { slope, intercept, weight } = *likelihood.get_ref();
-        let checks = [(slope, slope > 0.0), (weight, weight > 0.0), (intercept, true)];
-        match checks.into_iter().find(|(value, fits)| !(value.is_finite() && *fits)) {
+        let positive = f64::MIN_POSITIVE..=LIKELIHOOD_LIMIT;
+        let checks = [(slope, positive.clone()), (weight, positive), (intercept, -LIKELIHOOD_LIMIT..=LIKELIHOOD_LIMIT)];
+        match checks.into_iter().find(|(value, range)| !range.contains(value)) {
             Some((value, _)) => {
-                let range = "the finite numbers (slope and weight above 0)";
+                let range = "[-1e6, 1e6] (slope and weight above 0)";
                 Err(self.invalid(likelihood, key, PolicyProblem::OutOfRange { value, range }))
             }
             None => Ok(*likelihood.get_ref()),

@@ -132,7 +132,12 @@ pub(crate) fn finger(subject: SubjectId) -> Vec<Evidence> {
 /// The shipped policy with `changes` of the form `from => to`, one a line.
 pub(crate) fn policy(changes: &str) -> Policy {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shenzhen-bay-and-gongbei.toml");
-    let mut text = std::fs::read_to_string(path).unwrap();
+    changed(&std::fs::read_to_string(path).unwrap(), changes)
+}
+
+/// A shipped policy's text with such changes.
+pub(crate) fn changed(text: &str, changes: &str) -> Policy {
+    let mut text = text.to_owned();
     for change in changes.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (from, to) = change.split_once(" => ").unwrap();
         let (from, to) = (from.replace("\\n", "\n"), to.replace("\\n", "\n"));

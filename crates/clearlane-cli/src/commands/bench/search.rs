@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearlane_benches::plot;
-use clearlane_benches::search::{Given, SearchBench, SearchReport, SearchRow, run_on};
+use clearlane_benches::search::{BenchError, Given, SearchBench, SearchReport, SearchRow, run_on};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, table, write_whole};
+use crate::output::{Output, shown, table, write_whole};
 use crate::registers::RegisterArgs;
 
 /// Search: latency, rate, bytes scanned and the share of the memory's bandwidth
@@ -45,7 +45,10 @@ pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
         Some(path) => run_on(&args.bench, &given(args, path)?, progress),
         None => clearlane_benches::search::run(&args.bench, progress),
     }
-    .map_err(|error| Failure::of(Exit::Usage, &error))?;
+    .map_err(|error| match error {
+        BenchError::Vectors(_) => Failure::of(Exit::Input, &error),
+        _ => Failure::of(Exit::Usage, &error),
+    })?;
     if let Some(path) = &args.plot {
         write_whole(path, plot::svg(&report).as_bytes())?;
     }
@@ -62,7 +65,7 @@ fn given(args: &SearchArgs, path: &Path) -> Result<Given> {
         given.rows.extend(templates.iter().flat_map(|stored| stored.template.as_slice()));
     })?;
     if given.rows.is_empty() {
-        return Err(Failure::new(Exit::Register, format!("{}: no template of this embedder", path.display())));
+        return Err(Failure::new(Exit::Register, format!("{}: no template of this embedder", shown(path))));
     }
     Ok(given)
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use clearlane_store::{CsvColumns, StoreError, csv_rows};
 use serde::Deserialize;
 
 use crate::failure::{Exit, Failure, Result};
@@ -24,12 +27,27 @@ pub(super) struct Capture {
 
 /// A line of the set's manifest.csv.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     path: String,
     subject: String,
     kind: String,
-    enrolled: String,
+    enrolled: Answer,
+    #[serde(rename = "capture")]
+    _capture: Option<String>,
+    #[serde(rename = "sha256")]
+    _sha256: Option<String>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Yes,
+    No,
+}
+
+const COLUMNS: CsvColumns =
+    CsvColumns { needed: &["path", "subject", "kind", "enrolled"], others: &["capture", "sha256"] };
 
 /// The pictures of the set, in the manifest's order.
 pub(super) fn read(folder: Option<&Path>) -> Result<Vec<Capture>> {
@@ -46,9 +64,8 @@ pub(super) fn read(folder: Option<&Path>) -> Result<Vec<Capture>> {
 
 fn builtin() -> Result<Vec<Capture>> {
     let files: HashMap<&str, &[u8]> = BUILTIN.iter().copied().collect();
-    let manifest = files.get("manifest.csv").copied().unwrap_or_default();
-    let unreadable = |error: csv::Error| Failure::of(Exit::Input, &error);
-    lines(manifest, unreadable)?
+    let mut manifest = files.get("manifest.csv").copied().unwrap_or_default();
+    lines(&mut manifest, |error| Failure::of(Exit::Input, &error))?
         .into_iter()
         .map(|line| {
             let jpeg = files.get(line.path.as_str()).copied().unwrap_or_default();
@@ -59,8 +76,8 @@ fn builtin() -> Result<Vec<Capture>> {
 
 fn from_folder(folder: &Path) -> Result<Vec<Capture>> {
     let path = folder.join("manifest.csv");
-    let manifest = std::fs::read(&path).map_err(|error| Failure::reading(&path, &error))?;
-    lines(&manifest, |error| Failure::at(Exit::Input, &path, &error))?
+    let mut manifest = BufReader::new(File::open(&path).map_err(|error| Failure::reading(&path, &error))?);
+    lines(&mut manifest, |error| Failure::at(Exit::Input, &path, &error))?
         .into_iter()
         .map(|line| {
             let jpeg = crate::pictures::read(&folder.join(&line.path))?;
@@ -69,12 +86,13 @@ fn from_folder(folder: &Path) -> Result<Vec<Capture>> {
         .collect()
 }
 
-fn lines(manifest: &[u8], unreadable: impl Fn(csv::Error) -> Failure) -> Result<Vec<Line>> {
-    csv::Reader::from_reader(manifest).deserialize().collect::<Result<_, _>>().map_err(unreadable)
+fn lines(manifest: &mut dyn BufRead, unreadable: impl Fn(StoreError) -> Failure) -> Result<Vec<Line>> {
+    let rows = csv_rows(manifest, COLUMNS).map_err(&unreadable)?;
+    rows.map(|row| row.and_then(|(_, line)| line).map_err(&unreadable)).collect()
 }
 
 impl Line {
     fn capture(self, jpeg: Cow<'static, [u8]>) -> Capture {
-        Capture { path: self.path, person: self.subject, kind: self.kind, enrolled: self.enrolled == "yes", jpeg }
+        Capture { path: self.path, person: self.subject, kind: self.kind, enrolled: self.enrolled == Answer::Yes, jpeg }
     }
 }

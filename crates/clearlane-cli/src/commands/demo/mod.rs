@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, write_secret, write_whole};
+use crate::output::{Output, shown, write_secret, write_whole};
 use crate::reasons;
 use crate::thresholds;
 use faces::Capture;
@@ -116,7 +116,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     output.line(&totals, || totals.to_string())?;
     if let Some(path) = &args.report {
         write_whole(path, page::html(&walks, &captures, &totals).as_bytes())?;
-        output.note(&format!("the report is in {}", path.display()));
+        output.note(&format!("the report is in {}", shown(path)));
     }
     Ok(Exit::answer(totals.is_safe()))
 }

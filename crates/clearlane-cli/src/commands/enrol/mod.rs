@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::Output;
+use crate::output::{Output, ShownPath, shown};
 use crate::pictures::{self, Face};
 use crate::reasons;
 use crate::registers::RegisterArgs;
@@ -85,7 +85,7 @@ struct Report {
 pub(in crate::commands) struct Failed {
     subject: String,
     /// The picture, or nothing where the subject itself was refused.
-    image: Option<PathBuf>,
+    image: Option<ShownPath>,
     reason: String,
     /// What an officer has to look at, as data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,7 +99,7 @@ impl Failed {
     }
 
     fn picture(subject: &str, image: &Path, reason: String) -> Self {
-        Self { subject: subject.to_owned(), image: Some(image.to_owned()), reason, refer: Vec::new() }
+        Self { subject: subject.to_owned(), image: Some(shown(image)), reason, refer: Vec::new() }
     }
 
     fn subject(subject: String, reason: impl Into<String>) -> Self {

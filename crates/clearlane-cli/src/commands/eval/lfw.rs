@@ -1,7 +1,6 @@
 //! `clearlane eval lfw`: the data set's files, and which protocol to run on them.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,8 +11,9 @@ use super::templates::{Extracted, extract_all};
 use super::{lfw_all_pairs, lfw_identification, lfw_view2};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::pictures;
+use crate::text;
 
 /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
 ///
@@ -67,12 +67,11 @@ pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
         // Not after minutes with the first: an embedder that is not there.
         args.models.at_hand()?.embedder(beside)?;
     }
-    let errata = match fs::read_to_string(args.dir.join("errata.txt")) {
-        Ok(text) => {
-            Errata::parse(&text).map_err(|error| Failure::at(Exit::Input, &args.dir.join("errata.txt"), &error))?
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Errata::default(),
-        Err(error) => return Err(Failure::reading(&args.dir.join("errata.txt"), &error)),
+    let path = args.dir.join("errata.txt");
+    let errata = if path.exists() {
+        Errata::parse(&text::read(&path)?).map_err(|error| Failure::at(Exit::Input, &path, &error))?
+    } else {
+        Errata::default()
     };
     let lfw = Lfw { args, output, errata };
     if args.identification {
@@ -87,8 +86,7 @@ pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
 impl Lfw<'_> {
     pub(super) fn pairs(&self) -> Result<Pairs> {
         let path = self.args.dir.join("pairs.txt");
-        let text = fs::read_to_string(&path).map_err(|error| Failure::reading(&path, &error))?;
-        Pairs::parse(&text).map_err(|error| Failure::at(Exit::Input, &path, &error))
+        Pairs::parse(&text::read(&path)?).map_err(|error| Failure::at(Exit::Input, &path, &error))
     }
 
     /// Every image in the folder.
@@ -101,10 +99,7 @@ impl Lfw<'_> {
             }
         }
         if images.is_empty() {
-            return Err(Failure::new(
-                Exit::Input,
-                format!("{}: no image PERSON/PERSON_0001.jpg", self.path().display()),
-            ));
+            return Err(Failure::new(Exit::Input, format!("{}: no image PERSON/PERSON_0001.jpg", shown(self.path()))));
         }
         Ok(images)
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::pictures::extract;
 
 /// What became of many pictures.
@@ -64,7 +64,7 @@ pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Out
 /// A picture's template, or why a readable picture gave none.
 fn template(extractor: &Extractor, path: &Path) -> Result<Result<Template, String>> {
     if !path.is_file() {
-        return Err(Failure::new(Exit::Input, format!("{}: the data set lacks this image", path.display())));
+        return Err(Failure::new(Exit::Input, format!("{}: the data set lacks this image", shown(path))));
     }
     match extract(extractor, path) {
         Ok(extraction) => Ok(Ok(extraction.template)),

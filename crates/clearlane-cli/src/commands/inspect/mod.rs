@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, table};
+use crate::output::{Output, ShownPath, shown, table};
 use crate::pictures;
 
 /// Show the faces of a picture, their landmarks and their quality
@@ -39,7 +39,7 @@ Examples:
 /// What was seen in a picture.
 #[derive(Debug, Serialize)]
 struct Seen {
-    path: PathBuf,
+    path: ShownPath,
     width: u32,
     height: u32,
     detector: String,
@@ -59,7 +59,7 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
     let detector = args.models.load_detector()?;
     let faces = detector.detect(&frame)?;
     if faces.is_empty() {
-        return Err(Failure::new(Exit::Input, format!("{}: no face in the picture", args.picture.display())));
+        return Err(Failure::new(Exit::Input, format!("{}: no face in the picture", shown(&args.picture))));
     }
     let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
     let seen_face = |face: &Face| {
@@ -67,7 +67,7 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
         Ok(SeenFace { face: face.clone(), eye_distance: face.eye_distance(), quality })
     };
     let seen = Seen {
-        path: args.picture.clone(),
+        path: shown(&args.picture),
         width: frame.width(),
         height: frame.height(),
         detector: detector.name().to_owned(),
@@ -89,7 +89,7 @@ fn frame_rgb(frame: &Frame<'_>) -> image::RgbImage {
 }
 
 fn text(seen: &Seen) -> String {
-    let mut text = format!("{}: {} x {} pixels, {}\n", seen.path.display(), seen.width, seen.height, count(seen));
+    let mut text = format!("{}: {} x {} pixels, {}\n", seen.path, seen.width, seen.height, count(seen));
     for (index, SeenFace { face, eye_distance, quality }) in seen.faces.iter().enumerate() {
         let b = &face.bounding_box;
         // Writing to a String cannot fail.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::output::shown;
 use crate::pictures;
+use crate::text;
 
 /// One passenger.
 #[derive(Clone, Debug)]
@@ -15,24 +17,35 @@ pub(super) struct Passenger {
 /// The passengers of `source`: a folder, in which a picture is a passenger of one frame and a folder one of several; or
 /// a list of such paths, one a line, relative to the list.
 pub(super) fn read(source: &Path) -> Result<Vec<Passenger>> {
-    let paths = if source.is_dir() { pictures::entries(source)? } else { list(source)? };
-    let passengers = paths.into_iter().map(passenger).collect::<Result<Vec<_>>>()?;
-    let passengers: Vec<_> = passengers.into_iter().flatten().collect();
+    let passengers = if source.is_dir() {
+        let all = pictures::entries(source)?.into_iter().map(passenger).collect::<Result<Vec<_>>>()?;
+        all.into_iter().flatten().collect()
+    } else {
+        list(source)?
+    };
     if passengers.is_empty() {
-        let message = format!("{}: nobody is in the queue", source.display());
+        let message = format!("{}: nobody is in the queue", shown(source));
         return Err(Failure::new(Exit::Input, message).with_help("a folder of pictures is wanted, or a list of paths"));
     }
     Ok(passengers)
 }
 
-fn list(file: &Path) -> Result<Vec<PathBuf>> {
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::reading(file, &error))?;
+/// Whoever is listed passes: a path that shows nobody is a mistake in the list.
+fn list(file: &Path) -> Result<Vec<Passenger>> {
+    let text = text::read(file)?;
     let base = file.parent().unwrap_or(Path::new(""));
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| base.join(line)).collect())
+    let lines = text.lines().map(str::trim).zip(1..).filter(|(path, _)| !path.is_empty());
+    let listed = lines.map(|(path, line)| {
+        passenger(base.join(path))?.ok_or_else(|| {
+            let message = format!("{}, line {line}: `{path}` is no picture and no folder of pictures", shown(file));
+            Failure::new(Exit::Input, message)
+        })
+    });
+    listed.collect()
 }
 
 fn passenger(path: PathBuf) -> Result<Option<Passenger>> {
-    let name = path.display().to_string();
+    let name = shown(&path).to_string();
     let frames = match path.is_dir() {
         true => pictures::in_folder(&path)?,
         false if pictures::has_picture_name(&path) => vec![path],

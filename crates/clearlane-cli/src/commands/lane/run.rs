@@ -21,7 +21,7 @@ use crate::commands::claim::trusted;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, table};
+use crate::output::{Output, shown, table};
 use crate::pictures::{self, Face};
 use crate::reasons;
 use crate::registers::RegisterArgs;
@@ -170,7 +170,7 @@ fn loaded(
         return Ok(references);
     }
     let message =
-        format!("{}: {} problems were found in the register", args.register.path().display(), report.problems.len());
+        format!("{}: {} problems were found in the register", shown(args.register.path()), report.problems.len());
     Err(Failure::new(Exit::Register, message).with_help("`clearlane register check` names them"))
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result, chain};
 use crate::models::ModelArgs;
-use crate::output::{Output, table};
+use crate::output::{Output, shown, table};
 
 /// Say which models are at hand, and check them.
 #[derive(Debug, Subcommand)]
@@ -190,7 +190,7 @@ fn input(entry: &ModelEntry) -> String {
 
 fn place(location: &Location) -> String {
     match location {
-        Location::File(path) => path.display().to_string(),
+        Location::File(path) => shown(path).to_string(),
         _ => "built in".to_owned(),
     }
 }

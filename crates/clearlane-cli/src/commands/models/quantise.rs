@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, write_whole};
+use crate::output::{Output, shown, write_whole};
 use crate::pictures;
 
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
     let (entry, _) = models.get(&args.name)?;
     let onnx = models.read(&args.name)?;
     let Some(file) = args.out.file_name().and_then(|name| name.to_str()) else {
-        return Err(Failure::new(Exit::Usage, format!("{}: not a file's name", args.out.display())));
+        return Err(Failure::new(Exit::Usage, format!("{}: not a file's name", shown(&args.out))));
     };
     let pictures = chosen(&args.faces, args.count as usize)?;
     let interrupt = Interrupt::listen()?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
         "face"
     };
     if calibration.pictures() == 0 {
-        let problem = format!("{}: no {wanted} among {} pictures", args.faces.display(), pictures.len());
+        let problem = format!("{}: no {wanted} among {} pictures", shown(&args.faces), pictures.len());
         return Err(Failure::new(Exit::Input, problem));
     }
     let quantised = calibration.quantise(file)?;
@@ -90,7 +90,7 @@ fn chosen(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
         all.extend(pictures::in_folder(&inner)?);
     }
     if all.is_empty() {
-        return Err(Failure::new(Exit::Input, format!("{}: no picture in it", folder.display())));
+        return Err(Failure::new(Exit::Input, format!("{}: no picture in it", shown(folder))));
     }
     let count = count.min(all.len());
     Ok((0..count).map(|index| all[index * all.len() / count].clone()).collect())

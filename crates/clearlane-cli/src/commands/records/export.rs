@@ -8,7 +8,7 @@ use serde_json::json;
 use super::query::Filter;
 use crate::commands::register::{Style, format_of};
 use crate::failure::{Exit, Result};
-use crate::output::{Output, write_streamed};
+use crate::output::{Output, shown, write_streamed};
 use crate::registers::RegisterArgs;
 
 /// Write records to a file
@@ -43,7 +43,7 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
         Ok(register.export_records(out, format, query, |done| progress.at(done, done))?)
     })?;
     progress.done();
-    let value = json!({ "file": args.file, "exported": exported });
-    output.result(&value, || format!("{exported} records are in {}\n", args.file.display()))?;
+    let value = json!({ "file": shown(&args.file), "exported": exported });
+    output.result(&value, || format!("{exported} records are in {}\n", shown(&args.file)))?;
     Ok(Exit::Yes)
 }

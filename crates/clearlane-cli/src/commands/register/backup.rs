@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_store::Register;
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
 /// Copy a register, as it is at this moment, to a new file
@@ -23,7 +22,8 @@ pub(crate) struct BackupArgs {
 
 /// Make a register out of a backup, after a check of its structure
 ///
-/// A register that is there already is left alone: move it away first.
+/// A register that is there already is left alone: move it away first, together with the files beside it whose names
+/// begin with its own (-wal, -shm). A witness takes the restored register for the newest.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     /// The backup
@@ -37,19 +37,19 @@ pub(super) fn backup(args: &BackupArgs, output: &Output) -> Result<Exit> {
     let progress = output.progress(0, "copying");
     register.backup(&args.file, |done, total| progress.at(done, total))?;
     progress.done();
-    output.result(&json!({ "backup": args.file }), || format!("the backup is {}\n", args.file.display()))?;
+    output.result(&json!({ "backup": shown(&args.file) }), || format!("the backup is {}\n", shown(&args.file)))?;
     Ok(Exit::Yes)
 }
 
 pub(super) fn restore(args: &RestoreArgs, output: &Output) -> Result<Exit> {
     let progress = output.progress(0, "copying");
     let keys = args.register.keys()?;
-    let register = Register::restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
+    let register =
+        args.register.options().restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
     progress.done();
     let subjects = register.stats()?.subjects;
-    let path = register.path();
-    output.result(&json!({ "register": path, "subjects": subjects }), || {
-        format!("{}: {subjects} subjects\n", path.display())
+    output.result(&json!({ "register": shown(register.path()), "subjects": subjects }), || {
+        format!("{}: {subjects} subjects\n", shown(register.path()))
     })?;
     Ok(Exit::Yes)
 }

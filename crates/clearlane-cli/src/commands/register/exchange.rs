@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use clearlane_store::Format;
+use clearlane_store::{Format, ImportError, Imported, StoreError};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, write_streamed};
+use crate::output::{Output, printable, shown, write_streamed};
 use crate::registers::RegisterArgs;
 
 /// How subjects or records are written.
@@ -42,7 +42,8 @@ pub(crate) struct ExportArgs {
 /// Enrol the subjects of a file that `register export` wrote, or another system
 ///
 /// Subjects that are enrolled already are left as they are, so that an interrupted import can be run again. Lines that
-/// cannot be used are listed, the others are taken, and the exit code is 1. A register that is not there is made.
+/// cannot be used are listed, the others are taken, and the exit code is 1. Where the file cannot be read to its end, what
+/// was read before is enrolled, and the report says up to which line. A register that is not there is made.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The file to read
@@ -62,33 +63,69 @@ pub(super) fn export(args: &ExportArgs, output: &Output) -> Result<Exit> {
         Ok(register.export(out, format, args.templates, |done, total| progress.at(done, total))?)
     })?;
     progress.done();
-    let value = json!({ "file": args.file, "exported": exported, "templates": args.templates });
-    output.result(&value, || format!("{exported} subjects are in {}\n", args.file.display()))?;
+    let value = json!({ "file": shown(&args.file), "exported": exported, "templates": args.templates });
+    output.result(&value, || format!("{exported} subjects are in {}\n", shown(&args.file)))?;
     Ok(Exit::Yes)
 }
 
 pub(super) fn import(args: &ImportArgs, output: &Output) -> Result<Exit> {
-    let text = File::open(&args.file).map_err(|error| Failure::reading(&args.file, &error))?;
+    let unreadable = |error: &std::io::Error| Failure::reading(&args.file, error);
+    let mut text = BufReader::new(File::open(&args.file).map_err(|error| unreadable(&error))?);
+    // A file that cannot be read makes no register.
+    text.fill_buf().map_err(|error| unreadable(&error))?;
     let register = args.register.open_or_create()?;
     let progress = output.progress(0, "importing");
     let format = format_of(args.format, &args.file);
-    let imported = register.import(&mut BufReader::new(text), format, |done| progress.at(done, done))?;
+    let outcome = register.import(&mut text, format, |done| progress.at(done, done));
     progress.done();
-    let refused: Vec<_> = imported
-        .refused
-        .iter()
-        .map(|refusal| json!({ "line": refusal.line, "reason": refusal.error.to_string() }))
-        .collect();
-    let value = json!({ "enrolled": imported.enrolled, "present": imported.present, "refused": refused });
+    let (imported, ended) = match outcome {
+        Ok(imported) => (imported, None),
+        Err(ImportError { imported, source }) => (imported, Some(source)),
+    };
+    report(&args.file, &imported, ended.is_some(), output)?;
+    match ended {
+        None => Ok(Exit::answer(imported.refused.is_empty())),
+        Some(StoreError::Stream { source }) => Err(unreadable(&source)),
+        Some(error @ StoreError::Line { .. }) => Err(Failure::at(Exit::Input, &args.file, &error)),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// Says what an import did, also where it `ended` before the file did.
+fn report(file: &Path, imported: &Imported, ended: bool, output: &Output) -> Result<()> {
+    let Imported { enrolled, present, refused, unlisted, lines } = imported;
+    let listed: Vec<_> =
+        refused.iter().map(|refusal| json!({ "line": refusal.line, "reason": reason(&refusal.error) })).collect();
+    let value = json!({
+        "enrolled": enrolled, "present": present, "refused": listed, "unlisted": unlisted, "lines": lines,
+        "complete": !ended,
+    });
     output.result(&value, || {
-        let mut text = format!("{} enrolled, {} were enrolled before\n", imported.enrolled, imported.present);
-        for refusal in &imported.refused {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {}, line {}: {}", args.file.display(), refusal.line, refusal.error);
+        let mut text = format!("{enrolled} enrolled, {present} were enrolled before\n");
+        // Writing to a String cannot fail.
+        for refusal in refused {
+            let reason = printable(&reason(&refusal.error));
+            let _ = writeln!(text, "  {}, line {}: {reason}", shown(file), refusal.line);
+        }
+        if *unlisted > 0 {
+            let _ = writeln!(text, "  and {unlisted} lines more");
+        }
+        if ended {
+            let _ = writeln!(
+                text,
+                "the import ended after line {lines}; what is above is done, and is passed over next time"
+            );
         }
         text
-    })?;
-    Ok(Exit::answer(imported.refused.is_empty()))
+    })
+}
+
+/// Why a line was refused, without its number.
+fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Line { reason, .. } => reason.clone(),
+        error => error.to_string(),
+    }
 }
 
 /// The format that is asked for, or the one of the file's name.

@@ -7,7 +7,7 @@ use clearlane_store::{Key, StoreError};
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
-use crate::output::{Output, write_secret};
+use crate::output::{Output, shown, write_secret};
 
 /// Make a key for a new register
 ///
@@ -25,7 +25,7 @@ pub(super) fn run(args: &KeygenArgs, output: &Output) -> Result<Exit> {
     let mut line = key.to_hex();
     line.push('\n');
     write_secret(&args.file, &line)?;
-    let value = json!({ "file": args.file, "key": key.id() });
-    output.result(&value, || format!("key {} is in {}\n", key.id(), args.file.display()))?;
+    let value = json!({ "file": shown(&args.file), "key": key.id() });
+    output.result(&value, || format!("key {} is in {}\n", key.id(), shown(&args.file)))?;
     Ok(Exit::Yes)
 }

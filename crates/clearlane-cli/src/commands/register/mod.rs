@@ -2,6 +2,8 @@
 
 mod backup;
 mod check;
+mod clock;
+mod erase;
 mod exchange;
 mod keygen;
 mod list;
@@ -41,6 +43,10 @@ pub(crate) enum RegisterCommand {
     Import(exchange::ImportArgs),
     /// Check structure, seals and the chain of crossing records, row by row
     Check(check::CheckArgs),
+    /// Empty the write-ahead log, so that nothing that was deleted is left in it
+    Erase(erase::EraseArgs),
+    /// Say that this machine's clock is right, whatever the newest crossing record says
+    ConfirmClock(clock::ConfirmClockArgs),
     /// Give a register a new key: every template is turned and sealed anew, while the register is in use
     Rekey(rekey::RekeyArgs),
     /// Give those who are enrolled templates of a new embedder, beside those that they have
@@ -62,6 +68,8 @@ pub(super) fn run(command: &RegisterCommand, output: &Output) -> Result<Exit> {
         RegisterCommand::Export(args) => exchange::export(args, output),
         RegisterCommand::Import(args) => exchange::import(args, output),
         RegisterCommand::Check(args) => check::run(args, output),
+        RegisterCommand::Erase(args) => erase::run(args, output),
+        RegisterCommand::ConfirmClock(args) => clock::run(args, output),
         RegisterCommand::Rekey(args) => rekey::run(args, output),
         RegisterCommand::Reembed(args) => reembed::run(args, output),
         RegisterCommand::Backup(args) => backup::backup(args, output),

@@ -7,7 +7,7 @@ use clearlane_store::{Keyring, Rekeyed, StoreError};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
 /// Give a register a new key: every template is turned and sealed anew, while the register is in use
@@ -32,15 +32,15 @@ Example:
 
 pub(super) fn run(args: &RekeyArgs, output: &Output) -> Result<Exit> {
     let ring = Keyring::from_file(&args.to).map_err(StoreError::from)?;
-    let key = ring.current().ok_or_else(|| Failure::new(Exit::Register, format!("{}: no key", args.to.display())))?;
+    let key = ring.current().ok_or_else(|| Failure::new(Exit::Register, format!("{}: no key", shown(&args.to))))?;
     let register = args.register.open()?;
     let progress = output.progress(0, "renewing");
-    let Rekeyed { templates, subjects, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
+    let Rekeyed { templates, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
     progress.done();
     let refused: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.row, problem.fault)).collect();
-    let value = json!({ "key": key.id(), "templates": templates, "subjects": subjects, "refused": refused });
+    let value = json!({ "key": key.id(), "templates": templates, "refused": refused });
     output.result(&value, || {
-        let mut text = format!("{templates} templates and {subjects} subjects are under key {}\n", key.id());
+        let mut text = format!("{templates} templates were renewed; the key is {}\n", key.id());
         for row in &refused {
             text.extend(["  left as it is: ", row, "\n"]);
         }

@@ -33,7 +33,7 @@ pub(super) fn run(args: &RevokeArgs, output: &Output) -> Result<Exit> {
     let names: Vec<_> = subjects.iter().map(|subject| subject.key.as_str()).collect();
     output.result(&json!({ "revoked": names, "erased": erased }), || format!("revoked {}\n", names.join(", ")))?;
     if !erased {
-        output.note("another process still reads the write-ahead log; it is emptied at the next write");
+        output.note("another process still reads the write-ahead log: what was deleted is in it until a lane, or `clearlane register erase`, empties it");
     }
     Ok(Exit::Yes)
 }

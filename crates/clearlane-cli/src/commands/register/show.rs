@@ -5,7 +5,7 @@ use clearlane_store::{Register, Subject};
 use clearlane_template::SubjectId;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
 /// Show all that is known of one subject
@@ -31,7 +31,7 @@ pub(in crate::commands) fn find(register: &Register, name: &str) -> Result<Subje
         _ => register.subject(name)?,
     };
     found.ok_or_else(|| {
-        Failure::new(Exit::Register, format!("{}: no subject `{name}` is enrolled", register.path().display()))
+        Failure::new(Exit::Register, format!("{}: no subject `{name}` is enrolled", shown(register.path())))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use clearlane_store::{Coverage, LastCheck, Stats};
+use clearlane_store::{Coverage, Erasure, LastCheck, Stats};
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
@@ -20,7 +20,14 @@ pub(crate) struct StatsArgs {
 pub(super) fn run(args: &StatsArgs, output: &Output) -> Result<Exit> {
     let register = args.register.open_read_only()?;
     let (stats, checked) = (register.stats()?, register.last_check()?);
-    output.result(&json!({ "stats": stats, "last_check": checked }), || text(&stats, checked))?;
+    let erased = register.erasure()? == Erasure::Complete;
+    output.result(&json!({ "stats": stats, "last_check": checked, "erased": erased }), || {
+        let mut text = text(&stats, checked);
+        if !erased {
+            text.push_str("\nwhat was deleted is not yet erased from the write-ahead log\n");
+        }
+        text
+    })?;
     Ok(Exit::Yes)
 }
 

@@ -1,0 +1,256 @@
+//! The way of a register from an older version to this one: verified by what that version had, and bound to a root.
+//!
+//! It is one transaction. Interrupted anywhere, the file is of its old version still, and is migrated when it is opened next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clearlane_template::TemplateId;
+use rayon::prelude::*;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+use zeroize::Zeroizing;
+
+use crate::canonical::Canonical;
+use crate::check::Problem;
+use crate::load::{self, Opener};
+use crate::roster::Roster;
+use crate::seal::RegisterKey;
+use crate::state::{Core, State};
+use crate::table::Table;
+use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow};
+use crate::tree::{NONE, Tree};
+use crate::{Fault, RecordHash, Result, Row, StoreError, chain, claim, file, rows, schema};
+
+/// The last version whose rows bear codes of their own.
+const CODED: u32 = 2;
+
+/// Templates that are opened together.
+const CHUNK: i64 = 4096;
+
+/// Brings a register to the newest version.
+pub(crate) fn to_newest(connection: &Connection, core: &Core) -> Result<()> {
+    if file::version(connection)? >= schema::VERSION {
+        return Ok(());
+    }
+    // Tables are made anew under their names; a transaction cannot change this.
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    let migrated = migrate(connection, core);
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    migrated
+}
+
+fn migrate(connection: &Connection, core: &Core) -> Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let found = file::version(&transaction)?;
+    // Another process may have done it meanwhile.
+    if found < schema::VERSION {
+        schema::advance(&transaction, found, CODED)?;
+        let earlier = Earlier::read(&transaction)?;
+        schema::advance(&transaction, CODED, schema::VERSION)?;
+        let mut problems = Vec::new();
+        bind(&transaction, core, &earlier, &mut problems)?;
+        if let Some(Problem { row, fault }) = problems.first().cloned() {
+            return Err(StoreError::Unsound { found, row, fault, problems: problems.len() as u64 });
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// What a register of version 2 has that later ones have not: codes, and the counters of ids.
+struct Earlier {
+    /// Of each enrolled subject's row, and the slot of its key.
+    codes: BTreeMap<u64, (i64, Vec<u8>)>,
+    chain: Option<EarlierChain>,
+    counters: BTreeMap<String, i64>,
+}
+
+struct EarlierChain {
+    first: i64,
+    before: [u8; 32],
+    last: i64,
+    hash: [u8; 32],
+    key: i64,
+    code: Vec<u8>,
+}
+
+impl Earlier {
+    fn read(connection: &Connection) -> Result<Self> {
+        let mut codes = BTreeMap::new();
+        let mut statement =
+            connection.prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            codes.insert(row.get::<_, i64>(0)? as u64, (row.get::<_, Option<i64>>(1)?.unwrap_or_default(), row.get(2)?));
+        }
+        let chain = connection.query_row("SELECT first, before, last, hash, code_key, code FROM chain", [], |row| {
+            let (first, before, last) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(EarlierChain { first, before, last, hash: row.get(3)?, key: row.get(4)?, code: row.get(5)? })
+        });
+        let mut counters = BTreeMap::new();
+        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            counters.insert(row.get(0)?, row.get(1)?);
+        }
+        Ok(Self { codes, chain: chain.optional()?, counters })
+    }
+
+    fn counter(&self, table: &str) -> i64 {
+        self.counters.get(table).copied().unwrap_or(0)
+    }
+}
+
+/// Verifies all that version 2 authenticates, and binds it to a first root.
+fn bind(connection: &Connection, core: &Core, earlier: &Earlier, problems: &mut Vec<Problem>) -> Result<()> {
+    let mut roster = Roster::read(connection)?;
+    let current = core.keys.get(roster.current()?.key_id())?;
+    roster.register.record_secret = RegisterRow::new_record_secret(&current)?;
+    roster.register.write(connection)?;
+    let mut root = RootRow::new(&roster.register.id, &roster)?;
+    root.last_subject = earlier.counter("subject");
+    root.last_template = earlier.counter("template");
+    if let Some(chain) = &earlier.chain {
+        (root.first_record, root.hash_before) = (chain.first, chain.before);
+        (root.last_record, root.record_hash) = (chain.last, RecordHash(chain.hash));
+        root.keyed_from = chain.last + 1;
+        let time = "SELECT time FROM record WHERE seq = ?1";
+        let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional()?;
+        root.clock = time.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
+    }
+    let keys = roster.keys.iter().map(|row| Ok((row.slot, core.keys.get(row.key_id())?)));
+    let keys = keys.collect::<Result<BTreeMap<_, _>>>()?;
+    let mut state = State::new(connection, core, root, Arc::new(roster), current);
+    note(state.roster.number_secret(state.key()?).map(drop), problems)?;
+    bind_subjects(&mut state, earlier, &keys, problems)?;
+    bind_templates(&mut state, problems)?;
+    bind_claims(&mut state)?;
+    bind_changes(&mut state, earlier)?;
+    if let Some(earlier) = &earlier.chain
+        && !keys.get(&earlier.key).is_some_and(|key| key.is_code(&earlier.canonical(), &earlier.code))
+    {
+        problems.push(Problem { row: Row::Chain, fault: Fault::Authentication });
+    }
+    problems.extend(chain::verify(&state, &mut |_, _| ())?.problems);
+    state.sign()?;
+    Ok(())
+}
+
+fn bind_subjects(
+    state: &mut State<'_>,
+    earlier: &Earlier,
+    keys: &BTreeMap<i64, Arc<RegisterKey>>,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let mut after = 0_i64;
+    loop {
+        let page = SubjectRow::select(state.connection, "WHERE id > ?1 ORDER BY id LIMIT 1024", [after])?;
+        let ids = "SELECT id FROM subject WHERE id > ?1 ORDER BY id LIMIT 1024";
+        let ids = state.connection.prepare_cached(ids)?.query_map([after], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let Some(last) = ids.last() else { return Ok(()) };
+        for (row, id) in page.into_iter().zip(&ids) {
+            let documents = DocumentRow::select(state.connection, "WHERE subject = ?1 ORDER BY place", [*id])?;
+            let documents = documents.into_iter().collect::<Result<Vec<_>, _>>();
+            let checked = row.and_then(|row| Ok((row, documents?))).and_then(|(row, documents)| {
+                let code = earlier.codes.get(&row.id.0).and_then(|(slot, code)| Some((keys.get(slot)?, code)));
+                // Version 2 vouches for nothing of those who were revoked.
+                let vouched = row.revoked.is_some()
+                    || code.is_some_and(|(key, code)| key.is_code(&earlier_canonical(&row, &documents), code));
+                if vouched { Ok((row, documents)) } else { Err(Fault::Authentication) }
+            });
+            let subject = clearlane_template::SubjectId(*id as u64);
+            match checked {
+                Ok((row, documents)) => state.set_leaf(Tree::Subjects, subject.0, rows::hash(&row, &documents)),
+                Err(fault) => problems.push(Problem { row: Row::Subject(subject), fault }),
+            }
+        }
+        after = *last;
+    }
+}
+
+fn bind_templates(state: &mut State<'_>, problems: &mut Vec<Problem>) -> Result<()> {
+    let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
+    let openers = openers.collect::<Result<BTreeMap<_, _>>>()?;
+    for from in (1..=state.root.last_template).step_by(CHUNK as usize) {
+        let rows = load::with_leaves(state, from..=state.root.last_template.min(from + CHUNK - 1))?;
+        let hashes: Vec<_> = rows
+            .into_par_iter()
+            .map_init(Zeroizing::default, |scratch, (id, row, _)| {
+                let check = || {
+                    let row = row.unwrap_or(Err(Fault::Missing))?;
+                    let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
+                    opener.open(&row, scratch)?;
+                    Ok(row.hash())
+                };
+                (id, check())
+            })
+            .collect();
+        for (id, hash) in hashes {
+            let id: TemplateId = id;
+            match hash {
+                Ok(hash) => state.set_leaf(Tree::Templates, id.0, hash),
+                Err(fault) => problems.push(Problem { row: Row::Template(id), fault }),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bind_claims(state: &mut State<'_>) -> Result<()> {
+    let claims = ClaimRow::select(state.connection, "ORDER BY nonce", [])?;
+    let claims = claims.into_iter().collect::<Result<Vec<_>, _>>().map_err(|fault| Row::Claims(0).refused(fault))?;
+    for sharing in claims.chunk_by(|a, b| claim::place(&a.nonce) == claim::place(&b.nonce)) {
+        state.set_leaf(Tree::Claims, claim::place(&sharing[0].nonce), claim::hash(sharing));
+    }
+    Ok(())
+}
+
+fn bind_changes(state: &mut State<'_>, earlier: &Earlier) -> Result<()> {
+    let mut hash = NONE;
+    for row in ChangeRow::select(state.connection, "ORDER BY seq", [])? {
+        hash = row.map_err(|fault| Row::Changes.refused(fault))?.hash(&hash);
+    }
+    (state.root.last_change, state.root.change_hash) = (earlier.counter("change"), hash);
+    Ok(())
+}
+
+fn note(result: Result<()>, problems: &mut Vec<Problem>) -> Result<()> {
+    match result {
+        Err(StoreError::Refused { row, fault }) => {
+            problems.push(Problem { row, fault });
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+impl EarlierChain {
+    fn canonical(&self) -> Canonical {
+        Canonical::new("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash)
+    }
+}
+
+/// What the codes of versions 1 and 2 cover.
+fn earlier_canonical(row: &SubjectRow, documents: &[DocumentRow]) -> Canonical {
+    use crate::table::Field as _;
+    let encoded = Canonical::new("subject 1")
+        .number(row.id.0 as i64)
+        .text(&row.key)
+        .number(row.enrolled.as_millisecond());
+    let encoded = row.category.encode(encoded);
+    let encoded = row.birth.encode(encoded);
+    let encoded = row.nationality.encode(encoded);
+    let encoded = match row.consent_given {
+        None => encoded.absent(),
+        Some(given) => {
+            let scope = [row.consent_face, row.consent_finger].map(Option::unwrap_or_default);
+            let encoded = encoded.number(given.as_millisecond()).number(scope[0].into()).number(scope[1].into());
+            row.consent_withdrawn.encode(encoded)
+        }
+    };
+    let encoded = row.expires.encode(row.method.encode(row.place.encode(encoded)));
+    documents.iter().fold(encoded.number(documents.len() as i64), |encoded, document| {
+        let encoded = document.number_digest.encode(document.kind.encode(encoded));
+        document.endorsements.encode(document.expires.encode(document.valid_from.encode(encoded)))
+    })
+}

@@ -1,0 +1,265 @@
+//! One state of the register, verified down from its root: what all reading and writing goes through.
+//!
+//! The root is authenticated by the register's current key, counts versions up, and binds everything else: rows of subjects,
+//! templates and claims by [trees](crate::tree), changes by a running hash, records by the ends of their chain, and the few
+//! rows of the [roster](crate::roster) by a digest. A writer verifies the root, and the path to what it changes, before it
+//! signs the next version, in one transaction.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clearlane_template::{SubjectId, TemplateId};
+use rusqlite::Connection;
+
+use crate::keys::Keys;
+use crate::roster::Roster;
+use crate::seal::RegisterKey;
+use crate::table::{ENCODING, Table};
+use crate::tables::{ChangeRow, Derived, RootRow};
+use crate::tree::{self, Hash, NONE, NodeCache, Nodes, Tree};
+use crate::{Fault, Result, RootId, Row, StoreError};
+
+/// What an open register knows whatever its state: its keys, and what of earlier states is still worth knowing.
+pub(crate) struct Core {
+    pub(crate) keys: Keys,
+    pub(crate) nodes: NodeCache,
+    /// The roster that was read last, for as long as the root names it.
+    roster: Mutex<Option<([u8; 32], Arc<Roster>)>>,
+    /// The highest version that was seen: the file never goes back behind it.
+    pub(crate) seen: AtomicI64,
+    /// Up to which version the files hold nothing that was deleted, as far as is known here.
+    pub(crate) erased: AtomicI64,
+}
+
+/// A verified state, for as long as its transaction lasts.
+pub(crate) struct State<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) core: &'a Core,
+    pub(crate) root: RootRow,
+    pub(crate) roster: Arc<Roster>,
+    /// The current key; `None` where the register was opened without any: then nothing vouches for the root.
+    key: Option<Arc<RegisterKey>>,
+    /// Leaves that were set and are not in their trees yet, the newest last.
+    set: Vec<(Tree, u64, Hash)>,
+}
+
+/// Where a state stood, to be gone back to together with a savepoint of its transaction.
+pub(crate) struct Savepoint {
+    root: RootRow,
+    roster: Arc<Roster>,
+    set: usize,
+}
+
+impl Core {
+    pub(crate) fn new(keys: Keys) -> Self {
+        let (seen, erased) = (AtomicI64::new(0), AtomicI64::new(0));
+        Self { keys, nodes: NodeCache::default(), roster: Mutex::default(), seen, erased }
+    }
+
+    /// The roster that a root names: from memory where it is known.
+    fn roster(&self, connection: &Connection, root: &RootRow) -> Result<Arc<Roster>> {
+        let mut known = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((hash, roster)) = &*known
+            && *hash == root.roster
+        {
+            return Ok(Arc::clone(roster));
+        }
+        let roster = Roster::read(connection)?;
+        if roster.hash() != root.roster {
+            return Err(Row::Register.refused(Fault::Unbound));
+        }
+        let roster = Arc::new(roster);
+        *known = Some((root.roster, Arc::clone(&roster)));
+        Ok(roster)
+    }
+}
+
+impl<'a> State<'a> {
+    /// A state that is yet to be signed, of a register that has had none.
+    pub(crate) fn new(
+        connection: &'a Connection,
+        core: &'a Core,
+        root: RootRow,
+        roster: Arc<Roster>,
+        key: Arc<RegisterKey>,
+    ) -> Self {
+        Self { connection, core, root, roster, key: Some(key), set: Vec::new() }
+    }
+
+    /// The state that a transaction sees. `Err` where it is not one that the register's key vouches for.
+    pub(crate) fn read(connection: &'a Connection, core: &'a Core) -> Result<Self> {
+        let root = stored_root(connection)?;
+        let roster = core.roster(connection, &root)?;
+        let current = roster.current()?;
+        let key = core.keys.get_unless_absent(current.key_id())?;
+        if let Some(key) = &key {
+            if current.slot != root.key || !key.is_code(&root.canonical(), &root.code.0) {
+                return Err(Row::Root.refused(Fault::Authentication));
+            }
+            let seen = core.seen.fetch_max(root.version, Ordering::AcqRel);
+            if root.version < seen {
+                let (found, witnessed) = (root.version as u64, seen as u64);
+                return Err(Row::Root.refused(Fault::RolledBack { found, witnessed }));
+            }
+        }
+        Ok(Self { connection, core, root, roster, key, set: Vec::new() })
+    }
+
+    /// The current key.
+    pub(crate) fn key(&self) -> Result<&Arc<RegisterKey>> {
+        let Some(key) = &self.key else { return Err(StoreError::NoKey { id: self.roster.current()?.key_id() }) };
+        Ok(key)
+    }
+
+    /// Whether there is a key to verify anything with.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The hash that a row must have.
+    pub(crate) fn leaf(&self, tree: Tree, place: u64) -> Result<Hash> {
+        if let Some((_, _, hash)) = self.set.iter().rev().find(|(in_tree, at, _)| (*in_tree, *at) == (tree, place)) {
+            return Ok(*hash);
+        }
+        tree.leaf(self.nodes(), self.tree_root(tree), place)
+    }
+
+    /// Says that a row has this hash from now on; [`NONE`]: that there is none.
+    pub(crate) fn set_leaf(&mut self, tree: Tree, place: u64, hash: Hash) {
+        self.set.push((tree, place, hash));
+    }
+
+    pub(crate) fn nodes(&self) -> Nodes<'_> {
+        Nodes { connection: self.connection, cache: &self.core.nodes }
+    }
+
+    pub(crate) fn tree_root(&self, tree: Tree) -> &Hash {
+        match tree {
+            Tree::Subjects => &self.root.subjects,
+            Tree::Templates => &self.root.templates,
+            Tree::Claims => &self.root.claims,
+        }
+    }
+
+    /// Notes a change of what was there, for those who follow: of a template, or of its subject where there is none.
+    pub(crate) fn note_change(&mut self, subject: SubjectId, template: Option<TemplateId>) -> Result<()> {
+        let row = ChangeRow { seq: self.root.last_change + 1, subject, template, encoding: ENCODING };
+        row.insert(self.connection)?;
+        self.root.last_change = row.seq;
+        self.root.change_hash = row.hash(&self.root.change_hash);
+        Ok(())
+    }
+
+    /// Notes that something was deleted: the files hold it until [`Register::erase`].
+    pub(crate) fn note_deletion(&mut self) {
+        self.root.deleted = self.root.version + 1;
+    }
+
+    /// Writes the roster's changed rows.
+    pub(crate) fn write_roster(&mut self, roster: Roster) -> Result<()> {
+        roster.register.write(self.connection)?;
+        roster.keys.iter().try_for_each(|key| key.write(self.connection))?;
+        roster.models.iter().try_for_each(|model| model.write(self.connection))?;
+        self.root.roster = roster.hash();
+        self.roster = Arc::new(roster);
+        Ok(())
+    }
+
+    /// Goes over to another current key.
+    pub(crate) fn set_key(&mut self, key: Arc<RegisterKey>, slot: i64) {
+        self.root.key = slot;
+        self.key = Some(key);
+    }
+
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint { root: self.root.clone(), roster: Arc::clone(&self.roster), set: self.set.len() }
+    }
+
+    pub(crate) fn back_to(&mut self, savepoint: Savepoint) {
+        self.root = savepoint.root;
+        self.roster = savepoint.roster;
+        self.set.truncate(savepoint.set);
+    }
+
+    /// Brings the leaves into their trees and signs the next version. Returns its id.
+    pub(crate) fn sign(mut self) -> Result<RootId> {
+        for tree in tree::TREES {
+            let mut leaves: Vec<_> =
+                self.set.iter().filter(|set| set.0 == tree).map(|(_, place, hash)| (*place, *hash)).collect();
+            // The newest of a place counts: a stable sort keeps their order.
+            leaves.sort_by_key(|(place, _)| *place);
+            let newest = leaves.chunk_by(|a, b| a.0 == b.0).filter_map(|same| same.last().copied());
+            let root = tree.set(self.nodes(), self.tree_root(tree), &newest.collect::<Vec<_>>())?;
+            match tree {
+                Tree::Subjects => self.root.subjects = root,
+                Tree::Templates => self.root.templates = root,
+                Tree::Claims => self.root.claims = root,
+            }
+        }
+        self.root.version += 1;
+        self.root.erased = self.root.erased.max(self.core.erased.load(Ordering::Acquire)).min(self.root.deleted);
+        let key = Arc::clone(self.key()?);
+        self.root.write_signed(self.connection, &key)?;
+        Ok(RootId { version: self.root.version as u64, code: self.root.code.0 })
+    }
+
+    /// Whether anything was changed.
+    pub(crate) fn is_changed(&self, since: &RootRow) -> bool {
+        !self.set.is_empty() || self.root != *since
+    }
+}
+
+impl ChangeRow {
+    /// The hash of all changes up to this one.
+    pub(crate) fn hash(&self, before: &Hash) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("clearlane 2026 register change");
+        hasher.update(before).update(self.canonical().as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+}
+
+impl RootRow {
+    /// The root of a register that holds nothing yet.
+    pub(crate) fn new(register: &[u8; 16], roster: &Roster) -> Result<Self> {
+        let start = crate::chain::start(register);
+        Ok(Self {
+            only: 1,
+            version: 0,
+            key: roster.current()?.slot,
+            subjects: NONE,
+            templates: NONE,
+            claims: NONE,
+            roster: roster.hash(),
+            last_subject: 0,
+            last_template: 0,
+            last_change: 0,
+            change_hash: NONE,
+            first_record: 1,
+            hash_before: start,
+            last_record: 0,
+            record_hash: crate::RecordHash(start),
+            keyed_from: 1,
+            clock: None,
+            faults: 0,
+            cleared: 0,
+            checked: None,
+            problems: 0,
+            deleted: 0,
+            erased: 0,
+            code: Derived([0; 32]),
+            encoding: ENCODING,
+        })
+    }
+
+    /// Writes the root, signed with a key.
+    pub(crate) fn write_signed(&mut self, connection: &Connection, key: &RegisterKey) -> Result<()> {
+        self.code = Derived(key.code(&self.canonical()));
+        self.write(connection)
+    }
+}
+
+/// The root as it stands.
+fn stored_root(connection: &Connection) -> Result<RootRow> {
+    let root = RootRow::select(connection, "", [])?.pop().unwrap_or(Err(Fault::Dangling { what: "root" }));
+    root.map_err(|fault| Row::Root.refused(fault))
+}
