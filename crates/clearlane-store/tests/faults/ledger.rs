@@ -264,8 +264,8 @@ impl Ledger {
         Self { files, history: states, between_keys: true }
     }
 
-    /// Looks at the register as a process that comes later. What is there is what may be there, or it is refused.
-    pub fn verify_or_refused(&self, folder: &Path) -> Found {
+    /// Looks at the register on a disk that lied. Nothing is there that was never there, or it is refused.
+    pub fn found(&self, folder: &Path) -> Found {
         let path = folder.join(MAIN);
         if !path.exists() {
             assert!(self.files[MAIN].contains(&None), "it is lost");
@@ -274,12 +274,26 @@ impl Ledger {
         let look = || -> Result<_> {
             let register = open(&path)?;
             let report = register.check(|_, _| ())?;
-            Ok((report.is_sound(), State::read(&register)))
+            Ok((report.is_sound(), State::read(&register)?))
         };
         match look() {
+            Ok((true, state)) if self.files[MAIN].contains(&Some(state.clone())) => Found::Older,
             Ok((true, state)) => {
-                self.saw(&state.unwrap());
-                Found::Older
+                let history = || self.files[MAIN].iter().flatten();
+                for person in &state.people {
+                    let was_there = |known: &State| {
+                        known.people.get(person.0).is_some_and(|known| {
+                            (&known.place, known.withdrawn) == (&person.1.place, person.1.withdrawn)
+                                && known.templates >= person.1.templates
+                        })
+                    };
+                    assert!(history().any(was_there), "never there: {person:?}");
+                }
+                for number in &state.revoked {
+                    assert!(history().any(|known| known.revoked.contains(number)), "{number} was never revoked");
+                }
+                assert!(history().any(|known| known.records == state.records), "never there: {:?}", state.records);
+                Found::Mixed
             }
             _ => Found::Refused,
         }
@@ -351,6 +365,8 @@ impl Ledger {
 pub enum Found {
     /// It is as it was at some time.
     Older,
+    /// Each part is as it was at some time, but not all at the same.
+    Mixed,
     /// It is refused, as a whole or by the check.
     Refused,
 }
