@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clearlane_store::Key;
 use serde_json::json;
 
 use super::query::Filter;
 use crate::commands::register::{Style, format_of};
 use crate::failure::{Exit, Result};
-use crate::output::{Output, shown, write_streamed};
+use crate::output::{Output, shown, write_secret, write_streamed};
 use crate::registers::RegisterArgs;
 
 /// Write records to a file
 ///
-/// The format follows the file's name: .csv is CSV, anything else JSON Lines. An export of all records holds what an auditor
-/// needs to compute the chain anew. The file appears whole or not at all.
+/// The format follows the file's name: .csv is CSV, anything else JSON Lines. An export of all records, with the key of
+/// their links (--link-key), holds what an auditor needs to compute the chain anew. The file appears whole or not at all.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
@@ -23,6 +24,9 @@ pub(crate) struct ExportArgs {
     /// The format, whatever the file's name
     #[arg(long, value_enum)]
     format: Option<Style>,
+    /// Write the key of the records' links to this file as well; whoever has it can make records that fit
+    #[arg(long, value_name = "FILE")]
+    link_key: Option<PathBuf>,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
@@ -43,6 +47,10 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
         Ok(register.export_records(out, format, query, |done| progress.at(done, done))?)
     })?;
     progress.done();
+    if let Some(path) = &args.link_key {
+        // Written as keys are: 64 hexadecimal digits.
+        write_secret(path, &Key::from_bytes(*register.record_key()?).to_hex())?;
+    }
     let value = json!({ "file": shown(&args.file), "exported": exported });
     output.result(&value, || format!("{exported} records are in {}\n", shown(&args.file)))?;
     Ok(Exit::Yes)
