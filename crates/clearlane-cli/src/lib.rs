@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod dumps;
 mod failure;
 mod interrupt;
 mod log;
@@ -21,12 +22,20 @@ use clap::Parser as _;
 use crate::cli::Cli;
 use crate::output::Output;
 
+/// What picture decoders and other libraries free is wiped too: nothing that a command has read outlives its use.
+#[global_allocator]
+static ALLOCATOR: clearlane_infer::WipingAllocator = clearlane_infer::WipingAllocator;
+
 /// Runs the command that this process was called with.
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let output = Output::new(&common);
-    match log::begin().and_then(|()| commands::run(command, &output)) {
+    let outcome = log::begin().and_then(|()| {
+        dumps::forbid();
+        commands::run(command, &output)
+    });
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);
