@@ -5,6 +5,9 @@
  *
  * Functions that can fail return a clearlane_status. Where they take `char **message`, it may be NULL; otherwise it is set
  * to NULL, or on failure to what was wrong, which clearlane_free_string frees.
+ *
+ * Keys, templates and faces are wiped after use; since a crash may come before, a host should turn core dumps off for its
+ * process: setrlimit(RLIMIT_CORE) to 0 and, on Linux, prctl(PR_SET_DUMPABLE, 0).
  */
 #ifndef CLEARLANE_H
 #define CLEARLANE_H

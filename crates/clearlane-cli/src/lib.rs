@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod dumps;
 mod failure;
 mod interrupt;
 mod log;
@@ -22,6 +23,10 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::cli::Cli;
 use crate::output::Output;
 
+/// What picture decoders and other libraries free is wiped too: nothing that a command has read outlives its use.
+#[global_allocator]
+static ALLOCATOR: clearlane_infer::WipingAllocator = clearlane_infer::WipingAllocator;
+
 /// The command line, as data: its commands, their arguments, and which of these are paths.
 #[must_use]
 pub fn command_line() -> clap::Command {
@@ -33,7 +38,11 @@ pub fn command_line() -> clap::Command {
 pub fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let output = Output::new(&common);
-    match log::begin().and_then(|()| commands::run(command, &output)) {
+    let outcome = log::begin().and_then(|()| {
+        dumps::forbid();
+        commands::run(command, &output)
+    });
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);

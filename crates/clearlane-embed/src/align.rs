@@ -1,6 +1,6 @@
 //! Alignment: a face turned, scaled and shifted onto the five reference points that face models are trained with.
 
-use clearlane_infer::{Loops, vectorised};
+use clearlane_infer::{Loops, Wiped, vectorised, wipe};
 
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point, Similarity};
@@ -22,10 +22,11 @@ pub const REFERENCE_LANDMARKS: [Point; 5] = [
 /// The largest number of source samples along one axis that are averaged into one aligned pixel.
 const MAX_SUPERSAMPLING: usize = 4;
 
-/// A face of 112 × 112 RGB pixels with its landmarks at [`REFERENCE_LANDMARKS`]: what an embedder takes.
+/// A face of 112 × 112 RGB pixels with its landmarks at [`REFERENCE_LANDMARKS`]: what an embedder takes. Its pixels are wiped
+/// when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AlignedFace {
-    pixels: Vec<u8>,
+    pixels: Wiped<u8>,
 }
 
 /// The landmarks give no transform: they coincide, or are not finite.
@@ -46,6 +47,7 @@ impl AlignedFace {
     /// An aligned face from 112 × 112 × 3 bytes of RGB; `None` where the length is another.
     #[must_use]
     pub fn from_rgb8(pixels: Vec<u8>) -> Option<Self> {
+        let pixels = Wiped::from(pixels);
         (pixels.len() == ALIGNED_SIDE * ALIGNED_SIDE * 3).then_some(Self { pixels })
     }
 
@@ -58,9 +60,11 @@ impl AlignedFace {
     /// The mirrored face.
     #[must_use]
     pub fn flipped(&self) -> Self {
-        let rows = self.pixels.chunks_exact(3 * ALIGNED_SIDE);
-        let pixels = rows.flat_map(|row| row.rchunks_exact(3).flatten().copied()).collect();
-        Self { pixels }
+        let mut flipped = self.clone();
+        for row in flipped.pixels.chunks_exact_mut(3 * ALIGNED_SIDE) {
+            row.as_chunks_mut::<3>().0.reverse();
+        }
+        flipped
     }
 }
 
@@ -96,10 +100,10 @@ impl FacePatch {
 struct Warp<'a>(&'a FacePatch);
 
 impl Loops for Warp<'_> {
-    type Output = Vec<u8>;
+    type Output = Wiped<u8>;
 
     #[inline(always)]
-    fn run(self) -> Vec<u8> {
+    fn run(self) -> Wiped<u8> {
         let FacePatch { pixels, source } = self.0;
         let samples = (source.scale() as usize).clamp(1, MAX_SUPERSAMPLING);
         let offset = |index: usize| (index as f32 + 0.5) / samples as f32 - 0.5;
@@ -110,8 +114,8 @@ impl Loops for Warp<'_> {
         let rows = &mut rows[..samples];
         // Four values a pixel up to the end: the compiler takes them for one vector.
         let mut pixel_row = [[0; 4]; ALIGNED_SIDE];
-        let mut out = Vec::with_capacity(3 * ALIGNED_SIDE * ALIGNED_SIDE);
-        for y in 0..ALIGNED_SIDE {
+        let mut out = Wiped::zeroed(3 * ALIGNED_SIDE * ALIGNED_SIDE);
+        for (y, out) in out.chunks_exact_mut(3 * ALIGNED_SIDE).enumerate() {
             for (index, places) in rows.iter_mut().enumerate() {
                 pixels.locate(source, &columns, y as f32 + offset(index), places);
             }
@@ -129,8 +133,11 @@ impl Loops for Warp<'_> {
                     *level = rounded(value * weight);
                 }
             }
-            out.extend(pixel_row.iter().flat_map(|&[r, g, b, _]| [r, g, b].map(|level: u32| level as u8)));
+            for (out, &[r, g, b, _]) in out.as_chunks_mut().0.iter_mut().zip(&pixel_row) {
+                *out = [r, g, b].map(|level: u32| level as u8);
+            }
         }
+        wipe(&mut pixel_row);
         out
     }
 }

@@ -1,11 +1,13 @@
 //! Picture files: JPEG, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use clearlane_infer::Wiped;
 use image::error::LimitErrorKind;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageError, ImageReader, Limits};
 
 use crate::frame::{Frame, FrameError};
 
@@ -96,10 +98,8 @@ impl Frame<'static> {
     pub fn open(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let path = path.as_ref();
         let io = |source| DecodeError::Io { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes))
-            .map_err(io)?;
+        let most = limits.max_file_bytes.saturating_add(1);
+        let bytes = File::open(path).and_then(|file| read(file.take(most))).map_err(io)?;
         Self::decode(&bytes, limits)
     }
 
@@ -126,32 +126,97 @@ impl Frame<'static> {
         let mut memory = Limits::no_limits();
         memory.max_alloc = Some(limits.max_memory_bytes);
         memory.reserve(decoder.total_bytes()).map_err(failed)?;
+        let bytes = usize::try_from(decoder.total_bytes());
+        let bytes = bytes.map_err(|_| DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes })?;
         decoder.set_limits(memory).map_err(failed)?;
         let orientation = decoder.orientation().map_err(failed)?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-        image.apply_orientation(orientation);
-        let rgb = to_rgb(image);
-        let (width, height) = rgb.dimensions();
-        Ok(Self::rgb8(width, height, rgb.into_raw())?)
+        let colour = decoder.color_type();
+        // Decoded here and converted below, since the decoding library frees a picture on its way without wiping it.
+        let mut samples = Wiped::zeroed(bytes);
+        decoder.read_image(&mut samples).map_err(failed)?;
+        let rgb = upright_rgb(samples, colour, orientation, [width as usize, height as usize])?;
+        let (width, height) = if turns(orientation) { (height, width) } else { (width, height) };
+        Ok(Self::rgb8(width, height, rgb.into_vec())?)
     }
 }
 
-/// RGB with 8 bits; transparency laid over white, as a viewer would show a portrait.
-fn to_rgb(image: DynamicImage) -> RgbImage {
-    if !image.color().has_alpha() {
-        return image.into_rgb8();
+/// All bytes there are, in memory that is wiped, also where they were before it had to grow.
+fn read(mut from: impl Read) -> std::io::Result<Wiped<u8>> {
+    let (mut bytes, mut part) = (Wiped::default(), Wiped::zeroed(1 << 16));
+    loop {
+        match from.read(&mut part) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    let rgba = image.into_rgba8();
-    let over_white = |value: u8, alpha: u8| {
-        let (value, alpha) = (u32::from(value), u32::from(alpha));
-        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}
+
+/// Whether width and height change places.
+fn turns(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+/// Upright RGB with 8 bits of a picture's samples as the decoder gives them; transparency laid over white, as a viewer would
+/// show a portrait.
+fn upright_rgb(
+    samples: Wiped<u8>,
+    colour: ColorType,
+    orientation: Orientation,
+    size: [usize; 2],
+) -> Result<Wiped<u8>, DecodeError> {
+    // 16 bits rounded to 8, as they lie in memory.
+    let narrow =
+        |wide: &[u8], at: usize| ((u32::from(u16::from_ne_bytes([wide[2 * at], wide[2 * at + 1]])) + 128) / 257) as u8;
+    let over_white = |rgb: [u8; 3], alpha: u8| {
+        rgb.map(|value| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8)
     };
-    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
-    for (out, pixel) in rgb.pixels_mut().zip(rgba.pixels()) {
-        let [r, g, b, alpha] = pixel.0;
-        out.0 = [over_white(r, alpha), over_white(g, alpha), over_white(b, alpha)];
+    Ok(match colour {
+        ColorType::Rgb8 if orientation == Orientation::NoTransforms => samples,
+        ColorType::L8 => upright(&samples, orientation, size, |&[grey]| [grey; 3]),
+        ColorType::La8 => upright(&samples, orientation, size, |&[grey, alpha]| over_white([grey; 3], alpha)),
+        ColorType::Rgb8 => upright(&samples, orientation, size, |rgb| *rgb),
+        ColorType::Rgba8 => upright(&samples, orientation, size, |&[r, g, b, alpha]| over_white([r, g, b], alpha)),
+        ColorType::L16 => upright(&samples, orientation, size, |grey: &[u8; 2]| [narrow(grey, 0); 3]),
+        ColorType::La16 => {
+            upright(&samples, orientation, size, |pixel: &[u8; 4]| over_white([narrow(pixel, 0); 3], narrow(pixel, 1)))
+        }
+        ColorType::Rgb16 => {
+            upright(&samples, orientation, size, |rgb: &[u8; 6]| [0, 1, 2].map(|channel| narrow(rgb, channel)))
+        }
+        ColorType::Rgba16 => upright(&samples, orientation, size, |pixel: &[u8; 8]| {
+            over_white([0, 1, 2].map(|channel| narrow(pixel, channel)), narrow(pixel, 3))
+        }),
+        other => return Err(DecodeError::Unsupported { reason: format!("samples of {other:?}") }),
+    })
+}
+
+/// The pixels of a picture of this size, each as `rgb` has it, where the picture's orientation puts them.
+fn upright<const N: usize>(
+    samples: &[u8],
+    orientation: Orientation,
+    [width, height]: [usize; 2],
+    rgb: impl Fn(&[u8; N]) -> [u8; 3],
+) -> Wiped<u8> {
+    let (right, bottom) = (width - 1, height - 1);
+    let place = |x: usize, y: usize| match orientation {
+        Orientation::NoTransforms => y * width + x,
+        Orientation::FlipHorizontal => y * width + right - x,
+        Orientation::FlipVertical => (bottom - y) * width + x,
+        Orientation::Rotate180 => (bottom - y) * width + right - x,
+        Orientation::Rotate90 => x * height + bottom - y,
+        Orientation::Rotate270 => (right - x) * height + y,
+        Orientation::Rotate90FlipH => x * height + y,
+        Orientation::Rotate270FlipH => (right - x) * height + bottom - y,
+    };
+    let mut upright = Wiped::zeroed(3 * width * height);
+    let places = upright.as_chunks_mut().0;
+    for (index, pixel) in samples.as_chunks().0.iter().enumerate() {
+        places[place(index % width, index / width)] = rgb(pixel);
     }
-    rgb
+    upright
 }
 
 /// The decoder fills what is missing of a cut JPEG with grey; a face half grey must not be enrolled. A whole one has an

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
+
+use clearlane_infer::Wiped;
 
 /// The largest width or height of a [`Frame`], in pixels.
 pub const MAX_SIDE: u32 = 32_768;
@@ -33,7 +36,8 @@ pub enum YuvColour {
     Bt709Limited,
 }
 
-/// A picture with 8-bit samples: width, height, stride and pixel format over borrowed or owned bytes.
+/// A picture with 8-bit samples: width, height, stride and pixel format over borrowed or owned bytes. Owned ones are wiped when
+/// the frame is dropped; borrowed ones are the camera's.
 #[derive(Clone, Debug)]
 pub struct Frame<'a> {
     format: PixelFormat,
@@ -44,9 +48,63 @@ pub struct Frame<'a> {
     chroma: Option<Plane<'a>>,
 }
 
+/// Bytes of a picture. Owned ones are wiped when they are dropped.
+#[derive(Clone)]
+pub struct Pixels<'a>(Source<'a>);
+
+#[derive(Clone)]
+enum Source<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Wiped<u8>),
+}
+
+impl Pixels<'_> {
+    /// The bytes in memory of their own, which nobody wipes from now on.
+    #[must_use]
+    pub fn into_owned(self) -> Vec<u8> {
+        match self.0 {
+            Source::Borrowed(bytes) => bytes.to_vec(),
+            Source::Owned(bytes) => bytes.into_vec(),
+        }
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Pixels<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => Self(Source::Borrowed(bytes)),
+            Cow::Owned(bytes) => Self(Source::Owned(bytes.into())),
+        }
+    }
+}
+
+impl Deref for Pixels<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Source::Borrowed(bytes) => bytes,
+            Source::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Pixels<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// No face in any log: the bytes are counted, not shown.
+impl fmt::Debug for Pixels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pixels").field("bytes", &self.len()).finish_non_exhaustive()
+    }
+}
+
 #[derive(Clone)]
 struct Plane<'a> {
-    data: Cow<'a, [u8]>,
+    data: Pixels<'a>,
     stride: usize,
 }
 
@@ -99,8 +157,9 @@ impl<'a> Frame<'a> {
         stride: usize,
         data: impl Into<Cow<'a, [u8]>>,
     ) -> Result<Self, FrameError> {
+        // Bytes that are refused are wiped as well.
+        let data = Pixels::from(data.into());
         check_size(width, height)?;
-        let data = data.into();
         if format != PixelFormat::Nv12 {
             let packed = Plane::new(data, stride, row_bytes(format, width), height)?;
             return Ok(Self { format, colour: YuvColour::default(), width, height, packed, chroma: None });
@@ -109,14 +168,15 @@ impl<'a> Frame<'a> {
         if data.len() < luma_bytes {
             return Err(FrameError::TooShort { len: data.len(), needed: luma_bytes });
         }
-        let (luma, chroma): (Cow<'a, [u8]>, Cow<'a, [u8]>) = match data {
-            Cow::Borrowed(data) => (data[..luma_bytes].into(), data[luma_bytes..].into()),
-            Cow::Owned(mut data) => {
-                let chroma = data.split_off(luma_bytes);
-                (data.into(), chroma.into())
+        let (luma, chroma) = match data.0 {
+            Source::Borrowed(data) => (Source::Borrowed(&data[..luma_bytes]), Source::Borrowed(&data[luma_bytes..])),
+            Source::Owned(mut data) => {
+                let chroma = Wiped::from(data[luma_bytes..].to_vec());
+                data.truncate(luma_bytes);
+                (Source::Owned(data), Source::Owned(chroma))
             }
         };
-        Self::nv12(width, height, (luma, stride), (chroma, stride.next_multiple_of(2)))
+        Self::of_planes(width, height, (Pixels(luma), stride), (Pixels(chroma), stride.next_multiple_of(2)))
     }
 
     /// An NV12 frame from two planes, each with its stride in bytes.
@@ -126,10 +186,20 @@ impl<'a> Frame<'a> {
         (luma, luma_stride): (impl Into<Cow<'a, [u8]>>, usize),
         (chroma, chroma_stride): (impl Into<Cow<'a, [u8]>>, usize),
     ) -> Result<Self, FrameError> {
+        let (luma, chroma) = (Pixels::from(luma.into()), Pixels::from(chroma.into()));
+        Self::of_planes(width, height, (luma, luma_stride), (chroma, chroma_stride))
+    }
+
+    fn of_planes(
+        width: u32,
+        height: u32,
+        (luma, luma_stride): (Pixels<'a>, usize),
+        (chroma, chroma_stride): (Pixels<'a>, usize),
+    ) -> Result<Self, FrameError> {
         check_size(width, height)?;
-        let packed = Plane::new(luma.into(), luma_stride, width as usize, height)?;
+        let packed = Plane::new(luma, luma_stride, width as usize, height)?;
         let chroma_row = 2 * width.div_ceil(2) as usize;
-        let chroma = Plane::new(chroma.into(), chroma_stride, chroma_row, height.div_ceil(2))?;
+        let chroma = Plane::new(chroma, chroma_stride, chroma_row, height.div_ceil(2))?;
         let colour = YuvColour::default();
         Ok(Self { format: PixelFormat::Nv12, colour, width, height, packed, chroma: Some(chroma) })
     }
@@ -172,20 +242,20 @@ impl<'a> Frame<'a> {
 
     /// The whole frame as packed RGB, three bytes a pixel, without padding. Borrowed where it lies so already.
     #[must_use]
-    pub fn to_rgb8(&self) -> Cow<'_, [u8]> {
+    pub fn to_rgb8(&self) -> Pixels<'_> {
         let width = self.width as usize;
         if self.format == PixelFormat::Rgb8 {
             return self.packed.compact(3 * width, self.height);
         }
-        let mut rgb = vec![0; 3 * width * self.height as usize];
-        let mut pixels = vec![[0; 4]; width];
+        let mut rgb = Wiped::zeroed(3 * width * self.height as usize);
+        let mut pixels = Wiped::zeroed(width);
         for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
             self.row(y, 0, &mut pixels);
-            for (out, [r, g, b, _]) in row.chunks_exact_mut(3).zip(&pixels) {
+            for (out, [r, g, b, _]) in row.chunks_exact_mut(3).zip(&*pixels) {
                 out.copy_from_slice(&[*r, *g, *b]);
             }
         }
-        Cow::Owned(rgb)
+        Pixels(Source::Owned(rgb))
     }
 
     /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is 0.
@@ -336,7 +406,7 @@ impl YuvToRgb {
 }
 
 impl<'a> Plane<'a> {
-    fn new(data: Cow<'a, [u8]>, stride: usize, row: usize, rows: u32) -> Result<Self, FrameError> {
+    fn new(data: Pixels<'a>, stride: usize, row: usize, rows: u32) -> Result<Self, FrameError> {
         if stride < row {
             return Err(FrameError::Stride { stride, row });
         }
@@ -348,12 +418,14 @@ impl<'a> Plane<'a> {
         Ok(Self { data, stride })
     }
 
-    fn compact(&self, row: usize, rows: u32) -> Cow<'_, [u8]> {
+    fn compact(&self, row: usize, rows: u32) -> Pixels<'_> {
         let rows = rows as usize;
         if self.stride == row {
-            return Cow::Borrowed(&self.data[..row * rows]);
+            return Pixels(Source::Borrowed(&self.data[..row * rows]));
         }
-        Cow::Owned((0..rows).flat_map(|y| &self.data[y * self.stride..][..row]).copied().collect())
+        let mut packed = Wiped::with_capacity(row * rows);
+        (0..rows).for_each(|y| packed.extend_from_slice(&self.data[y * self.stride..][..row]));
+        Pixels(Source::Owned(packed))
     }
 }
 

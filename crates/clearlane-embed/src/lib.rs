@@ -48,7 +48,7 @@ pub use detect::{Detector, Face};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
 pub use extract::{Extraction, Extractor, Selection, Timings};
-pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, YuvColour};
+pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
 pub use liveness::Liveness;
 pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};

@@ -2,7 +2,7 @@
 //! Silent-Face-Anti-Spoofing: each network sees the face's box enlarged by its own factor, and the mean of their live
 //! probabilities is the PAD score. This is no certified PAD; it has been measured on no benchmark here.
 
-use clearlane_infer::Network;
+use clearlane_infer::{Network, Wiped};
 
 use crate::error::ModelError;
 use crate::frame::{Frame, PixelFormat};
@@ -68,7 +68,7 @@ impl Part {
         let region = enlarged(face, self.crop, (frame.width() as usize, frame.height() as usize));
         let cut = region.cut(frame);
         let outputs_error = |problem: String| ModelError::Outputs { name: self.name.clone(), problem };
-        let cut = Frame::new(PixelFormat::Rgb8, region.width as u32, region.height as u32, 3 * region.width, cut)
+        let cut = Frame::new(PixelFormat::Rgb8, region.width as u32, region.height as u32, 3 * region.width, &*cut)
             .map_err(|error| outputs_error(error.to_string()))?;
         let outputs = self
             .network
@@ -95,14 +95,16 @@ struct Region {
 
 impl Region {
     /// The region's pixels as packed RGB.
-    fn cut(&self, frame: &Frame<'_>) -> Vec<u8> {
+    fn cut(&self, frame: &Frame<'_>) -> Wiped<u8> {
         // Rows are read from even columns on.
         let odd = self.x % 2;
-        let mut row = vec![[0; 4]; odd + self.width];
-        let mut rgb = Vec::with_capacity(3 * self.width * self.height);
-        for y in self.y..self.y + self.height {
+        let mut row = Wiped::zeroed(odd + self.width);
+        let mut rgb = Wiped::zeroed(3 * self.width * self.height);
+        for (y, out) in (self.y..).zip(rgb.chunks_exact_mut(3 * self.width)) {
             frame.row(y, self.x - odd, &mut row);
-            rgb.extend(row[odd..].iter().flat_map(|&[r, g, b, _]| [r, g, b]));
+            for (out, &[r, g, b, _]) in out.as_chunks_mut().0.iter_mut().zip(&row[odd..]) {
+                *out = [r, g, b];
+            }
         }
         rgb
     }

@@ -1,6 +1,6 @@
 //! A part of a frame, converted to RGB once and sampled between its pixels many times.
 
-use clearlane_infer::{Loops, vectorised};
+use clearlane_infer::{Loops, Wiped, vectorised};
 
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point, Similarity};
@@ -14,7 +14,7 @@ pub(crate) struct Patch {
     /// The largest position from the first pixel on that has a neighbour to its right and one below.
     last: [f32; 2],
     /// Rows of red, green, blue and nothing.
-    pixels: Vec<[u8; 4]>,
+    pixels: Wiped<[u8; 4]>,
 }
 
 /// Where in a patch some points of one row lie.
@@ -122,12 +122,12 @@ struct Conversion<'a> {
 }
 
 impl Loops for Conversion<'_> {
-    type Output = Vec<[u8; 4]>;
+    type Output = Wiped<[u8; 4]>;
 
     #[inline(always)]
-    fn run(self) -> Vec<[u8; 4]> {
+    fn run(self) -> Wiped<[u8; 4]> {
         let Self { frame, left, top, width, height } = self;
-        let mut pixels = vec![[0; 4]; width * height];
+        let mut pixels = Wiped::zeroed(width * height);
         let columns = left.max(0)..(left + width as i64).min(frame.width() as i64);
         for (row, y) in pixels.chunks_exact_mut(width).zip(top..) {
             if (0..frame.height() as i64).contains(&y) && !columns.is_empty() {

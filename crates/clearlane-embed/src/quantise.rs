@@ -1,7 +1,6 @@
 //! From a model on floats to one on bytes.
 
 use clearlane_infer::{Quantised, quantise};
-use ndarray::{Array4, Axis};
 use sha2::{Digest, Sha256};
 
 use crate::align::AlignedFace;
@@ -9,7 +8,7 @@ use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::manifest::{ModelEntry, Task};
 use crate::models::hex;
-use crate::tensor::{Letterbox, batch};
+use crate::tensor::{Input, Letterbox, batch};
 
 /// Pictures to quantise an embedder or a detector by: some hundred, of the kind that it will see. Each takes twelve bytes a pixel
 /// of the model's input.
@@ -17,7 +16,7 @@ use crate::tensor::{Letterbox, batch};
 pub struct Calibration<'m> {
     entry: &'m ModelEntry,
     onnx: &'m [u8],
-    inputs: Array4<f32>,
+    inputs: Input,
 }
 
 /// A quantised model. It is another model than the one it was made from: of an embedder's, templates are never compared with
@@ -39,28 +38,27 @@ impl<'m> Calibration<'m> {
     /// Begins with the model's manifest entry and its ONNX bytes.
     #[must_use]
     pub fn new(entry: &'m ModelEntry, onnx: &'m [u8]) -> Self {
-        let inputs = Array4::zeros((0, 3, entry.input.height, entry.input.width));
-        Self { entry, onnx, inputs }
+        Self { entry, onnx, inputs: Input::zeroed(0, &entry.input) }
     }
 
     /// Adds a face, for an embedder.
     pub fn add_face(&mut self, face: &AlignedFace) -> Result<(), ModelError> {
         self.check(matches!(self.entry.task, Task::Embedding { .. }), "embedding")?;
-        self.add(&batch(std::iter::once(face.as_rgb8()), &self.entry.input));
+        self.inputs.append(&batch(std::iter::once(face.as_rgb8()), &self.entry.input));
         Ok(())
     }
 
     /// Adds a frame, for a detector.
     pub fn add_frame(&mut self, frame: &Frame<'_>) -> Result<(), ModelError> {
         self.check(matches!(self.entry.task, Task::Detection { .. }), "detection")?;
-        self.add(&Letterbox::new(frame, &self.entry.input).input(frame, &self.entry.input));
+        self.inputs.append(&Letterbox::new(frame, &self.entry.input).input(frame, &self.entry.input));
         Ok(())
     }
 
     /// How many pictures have been added.
     #[must_use]
     pub fn pictures(&self) -> usize {
-        self.inputs.dim().0
+        self.inputs.pictures()
     }
 
     /// Quantises the model by what its values are on the pictures, as [`clearlane_infer::quantise`] does. `file` is the name
@@ -87,10 +85,5 @@ impl<'m> Calibration<'m> {
 
     fn check(&self, holds: bool, wanted: &'static str) -> Result<(), ModelError> {
         if holds { Ok(()) } else { Err(ModelError::Task { name: self.entry.name.clone(), wanted }) }
-    }
-
-    fn add(&mut self, input: &Array4<f32>) {
-        let added = self.inputs.append(Axis(0), input.view());
-        added.unwrap_or_else(|_| unreachable!("every input has the model's height and width"));
     }
 }

@@ -4,7 +4,7 @@
 //! the frame is passed over; enlarging, that is bilinear. Rows are mixed before columns, since fewer are left then, and colours
 //! are converted when few pixels are left.
 
-use clearlane_infer::Loops;
+use clearlane_infer::{Loops, Wiped};
 
 use crate::frame::{Frame, PixelFormat, YuvToRgb};
 use crate::manifest::{ColourOrder, InputSpec};
@@ -60,7 +60,7 @@ impl Loops for Scaling<'_> {
                 let convert = YuvToRgb::new(frame.yuv_colour());
                 let rows = Axis::new(from.1, to.1, 1);
                 let (mut luma, mut chroma) = (Columns::<1>::new(from.0, to.0), Columns::<2>::new(pairs, to.0));
-                let mut mixed = vec![0.0; 4 * pairs];
+                let mut mixed = Wiped::zeroed(4 * pairs);
                 for y in 0..height {
                     rows.mix(y, |row| frame.packed_row(row), &mut mixed);
                     // A row of odd width ends in a pair whose second luma is no pixel.
@@ -141,9 +141,9 @@ struct Columns<const C: usize> {
     /// The weights of each output's values, four by four.
     weights: Vec<[f32; 4]>,
     /// Zeros follow the last sample, so that every output has its taps.
-    samples: Vec<f32>,
+    samples: Wiped<f32>,
     /// The sums, the first `C` of them the channels'. All four are kept, since the compiler takes them for one vector then.
-    outputs: Vec<[f32; 4]>,
+    outputs: Wiped<[f32; 4]>,
 }
 
 impl<const C: usize> Columns<C> {
@@ -154,9 +154,9 @@ impl<const C: usize> Columns<C> {
         let axis = Axis::new(from, to, Self::ABREAST);
         let spread = |weights: &[f32]| std::array::from_fn(|i| weights.get(i / C).copied().unwrap_or(0.0));
         let weights = axis.weights.chunks_exact(Self::ABREAST).map(spread).collect();
-        let samples = vec![0.0; (from + axis.taps) * C + 4];
+        let samples = Wiped::zeroed((from + axis.taps) * C + 4);
         let starts = axis.starts.iter().map(|start| start * C).collect();
-        Self { starts, weights, samples, outputs: vec![[0.0; 4]; to] }
+        Self { starts, weights, samples, outputs: Wiped::zeroed(to) }
     }
 
     #[inline(always)]

@@ -1,11 +1,46 @@
 //! From pixels to a network's input: normalised planes.
 
-use clearlane_infer::vectorised;
-use ndarray::Array4;
+use clearlane_infer::{Wiped, vectorised};
+use ndarray::ArrayView4;
 
 use crate::frame::Frame;
 use crate::manifest::{ColourOrder, InputSpec};
 use crate::resize::{Ramp, Scaling};
+
+/// A batch of a network's input, wiped when it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    shape: [usize; 4],
+    values: Wiped<f32>,
+}
+
+impl Input {
+    /// So many pictures of zeros.
+    pub(crate) fn zeroed(pictures: usize, spec: &InputSpec) -> Self {
+        let shape = [pictures, 3, spec.height, spec.width];
+        Self { shape, values: Wiped::zeroed(shape.iter().product()) }
+    }
+
+    pub(crate) fn view(&self) -> ArrayView4<'_, f32> {
+        ArrayView4::from_shape(self.shape, &self.values).expect("there are as many values as the shape says")
+    }
+
+    /// Appends the pictures of another batch for the same network.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.values.extend_from_slice(&other.values);
+        self.shape[0] += other.shape[0];
+    }
+
+    pub(crate) fn pictures(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Each picture's three planes.
+    fn planes(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let [_, _, height, width] = self.shape;
+        self.values.chunks_exact_mut((height * width).max(1))
+    }
+}
 
 /// Where a frame comes to lie in a network's input: scaled, in the upper left corner; the rest is black.
 pub(crate) struct Letterbox {
@@ -26,35 +61,36 @@ impl Letterbox {
     }
 
     /// 1 × 3 × height × width of a network's input that holds the frame.
-    pub(crate) fn input(&self, frame: &Frame<'_>, spec: &InputSpec) -> Array4<f32> {
+    pub(crate) fn input(&self, frame: &Frame<'_>, spec: &InputSpec) -> Input {
         scaled(frame, self.width, self.height, spec)
     }
 }
 
 /// A frame stretched over the whole of a network's input.
-pub(crate) fn stretched(frame: &Frame<'_>, spec: &InputSpec) -> Array4<f32> {
+pub(crate) fn stretched(frame: &Frame<'_>, spec: &InputSpec) -> Input {
     scaled(frame, spec.width, spec.height, spec)
 }
 
-fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Array4<f32> {
-    let mut planes = vec![0.0; 3 * spec.width * spec.height];
-    for (plane, ramp) in planes.chunks_exact_mut(spec.width * spec.height).zip(Ramp::of_planes(spec)) {
+fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Input {
+    let mut input = Input::zeroed(1, spec);
+    for (plane, ramp) in input.planes().zip(Ramp::of_planes(spec)) {
         let black = ramp.at(0.0);
         plane[height * spec.width..].fill(black);
         plane.chunks_exact_mut(spec.width).take(height).for_each(|row| row[width..].fill(black));
     }
-    vectorised(Scaling { frame, width, height, spec, planes: &mut planes });
-    Array4::from_shape_vec((1, 3, spec.height, spec.width), planes).expect("three planes of the input's size were made")
+    vectorised(Scaling { frame, width, height, spec, planes: &mut input.values });
+    input
 }
 
 /// Packed RGB pictures of the network's own size as one batch.
-pub(crate) fn batch<'a>(pictures: impl ExactSizeIterator<Item = &'a [u8]>, spec: &InputSpec) -> Array4<f32> {
+pub(crate) fn batch<'a>(pictures: impl ExactSizeIterator<Item = &'a [u8]>, spec: &InputSpec) -> Input {
     // Every byte's value exactly as divided: templates are compared to those of other machines.
     let table: [[f32; 256]; 3] =
         std::array::from_fn(|plane| std::array::from_fn(|value| (value as f32 - spec.mean[plane]) / spec.std[plane]));
-    let mut input = Array4::zeros((pictures.len(), 3, spec.height, spec.width));
-    for (mut item, rgb) in input.outer_iter_mut().zip(pictures) {
-        for (channel, mut plane) in item.outer_iter_mut().enumerate() {
+    let mut input = Input::zeroed(pictures.len(), spec);
+    let mut planes = input.planes();
+    for rgb in pictures {
+        for (channel, plane) in planes.by_ref().take(3).enumerate() {
             let source = match spec.colour {
                 ColourOrder::Rgb => channel,
                 ColourOrder::Bgr => 2 - channel,
@@ -64,5 +100,6 @@ pub(crate) fn batch<'a>(pictures: impl ExactSizeIterator<Item = &'a [u8]>, spec:
             }
         }
     }
+    drop(planes);
     input
 }

@@ -12,6 +12,9 @@
 //! assert_eq!(outputs[0].shape()[0], 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A face and its embedding are in a run's memory only while it lasts: arenas and what tract computes are zeroed after each
+//! run, [`Outputs`] when they are dropped, and arenas are left out of core dumps where the system can.
 #![deny(unsafe_code)]
 
 mod dequantised;
@@ -28,10 +31,13 @@ mod proto;
 mod quantise;
 mod reference;
 mod refit;
+mod wiped;
 
 pub use error::{InferError, QuantiseError};
+pub use kernel::allocator::WipingAllocator;
 pub use kernel::loops::{Loops, vectorised};
-pub use network::{Network, NodeInfo, NodePath, OutputInfo, StepProfile};
+pub use network::{Network, NodeInfo, NodePath, OutputInfo, Outputs, StepProfile};
 pub use options::{Options, Path};
 pub use peak::fma_peak;
 pub use quantise::{Quantised, quantise};
+pub use wiped::{Wiped, wipe};

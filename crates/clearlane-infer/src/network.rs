@@ -1,6 +1,8 @@
+use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
-use ndarray::{ArrayD, ArrayView3, ArrayView4, Axis};
+use ndarray::{ArrayD, ArrayView, ArrayView3, ArrayView4, Axis, Dimension};
 use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use tract_onnx::Onnx;
@@ -16,6 +18,7 @@ use crate::options::Options;
 use crate::proto;
 use crate::reference::Runnable;
 use crate::refit::refit;
+use crate::wiped::{Wiped, wipe};
 
 /// An ONNX model ready to run.
 ///
@@ -33,6 +36,11 @@ pub struct OutputInfo {
     name: String,
     shape: Vec<usize>,
 }
+
+/// What a [`Network::run`] made: the outputs in the graph's order, each with the batch as its first axis. They are zeroed
+/// when they are dropped, since one may be an embedding.
+#[derive(Clone, Default, PartialEq)]
+pub struct Outputs(Vec<ArrayD<f32>>);
 
 /// One node of the graph that a [`Network`] was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +97,28 @@ impl OutputInfo {
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+}
+
+impl Deref for Outputs {
+    type Target = [ArrayD<f32>];
+
+    fn deref(&self) -> &[ArrayD<f32>] {
+        &self.0
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        // Each was made in one piece, so that it is a slice.
+        self.0.iter_mut().filter_map(|output| output.as_slice_memory_order_mut()).for_each(wipe);
+    }
+}
+
+/// No embedding in any log: the shapes are shown, not the values.
+impl fmt::Debug for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(ArrayD::shape)).finish()
     }
 }
 
@@ -167,31 +197,30 @@ impl Network {
     /// Runs a batch of images, N x C x H x W with N at least 1. Gives each output, in the graph's order, with the batch
     /// as its first axis.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
-    pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+    pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
         self.run_with(None, &input)
     }
 
     /// As [`run`](Self::run), with the help of a pool's threads: for one image they share the work, for a batch of as
     /// many images as there are threads or more, each takes images of its own. The results are the same.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
-    pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+    pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
         self.run_with((pool.current_num_threads() > 1).then_some(pool), &input)
     }
 
-    fn run_with(&self, pool: Option<&ThreadPool>, input: &ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>, InferError> {
+    fn run_with(&self, pool: Option<&ThreadPool>, input: &ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
         let (n, c, h, w) = input.dim();
         if n == 0 || [c, h, w] != self.input {
             return Err(InferError::InputShape { expected: self.input, given: [n, c, h, w] });
         }
-        let mut outputs: Vec<ArrayD<f32>> =
-            self.outputs.iter().map(|output| ArrayD::zeros([&[n], output.shape()].concat())).collect();
+        let zeros = self.outputs.iter().map(|output| ArrayD::zeros([&[n], output.shape()].concat()));
+        let mut outputs = Outputs(zeros.collect());
         let run = |pool: Option<&ThreadPool>, index: usize, outputs: &mut [&mut [f32]]| {
             let image = input.index_axis(Axis(0), index);
-            let image = image.as_standard_layout();
-            self.run_one(pool, image.as_slice().unwrap_or_default(), outputs)
+            in_order(&image, |image| self.run_one(pool, image, outputs))
         };
         let mut rows: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::new()).collect();
-        for output in &mut outputs {
+        for output in &mut outputs.0 {
             for (rows, row) in rows.iter_mut().zip(output.outer_iter_mut()) {
                 rows.extend(row.into_slice());
             }
@@ -216,8 +245,7 @@ impl Network {
             return Err(InferError::InputShape { expected: self.input, given: [1, c, h, w] });
         }
         let Engine::Fused(program) = &self.engine else { return Ok(Vec::new()) };
-        let image = image.as_standard_layout();
-        let times = program.profile(image.as_slice().unwrap_or_default(), runs)?;
+        let times = in_order(&image, |image| program.profile(image, runs))?;
         let extents = |views: &[View]| views.first().map_or([0; 3], |view| [view.channels, view.height, view.width]);
         let profile = |(step, time): (&Step, Duration)| StepProfile {
             nodes: step.nodes.clone(),
@@ -234,13 +262,19 @@ impl Network {
             Engine::Reference(runnable) => runnable,
         };
         let [c, h, w] = self.input;
-        for (made, output) in runnable.run(&[(&[1, c, h, w], image)])?.iter().zip(outputs) {
-            match made.as_slice() {
-                Some(values) if values.len() == output.len() => output.copy_from_slice(values),
-                _ => return Err(InferError::Run { detail: format!("an output came out as {:?}", made.shape()) }),
-            }
+        runnable.run(&[(&[1, c, h, w], image)], outputs)
+    }
+}
+
+/// Gives an array's values in the order of their indices to `work`: borrowed where they lie so.
+pub(crate) fn in_order<D: Dimension, T>(array: &ArrayView<'_, f32, D>, work: impl FnOnce(&[f32]) -> T) -> T {
+    match array.as_slice() {
+        Some(values) => work(values),
+        None => {
+            let mut values = Wiped::zeroed(array.len());
+            values.iter_mut().zip(array).for_each(|(to, from)| *to = *from);
+            work(&values)
         }
-        Ok(())
     }
 }
 

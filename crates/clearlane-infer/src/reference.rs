@@ -3,17 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ndarray::{ArrayD, IxDyn};
 use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    DatumExt, DatumType, Framework, InferenceModelExt, IntoRunnable, TValue, TVec, Tensor, TractResult,
+    DatumExt, DatumType, Framework, InferenceModelExt, IntoRunnable, IntoTensor, TValue, TVec, Tensor, TractResult,
     TypedRunnableModel,
 };
+use tract_onnx::tract_core::internal::ensure;
+use tract_onnx::tract_core::plan::eval;
 
 use crate::InferError;
 use crate::network::OutputInfo;
 use crate::proto::root_cause;
+use crate::wiped::wipe;
 
 /// A model optimised and planned by tract.
 pub(crate) struct Runnable {
@@ -57,18 +59,60 @@ impl Runnable {
             .collect()
     }
 
-    /// Runs on inputs given as shape and values, in the shapes that the plan was made for.
-    pub(crate) fn run(&self, inputs: &[(&[usize], &[f32])]) -> Result<Vec<ArrayD<f32>>, InferError> {
-        let outputs = guarded(|| {
-            let tensors = inputs.iter().map(|(shape, values)| Ok(Tensor::from_shape(shape, values)?.into()));
-            self.plan.run(tensors.collect::<TractResult<TVec<TValue>>>()?)
-        })
-        .map_err(|detail| InferError::Run { detail })?;
-        let array = |tensor: &TValue| {
-            let values = guarded(|| Ok(tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))?;
-            ArrayD::from_shape_vec(IxDyn(tensor.shape()), values).map_err(|error| error.to_string())
+    /// Runs on inputs given as shape and values, in the shapes that the plan was made for, into the outputs' slices. What
+    /// tract computes on the way is wiped; only its operators' own scratch is out of reach.
+    pub(crate) fn run(&self, inputs: &[(&[usize], &[f32])], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
+        let run = || {
+            // Dropped last, when nobody else holds a value any more.
+            let mut values = Values::default();
+            let mut given = TVec::new();
+            for (shape, input) in inputs {
+                given.push(values.watch(Tensor::from_shape(shape, input)?.into()));
+            }
+            let mut state = self.plan.spawn()?;
+            let made = state.run_plan_with_eval(given, |context, state, node, inputs| {
+                let made = eval(context, state, node, inputs)?;
+                values.sweep();
+                made.iter().for_each(|value| drop(values.watch(value.clone())));
+                TractResult::Ok(made)
+            })?;
+            ensure!(made.len() == outputs.len(), "{} outputs came out", made.len());
+            for (made, output) in made.iter().zip(outputs.iter_mut()) {
+                let made = made.try_as_plain_ram()?.as_slice::<f32>()?;
+                ensure!(made.len() == output.len(), "an output came out with {} values", made.len());
+                output.copy_from_slice(made);
+            }
+            Ok(())
         };
-        outputs.iter().map(|tensor| array(tensor).map_err(|detail| InferError::Run { detail })).collect()
+        guarded(run).map_err(|detail| InferError::Run { detail })
+    }
+}
+
+/// The values of one run of tract: each is wiped once nobody else holds it. Since they are held here as well, no operator
+/// frees or reuses one unseen.
+#[derive(Default)]
+struct Values(Vec<TValue>);
+
+impl Values {
+    fn watch(&mut self, value: TValue) -> TValue {
+        self.0.push(value.clone());
+        value
+    }
+
+    /// Wipes what nobody needs any more.
+    fn sweep(&mut self) {
+        for value in self.0.extract_if(.., |value| value.is_exclusive()) {
+            let mut tensor = value.into_tensor();
+            if let Some(mut plain) = tensor.as_plain_ram_mut() {
+                wipe(plain.as_bytes_mut());
+            }
+        }
+    }
+}
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        self.sweep();
     }
 }
 

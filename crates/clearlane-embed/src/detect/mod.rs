@@ -5,7 +5,7 @@ mod shapes;
 mod yunet;
 
 use clearlane_infer::{InferError, Network, Options};
-use ndarray::{Array4, ArrayD};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use shapes::{Shape, Shapes};
 
@@ -13,7 +13,7 @@ use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
 use crate::manifest::{InputSpec, ModelEntry, Task};
-use crate::tensor::Letterbox;
+use crate::tensor::{Input, Letterbox};
 
 /// A face that a detector found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,10 +159,10 @@ impl Detector {
 
     /// Runs a network on an empty picture, to see that its outputs are the family's.
     fn try_out(&self, shape: &Shape) -> Result<(), ModelError> {
-        self.decode(shape, &Array4::zeros((1, 3, shape.input.height, shape.input.width))).map(drop)
+        self.decode(shape, &Input::zeroed(1, &shape.input)).map(drop)
     }
 
-    fn decode(&self, shape: &Shape, input: &Array4<f32>) -> Result<Vec<Face>, ModelError> {
+    fn decode(&self, shape: &Shape, input: &Input) -> Result<Vec<Face>, ModelError> {
         let run = shape.network.run(input.view());
         let outputs = run.map_err(|source| self.failed(source))?;
         let mut faces = Vec::new();

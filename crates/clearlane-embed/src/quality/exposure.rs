@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use clearlane_infer::{Loops, vectorised};
+use clearlane_infer::{Loops, Wiped, vectorised};
 
 use super::{Component, Measure, measure, sigmoid};
 use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS};
@@ -64,12 +64,12 @@ struct Luminance<'a> {
 }
 
 impl Loops for Luminance<'_> {
-    type Output = Vec<u8>;
+    type Output = Wiped<u8>;
 
     #[inline(always)]
-    fn run(self) -> Vec<u8> {
+    fn run(self) -> Wiped<u8> {
         let Self { patch, source } = self;
-        let mut luminance = vec![0; SIDE * SIDE];
+        let mut luminance = Wiped::zeroed(SIDE * SIDE);
         let all: Vec<f32> = (0..SIDE).map(|x| x as f32).collect();
         let mut places = Places::default();
         for (y, row) in luminance.chunks_exact_mut(SIDE).enumerate() {

@@ -4,6 +4,7 @@
 //! hands out the one that the CPU has. All of the crate's `unsafe` is in this folder: operators are constructed only
 //! where every access stays inside their tensors, and [`program::Program`] runs them one after the other.
 
+pub(crate) mod allocator;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

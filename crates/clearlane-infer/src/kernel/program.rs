@@ -101,17 +101,19 @@ impl Program {
         outputs: &mut [&mut [f32]],
     ) -> Result<(), InferError> {
         let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // Should a task panic, the arena is not kept, and wiped as it is dropped.
         let mut arena = kept.unwrap_or_else(|| Arena::new(self.floats));
-        let result = self.run_in(&mut arena, pool, image);
-        for (view, output) in self.outputs.iter().zip(outputs) {
-            output.copy_from_slice(&arena.slice(view)[..output.len()]);
-        }
+        let result = self.run_in(&arena, pool, image).map(|()| {
+            for (view, output) in self.outputs.iter().zip(outputs) {
+                output.copy_from_slice(&arena.slice(view)[..output.len()]);
+            }
+        });
+        arena.wipe();
         self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
         result
     }
 
-    fn run_in(&self, arena: &mut Arena, pool: Option<&ThreadPool>, image: &[f32]) -> Result<(), InferError> {
-        let arena = &*arena;
+    fn run_in(&self, arena: &Arena, pool: Option<&ThreadPool>, image: &[f32]) -> Result<(), InferError> {
         let run = |task: &Task| self.task(arena, image, task);
         match pool {
             Some(pool) => {

@@ -7,7 +7,7 @@ use tract_onnx::pb::{ModelProto, ValueInfoProto};
 
 use crate::error::{InferError, QuantiseError};
 use crate::kernel::integer::Quantisation;
-use crate::network::Network;
+use crate::network::{Network, in_order};
 
 /// Bins of the histogram that a range is chosen by.
 const BINS: usize = 2048;
@@ -72,13 +72,13 @@ impl<'a> Observer<'a> {
         let one = |mut seen: Vec<T>, index: usize| {
             let image = self.images.slice_axis(Axis(0), (index..=index).into());
             let outputs = self.network.run(image.view())?;
-            let image = image.as_standard_layout();
             for (at, (seen, output)) in seen.iter_mut().zip(&self.outputs).enumerate() {
-                let values = match output {
-                    Some(output) => outputs.get(*output).and_then(|output| output.as_slice()),
-                    None => image.as_slice(),
-                };
-                see(at, seen, values.unwrap_or_default());
+                match output {
+                    Some(output) => {
+                        see(at, seen, outputs.get(*output).and_then(|output| output.as_slice()).unwrap_or_default());
+                    }
+                    None => in_order(&image, |values| see(at, seen, values)),
+                }
             }
             Ok(seen)
         };
