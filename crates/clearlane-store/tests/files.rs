@@ -125,6 +125,30 @@ fn writers_and_readers_at_once_lose_nothing() {
 }
 
 #[test]
+fn threads_that_share_a_register_take_no_newer_state_for_a_roll_back() {
+    let f = fixture();
+    f.register.enrol(&person(1)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !done.load(std::sync::atomic::Ordering::Acquire) {
+                        f.register.position().unwrap();
+                        f.register.subject("person-1").unwrap().unwrap();
+                        f.register.load(support::model(), |_, _| ()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let written = (2..150).try_for_each(|number| f.register.enrol(&person(number)).map(drop));
+        done.store(true, std::sync::atomic::Ordering::Release);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        written.unwrap();
+    });
+}
+
+#[test]
 fn a_register_opened_for_reading_is_not_written() {
     let f = fixture();
     let reader = Register::open_read_only(&f.path, keyring()).unwrap();
