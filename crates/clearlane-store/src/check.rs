@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -301,10 +301,25 @@ fn note(result: Result<()>, report: &mut Report) -> Result<()> {
     }
 }
 
+/// The failure to read that a line of SQLite's check is about: it tells of those in words, as of damage. A page that is cut is
+/// damage.
+fn unread(text: &str) -> Option<rusqlite::Error> {
+    let code = match text.split_once("error code=") {
+        Some((_, code)) => code.trim().parse().ok()?,
+        None if text.contains("failed to get page") => ffi::SQLITE_IOERR,
+        None => return None,
+    };
+    let unread = code & 0xff == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ;
+    unread.then(|| rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned())))
+}
+
 /// What SQLite finds wrong with the file, and rows that refer to nothing.
 fn structure(connection: &Connection) -> Result<Vec<Problem>> {
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    if let Some(unread) = texts.iter().find_map(|text| unread(text)) {
+        return Err(unread.into());
+    }
     let texts = texts.into_iter().filter(|text| text != "ok");
     let mut problems: Vec<_> = texts.map(|text| Problem { row: Row::File, fault: Fault::Structure(text) }).collect();
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;

@@ -89,6 +89,12 @@ pub enum StoreError {
         /// How long was waited.
         waited: Duration,
     },
+    /// A write was cut off, by a crash or a power cut, and has to be rolled back, which reading alone cannot do.
+    #[error("{path}: a write was cut off and has to be rolled back; open it for writing once", path = path.display())]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+    },
     /// The register was opened for reading only.
     #[error("{path}: opened for reading only", path = path.display())]
     ReadOnly {
@@ -377,6 +383,7 @@ impl StoreError {
             _ if reason().contains("no such table") => Self::Corrupt { path, reason: reason() },
             ErrorCode::DatabaseCorrupt => Self::Corrupt { path, reason: reason() },
             ErrorCode::NotADatabase => Self::NotARegister { path, reason: "it is no SQLite file" },
+            ErrorCode::ReadOnly if code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK => Self::CutOff { path },
             ErrorCode::ReadOnly => Self::ReadOnly { path },
             _ => Self::Sqlite { path, source },
         }

@@ -1,5 +1,6 @@
 //! The file itself: made whole or not at all, and never touched unless it is a register.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,12 +89,19 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
     if fs::metadata(path).map_err(StoreError::io(path))?.is_dir() {
         return Err(StoreError::NotARegister { path: path.to_owned(), reason: "it is a directory" });
     }
-    let connect = || -> Result<Connection> {
+    let look = || -> Result<Connection> {
         let connection = open(path, Access::Read, wait)?;
         check_application(path, &connection)?;
         check_length(path, &connection)?;
-        if access == Access::Read {
-            return Ok(connection);
+        Ok(connection)
+    };
+    let connect = || -> Result<Connection> {
+        let looked = look().map_err(|error| error.at(path, wait));
+        match (looked, access) {
+            (looked, Access::Read) => return looked,
+            // What is to be rolled back is looked at as it is: a register of ours is, by whoever writes.
+            (Err(StoreError::CutOff { .. }), Access::Write) => check_application(path, &unchanging(path)?)?,
+            (looked, Access::Write) => drop(looked?),
         }
         let connection = open(path, access, wait)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -121,6 +129,21 @@ fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
         connection.pragma_update(None, pragma, value)?;
     }
     Ok(connection)
+}
+
+/// A connection that takes the file for one that nobody changes, and looks for no log or journal beside it.
+fn unchanging(path: &Path) -> Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
+            // Writing to a String cannot fail.
+            byte => _ = write!(uri, "%{byte:02X}"),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(Connection::open_with_flags(uri, flags)?)
 }
 
 /// The schema version of an open file.

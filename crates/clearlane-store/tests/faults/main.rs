@@ -293,16 +293,10 @@ fn at_some_calls(scenarios: [Scenario; 6], what: &str, wrong: impl Fn(&Scenario,
     runs.all_passed();
 }
 
-/// An error while the check reads is told, but as a damaged structure: SQLite's check words it so.
-fn unchecked(mut scenario: Scenario) -> Scenario {
-    scenario.operations.retain(|operation| *operation != Operation::Check);
-    scenario
-}
-
 #[test]
 fn an_error_at_each_of_the_first_thousand_calls_loses_nothing_and_leaves_nothing_else() {
     let (mut runs, mut random) = (Runs::default(), Random(seed()));
-    let scenario = unchecked(a_long_day());
+    let scenario = a_long_day();
     for at in 1..=1000 {
         let seed = random.next();
         let outcome =
@@ -314,14 +308,14 @@ fn an_error_at_each_of_the_first_thousand_calls_loses_nothing_and_leaves_nothing
 
 #[test]
 fn an_error_at_any_call_loses_nothing_and_leaves_nothing_else() {
-    at_some_calls(scenarios().map(unchecked), "an error", |scenario, at, seed| {
+    at_some_calls(scenarios(), "an error", |scenario, at, seed| {
         _ = run(scenario, Plan::Error { at }, seed)
     });
 }
 
 #[test]
 fn a_disk_that_fails_for_good_loses_nothing_and_leaves_nothing_else() {
-    at_some_calls(scenarios().map(unchecked), "errors", |scenario, from, seed| {
+    at_some_calls(scenarios(), "errors", |scenario, from, seed| {
         _ = run(scenario, Plan::Errors { from }, seed)
     });
 }
