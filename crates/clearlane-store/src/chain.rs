@@ -98,8 +98,7 @@ pub(crate) fn hash_of(connection: &Connection, seq: i64) -> Result<Option<Record
 /// Whether the newest record is the one that the root names, before another is added to it.
 pub(crate) fn check_ends(state: &State<'_>) -> Result<()> {
     let newest = "SELECT coalesce(max(seq), ?1 - 1) FROM record";
-    let found: i64 =
-        state.connection.prepare_cached(newest)?.query_row([state.root.first_record], |row| row.get(0))?;
+    let found: i64 = state.connection.prepare_cached(newest)?.query_row([state.root.first_record], |row| row.get(0))?;
     let expected = state.root.last_record;
     if found != expected {
         return Err(Row::Chain.refused(Fault::End { found: found as u64, expected: expected as u64 }));
@@ -134,7 +133,8 @@ pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> R
     {
         problems.push(Problem { row, fault });
     }
-    if let Some(at) = state.connection.query_row("SELECT max(seq) FROM record", [], |row| row.get::<_, Option<i64>>(0))?
+    if let Some(at) =
+        state.connection.query_row("SELECT max(seq) FROM record", [], |row| row.get::<_, Option<i64>>(0))?
         && at != state.root.last_record
         && !problems.iter().any(|problem| problem.row == Row::Chain)
     {
@@ -147,15 +147,9 @@ pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> R
 }
 
 /// Follows the chain from its first record up to, and not with, `until`. Returns how many records were seen.
-fn follow(
-    state: &State<'_>,
-    until: i64,
-    problems: &mut Vec<Problem>,
-    progress: &mut dyn FnMut(u64),
-) -> Result<u64> {
+fn follow(state: &State<'_>, until: i64, problems: &mut Vec<Problem>, progress: &mut dyn FnMut(u64)) -> Result<u64> {
     let mut problem = |seq: i64, fault| problems.push(Problem { row: Row::Record(seq as u64), fault });
-    let mut statement =
-        state.connection.prepare(&format!("{} WHERE seq < ?1 ORDER BY seq", RecordRow::SELECT))?;
+    let mut statement = state.connection.prepare(&format!("{} WHERE seq < ?1 ORDER BY seq", RecordRow::SELECT))?;
     let mut rows = statement.query([until])?;
     let (mut at, mut before, mut seen) = (state.root.first_record - 1, state.root.hash_before, 0);
     while let Some(row) = rows.next()? {

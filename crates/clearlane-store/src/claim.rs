@@ -40,7 +40,8 @@ pub(crate) fn spend(state: &mut State<'_>, nonce: [u8; 16], until: Timestamp) ->
     // set ahead can move far.
     if let Some(clock) = state.root.clock {
         claims.retain(|claim| claim.keep_until >= clock);
-        let mut delete = state.connection.prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")?;
+        let mut delete =
+            state.connection.prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")?;
         let (first, last) = range(place);
         delete.execute(params![first, last, clock.as_millisecond()])?;
     }
@@ -56,7 +57,8 @@ pub(crate) fn spend(state: &mut State<'_>, nonce: [u8; 16], until: Timestamp) ->
 /// The claims that share a leaf, sorted by their nonces.
 pub(crate) fn sharing(state: &State<'_>, place: u64) -> Result<Vec<ClaimRow>> {
     let (first, last) = range(place);
-    let rows = ClaimRow::select(state.connection, "WHERE nonce BETWEEN ?1 AND ?2 ORDER BY nonce", params![first, last])?;
+    let rows =
+        ClaimRow::select(state.connection, "WHERE nonce BETWEEN ?1 AND ?2 ORDER BY nonce", params![first, last])?;
     rows.into_iter().collect::<Result<_, _>>().map_err(|fault| Row::Claims(place).refused(fault))
 }
 

@@ -9,9 +9,7 @@ use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::{ModelRow, Sealed, TemplateRow};
 use crate::tree::{PLACES, Tree};
-use crate::{
-    Details, Enrolment, NewTemplate, Position, Register, Result, StoreError, Subject, load, rows,
-};
+use crate::{Details, Enrolment, NewTemplate, Position, Register, Result, StoreError, Subject, load, rows};
 
 /// Who was enrolled, and the templates in the order in which they were given.
 pub type Enrolled = (SubjectId, Vec<TemplateId>);

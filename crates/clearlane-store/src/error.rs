@@ -174,7 +174,9 @@ pub enum StoreError {
         newest: Timestamp,
     },
     /// A sweep would take out more than a tenth of those who are enrolled. Look at the day, and confirm the sweep.
-    #[error("{leaving} of {enrolled} who are enrolled would leave: look at the day, and confirm the sweep if it is right")]
+    #[error(
+        "{leaving} of {enrolled} who are enrolled would leave: look at the day, and confirm the sweep if it is right"
+    )]
     SweepTooLarge {
         /// How many would leave.
         leaving: u64,
@@ -383,7 +385,9 @@ impl StoreError {
             _ if reason().contains("no such table") => Self::Corrupt { path, reason: reason() },
             ErrorCode::DatabaseCorrupt => Self::Corrupt { path, reason: reason() },
             ErrorCode::NotADatabase => Self::NotARegister { path, reason: "it is no SQLite file" },
-            ErrorCode::ReadOnly if code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK => Self::CutOff { path },
+            ErrorCode::ReadOnly if code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK => {
+                Self::CutOff { path }
+            }
             ErrorCode::ReadOnly => Self::ReadOnly { path },
             _ => Self::Sqlite { path, source },
         }

@@ -104,7 +104,9 @@ impl Register {
             let Some(writing) = self.gathering.join(&own) else { return own.take(self) };
             let mut written = self.conclude_all(&writing.batch);
             // One passage that cannot be written is no reason for the others: each tries again by itself.
-            if writing.batch.len() > 1 && written.as_ref().is_err_and(|error| !matches!(error, StoreError::Locked { .. })) {
+            if writing.batch.len() > 1
+                && written.as_ref().is_err_and(|error| !matches!(error, StoreError::Locked { .. }))
+            {
                 written = self.conclude_all(std::slice::from_ref(&own));
                 if let Ok(records) = &mut written
                     && let Some(record) = records.pop()

@@ -128,9 +128,7 @@ impl Register {
                 .into_par_iter()
                 .map(|from| {
                     let connection = &connections[rayon::current_thread_index().unwrap_or(0) % threads];
-                    self.on(connection, |state| {
-                        opener.range(state, from..=position.template.min(from + CHUNK - 1))
-                    })
+                    self.on(connection, |state| opener.range(state, from..=position.template.min(from + CHUNK - 1)))
                 })
                 .collect()
         };
@@ -180,7 +178,8 @@ impl Register {
             let opener = Opener::new(state, model)?;
             let (rows, mut scratch) = (rows_of(state, subject)?, Zeroizing::default());
             let rows = rows.iter().filter(|row| row.model == opener.model.slot);
-            rows.map(|row| opener.open(row, &mut scratch).map_err(|fault| Row::Template(row.id).refused(fault))).collect()
+            rows.map(|row| opener.open(row, &mut scratch).map_err(|fault| Row::Template(row.id).refused(fault)))
+                .collect()
         })
     }
 
@@ -232,9 +231,8 @@ pub(crate) fn with_leaves(
     Tree::Templates.each(state.nodes(), state.tree_root(Tree::Templates), places, &mut |place, hash| {
         leaves.insert(place, hash);
     })?;
-    let mut statement = state
-        .connection
-        .prepare_cached(&format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", TemplateRow::SELECT))?;
+    let mut statement =
+        state.connection.prepare_cached(&format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", TemplateRow::SELECT))?;
     let mut rows = statement.query(params![ids.start(), ids.end()])?;
     let mut found = Vec::with_capacity(leaves.len());
     while let Some(row) = rows.next()? {

@@ -81,7 +81,8 @@ impl Earlier {
             connection.prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            codes.insert(row.get::<_, i64>(0)? as u64, (row.get::<_, Option<i64>>(1)?.unwrap_or_default(), row.get(2)?));
+            codes
+                .insert(row.get::<_, i64>(0)? as u64, (row.get::<_, Option<i64>>(1)?.unwrap_or_default(), row.get(2)?));
         }
         let chain = connection.query_row("SELECT first, before, last, hash, code_key, code FROM chain", [], |row| {
             let (first, before, last) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -146,7 +147,11 @@ fn bind_subjects(
     loop {
         let page = SubjectRow::select(state.connection, "WHERE id > ?1 ORDER BY id LIMIT 1024", [after])?;
         let ids = "SELECT id FROM subject WHERE id > ?1 ORDER BY id LIMIT 1024";
-        let ids = state.connection.prepare_cached(ids)?.query_map([after], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let ids = state
+            .connection
+            .prepare_cached(ids)?
+            .query_map([after], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let Some(last) = ids.last() else { return Ok(()) };
         for (row, id) in page.into_iter().zip(&ids) {
             let documents = DocumentRow::select(state.connection, "WHERE subject = ?1 ORDER BY place", [*id])?;
@@ -233,10 +238,8 @@ impl EarlierChain {
 /// What the codes of versions 1 and 2 cover.
 fn earlier_canonical(row: &SubjectRow, documents: &[DocumentRow]) -> Canonical {
     use crate::table::Field as _;
-    let encoded = Canonical::new("subject 1")
-        .number(row.id.0 as i64)
-        .text(&row.key)
-        .number(row.enrolled.as_millisecond());
+    let encoded =
+        Canonical::new("subject 1").number(row.id.0 as i64).text(&row.key).number(row.enrolled.as_millisecond());
     let encoded = row.category.encode(encoded);
     let encoded = row.birth.encode(encoded);
     let encoded = row.nationality.encode(encoded);

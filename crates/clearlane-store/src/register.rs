@@ -21,8 +21,8 @@ use crate::state::{Core, State};
 use crate::table::{ENCODING, Table};
 use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
-    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, Turn, Witness, migrate, rows,
-    schema,
+    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, Turn, Witness, migrate,
+    rows, schema,
 };
 
 /// How long a writer waits for another before it gives up, unless [`RegisterOptions::wait`] says otherwise.
@@ -148,10 +148,7 @@ impl RegisterOptions {
 
 impl fmt::Debug for RegisterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegisterOptions")
-            .field("wait", &self.wait)
-            .field("witness", &self.witness.is_some())
-            .finish()
+        f.debug_struct("RegisterOptions").field("wait", &self.wait).field("witness", &self.witness.is_some()).finish()
     }
 }
 
@@ -293,8 +290,9 @@ impl Register {
     /// The enrolled subject on whose file a document with this number is.
     pub fn holder(&self, digest: NumberDigest) -> Result<Option<SubjectId>> {
         self.read(|state| {
-            let mut statement =
-                state.connection.prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
+            let mut statement = state
+                .connection
+                .prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
             let holder = statement.query_row([digest.0], |row| row.get::<_, i64>(0)).optional()?;
             Ok(holder.map(|id| SubjectId(id as u64)))
         })
@@ -307,11 +305,7 @@ impl Register {
     }
 
     /// As [`Self::write`], waiting no longer than `wait` for other writers.
-    pub(crate) fn write_within<T>(
-        &self,
-        wait: Duration,
-        work: impl FnOnce(&mut State<'_>) -> Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn write_within<T>(&self, wait: Duration, work: impl FnOnce(&mut State<'_>) -> Result<T>) -> Result<T> {
         let until = Instant::now() + wait;
         let locked = || StoreError::Locked { path: self.path.clone(), waited: wait };
         let mut connection = self.writer()?.try_lock_for(wait).ok_or_else(locked)?;

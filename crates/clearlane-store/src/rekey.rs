@@ -86,13 +86,7 @@ fn begin(state: &mut State<'_>, key: &Arc<RegisterKey>) -> Result<(i64, u64)> {
 }
 
 /// Renews the next templates of the old keys. Whether there were any.
-fn renew(
-    state: &mut State<'_>,
-    slot: i64,
-    key: &RegisterKey,
-    after: &mut i64,
-    done: &mut Rekeyed,
-) -> Result<bool> {
+fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, done: &mut Rekeyed) -> Result<bool> {
     let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
     let openers = openers.collect::<Result<HashMap<_, _>>>()?;
     let condition = "WHERE id > ?1 AND key < ?2 ORDER BY id LIMIT ?3";

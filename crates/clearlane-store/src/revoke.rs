@@ -40,7 +40,8 @@ impl Register {
         self.write(|state| {
             for &subject in subjects {
                 // A row that was altered can be revoked all the same.
-                let row = SubjectRow::select(state.connection, "WHERE id = ?1 AND revoked IS NULL", [subject.0 as i64])?;
+                let row =
+                    SubjectRow::select(state.connection, "WHERE id = ?1 AND revoked IS NULL", [subject.0 as i64])?;
                 let row = row.into_iter().next().ok_or(StoreError::UnknownSubject { subject })?;
                 let row = row.map_err(|fault| Row::Subject(subject).refused(fault))?;
                 revoke(state, rows::without_documents(row), &revocation)?;

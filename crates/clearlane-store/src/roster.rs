@@ -71,10 +71,9 @@ impl Roster {
 
     /// A model of which there are, or were, templates.
     pub(crate) fn model(&self, wanted: ModelId) -> Result<ModelSlot> {
-        self.models().find(|model| model.id == wanted).ok_or_else(|| StoreError::OtherModel {
-            wanted,
-            present: self.models().map(|model| model.id).collect(),
-        })
+        self.models()
+            .find(|model| model.id == wanted)
+            .ok_or_else(|| StoreError::OtherModel { wanted, present: self.models().map(|model| model.id).collect() })
     }
 
     /// The secret that document numbers are digested with. It outlives keys, so that digests stay findable.

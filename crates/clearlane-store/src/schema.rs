@@ -9,7 +9,8 @@ pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"clr1");
 
 /// What makes each version out of the one before; the first makes version 1 out of an empty file. An entry is never
 /// changed once released: files of its version exist.
-const MIGRATIONS: &[&str] = &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")];
 
 /// The newest version, which this library reads and writes.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;

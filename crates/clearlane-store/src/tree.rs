@@ -154,7 +154,10 @@ impl Tree {
             nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1")?.execute([id])?;
             return Ok(NONE);
         }
-        nodes.connection.prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")?.execute(params![id, node])?;
+        nodes
+            .connection
+            .prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")?
+            .execute(params![id, node])?;
         let hash = node_hash(id, &node);
         nodes.cache.put(hash, node.into());
         Ok(hash)

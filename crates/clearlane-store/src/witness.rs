@@ -114,8 +114,7 @@ impl Witness for WitnessFile {
     }
 
     fn note(&self, register: [u8; 16], root: RootId) -> Result<(), WitnessError> {
-        let line =
-            format!("{WORD} {} {} {}\n", HEXLOWER.encode(&register), root.version, HEXLOWER.encode(&root.code));
+        let line = format!("{WORD} {} {} {}\n", HEXLOWER.encode(&register), root.version, HEXLOWER.encode(&root.code));
         let append = || OpenOptions::new().create(true).append(true).open(&self.0)?.write_all(line.as_bytes());
         append().map_err(|error| self.failed(error))
     }

@@ -38,7 +38,10 @@ fn files() -> Files {
     let everything = |number: u64| {
         let source = Some(ImageDigest::of(&number.to_le_bytes()));
         let new = NewTemplate { template: template(number), source };
-        person(number).with_details(details(&f.register)).with_template(new).with_template(template_of(other, number, 32))
+        person(number)
+            .with_details(details(&f.register))
+            .with_template(new)
+            .with_template(template_of(other, number, 32))
     };
     for number in 1..=5 {
         f.register.enrol(&everything(number)).unwrap();
@@ -109,7 +112,8 @@ fn is_noticed(path: &Path) -> bool {
 }
 
 fn tables(connection: &Connection) -> Vec<String> {
-    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let mut statement =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
@@ -156,13 +160,13 @@ fn every_column_of_every_table_is_bound() {
     let connection = files.connection();
     assert_eq!(files.noticed(|connection| connection.execute("UPDATE root SET version = version", [])), Some(false));
     let (mut tried, mut emptied, mut unnoticed) = (0, BTreeSet::new(), BTreeSet::new());
-    let mut attempt = |what: String, table: &str, change: &dyn Fn(&Connection) -> rusqlite::Result<usize>| {
-        match files.noticed(change) {
-            Some(true) => tried += 1,
-            Some(false) if MEANINGLESS.iter().any(|(known, _)| *known == table) => tried += 1,
-            Some(false) => _ = unnoticed.insert(what),
-            None => {}
-        }
+    let mut attempt = |what: String, table: &str, change: &dyn Fn(&Connection) -> rusqlite::Result<usize>| match files
+        .noticed(change)
+    {
+        Some(true) => tried += 1,
+        Some(false) if MEANINGLESS.iter().any(|(known, _)| *known == table) => tried += 1,
+        Some(false) => _ = unnoticed.insert(what),
+        None => {}
     };
     for table in tables(&connection) {
         let (columns, key) = columns(&connection, &table);
@@ -229,12 +233,12 @@ fn every_row_of_every_table_is_bound() {
             key[0],
             rest.join(", ")
         );
-        let mut attempt = |what: String, change: &dyn Fn(&Connection) -> rusqlite::Result<usize>| match files.noticed(change)
-        {
-            Some(true) => tried += 1,
-            Some(false) => _ = unnoticed.insert(what),
-            None => {}
-        };
+        let mut attempt =
+            |what: String, change: &dyn Fn(&Connection) -> rusqlite::Result<usize>| match files.noticed(change) {
+                Some(true) => tried += 1,
+                Some(false) => _ = unnoticed.insert(what),
+                None => {}
+            };
         for row in keys(&connection, &table, &key) {
             attempt(format!("{table} {row:?} taken out"), &|connection| {
                 connection.execute(&format!("DELETE FROM \"{table}\" WHERE {condition}"), params_from_iter(&row))
@@ -296,7 +300,8 @@ fn an_older_file_is_not_the_present_one_with_any_one_table_of_it() {
             let mut changed = 0;
             for table in all.iter().filter(|table| *table != kept) {
                 connection.execute(&format!("DELETE FROM \"{table}\""), [])?;
-                changed += connection.execute(&format!("INSERT INTO \"{table}\" SELECT * FROM older.\"{table}\""), [])?;
+                changed +=
+                    connection.execute(&format!("INSERT INTO \"{table}\" SELECT * FROM older.\"{table}\""), [])?;
             }
             Ok(changed)
         });
@@ -318,9 +323,7 @@ fn a_whole_older_file_is_told_from_the_present_one_by_a_witness_and_by_who_saw_t
     // Put back under a process that has it open: it has seen a newer version.
     let bytes = fs::read(&older).unwrap();
     fs::write(&f.path, &bytes).unwrap();
-    let rolled_back = |error: &StoreError| {
-        matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::RolledBack { found, witnessed } } if found < witnessed)
-    };
+    let rolled_back = |error: &StoreError| matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::RolledBack { found, witnessed } } if found < witnessed);
     match register.subject_by_id(SubjectId(1)) {
         Err(error) => assert!(rolled_back(&error) || matches!(error, StoreError::Corrupt { .. }), "{error:?}"),
         Ok(subject) => assert!(subject.unwrap().revoked.is_some(), "it answers from what it had read"),

@@ -136,7 +136,10 @@ fn the_ends_of_the_chain_cannot_be_rewritten_without_the_key() {
     let refused = |error| matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::Authentication });
     assert!(refused(f.register.verify_records(|_, _| ()).unwrap_err()));
     assert!(refused(f.register.append_record(&passage(10)).unwrap_err()), "nothing is added to it");
-    assert_eq!(f.register.check(|_, _| ()).unwrap().problems, [Problem { row: Row::Root, fault: Fault::Authentication }]);
+    assert_eq!(
+        f.register.check(|_, _| ()).unwrap().problems,
+        [Problem { row: Row::Root, fault: Fault::Authentication }]
+    );
 }
 
 #[test]

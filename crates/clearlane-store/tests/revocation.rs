@@ -146,7 +146,10 @@ fn a_sweep_revokes_the_expired_and_the_withdrawn_and_forgets_what_was_revoked_lo
     let left: Vec<_> = f.register.subjects().map(|subject| subject.unwrap().id).collect();
     assert_eq!(left, [today, never]);
     let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    assert_eq!(f.register.sweep(&SweepPlan { forget: later, ..SweepPlan::new(date(2026, 3, 1), later) }).unwrap().forgotten, 2);
+    assert_eq!(
+        f.register.sweep(&SweepPlan { forget: later, ..SweepPlan::new(date(2026, 3, 1), later) }).unwrap().forgotten,
+        2
+    );
     assert!(f.register.subject_by_id(yesterday).unwrap().is_none());
 }
 

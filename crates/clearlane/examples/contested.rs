@@ -49,13 +49,16 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
     write_keys(folder, &[&Key::random()?])?;
     fs::write(folder.join("clock"), "0")?;
     let register = Register::create(folder.join("port.register"), KeyFile::open(folder.join("keys"))?)?;
-    let people: Vec<_> = (0..PEOPLE).map(|n| Ok(Enrolment::new(format!("{n}")).with_details(details()).with_template(face(n)?))).collect::<Outcome<_>>()?;
+    let people: Vec<_> = (0..PEOPLE)
+        .map(|n| Ok(Enrolment::new(format!("{n}")).with_details(details()).with_template(face(n)?)))
+        .collect::<Outcome<_>>()?;
     for batch in people.chunks(1000) {
         register.enrol_all(batch)?.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     let references = Arc::new(References::load(Arc::new(register), model(), |_, _| {})?);
     references.check(|_, _| {})?;
-    let policy = Arc::new(Policy::from_toml(include_str!("../../../policies/shenzhen-bay-and-gongbei.toml"))?.face_only());
+    let policy =
+        Arc::new(Policy::from_toml(include_str!("../../../policies/shenzhen-bay-and-gongbei.toml"))?.face_only());
     let calibration = simulate::calibration(DIMENSION)?;
     let recalibrated = clearlane::Calibration::new(model(), calibration.points().to_vec(), calibration.source())?;
     let answers = Mutex::new(File::create(folder.join("answers.jsonl"))?);
@@ -63,7 +66,8 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
     let mut other = Command::new(std::env::current_exe()?).arg(folder).arg("changes").stdin(Stdio::piped()).spawn()?;
     let work = |number: usize| -> Outcome<()> {
         let clock_file = folder.join("clock");
-        let offset = move || fs::read_to_string(&clock_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let offset =
+            move || fs::read_to_string(&clock_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         let lane: Lane = Lane::builder(policy.clone(), references.clone(), recalibrated.clone())
             .clock(move || Timestamp::now() + SignedDuration::from_secs(offset()))
             .build("shenzhen-bay".parse()?, Direction::Exit, format!("lane {number}"))?;
@@ -153,7 +157,11 @@ fn changes(folder: &Path) -> Outcome<()> {
         };
         let acknowledged = microseconds();
         let newest = register.last_record(&RecordQuery::default())?.map_or(0, |record| record.seq);
-        writeln!(log, "{}", json!({ "what": what, "subject": subject, "acknowledged_us": acknowledged, "newest_record": newest }))?;
+        writeln!(
+            log,
+            "{}",
+            json!({ "what": what, "subject": subject, "acknowledged_us": acknowledged, "newest_record": newest })
+        )?;
         thread::sleep(Duration::from_micros(random.random_range(0..8000)));
     }
     Ok(())

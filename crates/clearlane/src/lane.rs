@@ -207,7 +207,10 @@ impl Lane {
             Some(comparison) => {
                 let face =
                     Face { subject: comparison.subject, score: comparison.score, threshold: comparison.threshold };
-                reasons.extend(guarded("evidence", || Ok(self.policy.fusion.judge(&face, evidence))).unwrap_or_else(|reasons| reasons));
+                reasons.extend(
+                    guarded("evidence", || Ok(self.policy.fusion.judge(&face, evidence)))
+                        .unwrap_or_else(|reasons| reasons),
+                );
             }
             None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison" }),
             None => {}

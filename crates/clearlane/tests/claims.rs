@@ -98,7 +98,10 @@ fn a_claim_of_an_issuer_that_is_not_trusted_is_refused_until_it_is() {
     let text = issue(&issuer).text().to_owned();
     let mut verifier = other.verifier();
     assert_eq!(verifier.verify(&text, REGISTER, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
-    assert_eq!(ClaimVerifier::default().verify(&text, REGISTER, &port("gongbei"), now()), Err(ClaimRefusal::UnknownIssuer));
+    assert_eq!(
+        ClaimVerifier::default().verify(&text, REGISTER, &port("gongbei"), now()),
+        Err(ClaimRefusal::UnknownIssuer)
+    );
     verifier.trust_pem(&issuer.public_pem().unwrap()).unwrap();
     assert!(verifier.verify(&text, REGISTER, &port("gongbei"), now()).is_ok());
 }
@@ -123,7 +126,10 @@ fn a_claim_is_good_from_its_issue_until_its_expiry_and_no_longer() {
 fn a_claim_for_other_ports_is_refused() {
     let issuer = ClaimIssuer::generate().unwrap();
     let claim = issue(&issuer);
-    assert_eq!(issuer.verifier().verify(claim.text(), REGISTER, &port("shenzhen-bay"), now()), Err(ClaimRefusal::OtherPort));
+    assert_eq!(
+        issuer.verifier().verify(claim.text(), REGISTER, &port("shenzhen-bay"), now()),
+        Err(ClaimRefusal::OtherPort)
+    );
     let both = [port("gongbei"), port("shenzhen-bay")];
     let claim = issuer.issue(REGISTER, SubjectId(7), &both, now(), Duration::from_mins(1)).unwrap();
     assert!(both.iter().all(|port| issuer.verifier().verify(claim.text(), REGISTER, port, now()).is_ok()));
@@ -147,8 +153,9 @@ fn two_claims_are_never_the_same() {
 #[test]
 fn claims_that_would_live_too_long_or_be_good_nowhere_are_not_issued() {
     let issuer = ClaimIssuer::generate().unwrap();
-    let refused =
-        |ports: &[PortId], seconds| issuer.issue(REGISTER, SubjectId(7), ports, now(), Duration::from_secs(seconds)).unwrap_err();
+    let refused = |ports: &[PortId], seconds| {
+        issuer.issue(REGISTER, SubjectId(7), ports, now(), Duration::from_secs(seconds)).unwrap_err()
+    };
     assert_eq!(refused(&[], 60), IssueError::Ports { ports: 0 });
     assert_eq!(refused(&vec![port("gongbei"); 9], 60), IssueError::Ports { ports: 9 });
     assert!(matches!(refused(&[port("gongbei")], 0), IssueError::Lifetime { .. }));

@@ -353,7 +353,9 @@ fn a_claim_admits_its_subject_once() {
     let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
     let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "e-channel").unwrap();
     let claim = |subject, place: &str| {
-        let claim = issuer.issue(port.register.id(), subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_mins(1)).unwrap();
+        let claim = issuer
+            .issue(port.register.id(), subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
+            .unwrap();
         claim.text().to_owned()
     };
     let show = |text: &str, capture, subject| lane.verify_claim_capture(text, &capture, &finger(subject), None);

@@ -180,7 +180,13 @@ fn a_claim_in_a_frame_admits_its_subject() {
     let issuer = ClaimIssuer::generate().unwrap();
     let lane = Gate::lane_by(port.builder(NO_PAD).claims(issuer.verifier()).clock(Timestamp::now));
     let claim = issuer
-        .issue(port.register.id(), subjects[0], &["shenzhen-bay".parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
+        .issue(
+            port.register.id(),
+            subjects[0],
+            &["shenzhen-bay".parse().unwrap()],
+            Timestamp::now(),
+            Duration::from_mins(1),
+        )
         .unwrap();
     let phone = Frame::decode(&claim.to_png(3).unwrap(), &DecodeLimits::default()).unwrap();
     let budget = Some(Duration::from_mins(1));

@@ -108,7 +108,8 @@ fn every_answer_is_its_record_and_a_late_admission_is_taken_back() {
     }
     let records: Vec<_> = port.register.records(RecordQuery::default()).map(Result::unwrap).collect();
     let voided: Vec<u64> = records.iter().filter_map(|record| record.passage.voids).collect();
-    let standing = records.iter().filter(|record| record.passage.outcome == Outcome::Admit && !voided.contains(&record.seq));
+    let standing =
+        records.iter().filter(|record| record.passage.outcome == Outcome::Admit && !voided.contains(&record.seq));
     assert_eq!(records.len(), 120 + voided.len());
     assert_eq!(standing.count() as u64, lane.metrics().snapshot().admitted);
 }

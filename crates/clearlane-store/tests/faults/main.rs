@@ -308,16 +308,12 @@ fn an_error_at_each_of_the_first_thousand_calls_loses_nothing_and_leaves_nothing
 
 #[test]
 fn an_error_at_any_call_loses_nothing_and_leaves_nothing_else() {
-    at_some_calls(scenarios(), "an error", |scenario, at, seed| {
-        _ = run(scenario, Plan::Error { at }, seed)
-    });
+    at_some_calls(scenarios(), "an error", |scenario, at, seed| _ = run(scenario, Plan::Error { at }, seed));
 }
 
 #[test]
 fn a_disk_that_fails_for_good_loses_nothing_and_leaves_nothing_else() {
-    at_some_calls(scenarios(), "errors", |scenario, from, seed| {
-        _ = run(scenario, Plan::Errors { from }, seed)
-    });
+    at_some_calls(scenarios(), "errors", |scenario, from, seed| _ = run(scenario, Plan::Errors { from }, seed));
 }
 
 #[test]

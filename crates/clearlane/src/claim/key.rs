@@ -146,13 +146,7 @@ impl ClaimVerifier {
 
     /// The claim in `text`, if a trusted issuer signed it for `register` and `port`, and it is good `now`. Whether it was used before is
     /// for the register to say.
-    pub fn verify(
-        &self,
-        text: &str,
-        register: [u8; 16],
-        port: &PortId,
-        now: Timestamp,
-    ) -> Result<Claim, ClaimRefusal> {
+    pub fn verify(&self, text: &str, register: [u8; 16], port: &PortId, now: Timestamp) -> Result<Claim, ClaimRefusal> {
         let bytes = super::decode(text)?;
         let split = bytes.len().checked_sub(SIGNATURE_LENGTH).ok_or(ClaimRefusal::Malformed)?;
         let (unsigned, signature) = bytes.split_at(split);

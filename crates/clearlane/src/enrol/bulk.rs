@@ -191,7 +191,8 @@ impl Enroller {
         for one in ready {
             // Those accepted in this batch are not in the gallery yet; their subjects have no number either.
             let twin = accepted.iter().find(|other| {
-                let pairs = other.templates.iter().flat_map(|left| one.templates.iter().map(move |right| (left, right)));
+                let pairs =
+                    other.templates.iter().flat_map(|left| one.templates.iter().map(move |right| (left, right)));
                 pairs.into_iter().any(|(left, right)| same_face(&left.template, &right.template, threshold))
             });
             let reason = match twin {

@@ -61,7 +61,8 @@ impl Lane {
         let recorded = catch_unwind(AssertUnwindSafe(|| register.conclude(verdict, left)));
         let recorded = recorded.unwrap_or_else(|_| Err(panicked())).map(|record| record.seq);
         let reached = case.verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (decision, failures) = reached.map_or_else(|| (case.refer(Vec::new()), Vec::new()), |reached| (reached.decision, reached.failures));
+        let (decision, failures) = reached
+            .map_or_else(|| (case.refer(Vec::new()), Vec::new()), |reached| (reached.decision, reached.failures));
         for failure in &failures {
             tracing::error!(error = %failure, "the register could not be read");
             self.references.note(failure);
@@ -148,10 +149,7 @@ impl Case {
     }
 
     fn budget_exceeded(&self) -> Reason {
-        Reason::BudgetExceeded {
-            spent_ms: milliseconds(self.started.elapsed()),
-            budget_ms: milliseconds(self.budget),
-        }
+        Reason::BudgetExceeded { spent_ms: milliseconds(self.started.elapsed()), budget_ms: milliseconds(self.budget) }
     }
 
     fn refer(&self, reasons: Vec<Reason>) -> Decision {

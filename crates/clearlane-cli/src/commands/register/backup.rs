@@ -44,8 +44,10 @@ pub(super) fn backup(args: &BackupArgs, output: &Output) -> Result<Exit> {
 pub(super) fn restore(args: &RestoreArgs, output: &Output) -> Result<Exit> {
     let progress = output.progress(0, "copying");
     let keys = args.register.keys()?;
-    let register =
-        args.register.options().restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
+    let register = args
+        .register
+        .options()
+        .restore(&args.file, args.register.path(), keys, |done, total| progress.at(done, total))?;
     progress.done();
     let subjects = register.stats()?.subjects;
     output.result(&json!({ "register": shown(register.path()), "subjects": subjects }), || {
