@@ -108,6 +108,15 @@ impl Deref for Outputs {
     }
 }
 
+impl<'a> IntoIterator for &'a Outputs {
+    type Item = &'a ArrayD<f32>;
+    type IntoIter = std::slice::Iter<'a, ArrayD<f32>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
 impl Drop for Outputs {
     fn drop(&mut self) {
         // Each was made in one piece, so that it is a slice.

@@ -7,7 +7,7 @@
 
 mod common;
 
-use clearlane_infer::{InferError, Network, Options, Path, QuantiseError, quantise};
+use clearlane_infer::{InferError, Network, Options, Outputs, Path, QuantiseError, quantise};
 use common::{Graph, assert_fused, float, images, int, ints, model, on_every_path};
 use ndarray::{Array4, ArrayD, ArrayView4};
 use proptest::prelude::*;
@@ -80,7 +80,7 @@ impl Naive {
     }
 }
 
-fn assert_same(what: &str, given: &[(Path, Vec<ArrayD<f32>>)], expected: &[f32]) {
+fn assert_same(what: &str, given: &[(Path, Outputs)], expected: &[f32]) {
     for (path, outputs) in given {
         let values: Vec<f32> = outputs[0].iter().copied().collect();
         assert_eq!(values.len(), expected.len(), "{what} on {path:?}");
@@ -190,7 +190,7 @@ proptest! {
     }
 }
 
-fn on(onnx: &[u8], path: Path, image: ArrayView4<'_, f32>) -> Vec<ArrayD<f32>> {
+fn on(onnx: &[u8], path: Path, image: ArrayView4<'_, f32>) -> Outputs {
     let (_, c, h, w) = image.dim();
     Network::with_options(onnx, [c, h, w], &Options::on(path)).unwrap().run(image).unwrap()
 }

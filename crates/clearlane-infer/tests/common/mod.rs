@@ -188,7 +188,7 @@ pub fn images(shape: [usize; 4]) -> ndarray::Array4<f32> {
 pub fn on_every_path(
     bytes: &[u8],
     image: ndarray::ArrayView4<'_, f32>,
-) -> Vec<(clearlane_infer::Path, Vec<ndarray::ArrayD<f32>>)> {
+) -> Vec<(clearlane_infer::Path, clearlane_infer::Outputs)> {
     use clearlane_infer::{InferError, Network, Options, Path};
     let (_, c, h, w) = image.dim();
     let paths = [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable].into_iter();
