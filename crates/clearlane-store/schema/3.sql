@@ -71,6 +71,7 @@ CREATE TABLE root (
     problems      INTEGER NOT NULL,
     deleted       INTEGER NOT NULL,                           -- the version of the newest deletion,
     erased        INTEGER NOT NULL,                           -- and up to which the files hold nothing that was deleted
+    witnessed     INTEGER NOT NULL,                           -- 1: a witness follows it
     code          BLOB    NOT NULL CHECK (length(code) = 32), -- over all the others
     encoding      INTEGER NOT NULL
 ) STRICT;

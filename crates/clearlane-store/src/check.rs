@@ -82,14 +82,16 @@ impl Register {
             state.root.problems = report.problems.len() as i64;
             if report.is_sound() {
                 // What was noted while the check went on is not cleared by it.
-                state.root.cleared = faults;
+                state.root.cleared = state.root.cleared.max(faults);
             } else {
                 state.root.faults += 1;
             }
             Ok(())
         });
         match noted {
-            Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::NoKey { .. }) => Ok(report),
+            Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::NoKey { .. } | StoreError::NeedsWitness { .. }) => {
+                Ok(report)
+            }
             Err(error) => Err(error),
         }
     }
@@ -113,7 +115,7 @@ impl Register {
     }
 }
 
-fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+pub(crate) fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
     let keyed = state.is_keyed();
     let mut report = Report { subjects: 0, templates: 0, records: 0, keyed, problems: structure(state.connection)? };
     let count = |table: &str| -> Result<u64> {
@@ -165,8 +167,10 @@ fn check_trees(state: &State<'_>, report: &mut Report) -> Result<()> {
 }
 
 fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
-    let mut statement = state.connection.prepare(&format!("{} ORDER BY subject.id", SubjectRow::SELECT))?;
-    let mut found = statement.query([])?;
+    strays(state, "subject", state.root.last_subject, |id| Row::Subject(SubjectId(id)), report)?;
+    let within = "WHERE subject.id BETWEEN 1 AND ?1 ORDER BY subject.id";
+    let mut statement = state.connection.prepare(&format!("{} {within}", SubjectRow::SELECT))?;
+    let mut found = statement.query([state.root.last_subject])?;
     let mut last = 0;
     while let Some(row) = found.next()? {
         let id: i64 = row.get(0)?;
@@ -185,6 +189,22 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
         report.problems.push(Problem { row: Row::Documents, fault: Fault::Unbound });
     }
     progress(report.subjects);
+    Ok(())
+}
+
+/// Names rows whose ids were never given out.
+fn strays(
+    state: &State<'_>,
+    table: &str,
+    last: i64,
+    named: impl Fn(u64) -> Row,
+    report: &mut Report,
+) -> Result<()> {
+    let query = format!("SELECT id FROM {table} WHERE id < 1 OR id > ?1 LIMIT 64");
+    let mut statement = state.connection.prepare(&query)?;
+    for id in statement.query_map([last], |row| row.get::<_, i64>(0))? {
+        report.problems.push(Problem { row: named(id? as u64), fault: Fault::Unbound });
+    }
     Ok(())
 }
 
@@ -212,11 +232,14 @@ fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn Fn
     } else {
         HashMap::new()
     };
-    let last: Option<i64> = state.connection.query_row("SELECT max(id) FROM template", [], |row| row.get(0))?;
-    let last = last.unwrap_or(0).max(state.root.last_template);
-    let first: Option<i64> = state.connection.query_row("SELECT min(id) FROM template", [], |row| row.get(0))?;
-    if let Some(first) = first.filter(|first| *first < 1) {
-        report.problems.push(Problem { row: Row::Template(TemplateId(first as u64)), fault: Fault::Unbound });
+    let last = state.root.last_template;
+    strays(state, "template", last, |id| Row::Template(TemplateId(id)), report)?;
+    // Of nobody, or of somebody who was revoked: a revocation deletes them.
+    let orphans = "SELECT id FROM template WHERE subject NOT IN (SELECT id FROM subject WHERE revoked IS NULL) LIMIT 64";
+    let mut statement = state.connection.prepare(orphans)?;
+    for id in statement.query_map([], |row| row.get::<_, i64>(0))? {
+        let row = Row::Template(TemplateId(id? as u64));
+        report.problems.push(Problem { row, fault: Fault::Dangling { what: "subject" } });
     }
     for from in (1..=last).step_by(CHUNK as usize) {
         let chunk = match load::with_leaves(state, from..=last.min(from + CHUNK as i64 - 1)) {

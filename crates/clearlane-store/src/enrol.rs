@@ -113,7 +113,7 @@ fn enrol(state: &mut State<'_>, enrolment: &Enrolment) -> Result<Enrolled> {
         enrolled: enrolment.enrolled,
         revoked: None,
     };
-    rows::write(state, &subject)?;
+    rows::insert(state, &subject)?;
     let templates = store_templates(state, subject.id, &enrolment.templates)?;
     Ok((subject.id, templates))
 }

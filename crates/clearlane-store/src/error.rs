@@ -195,6 +195,18 @@ pub enum StoreError {
         /// How many problems there are.
         problems: u64,
     },
+    /// The register's file was moved away, or replaced by another, while it was open.
+    #[error("{path}: the register was moved or replaced while it was open; open it again", path = path.display())]
+    Moved {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The register has a witness, and was opened without it: what is written then could be taken back unnoticed.
+    #[error("{path}: a witness follows this register; open it with the witness to write to it", path = path.display())]
+    NeedsWitness {
+        /// The file.
+        path: PathBuf,
+    },
     /// The witness did not answer, or is another register's.
     #[error(transparent)]
     Witness(#[from] WitnessError),
@@ -245,6 +257,8 @@ pub enum Row {
     Root,
     /// A node between the root and the rows, by its id.
     Node(i64),
+    /// The file's schema.
+    Schema,
     /// The nodes as a whole.
     Nodes,
     /// The documents as a whole.
@@ -268,6 +282,7 @@ impl fmt::Display for Row {
             Self::Chain => f.write_str("the chain of crossing records"),
             Self::Root => f.write_str("the root"),
             Self::Node(id) => write!(f, "node {id:#x}"),
+            Self::Schema => f.write_str("the file's schema"),
             Self::Nodes => f.write_str("the nodes"),
             Self::Documents => f.write_str("the documents"),
             Self::Templates => f.write_str("the templates"),

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::schema::{self, APPLICATION_ID};
@@ -29,6 +30,25 @@ pub(crate) fn create(path: &Path, fill: impl FnOnce(&Connection) -> Result<()>) 
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.close().map_err(|(_, error)| error.into())
     })
+}
+
+/// Whether a register's write-ahead log holds nothing.
+pub(crate) fn log_is_empty(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() == 0) || !beside(path, "-wal").exists()
+}
+
+/// Which file is at a path: its device and its number there. `None` where the system does not say.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// What SQLite keeps beside a file, and would take for a new file's own.
@@ -117,6 +137,10 @@ fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(wait)?;
+    // Nothing in a file runs but what this library asks for.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     for (pragma, value) in [
         ("synchronous", "FULL"),
         ("foreign_keys", "ON"),
@@ -153,11 +177,17 @@ pub(crate) fn version(connection: &Connection) -> Result<u32> {
 
 /// SQLite itself does not miss the end of the last page.
 fn check_length(path: &Path, connection: &Connection) -> Result<()> {
+    // A log may be emptied into the file between the two looks: what is wrong then is right at the next.
+    let look = || length(path, connection);
+    look().or_else(|_| look())
+}
+
+fn length(path: &Path, connection: &Connection) -> Result<()> {
     let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? as u64;
     let page_size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))? as u64;
     let found = fs::metadata(path).map_err(StoreError::io(path))?.len();
     // While there is a write-ahead log, pages may be in it that the file has not got yet.
-    let logged = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let logged = !log_is_empty(path);
     if found < pages * page_size && !logged {
         let reason = format!("{found} bytes are there, {} belong", pages * page_size);
         return Err(StoreError::Corrupt { path: path.to_owned(), reason });

@@ -5,11 +5,13 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use clearlane_template::SubjectId;
+use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 
 use crate::enrol::whole_or_refused;
 use crate::state::State;
+use crate::tree::{NONE, Tree};
+use crate::register::LONGEST_WAIT;
 use crate::{NewRecord, Record, Register, Result, StoreError, Subject, chain, claim, clock, record, rows};
 
 /// Decides on one passage, from the register as it stands at the moment of the record.
@@ -25,6 +27,11 @@ impl Standing<'_, '_> {
     /// The subject with this id, as the register has it at this moment: revoked, changed or enrolled.
     pub fn subject(&self, id: SubjectId) -> Result<Option<Subject>> {
         rows::by_id(self.0, id)
+    }
+
+    /// Whether the register has the template with this id, at this moment.
+    pub fn holds_template(&self, id: TemplateId) -> Result<bool> {
+        Ok(self.0.leaf(Tree::Templates, id.0)? != NONE)
     }
 
     /// Uses up the claim with this nonce, which is good until `until`, together with the record. `false`: it was used
@@ -98,7 +105,7 @@ impl Register {
     /// for all who wait, the next for all who came meanwhile. Each returns once its own record is on disk, or could not be
     /// written. Waits no longer than `wait` for another process that writes; the disk itself may take its time.
     pub fn conclude(&self, verdict: Arc<Verdict>, wait: Duration) -> Result<Record> {
-        let until = Instant::now() + wait;
+        let until = Instant::now() + wait.min(LONGEST_WAIT);
         let own = Arc::new(Waiting { verdict, until, done: Mutex::default() });
         loop {
             let Some(writing) = self.gathering.join(&own) else { return own.take(self) };
@@ -131,7 +138,9 @@ impl Register {
     /// Judges and writes a batch, waiting for other processes as long as all in it have time.
     fn conclude_all(&self, batch: &[Arc<Waiting>]) -> Result<Vec<Result<Record>>> {
         let now = Instant::now();
-        let wait = batch.iter().map(|waiting| waiting.until.saturating_duration_since(now)).min().unwrap_or_default();
+        // Those whose time is over already are written for as well, but nobody waits less for them.
+        let left = batch.iter().map(|waiting| waiting.until.saturating_duration_since(now));
+        let wait = left.filter(|left| !left.is_zero()).min().unwrap_or_default();
         self.write_within(wait, |state| {
             chain::check_ends(state)?;
             let conclude = |waiting: &Arc<Waiting>| {

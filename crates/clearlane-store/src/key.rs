@@ -123,7 +123,7 @@ impl Keyring {
         Self(vec![current])
     }
 
-    /// A ring without keys: what is not sealed can be read with it (subjects, statistics), and revoked.
+    /// A ring without keys: what is not sealed can be read with it (subjects, statistics), unverified, and nothing written.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()

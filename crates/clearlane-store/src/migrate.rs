@@ -5,24 +5,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearlane_template::TemplateId;
+use clearlane_template::{MAX_DIMENSION, TemplateId};
 use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 use zeroize::Zeroizing;
 
 use crate::canonical::Canonical;
-use crate::check::Problem;
+use crate::check::{self, Problem};
 use crate::load::{self, Opener};
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
 use crate::state::{Core, State};
 use crate::table::Table;
 use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow};
-use crate::tree::{NONE, Tree};
+use crate::tree::{NONE, PLACES, Tree};
 use crate::{Fault, RecordHash, Result, Row, StoreError, chain, claim, file, rows, schema};
 
 /// The last version whose rows bear codes of their own.
 const CODED: u32 = 2;
+
+/// More ids than any register has given out.
+const MOST: i64 = PLACES as i64;
 
 /// Templates that are opened together.
 const CHUNK: i64 = 4096;
@@ -49,6 +52,10 @@ fn migrate(connection: &Connection, core: &Core) -> Result<()> {
         schema::advance(&transaction, CODED, schema::VERSION)?;
         let mut problems = Vec::new();
         bind(&transaction, core, &earlier, &mut problems)?;
+        if problems.is_empty() {
+            // Once more by what holds from now on, before anything is kept.
+            problems = check::check(&State::read(&transaction, core)?, &mut |_, _| ())?.problems;
+        }
         if let Some(Problem { row, fault }) = problems.first().cloned() {
             return Err(StoreError::Unsound { found, row, fault, problems: problems.len() as u64 });
         }
@@ -97,8 +104,13 @@ impl Earlier {
         Ok(Self { codes, chain: chain.optional()?, counters })
     }
 
-    fn counter(&self, table: &str) -> i64 {
-        self.counters.get(table).copied().unwrap_or(0)
+    /// The newest id that a table has given out: SQLite's own counter, unless there are newer rows.
+    fn counter(&self, connection: &Connection, table: &str, id: &str) -> Result<i64> {
+        let newest = connection.query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))?;
+        let last = self.counters.get(table).copied().unwrap_or(0).max(newest.unwrap_or(0));
+        // No register has come near, and places of trees end there.
+        let refused = || Row::Register.refused(Fault::Value { column: "id" });
+        Some(last).filter(|last| (0..MOST).contains(last)).ok_or_else(refused)
     }
 }
 
@@ -106,12 +118,23 @@ impl Earlier {
 fn bind(connection: &Connection, core: &Core, earlier: &Earlier, problems: &mut Vec<Problem>) -> Result<()> {
     let mut roster = Roster::read(connection)?;
     let current = core.keys.get(roster.current()?.key_id())?;
+    if roster.models().any(|model| !(1..=MAX_DIMENSION).contains(&model.dimension)) {
+        problems.push(Problem { row: Row::Register, fault: Fault::Value { column: "dimension" } });
+        return Ok(());
+    }
     roster.register.record_secret = RegisterRow::new_record_secret(&current)?;
     roster.register.write(connection)?;
     let mut root = RootRow::new(&roster.register.id, &roster)?;
-    root.last_subject = earlier.counter("subject");
-    root.last_template = earlier.counter("template");
+    root.last_subject = earlier.counter(connection, "subject", "id")?;
+    root.last_template = earlier.counter(connection, "template", "id")?;
+    let keys = roster.keys.iter().map(|row| Ok((row.slot, core.keys.get(row.key_id())?)));
+    let keys = keys.collect::<Result<BTreeMap<_, _>>>()?;
     if let Some(chain) = &earlier.chain {
+        // Nothing is done by its numbers before they are known to be its own.
+        if !keys.get(&chain.key).is_some_and(|key| key.is_code(&chain.canonical(), &chain.code)) {
+            problems.push(Problem { row: Row::Chain, fault: Fault::Authentication });
+            return Ok(());
+        }
         (root.first_record, root.hash_before) = (chain.first, chain.before);
         (root.last_record, root.record_hash) = (chain.last, RecordHash(chain.hash));
         root.keyed_from = chain.last + 1;
@@ -119,19 +142,12 @@ fn bind(connection: &Connection, core: &Core, earlier: &Earlier, problems: &mut 
         let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional()?;
         root.clock = time.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
     }
-    let keys = roster.keys.iter().map(|row| Ok((row.slot, core.keys.get(row.key_id())?)));
-    let keys = keys.collect::<Result<BTreeMap<_, _>>>()?;
     let mut state = State::new(connection, core, root, Arc::new(roster), current);
     note(state.roster.number_secret(state.key()?).map(drop), problems)?;
     bind_subjects(&mut state, earlier, &keys, problems)?;
     bind_templates(&mut state, problems)?;
     bind_claims(&mut state)?;
     bind_changes(&mut state, earlier)?;
-    if let Some(earlier) = &earlier.chain
-        && !keys.get(&earlier.key).is_some_and(|key| key.is_code(&earlier.canonical(), &earlier.code))
-    {
-        problems.push(Problem { row: Row::Chain, fault: Fault::Authentication });
-    }
     problems.extend(chain::verify(&state, &mut |_, _| ())?.problems);
     state.sign()?;
     Ok(())
@@ -143,7 +159,7 @@ fn bind_subjects(
     keys: &BTreeMap<i64, Arc<RegisterKey>>,
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
-    let mut after = 0_i64;
+    let mut after = i64::MIN;
     loop {
         let page = SubjectRow::select(state.connection, "WHERE id > ?1 ORDER BY id LIMIT 1024", [after])?;
         let ids = "SELECT id FROM subject WHERE id > ?1 ORDER BY id LIMIT 1024";
@@ -164,6 +180,10 @@ fn bind_subjects(
                 if vouched { Ok((row, documents)) } else { Err(Fault::Authentication) }
             });
             let subject = clearlane_template::SubjectId(*id as u64);
+            if *id < 1 {
+                problems.push(Problem { row: Row::Subject(subject), fault: Fault::Value { column: "id" } });
+                continue;
+            }
             match checked {
                 Ok((row, documents)) => state.set_leaf(Tree::Subjects, subject.0, rows::hash(&row, &documents)),
                 Err(fault) => problems.push(Problem { row: Row::Subject(subject), fault }),
@@ -215,7 +235,8 @@ fn bind_changes(state: &mut State<'_>, earlier: &Earlier) -> Result<()> {
     for row in ChangeRow::select(state.connection, "ORDER BY seq", [])? {
         hash = row.map_err(|fault| Row::Changes.refused(fault))?.hash(&hash);
     }
-    (state.root.last_change, state.root.change_hash) = (earlier.counter("change"), hash);
+    let last = earlier.counter(state.connection, "change", "seq")?;
+    (state.root.last_change, state.root.change_hash) = (last, hash);
     Ok(())
 }
 

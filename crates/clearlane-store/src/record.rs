@@ -127,9 +127,10 @@ impl Register {
 
     /// The record with this number.
     pub fn record(&self, seq: u64) -> Result<Option<Record>> {
+        let Ok(seq) = i64::try_from(seq) else { return Ok(None) };
         self.read(|state| {
-            let found = select(state, &RecordQuery::default(), seq as i64 - 1, "ASC LIMIT 1")?.pop();
-            found.filter(|(at, _)| *at == seq as i64).map(|(_, record)| record).transpose()
+            let found = select(state, &RecordQuery::default(), seq.saturating_sub(1), "ASC LIMIT 1")?.pop();
+            found.filter(|(at, _)| *at == seq).map(|(_, record)| record).transpose()
         })
     }
 }

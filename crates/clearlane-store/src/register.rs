@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,12 +29,17 @@ use crate::{
 /// How long a writer waits for another before it gives up, unless [`RegisterOptions::wait`] says otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
+/// Nobody waits longer, whatever was asked for: SQLite counts milliseconds in 31 bits.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
 /// An open enrolment register: one SQLite file (and its write-ahead log while it is open).
 ///
 /// It may be shared by threads, and the file by processes: any number of readers, and one writer at a time. What a call
 /// returned `Ok` for is on disk.
 pub struct Register {
     path: PathBuf,
+    /// Which file it was when it was opened, whatever is at the path now.
+    file: Option<(u64, u64)>,
     pub(crate) wait: Duration,
     id: [u8; 16],
     reader: Mutex<Connection>,
@@ -106,7 +112,7 @@ impl RegisterOptions {
     }
 
     fn connect(&self, path: &Path, keys: Box<dyn KeySource>, access: Access, newer: Witnessed) -> Result<Register> {
-        let wait = self.wait.unwrap_or(DEFAULT_WAIT);
+        let wait = self.wait.unwrap_or(DEFAULT_WAIT).min(LONGEST_WAIT);
         let first = file::connect(path, access, wait)?;
         let located = |error: StoreError| error.at(path, wait);
         let found = file::version(&first).map_err(located)?;
@@ -131,6 +137,7 @@ impl RegisterOptions {
         };
         let register = Register {
             path: path.to_owned(),
+            file: file::identity(path),
             wait,
             id,
             reader: Mutex::new(reader),
@@ -184,16 +191,19 @@ impl Register {
 
     /// Verifies the root, holds it against the witness, and erases what an earlier process left behind.
     fn begin(&self, newer: Witnessed) -> Result<()> {
+        // Asked before the root is read: a root is handed over once it is on disk, so what is read then is as new at least.
+        let newest = self.witness.as_ref().map(|witness| witness.newest(self.id)).transpose()?.flatten();
         let root = self.read(|state| Ok(state.is_keyed().then_some(state.root.clone())))?;
         let Some(root) = root else { return Ok(()) };
         let found = root.version as u64;
-        match self.witness.as_ref().map(|witness| witness.newest(self.id)).transpose()?.flatten() {
+        match newest {
             Some(newest) if newest.version > found || (newest.version == found && newest.code != root.code.0) => {
                 if newer == Witnessed::Refuses {
                     return Err(Row::Root.refused(Fault::RolledBack { found, witnessed: newest.version }));
                 }
+                // Newer than all that was seen, whatever the two have in common.
                 self.write(|state| {
-                    state.root.version = newest.version as i64;
+                    state.root.version = newest.version as i64 + 1;
                     Ok(())
                 })?;
             }
@@ -211,7 +221,9 @@ impl Register {
     /// change tries again, and [`Self::is_witnessed`] says so.
     fn witness(&self, root: RootId) {
         if let Some(witness) = &self.witness {
-            self.witnessed.store(witness.note(self.id, root).is_ok(), Ordering::Release);
+            // The host's own: what it does is no failure of a change that is on disk.
+            let noted = catch_unwind(AssertUnwindSafe(|| witness.note(self.id, root)));
+            self.witnessed.store(matches!(noted, Ok(Ok(()))), Ordering::Release);
         }
     }
 
@@ -252,10 +264,7 @@ impl Register {
 
     /// The subject that is enrolled under `key`.
     pub fn subject(&self, key: &str) -> Result<Option<Subject>> {
-        self.read(|state| match rows::id_of(state, key)? {
-            Some(id) => rows::by_id(state, id),
-            None => Ok(None),
-        })
+        self.read(|state| rows::by_key(state, key))
     }
 
     /// The subject with this id. One that was revoked is there still, with its revocation and without its details.
@@ -294,7 +303,13 @@ impl Register {
                 .connection
                 .prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
             let holder = statement.query_row([digest.0], |row| row.get::<_, i64>(0)).optional()?;
-            Ok(holder.map(|id| SubjectId(id as u64)))
+            let Some(id) = holder.map(|id| SubjectId(id as u64)) else { return Ok(None) };
+            // The index only points there: that it is this document, the subject's own rows have to say.
+            let holds = |subject: &Subject| subject.details.documents.iter().any(|one| one.number_digest == digest);
+            match rows::by_id(state, id)? {
+                Some(subject) if holds(&subject) => Ok(Some(id)),
+                _ => Err(Row::Documents.refused(Fault::Unbound)),
+            }
         })
     }
 
@@ -306,15 +321,21 @@ impl Register {
 
     /// As [`Self::write`], waiting no longer than `wait` for other writers.
     pub(crate) fn write_within<T>(&self, wait: Duration, work: impl FnOnce(&mut State<'_>) -> Result<T>) -> Result<T> {
+        let wait = wait.min(LONGEST_WAIT);
         let until = Instant::now() + wait;
         let locked = || StoreError::Locked { path: self.path.clone(), waited: wait };
         let mut connection = self.writer()?.try_lock_for(wait).ok_or_else(locked)?;
         let run = || {
+            self.check_place()?;
             connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut state = State::newest(&transaction, &self.core)?;
             state.key()?;
+            if state.root.witnessed && self.witness.is_none() {
+                return Err(StoreError::NeedsWitness { path: self.path.clone() });
+            }
             let before = state.root.clone();
+            state.root.witnessed |= self.witness.is_some();
             let value = work(&mut state)?;
             let root = if state.is_changed(&before) { Some(state.sign()?) } else { None };
             transaction.commit()?;
@@ -340,10 +361,17 @@ impl Register {
 
     fn reading<T>(&self, connection: &mut Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
         let run = || {
+            self.check_place()?;
             let transaction = connection.transaction()?;
             work(&State::newest(&transaction, &self.core)?)
         };
         self.located(run())
+    }
+
+    /// Whether the file that is open is the one at the path: what is written to one that was moved away is lost to all who
+    /// open the other.
+    fn check_place(&self) -> Result<()> {
+        if self.file == file::identity(&self.path) { Ok(()) } else { Err(StoreError::Moved { path: self.path.clone() }) }
     }
 
     /// The writing connection, outside any transaction.

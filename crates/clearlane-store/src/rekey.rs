@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
@@ -19,6 +21,9 @@ use crate::{Erasure, Fault, Key, Register, Result, Row, StoreError};
 
 /// How many rows a transaction renews: other writers wait that long at most.
 const CHUNK: usize = 512;
+
+/// The longest pause between two transactions.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// What [`Register::rekey`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,11 +49,18 @@ impl Register {
         self.core.keys.hold(Arc::clone(&key));
         let mut done = Rekeyed { templates: 0, problems: vec![], erasure: Erasure::Pending };
         let mut after = 0;
-        while self.write(|state| renew(state, slot, &key, &mut after, &mut done))? {
+        loop {
+            let begun = Instant::now();
+            if !self.write(|state| renew(state, slot, &key, &mut after, &mut done))? {
+                break;
+            }
             progress(done.templates, total);
+            // Lanes get their turn: whoever waits for the register looks again every few milliseconds.
+            thread::sleep(begun.elapsed().min(PAUSE));
         }
         if done.problems.is_empty() {
             self.write(|state| {
+                still_current(state, slot)?;
                 let mut roster = (*state.roster).clone();
                 roster.keys.retain(|known| known.slot >= slot);
                 state.connection.execute("DELETE FROM key WHERE slot < ?1", [slot])?;
@@ -87,6 +99,7 @@ fn begin(state: &mut State<'_>, key: &Arc<RegisterKey>) -> Result<(i64, u64)> {
 
 /// Renews the next templates of the old keys. Whether there were any.
 fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, done: &mut Rekeyed) -> Result<bool> {
+    still_current(state, slot)?;
     let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
     let openers = openers.collect::<Result<HashMap<_, _>>>()?;
     let condition = "WHERE id > ?1 AND key < ?2 ORDER BY id LIMIT ?3";
@@ -116,6 +129,15 @@ fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, d
     }
     *after = ids.last().copied().unwrap_or(*after);
     Ok(!ids.is_empty())
+}
+
+/// Another change of keys may have begun: only the newest goes on.
+fn still_current(state: &State<'_>, slot: i64) -> Result<()> {
+    if state.root.key == slot {
+        return Ok(());
+    }
+    let reason = "another change of keys has begun since, and goes on in its place".to_owned();
+    Err(StoreError::Invalid { field: "key", reason })
 }
 
 fn renewed(

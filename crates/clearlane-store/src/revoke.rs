@@ -10,10 +10,8 @@ use rusqlite::ToSql;
 use crate::enrol::enrolled as enrolled_subject;
 use crate::state::State;
 use crate::subject::check_text;
-use crate::table::Table as _;
-use crate::tables::SubjectRow;
 use crate::tree::{NONE, Tree};
-use crate::{Register, Result, Revocation, Row, StoreError, Subject, clock, rows};
+use crate::{Register, Result, Revocation, StoreError, Subject, clock, file, rows};
 
 /// Whether all of what was deleted is gone from the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +37,8 @@ impl Register {
         let revocation = Revocation { time: Timestamp::now(), reason: reason.to_owned() };
         self.write(|state| {
             for &subject in subjects {
-                // A row that was altered can be revoked all the same.
-                let row =
-                    SubjectRow::select(state.connection, "WHERE id = ?1 AND revoked IS NULL", [subject.0 as i64])?;
-                let row = row.into_iter().next().ok_or(StoreError::UnknownSubject { subject })?;
-                let row = row.map_err(|fault| Row::Subject(subject).refused(fault))?;
-                revoke(state, rows::without_documents(row), &revocation)?;
+                let subject = enrolled_subject(state, subject)?;
+                revoke(state, subject, &revocation)?;
             }
             Ok(())
         })?;
@@ -127,6 +121,10 @@ impl Register {
     pub fn erasure(&self) -> Result<Erasure> {
         let root = self.read(|state| Ok(state.root.clone()))?;
         if root.deleted <= root.erased.max(self.core.erased.load(Ordering::Acquire)) {
+            return Ok(Erasure::Complete);
+        }
+        // An empty log holds nothing, whoever emptied it.
+        if file::log_is_empty(self.path()) {
             return Ok(Erasure::Complete);
         }
         let mut last = self.erasing.lock();

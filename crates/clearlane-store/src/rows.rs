@@ -9,13 +9,24 @@ use crate::tables::{DocumentRow, Endorsements, SubjectRow};
 use crate::tree::{self, Hash, NONE, Tree};
 use crate::{Consent, ConsentScope, Details, Document, Fault, Result, Revocation, Row, StoreError, Subject};
 
-/// Writes a subject's row and documents, new or in place of what is there.
+/// Writes a new subject's row and documents.
+pub(crate) fn insert(state: &mut State<'_>, subject: &Subject) -> Result<()> {
+    let (row, documents) = rows_of(subject);
+    row.insert(state.connection)?;
+    bind(state, &row, &documents)
+}
+
+/// Writes a subject's row and documents, in place of what is there.
 pub(crate) fn write(state: &mut State<'_>, subject: &Subject) -> Result<()> {
     let (row, documents) = rows_of(subject);
     row.write(state.connection)?;
     state.connection.prepare_cached("DELETE FROM document WHERE subject = ?1")?.execute([subject.id.0 as i64])?;
+    bind(state, &row, &documents)
+}
+
+fn bind(state: &mut State<'_>, row: &SubjectRow, documents: &[DocumentRow]) -> Result<()> {
     documents.iter().try_for_each(|document| document.insert(state.connection))?;
-    state.set_leaf(Tree::Subjects, subject.id.0, hash(&row, &documents));
+    state.set_leaf(Tree::Subjects, row.id.0, hash(row, documents));
     Ok(())
 }
 
@@ -57,8 +68,17 @@ fn documents(state: &State<'_>, id: SubjectId) -> Result<Result<Vec<DocumentRow>
     Ok(documents.into_iter().collect())
 }
 
-/// The id of the subject that is enrolled under this key, by the index alone: whoever decides anything by it reads the
-/// subject.
+/// The subject that is enrolled under this key.
+pub(crate) fn by_key(state: &State<'_>, key: &str) -> Result<Option<Subject>> {
+    let Some(id) = id_of(state, key)? else { return Ok(None) };
+    match by_id(state, id)? {
+        // The index only points there: whose key it is, the subject's own row has to say.
+        Some(subject) if subject.key == key && subject.revoked.is_none() => Ok(Some(subject)),
+        _ => Err(Row::Subject(id).refused(Fault::Unbound)),
+    }
+}
+
+/// The id of the subject that is enrolled under this key, by the index alone.
 pub(crate) fn id_of(state: &State<'_>, key: &str) -> Result<Option<SubjectId>> {
     let mut statement = state.connection.prepare_cached("SELECT id FROM subject WHERE key = ?1 AND revoked IS NULL")?;
     Ok(statement.query_row([key], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).optional()?)
@@ -103,11 +123,6 @@ pub(crate) fn rows_of(subject: &Subject) -> (SubjectRow, Vec<DocumentRow>) {
         DocumentRow { subject: id, place, kind, number_digest, valid_from, expires, endorsements, encoding: ENCODING }
     });
     (row, documents.collect())
-}
-
-/// What a subject's own row says, whether or not it is verified.
-pub(crate) fn without_documents(row: SubjectRow) -> Subject {
-    subject(row, Vec::new())
 }
 
 fn subject(row: SubjectRow, documents: Vec<DocumentRow>) -> Subject {

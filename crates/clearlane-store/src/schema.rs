@@ -1,5 +1,7 @@
 //! The schema's versions, and the way from each to the next.
 
+use std::sync::OnceLock;
+
 use rusqlite::Connection;
 
 use crate::Result;
@@ -18,6 +20,32 @@ pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 /// Makes the tables of the newest version in an empty file. In the caller's transaction.
 pub(crate) fn create(connection: &Connection) -> Result<()> {
     advance(connection, 0, VERSION)
+}
+
+/// Whether a file's schema is the one that this library makes, to the letter: another table, index, view or trigger, or
+/// another constraint, would let statements do something else than they say.
+pub(crate) fn is_ours(connection: &Connection) -> Result<bool> {
+    static OURS: OnceLock<Vec<Entry>> = OnceLock::new();
+    let ours = match OURS.get() {
+        Some(ours) => ours,
+        None => {
+            let fresh = Connection::open_in_memory()?;
+            create(&fresh)?;
+            let entries = entries(&fresh)?;
+            OURS.get_or_init(|| entries)
+        }
+    };
+    Ok(entries(connection)? == *ours)
+}
+
+/// A row of `sqlite_schema`: its type, name, table and text.
+type Entry = (String, String, String, Option<String>);
+
+fn entries(connection: &Connection) -> Result<Vec<Entry>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let entries = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Brings the tables from one version to another. In the caller's transaction.

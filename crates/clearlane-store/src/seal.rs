@@ -8,7 +8,7 @@ use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::canonical::Canonical;
-use crate::{Fault, Key, KeyError, KeyId, Result, Turn};
+use crate::{Fault, Key, KeyError, KeyId, Result, StoreError, Turn};
 
 /// The bytes that a seal adds: a random nonce before the sealed bytes, a tag after them.
 pub(crate) const OVERHEAD: usize = NONCE + TAG;
@@ -67,6 +67,10 @@ impl RegisterKey {
 
     /// Seals a template that is turned by this key already.
     pub(crate) fn seal_turned(&self, place: Place, turned: &Template) -> Result<Vec<u8>> {
+        let wanted = self.turn(place.model, place.dimension).turned_model();
+        if turned.model() != wanted {
+            return Err(StoreError::OtherModel { wanted, present: vec![turned.model()] });
+        }
         let mut plain = Zeroizing::new(Vec::with_capacity(4 * place.dimension));
         for value in turned.as_slice() {
             plain.extend_from_slice(&value.to_le_bytes());

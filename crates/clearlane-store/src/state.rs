@@ -17,7 +17,7 @@ use crate::seal::RegisterKey;
 use crate::table::{ENCODING, Table};
 use crate::tables::{ChangeRow, Derived, RootRow};
 use crate::tree::{self, Hash, NONE, NodeCache, Nodes, Tree};
-use crate::{Fault, Result, RootId, Row, StoreError};
+use crate::{Fault, Result, RootId, Row, StoreError, schema};
 
 /// What an open register knows whatever its state: its keys, and what of earlier states is still worth knowing.
 pub(crate) struct Core {
@@ -29,6 +29,8 @@ pub(crate) struct Core {
     pub(crate) seen: AtomicI64,
     /// Up to which version the files hold nothing that was deleted, as far as is known here.
     pub(crate) erased: AtomicI64,
+    /// SQLite's number of the schema that was found to be this library's.
+    schema: AtomicI64,
 }
 
 /// A verified state, for as long as its transaction lasts.
@@ -52,8 +54,27 @@ pub(crate) struct Savepoint {
 
 impl Core {
     pub(crate) fn new(keys: Keys) -> Self {
-        let (seen, erased) = (AtomicI64::new(0), AtomicI64::new(0));
-        Self { keys, nodes: NodeCache::default(), roster: Mutex::default(), seen, erased }
+        Self {
+            keys,
+            nodes: NodeCache::default(),
+            roster: Mutex::default(),
+            seen: AtomicI64::new(0),
+            erased: AtomicI64::new(0),
+            schema: AtomicI64::new(-1),
+        }
+    }
+
+    /// Holds the file's schema against this library's, whenever it was changed.
+    fn check_schema(&self, connection: &Connection) -> Result<()> {
+        let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
+        let version = statement.query_row([], |row| row.get::<_, i64>(0))?;
+        if self.schema.load(Ordering::Acquire) != version {
+            if !schema::is_ours(connection)? {
+                return Err(Row::Schema.refused(Fault::Unbound));
+            }
+            self.schema.store(version, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// The roster that a root names: from memory where it is known.
@@ -104,6 +125,7 @@ impl<'a> State<'a> {
 
     /// The state that a transaction sees, which may be one that has gone on for long.
     pub(crate) fn read(connection: &'a Connection, core: &'a Core) -> Result<Self> {
+        core.check_schema(connection)?;
         let root = stored_root(connection)?;
         let roster = core.roster(connection, &root)?;
         let current = roster.current()?;
@@ -257,6 +279,7 @@ impl RootRow {
             problems: 0,
             deleted: 0,
             erased: 0,
+            witnessed: false,
             code: Derived([0; 32]),
             encoding: ENCODING,
         })

@@ -12,7 +12,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 
 use crate::canonical::Canonical;
-use crate::{Fault, ImageDigest, NumberDigest, RecordHash, Result};
+use crate::{Fault, ImageDigest, NumberDigest, RecordHash, Result, Row};
 
 /// The encoding of what is written now.
 pub(crate) const ENCODING: i64 = 3;
@@ -48,14 +48,12 @@ pub(crate) trait Table: Sized {
 
     /// Writes a new row.
     fn insert(&self, connection: &Connection) -> Result<()> {
-        connection.prepare_cached(Self::INSERT)?.execute(params_from_iter(self.values()))?;
-        Ok(())
+        written(connection.prepare_cached(Self::INSERT)?.execute(params_from_iter(self.values()))?)
     }
 
     /// Writes the row, in place of one with the same primary key.
     fn write(&self, connection: &Connection) -> Result<()> {
-        connection.prepare_cached(Self::UPSERT)?.execute(params_from_iter(self.values()))?;
-        Ok(())
+        written(connection.prepare_cached(Self::UPSERT)?.execute(params_from_iter(self.values()))?)
     }
 
     /// The rows that `condition` (SQL behind the table's name) selects; the first that is not one of this library's is the
@@ -73,6 +71,11 @@ pub(crate) trait Table: Sized {
         }
         Ok(found)
     }
+}
+
+/// A statement that writes one row has written one.
+fn written(rows: usize) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(Row::Schema.refused(Fault::Unbound)) }
 }
 
 /// A table: the name of its rows' type, its own name, and its columns with the encoding since which each is there. The last

@@ -168,6 +168,8 @@ table! {
         /// The version of the newest deletion, and up to which version the files hold nothing that was deleted.
         deleted: i64 = 3,
         erased: i64 = 3,
+        /// Whether a witness follows it, without which nothing is written any more.
+        witnessed: bool = 3,
         code: Derived = 3,
     }
 }

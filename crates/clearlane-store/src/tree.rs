@@ -82,6 +82,9 @@ pub(crate) struct Nodes<'a> {
 impl Tree {
     /// The leaf at `place`, as the tree with this root has it.
     pub(crate) fn leaf(self, nodes: Nodes<'_>, root: &Hash, place: u64) -> Result<Hash> {
+        if place >= PLACES {
+            return Ok(NONE);
+        }
         let mut hash = *root;
         for level in (0..LEVELS).rev() {
             if hash == NONE {

@@ -105,10 +105,11 @@ impl Witness for WitnessFile {
     fn newest(&self, register: [u8; 16]) -> Result<Option<RootId>, WitnessError> {
         let (text, register) = (self.tail()?, HEXLOWER.encode(&register));
         // A last line without its end was cut.
-        let lines = text.rfind('\n').map_or("", |end| &text[..end]).lines();
-        let roots = lines.filter_map(parse).filter(|(of, _)| *of == register).map(|(_, root)| root);
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let roots = whole.lines().filter_map(parse).filter(|(of, _)| *of == register).map(|(_, root)| root);
         match roots.max_by_key(|root| root.version) {
-            None if !text.is_empty() => Err(WitnessError::Other { path: self.0.clone() }),
+            // Whole lines, and none of them this register's.
+            None if !whole.trim().is_empty() => Err(WitnessError::Other { path: self.0.clone() }),
             newest => Ok(newest),
         }
     }

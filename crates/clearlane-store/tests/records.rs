@@ -211,22 +211,20 @@ fn threads_that_record_at_the_same_time_each_get_the_number_of_their_own_record(
 }
 
 #[test]
-fn a_record_that_cannot_be_written_fails_alone_and_later_ones_are_written() {
+fn a_passage_that_cannot_be_judged_fails_alone_and_others_are_recorded() {
     let f = fixture();
-    // Whatever is written in lane 13 fails in the database.
-    meddle(
-        &f,
-        "CREATE TRIGGER jam BEFORE INSERT ON record WHEN new.lane = '13' BEGIN SELECT RAISE(ABORT, 'jammed'); END",
-    );
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let register = &f.register;
             scope.spawn(move || {
                 for number in 0..8 {
-                    let (jams, lane) = if number % 4 == thread % 4 { (true, "13") } else { (false, "1") };
-                    let written = register.append_record(&NewRecord { lane: lane.to_owned(), ..passage(number) });
-                    // Who shares a transaction with one that jams may have to try again, which is not their error.
-                    assert_eq!(written.is_err(), jams, "{written:?}");
+                    let jams = number % 4 == thread % 4;
+                    let verdict = move |_: &mut clearlane_store::Standing<'_, '_>| match jams {
+                        true => Err(StoreError::Invalid { field: "passage", reason: "jammed".to_owned() }),
+                        false => Ok(passage(number)),
+                    };
+                    let concluded = register.conclude(std::sync::Arc::new(verdict), clearlane_store::DEFAULT_WAIT);
+                    assert_eq!(concluded.is_err(), jams, "{concluded:?}");
                 }
             });
         }

@@ -113,7 +113,8 @@ impl StageTimes {
     /// Frames to template.
     #[must_use]
     pub fn capture(&self) -> Duration {
-        self.detect + self.align + self.quality + self.pad + self.embed
+        let stages = [self.align, self.quality, self.pad, self.embed];
+        stages.into_iter().fold(self.detect, Duration::saturating_add)
     }
 }
 

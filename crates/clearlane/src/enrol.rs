@@ -187,7 +187,10 @@ impl Enroller {
                 Err(error) => Err(error.into()),
             }
         })?;
-        self.references.refresh()?;
+        // It is on disk: a gallery that cannot follow now follows at its next refresh.
+        if let Err(error) = self.references.refresh() {
+            tracing::warn!(%error, "the gallery does not have the new subject yet");
+        }
         Ok(outcome)
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use clearlane_embed::{Extractor, Frame};
 use clearlane_match::Mode;
-use clearlane_store::Direction;
+use clearlane_store::{Direction, NumberDigest};
+use clearlane_template::TemplateId;
 use jiff::Timestamp;
 use tracing::{Span, debug_span};
 
@@ -54,6 +55,9 @@ pub struct Lane {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
+/// No passage takes longer, whatever budget it is given.
+const LONGEST_BUDGET: Duration = Duration::from_hours(1);
+
 /// A passage on its way to a decision.
 struct Course {
     started: Instant,
@@ -64,6 +68,10 @@ struct Course {
     failed: Vec<Reason>,
     /// The claim that the traveller showed, found good, and used up with the record.
     claim: Option<Claim>,
+    /// The document that the traveller showed.
+    document: Option<NumberDigest>,
+    /// The template that the candidate was found by.
+    template: Option<TemplateId>,
     times: StageTimes,
 }
 
@@ -133,15 +141,24 @@ impl Lane {
     }
 
     fn start(&self, budget: Option<Duration>) -> Course {
-        let (started, budget) = (Instant::now(), budget.unwrap_or(self.policy.budget()));
-        // A budget beyond the clock's end is no budget at all.
-        let deadline = started.checked_add(budget).unwrap_or(started);
+        let (started, budget) = (Instant::now(), budget.unwrap_or(self.policy.budget()).min(LONGEST_BUDGET));
+        let deadline = started + budget;
         // A clock that fails is a reason to refer; the record needs a time all the same.
         let (time, failed) = match guarded("clock", || Ok((self.clock)())) {
             Ok(time) => (time, Vec::new()),
             Err(reasons) => (Timestamp::now(), reasons),
         };
-        Course { started, deadline, budget, time, failed, claim: None, times: StageTimes::default() }
+        Course {
+            started,
+            deadline,
+            budget,
+            
+            failed,
+            claim: None,
+            document: None,
+            template: None,
+            times: StageTimes::default(),
+        }
     }
 
     /// Spans and events name the lane and never the traveller.
@@ -181,7 +198,14 @@ impl Lane {
         match found {
             Ok(found) => {
                 reasons.extend(found.reasons);
+                // Who was searched is who was there in the end: with more of them, the face has to reach more.
+                let searched = self.calibration.threshold_for_fpir(rule.fpir, self.references.len().max(entries));
+                let Ok(threshold) = searched else {
+                    reasons.push(Reason::ThresholdUnknown { entries });
+                    return Compared { comparison: None, reasons };
+                };
                 let comparison = found.candidates.first().filter(|best| reaches(best.score, options.threshold));
+                course.template = comparison.map(|best| best.template);
                 let comparison = comparison.map(|best| Comparison {
                     subject: best.subject,
                     score: best.score,
@@ -239,6 +263,8 @@ impl Lane {
             deadline: course.deadline,
             budget: course.budget,
             claim: course.claim.clone(),
+            document: course.document,
+            template: course.template,
             comparison,
             reasons,
             checked: self.references.is_sound(),
@@ -276,7 +302,7 @@ fn timed<T>(span: Span, spent: &mut Duration, work: impl FnOnce() -> T) -> T {
     let _entered = span.entered();
     let start = Instant::now();
     let result = work();
-    *spent += start.elapsed();
+    *spent = spent.saturating_add(start.elapsed());
     result
 }
 

@@ -27,8 +27,12 @@ pub struct References {
 struct Checks {
     /// Whether the last check found it sound, and nothing was noted since that check began.
     sound: bool,
+    /// Whether a check in this process ever found it sound.
+    checked: bool,
     /// Faults that were noted: a check that began before one says nothing of it.
     faults: u64,
+    /// Whether the register knows of one of them.
+    noted: bool,
 }
 
 /// A gallery and the turn that probes need for it: they belong together, and change together when the register gets a
@@ -113,9 +117,15 @@ impl References {
     }
 
     fn follow(&self) -> Result<Refreshed, ReferencesError> {
-        if self.register.last_check()?.is_some_and(|last| last.problems > 0) {
-            self.checks().sound = false;
+        let unsound = self.register.last_check()?.is_some_and(|last| last.problems > 0);
+        let mut checks = self.checks();
+        if unsound {
+            (checks.sound, checks.noted) = (false, true);
+        } else if checks.noted {
+            // Another process has looked into what was noted, and found nothing wrong.
+            (checks.sound, checks.noted) = (checks.checked, false);
         }
+        drop(checks);
         // What was deleted is tried to be erased for as long as it is not.
         let _ = self.register.erasure();
         let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,6 +196,8 @@ impl References {
         let report = self.register.check(progress)?;
         let mut checks = self.checks();
         checks.sound = report.is_sound() && report.keyed && checks.faults == faults;
+        checks.checked |= checks.sound;
+        checks.noted &= !checks.sound;
         Ok(report)
     }
 
@@ -195,11 +207,13 @@ impl References {
         if matches!(failure, StoreError::Refused { .. } | StoreError::Corrupt { .. }) {
             let mut checks = self.checks();
             checks.faults += 1;
-            // One is enough for all processes.
-            let noted = !std::mem::replace(&mut checks.sound, false);
-            drop(checks);
-            if !noted && let Err(error) = self.register.note_fault() {
-                tracing::error!(%error, "a fault could not be noted in the register");
+            checks.sound = false;
+            // One is enough for all processes; one that cannot be noted is tried again at the next.
+            if !checks.noted {
+                match self.register.note_fault() {
+                    Ok(()) => checks.noted = true,
+                    Err(error) => tracing::error!(%error, "a fault could not be noted in the register"),
+                }
             }
         }
     }

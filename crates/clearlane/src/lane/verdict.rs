@@ -6,9 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clearlane_store::{Direction, NewRecord, Outcome, Standing, StoreError, Subject, Verdict};
-use clearlane_template::ModelId;
-use jiff::Timestamp;
+use clearlane_store::{
+    Details, Direction, NewRecord, NumberDigest, Outcome, Standing, StoreError, Subject, Verdict,
+};
+use clearlane_template::{ModelId, TemplateId};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Lane, milliseconds};
 use crate::claim::{Claim, ClaimRefusal};
@@ -32,6 +34,8 @@ pub(super) struct Case {
     pub(super) deadline: Instant,
     pub(super) budget: Duration,
     pub(super) claim: Option<Claim>,
+    pub(super) document: Option<NumberDigest>,
+    pub(super) template: Option<TemplateId>,
     pub(super) comparison: Option<Comparison>,
     /// What speaks against an admission already.
     pub(super) reasons: Vec<Reason>,
@@ -83,7 +87,8 @@ impl Lane {
     fn too_late(&self, case: &Case, seq: u64) -> (Decision, Option<u64>) {
         let decision = case.refer(vec![case.budget_exceeded()]);
         let record = NewRecord { voids: Some(seq), ..case.record(&decision) };
-        match self.references.register().append_record(&record) {
+        let appended = catch_unwind(AssertUnwindSafe(|| self.references.register().append_record(&record)));
+        match appended.unwrap_or_else(|_| Err(panicked())) {
             Ok(seq) => (decision, Some(seq)),
             Err(error) => {
                 tracing::error!(%error, admitted = seq, "a late admission could not be taken back in the records");
@@ -125,19 +130,41 @@ impl Case {
         if !self.checked || !standing.is_sound() {
             reasons.push(Reason::RegisterNotSound);
         }
-        let time = match standing.time(self.time) {
+        // As late as it is by now: a passage may have taken long.
+        let now = self.time.saturating_add(self.started.elapsed().try_into().unwrap_or(SignedDuration::MAX)).unwrap_or(self.time);
+        let time = match standing.time(now) {
             Ok(time) => time,
             Err(StoreError::ImplausibleClock { newest, .. }) => {
                 reasons.push(Reason::ImplausibleClock { newest });
-                self.time
+                now
             }
             Err(error) => return Err(error),
         };
+        if self.claim.as_ref().is_some_and(|claim| claim.expires <= time) {
+            reasons.push(Reason::ClaimRefused { refusal: ClaimRefusal::Expired });
+        }
+        // Whoever took the template out did not mean the subject to be found by it any more.
+        if let Some(template) = self.template {
+            match standing.holds_template(template) {
+                Ok(true) => {}
+                Ok(false) => reasons.push(Reason::NotEnrolled),
+                Err(error) => failed(error, "register", &mut reasons, failures)?,
+            }
+        }
         if let Some(comparison) = &self.comparison {
             match standing.subject(comparison.subject) {
                 Ok(Some(Subject { details, revoked: None, .. })) => {
-                    reasons.extend(self.policy.ineligibility(&details, &self.port, self.direction, time));
+                    let judge = |details: &Details| self.policy.ineligibility(details, &self.port, self.direction, time);
+                    let objections = judge(&details);
+                    if let Some(shown) = self.document {
+                        // Other documents of the holder's do not make up for the one that is shown.
+                        let mut alone = details.clone();
+                        alone.documents.retain(|document| document.number_digest == shown);
+                        reasons.extend(judge(&alone).into_iter().filter(|reason| !objections.contains(reason)));
+                    }
+                    reasons.extend(objections);
                 }
+                Ok(_) if reasons.contains(&Reason::NotEnrolled) => {}
                 Ok(_) => reasons.push(Reason::NotEnrolled),
                 Err(error) => failed(error, "register", &mut reasons, failures)?,
             }

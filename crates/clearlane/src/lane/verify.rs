@@ -12,7 +12,9 @@ use crate::capture::Capture;
 use crate::claim::read_claim_text;
 use crate::decision::{Comparison, Passage};
 use crate::evidence::Evidence;
+use crate::proof::reaches;
 use crate::reason::Reason;
+use crate::references::ReferencesError;
 
 /// A document that the traveller shows, as its reader gives it.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,8 @@ pub struct ShownDocument<'a> {
 }
 
 impl Lane {
-    /// The traveller shows a document (1:1): are they the one of its portrait, is its holder enrolled, and may they pass?
+    /// The traveller shows a document (1:1): are they the one of its portrait and of its holder's enrolment, and may they pass
+    /// with this document? That it is genuine is for its reader to say.
     pub fn verify_document(
         &self,
         document: &ShownDocument<'_>,
@@ -86,7 +89,7 @@ impl Lane {
         frames: &[Frame<'_>],
         course: &mut Course,
     ) -> Result<Compared, Vec<Reason>> {
-        let subject = self.holder(document)?;
+        let subject = self.holder(document, course)?;
         let capture = self.capture(frames, course)?;
         let extractor = self.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor" }])?;
         let portrait = portrait(extractor, document.portrait)?;
@@ -94,15 +97,23 @@ impl Lane {
             capture.probe.score(&portrait.probe)
         });
         let score = score.map_err(|_| vec![Reason::InternalError { stage: "comparison" }])?;
-        Ok(self.compared(subject, &capture, score))
+        // The portrait says whom the document shows, the register who is enrolled: the face has to be both.
+        let mut compared = self.compare_with(subject, &capture, course);
+        if let Some(comparison) = compared.comparison.as_mut().filter(|enrolled| !reaches(score, enrolled.score)) {
+            comparison.score = score;
+        }
+        Ok(compared)
     }
 
-    fn holder(&self, document: &ShownDocument<'_>) -> Result<SubjectId, Vec<Reason>> {
+    fn holder(&self, document: &ShownDocument<'_>, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
         let register = self.references.register();
         let digest = register.number_digest(document.kind, document.number);
-        match digest.and_then(|digest| register.holder(digest)) {
-            Ok(Some(subject)) => Ok(subject),
-            Ok(None) => Err(vec![Reason::NotEnrolled]),
+        match digest.and_then(|digest| Ok((digest, register.holder(digest)?))) {
+            Ok((digest, Some(subject))) => {
+                course.document = Some(digest);
+                Ok(subject)
+            }
+            Ok((_, None)) => Err(vec![Reason::NotEnrolled]),
             Err(error) => {
                 self.references.note(&error);
                 tracing::error!(%error, "the register could not be read");
@@ -128,6 +139,9 @@ impl Lane {
             Ok(Some(score)) => self.compared(subject, capture, score),
             Ok(None) => Compared::refused(vec![Reason::NotEnrolled]),
             Err(error) => {
+                if let ReferencesError::Store(error) = &error {
+                    self.references.note(error);
+                }
                 tracing::error!(%error, "the comparison failed");
                 Compared::refused(vec![Reason::InternalError { stage: "comparison" }])
             }

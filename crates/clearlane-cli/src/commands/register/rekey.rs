@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_store::{Keyring, Rekeyed, StoreError};
+use clearlane_store::{KeySource as _, Keyring, Rekeyed, StoreError};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, Result};
@@ -33,6 +33,11 @@ Example:
 pub(super) fn run(args: &RekeyArgs, output: &Output) -> Result<Exit> {
     let ring = Keyring::from_file(&args.to).map_err(StoreError::from)?;
     let key = ring.current().ok_or_else(|| Failure::new(Exit::Register, format!("{}: no key", shown(&args.to))))?;
+    if args.register.keys()?.key(Some(key.id())).map_err(StoreError::from)?.is_none() {
+        let message = format!("the new key {} is not among the register's keys: no lane would find it", key.id());
+        return Err(Failure::new(Exit::Usage, message)
+            .with_help("put it on the first line of the key file that --key-file names everywhere"));
+    }
     let register = args.register.open()?;
     let progress = output.progress(0, "renewing");
     let Rekeyed { templates, problems, .. } = register.rekey(key, |done, total| progress.at(done, total))?;
