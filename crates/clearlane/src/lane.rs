@@ -152,7 +152,7 @@ impl Lane {
             started,
             deadline,
             budget,
-            
+            time,
             failed,
             claim: None,
             document: None,
