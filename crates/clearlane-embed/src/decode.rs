@@ -5,9 +5,16 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use image::error::LimitErrorKind;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::frame::{Frame, FrameError};
+use crate::announced;
+use crate::frame::{Frame, FrameError, check_size};
+
+/// Bytes for each pixel while samples become upright RGB.
+const CONVERSION_BYTES_A_PIXEL: u64 = 4;
+
+/// Bytes for a PNG's metadata and a row of it; a large colour profile has some millions.
+const METADATA_BYTES: u64 = 32 << 20;
 
 /// What a decoder may use: a picture that asks for more is refused before memory is taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +25,15 @@ pub struct DecodeLimits {
     pub max_file_bytes: u64,
     /// Bytes that decoding may allocate.
     pub max_memory_bytes: u64,
+    /// Scans of a JPEG: each is a pass over the whole picture, whatever few bytes it takes in the file.
+    pub max_scans: u32,
 }
 
 impl Default for DecodeLimits {
-    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb.
+    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb. 32 scans: encoders write
+    /// some ten for a progressive picture.
     fn default() -> Self {
-        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20 }
+        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20, max_scans: 32 }
     }
 }
 
@@ -77,6 +87,12 @@ pub enum DecodeError {
         /// The limit.
         max_memory_bytes: u64,
     },
+    /// The picture is drawn in more passes than the limits allow.
+    #[error("the JPEG has more scans than the limit of {max_scans}")]
+    TooManyScans {
+        /// The limit.
+        max_scans: u32,
+    },
     /// The picture's sides are beyond what a frame may have.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -113,19 +129,28 @@ impl Frame<'static> {
         }
         let failed = |error| decode_error(error, limits);
         let mut reader = ImageReader::new(Cursor::new(bytes));
-        reader.no_limits();
+        // A PNG's metadata is read, and a profile in it inflated, before the picture's size is known.
+        let mut memory = Limits::no_limits();
+        memory.max_alloc = Some(limits.max_memory_bytes.min(METADATA_BYTES));
+        reader.limits(memory.clone());
         let reader = reader.with_guessed_format().map_err(|error| failed(ImageError::IoError(error)))?;
-        if reader.format() == Some(image::ImageFormat::Jpeg) {
-            check_jpeg_is_whole(bytes)?;
+        let format = reader.format();
+        match format {
+            Some(ImageFormat::Jpeg) => check_jpeg_is_whole(bytes)?,
+            Some(ImageFormat::Png) => announced::check_png_chunks(bytes)?,
+            _ => {}
         }
         let mut decoder = reader.into_decoder().map_err(failed)?;
         let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > limits.max_pixels {
             return Err(DecodeError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
         }
-        let mut memory = Limits::no_limits();
+        check_size(width, height)?;
         memory.max_alloc = Some(limits.max_memory_bytes);
-        memory.reserve(decoder.total_bytes()).map_err(failed)?;
+        // What the decoder holds is gone when its samples become upright RGB.
+        let besides = announced::check(bytes, format, pixels, limits)?.max(CONVERSION_BYTES_A_PIXEL * pixels);
+        memory.reserve(decoder.total_bytes().saturating_add(besides)).map_err(failed)?;
         decoder.set_limits(memory).map_err(failed)?;
         let orientation = decoder.orientation().map_err(failed)?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
