@@ -7,9 +7,16 @@ use std::path::{Path, PathBuf};
 use clearlane_infer::Wiped;
 use image::error::LimitErrorKind;
 use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, ImageError, ImageReader, Limits};
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::frame::{Frame, FrameError};
+use crate::announced;
+use crate::frame::{Frame, FrameError, check_size};
+
+/// Bytes for each pixel while samples become upright RGB.
+const CONVERSION_BYTES_A_PIXEL: u64 = 4;
+
+/// Bytes for a PNG's metadata and a row of it; a large colour profile has some millions.
+const METADATA_BYTES: u64 = 32 << 20;
 
 /// What a decoder may use: a picture that asks for more is refused before memory is taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +27,15 @@ pub struct DecodeLimits {
     pub max_file_bytes: u64,
     /// Bytes that decoding may allocate.
     pub max_memory_bytes: u64,
+    /// Scans of a JPEG: each is a pass over the whole picture, whatever few bytes it takes in the file.
+    pub max_scans: u32,
 }
 
 impl Default for DecodeLimits {
-    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb.
+    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb. 32 scans: encoders write
+    /// some ten for a progressive picture.
     fn default() -> Self {
-        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20 }
+        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20, max_scans: 32 }
     }
 }
 
@@ -79,6 +89,12 @@ pub enum DecodeError {
         /// The limit.
         max_memory_bytes: u64,
     },
+    /// The picture is drawn in more passes than the limits allow.
+    #[error("the JPEG has more scans than the limit of {max_scans}")]
+    TooManyScans {
+        /// The limit.
+        max_scans: u32,
+    },
     /// The picture's sides are beyond what a frame may have.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -113,26 +129,35 @@ impl Frame<'static> {
         }
         let failed = |error| decode_error(error, limits);
         let mut reader = ImageReader::new(Cursor::new(bytes));
-        reader.no_limits();
+        // A PNG's metadata is read, and a profile in it inflated, before the picture's size is known.
+        let mut memory = Limits::no_limits();
+        memory.max_alloc = Some(limits.max_memory_bytes.min(METADATA_BYTES));
+        reader.limits(memory.clone());
         let reader = reader.with_guessed_format().map_err(|error| failed(ImageError::IoError(error)))?;
-        if reader.format() == Some(image::ImageFormat::Jpeg) {
-            check_jpeg_is_whole(bytes)?;
+        let format = reader.format();
+        match format {
+            Some(ImageFormat::Jpeg) => check_jpeg_is_whole(bytes)?,
+            Some(ImageFormat::Png) => announced::check_png_chunks(bytes)?,
+            _ => {}
         }
         let mut decoder = reader.into_decoder().map_err(failed)?;
         let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > limits.max_pixels {
             return Err(DecodeError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
         }
-        let mut memory = Limits::no_limits();
+        check_size(width, height)?;
         memory.max_alloc = Some(limits.max_memory_bytes);
-        memory.reserve(decoder.total_bytes()).map_err(failed)?;
-        let bytes = usize::try_from(decoder.total_bytes());
-        let bytes = bytes.map_err(|_| DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes })?;
+        // What the decoder holds is gone when its samples become upright RGB.
+        let besides = announced::check(bytes, format, pixels, limits)?.max(CONVERSION_BYTES_A_PIXEL * pixels);
+        memory.reserve(decoder.total_bytes().saturating_add(besides)).map_err(failed)?;
+        let size = usize::try_from(decoder.total_bytes());
+        let size = size.map_err(|_| DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes })?;
         decoder.set_limits(memory).map_err(failed)?;
         let orientation = decoder.orientation().map_err(failed)?;
         let colour = decoder.color_type();
         // Decoded here and converted below, since the decoding library frees a picture on its way without wiping it.
-        let mut samples = Wiped::zeroed(bytes);
+        let mut samples = Wiped::zeroed(size);
         decoder.read_image(&mut samples).map_err(failed)?;
         let rgb = upright_rgb(samples, colour, orientation, [width as usize, height as usize])?;
         let (width, height) = if turns(orientation) { (height, width) } else { (width, height) };
@@ -248,7 +273,7 @@ fn check_jpeg_is_whole(bytes: &[u8]) -> Result<(), DecodeError> {
 
 fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {
     match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             DecodeError::Truncated { reason: error.to_string() }
         }
         ImageError::IoError(error) => DecodeError::Damaged { reason: error.to_string() },

@@ -258,6 +258,27 @@ impl<'a> Frame<'a> {
         Pixels(Source::Owned(rgb))
     }
 
+    /// The luma of each row, one byte a pixel: as the camera gave it, or of RGB by ITU-R BT.601. Taken row by row, it costs
+    /// no memory beside a row.
+    pub fn luma_rows(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        /// In 1/256.
+        fn luma([r, g, b]: [u8; 3]) -> u8 {
+            ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
+        }
+        (0..self.height as usize).map(|y| {
+            let row = self.packed_row(y);
+            match self.format {
+                PixelFormat::Gray8 | PixelFormat::Nv12 => Cow::Borrowed(row),
+                PixelFormat::Rgb8 => row.as_chunks().0.iter().map(|&rgb| luma(rgb)).collect(),
+                PixelFormat::Bgr8 => row.as_chunks().0.iter().map(|&[b, g, r]| luma([r, g, b])).collect(),
+                // Of an odd width, the last pair's second pixel is none.
+                PixelFormat::Yuyv => {
+                    row.as_chunks().0.iter().take(self.width as usize).map(|&[luma, _]| luma).collect()
+                }
+            }
+        })
+    }
+
     /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is 0.
     #[inline(always)]
     pub(crate) fn row(&self, y: usize, x: usize, out: &mut [[u8; 4]]) {
@@ -438,7 +459,7 @@ fn row_bytes(format: PixelFormat, width: u32) -> usize {
     }
 }
 
-fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
+pub(crate) fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     let fits = |side| (1..=MAX_SIDE).contains(&side);
     if fits(width) && fits(height) { Ok(()) } else { Err(FrameError::Size { width, height }) }
 }

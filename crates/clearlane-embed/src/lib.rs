@@ -23,6 +23,7 @@
 )]
 
 mod align;
+mod announced;
 mod builtin;
 mod decode;
 mod detect;

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod hostile;
 
-use clearlane_embed::{DecodeError, DecodeLimits, Frame};
+use clearlane_embed::{DecodeError, DecodeLimits, Frame, FrameError};
 use common::{bytes, data};
 
 fn decode(bytes: &[u8]) -> Result<Frame<'static>, DecodeError> {
@@ -124,4 +125,59 @@ fn a_file_that_cannot_be_read_is_named() {
     let error = Frame::open("no/such/picture.jpg", &DecodeLimits::default()).unwrap_err();
     assert!(error.to_string().contains("no/such/picture.jpg"), "{error}");
     assert!(matches!(Frame::open(data(""), &DecodeLimits::default()), Err(DecodeError::Io { .. })));
+}
+
+#[test]
+fn a_jpeg_is_drawn_in_as_many_scans_as_the_limit_allows_and_no_more() {
+    let limits = DecodeLimits::default();
+    for progressive in [true, false] {
+        let with = |scans| hostile::jpeg([64, 48], progressive, scans);
+        assert!(decode(&with(3)).is_ok(), "{:?}", decode(&with(3)));
+        assert!(decode(&with(limits.max_scans as usize)).is_ok());
+        let refused = decode(&with(limits.max_scans as usize + 1));
+        assert!(matches!(refused, Err(DecodeError::TooManyScans { max_scans: 32 })), "{refused:?}");
+        let fewer = DecodeLimits { max_scans: 2, ..limits };
+        assert!(matches!(Frame::decode(&with(3), &fewer), Err(DecodeError::TooManyScans { max_scans: 2 })));
+    }
+}
+
+#[test]
+fn scans_of_a_thumbnail_and_what_follows_the_picture_do_not_count() {
+    let thumbnail = hostile::jpeg([8, 8], true, 20);
+    let mut picture = hostile::jpeg([64, 48], true, 20);
+    let segment = hostile::segment(0xEC, &thumbnail);
+    picture.splice(2..2, segment);
+    picture.extend(hostile::jpeg([64, 48], true, 20));
+    assert!(decode(&picture).is_ok(), "{:?}", decode(&picture));
+}
+
+#[test]
+fn the_memory_of_a_progressive_jpegs_coefficients_counts() {
+    // Six bytes a pixel, beside the three of the samples; under a kilobyte in the file.
+    let picture = hostile::jpeg([4000, 4000], true, 1);
+    assert!(picture.len() < 1000);
+    let limits = DecodeLimits { max_memory_bytes: 130 << 20, ..DecodeLimits::default() };
+    assert!(matches!(Frame::decode(&picture, &limits), Err(DecodeError::MemoryLimit { .. })));
+    // The samples and the frame alone would fit.
+    let baseline = hostile::jpeg([4000, 4000], false, 1);
+    assert!(Frame::decode(&baseline, &limits).is_ok());
+}
+
+#[test]
+fn sides_that_no_frame_has_are_refused_before_they_are_decoded() {
+    // The pixels are missing: an error about them would show that decoding was begun.
+    let png = hostile::png([1, 40_000_000], &[], b"");
+    let refused = decode(&png);
+    assert!(
+        matches!(refused, Err(DecodeError::Frame(FrameError::Size { width: 1, height: 40_000_000 }))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_flood_of_metadata_is_refused() {
+    let chunks = |count| hostile::chunk(b"tEXt", b"a\0").repeat(count);
+    assert!(decode(&hostile::png([8, 8], &chunks(900), &hostile::zeros(8 * 25))).is_ok());
+    let refused = decode(&hostile::png([8, 8], &chunks(2000), &hostile::zeros(8 * 25)));
+    assert!(matches!(refused, Err(DecodeError::Unsupported { .. })), "{refused:?}");
 }

@@ -29,9 +29,11 @@ use crate::port::PortId;
 mod bytes;
 mod key;
 mod qr;
+mod read;
 
 pub use key::{ClaimIssuer, ClaimKeyError, ClaimVerifier, IssueError};
 pub use qr::{QrError, read_claim_text};
+pub use read::{MAX_READ_STEPS, ReadBudget, ReadStopped};
 
 /// The longest time from issue to expiry.
 pub const MAX_CLAIM_LIFETIME: Duration = Duration::from_mins(10);

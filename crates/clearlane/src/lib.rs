@@ -63,7 +63,7 @@ mod upgrade;
 pub use capture::Capture;
 pub use claim::{
     Claim, ClaimIssuer, ClaimKeyError, ClaimRefusal, ClaimVerifier, IssueError, MAX_CLAIM_LIFETIME, MAX_CLAIM_PORTS,
-    QrError, SignedClaim, read_claim_text,
+    MAX_READ_STEPS, QrError, ReadBudget, ReadStopped, SignedClaim, read_claim_text,
 };
 pub use clearlane_store::Direction;
 pub use clearlane_template::SubjectId;

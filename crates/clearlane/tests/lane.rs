@@ -8,6 +8,7 @@ use std::time::Duration;
 use clearlane::{
     Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, IdentifyOptions, LaneError, Passage, Reason,
 };
+use clearlane_embed::Frame;
 use clearlane_store::{Outcome, RecordQuery};
 use clearlane_template::{ModelId, SubjectId, Template};
 use common::{Port, capture_of, eligible, enrolment, face, finger, near, now, policy};
@@ -31,6 +32,15 @@ fn a_stranger_is_referred_as_nobody() {
     let passage = port.lane().pass_capture(&Capture::new(face(999), Some(0.99)), &[], None);
     assert_eq!(codes(&passage), ["no-candidate"]);
     assert_eq!(passage.comparison, None);
+}
+
+#[test]
+fn a_picture_that_cannot_be_searched_for_a_claim_in_time_is_referred_for_both() {
+    let port = Port::with(1);
+    let picture = image::load_from_memory(include_bytes!("data/qr-finder-patterns-320x180.png")).unwrap().to_rgb8();
+    let frame = Frame::rgb8(320, 180, picture.into_raw()).unwrap();
+    let passage = port.lane().verify_claim(&[frame], &[], &[], Some(Duration::ZERO));
+    assert_eq!(codes(&passage), ["no-claim", "budget-exceeded"]);
 }
 
 #[test]

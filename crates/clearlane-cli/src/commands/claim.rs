@@ -1,10 +1,10 @@
 //! `clearlane claim`: a QR code that says who a traveller is, for a 1:1 lane to check against their face.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use clearlane::{ClaimIssuer, ClaimKeyError, ClaimVerifier, PortId, QrError, read_claim_text};
+use clearlane::{ClaimIssuer, ClaimKeyError, ClaimVerifier, PortId, QrError, ReadBudget, read_claim_text};
 use serde_json::json;
 
 use super::register::find;
@@ -83,6 +83,9 @@ Examples:
   clearlane claim keygen issuer.pem
   clearlane claim issue Aaron --port shenzhen-bay --issuer issuer.pem --out aaron.png --register port.db";
 
+/// For how long a picture is searched for a claim: no lane waits, and the largest photograph takes a second or two.
+const READ_TIME: Duration = Duration::from_secs(30);
+
 /// Pixels of a side of a QR code's module.
 const SCALE: u32 = 8;
 
@@ -140,7 +143,9 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<Exit> {
 fn read(args: &ReadArgs, output: &Output) -> Result<Exit> {
     let verifier = trusted(&args.issuer)?;
     let frame = pictures::open(&args.picture)?;
-    let text = read_claim_text(&frame).ok_or_else(|| {
+    let text = read_claim_text(&frame, &mut ReadBudget::until(Instant::now() + READ_TIME))
+        .map_err(|stopped| Failure::at(Exit::Input, &args.picture, &stopped))?;
+    let text = text.ok_or_else(|| {
         Failure::new(Exit::Input, format!("{}: no claim is to be read in the picture", shown(&args.picture)))
     })?;
     let register = args.register.open_read_only()?.id();

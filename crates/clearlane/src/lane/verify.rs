@@ -1,6 +1,6 @@
 //! The 1:1 lanes: a document's portrait, or a claim, says who the traveller should be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clearlane_embed::{Extractor, Frame};
 use clearlane_store::DocumentKind;
@@ -9,7 +9,7 @@ use tracing::debug_span;
 
 use super::{Compared, Course, Lane, guarded, timed};
 use crate::capture::Capture;
-use crate::claim::read_claim_text;
+use crate::claim::{ReadBudget, read_claim_text};
 use crate::decision::{Comparison, Passage};
 use crate::evidence::Evidence;
 use crate::proof::reaches;
@@ -56,8 +56,10 @@ impl Lane {
         let mut course = self.start(budget);
         let _span = self.span("claim");
         let compared = guarded("claim", || {
-            let text =
-                timed(debug_span!("claim"), &mut course.times.claim, || claim_frames.iter().find_map(read_claim_text));
+            let deadline = course.deadline;
+            let text = timed(debug_span!("claim"), &mut course.times.claim, || {
+                claim_frames.iter().find_map(|frame| claim_text(frame, deadline))
+            });
             let subject = self.claim(&text.ok_or_else(|| vec![Reason::NoClaim])?, &mut course)?;
             let capture = self.capture(frames, &mut course)?;
             Ok(self.compare_with(subject, &capture, &mut course))
@@ -156,6 +158,15 @@ impl Lane {
         };
         Compared { comparison: Some(Comparison { subject, score, threshold, margin: None }), reasons }
     }
+}
+
+/// The text of a frame's claim. A frame that cannot be read by the deadline has none; that the budget is exceeded is said
+/// where the passage is decided.
+fn claim_text(frame: &Frame<'_>, deadline: Instant) -> Option<String> {
+    read_claim_text(frame, &mut ReadBudget::until(deadline)).unwrap_or_else(|stopped| {
+        tracing::warn!(%stopped, "a frame was not searched for a claim to its end");
+        None
+    })
 }
 
 /// A portrait is no live capture: neither the lane's quality floors nor PAD apply to it.
