@@ -193,13 +193,7 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
 }
 
 /// Names rows whose ids were never given out.
-fn strays(
-    state: &State<'_>,
-    table: &str,
-    last: i64,
-    named: impl Fn(u64) -> Row,
-    report: &mut Report,
-) -> Result<()> {
+fn strays(state: &State<'_>, table: &str, last: i64, named: impl Fn(u64) -> Row, report: &mut Report) -> Result<()> {
     let query = format!("SELECT id FROM {table} WHERE id < 1 OR id > ?1 LIMIT 64");
     let mut statement = state.connection.prepare(&query)?;
     for id in statement.query_map([last], |row| row.get::<_, i64>(0))? {
@@ -235,7 +229,8 @@ fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn Fn
     let last = state.root.last_template;
     strays(state, "template", last, |id| Row::Template(TemplateId(id)), report)?;
     // Of nobody, or of somebody who was revoked: a revocation deletes them.
-    let orphans = "SELECT id FROM template WHERE subject NOT IN (SELECT id FROM subject WHERE revoked IS NULL) LIMIT 64";
+    let orphans =
+        "SELECT id FROM template WHERE subject NOT IN (SELECT id FROM subject WHERE revoked IS NULL) LIMIT 64";
     let mut statement = state.connection.prepare(orphans)?;
     for id in statement.query_map([], |row| row.get::<_, i64>(0))? {
         let row = Row::Template(TemplateId(id? as u64));

@@ -9,9 +9,9 @@ use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 
 use crate::enrol::whole_or_refused;
+use crate::register::LONGEST_WAIT;
 use crate::state::State;
 use crate::tree::{NONE, Tree};
-use crate::register::LONGEST_WAIT;
 use crate::{NewRecord, Record, Register, Result, StoreError, Subject, chain, claim, clock, record, rows};
 
 /// Decides on one passage, from the register as it stands at the moment of the record.

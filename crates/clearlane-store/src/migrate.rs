@@ -106,7 +106,8 @@ impl Earlier {
 
     /// The newest id that a table has given out: SQLite's own counter, unless there are newer rows.
     fn counter(&self, connection: &Connection, table: &str, id: &str) -> Result<i64> {
-        let newest = connection.query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))?;
+        let newest =
+            connection.query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))?;
         let last = self.counters.get(table).copied().unwrap_or(0).max(newest.unwrap_or(0));
         // No register has come near, and places of trees end there.
         let refused = || Row::Register.refused(Fault::Value { column: "id" });

@@ -371,7 +371,11 @@ impl Register {
     /// Whether the file that is open is the one at the path: what is written to one that was moved away is lost to all who
     /// open the other.
     fn check_place(&self) -> Result<()> {
-        if self.file == file::identity(&self.path) { Ok(()) } else { Err(StoreError::Moved { path: self.path.clone() }) }
+        if self.file == file::identity(&self.path) {
+            Ok(())
+        } else {
+            Err(StoreError::Moved { path: self.path.clone() })
+        }
     }
 
     /// The writing connection, outside any transaction.

@@ -29,7 +29,8 @@ fn is_refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> bool {
 
 /// An index that is built over something else than its text says, as the file's writer can have it.
 fn index_over(f: &Fixture, name: &str, lie: &str, text: &str) {
-    let set = |text: &str| format!("UPDATE sqlite_schema SET sql = '{}' WHERE name = '{name}'", text.replace('\'', "''"));
+    let set =
+        |text: &str| format!("UPDATE sqlite_schema SET sql = '{}' WHERE name = '{name}'", text.replace('\'', "''"));
     meddle(&f.path, &format!("PRAGMA writable_schema = ON; {}", set(lie)));
     meddle(&f.path, &format!("REINDEX {name}; PRAGMA writable_schema = ON; {}", set(text)));
 }
@@ -49,7 +50,9 @@ fn an_index_that_lies_names_nobody() {
     index_over(
         &f,
         "document_number",
-        &format!("CREATE INDEX document_number ON document (CASE subject WHEN 1 THEN x'{mallorys}' ELSE number_digest END)"),
+        &format!(
+            "CREATE INDEX document_number ON document (CASE subject WHEN 1 THEN x'{mallorys}' ELSE number_digest END)"
+        ),
         "CREATE INDEX document_number ON document (number_digest)",
     );
     assert!(is_refused(f.register.holder(digest("M1"))), "in a process that has it open");
@@ -214,13 +217,17 @@ fn ids_that_nobody_gave_out_are_nobodys_and_cost_nothing() {
         assert_eq!(f.register.subject_by_id(SubjectId(id)).unwrap(), None, "{id}");
         assert_eq!(f.register.record(id).unwrap(), None, "{id}");
     }
-    let unbound = |row| f.register.check(|_, _| ()).unwrap().problems.iter().any(|one| one.row == row && one.fault == Fault::Unbound);
+    let unbound = |row| {
+        f.register.check(|_, _| ()).unwrap().problems.iter().any(|one| one.row == row && one.fault == Fault::Unbound)
+    };
     for id in [-1, i64::MIN, 1 << 40, i64::MAX] {
         meddle(&f.path, &format!("INSERT INTO subject (id, key, enrolled, encoding) VALUES ({id}, 'x', 0, 3)"));
         assert!(unbound(Row::Subject(SubjectId(id as u64))), "{id}");
         meddle(
             &f.path,
-            &format!("DELETE FROM subject WHERE id = {id}; INSERT INTO template SELECT {id}, subject, model, key, source, sealed, encoding FROM template WHERE id = 1"),
+            &format!(
+                "DELETE FROM subject WHERE id = {id}; INSERT INTO template SELECT {id}, subject, model, key, source, sealed, encoding FROM template WHERE id = 1"
+            ),
         );
         assert!(unbound(Row::Template(clearlane_template::TemplateId(id as u64))), "{id}");
         meddle(&f.path, &format!("DELETE FROM template WHERE id = {id}"));
@@ -241,7 +248,10 @@ fn what_is_wrong_with_an_earlier_version_is_not_signed() {
         (&format!("{revoked} (1 << 40, 'x', 0, 1, 'r')"), false),
         (&format!("{revoked} (-1, 'x', 0, 1, 'r')"), false),
         ("UPDATE sqlite_sequence SET seq = 9223372036854775807 WHERE name = 'template'", false),
-        ("INSERT INTO document SELECT 999, place, kind, number_digest, valid_from, expires, endorsements FROM document LIMIT 1", false),
+        (
+            "INSERT INTO document SELECT 999, place, kind, number_digest, valid_from, expires, endorsements FROM document LIMIT 1",
+            false,
+        ),
         ("UPDATE chain SET last = 9223372036854775807", false),
         ("UPDATE chain SET first = -9223372036854775807 - 1", false),
         ("UPDATE subject SET birth = '1990-01-01' WHERE revoked IS NULL", false),

@@ -6,9 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clearlane_store::{
-    Details, Direction, NewRecord, NumberDigest, Outcome, Standing, StoreError, Subject, Verdict,
-};
+use clearlane_store::{Details, Direction, NewRecord, NumberDigest, Outcome, Standing, StoreError, Subject, Verdict};
 use clearlane_template::{ModelId, TemplateId};
 use jiff::{SignedDuration, Timestamp};
 
@@ -131,7 +129,10 @@ impl Case {
             reasons.push(Reason::RegisterNotSound);
         }
         // As late as it is by now: a passage may have taken long.
-        let now = self.time.saturating_add(self.started.elapsed().try_into().unwrap_or(SignedDuration::MAX)).unwrap_or(self.time);
+        let now = self
+            .time
+            .saturating_add(self.started.elapsed().try_into().unwrap_or(SignedDuration::MAX))
+            .unwrap_or(self.time);
         let time = match standing.time(now) {
             Ok(time) => time,
             Err(StoreError::ImplausibleClock { newest, .. }) => {
@@ -154,7 +155,8 @@ impl Case {
         if let Some(comparison) = &self.comparison {
             match standing.subject(comparison.subject) {
                 Ok(Some(Subject { details, revoked: None, .. })) => {
-                    let judge = |details: &Details| self.policy.ineligibility(details, &self.port, self.direction, time);
+                    let judge =
+                        |details: &Details| self.policy.ineligibility(details, &self.port, self.direction, time);
                     let objections = judge(&details);
                     if let Some(shown) = self.document {
                         // Other documents of the holder's do not make up for the one that is shown.
