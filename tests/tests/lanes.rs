@@ -104,11 +104,11 @@ fn a_claim_is_read_from_its_picture_believed_at_its_port_and_good_for_one_passag
     };
     let issue = |traveller: &str, to: &str| json(command(traveller, "shenzhen-bay").arg("--out").arg(port.path(to)));
     let issued = issue("f0004", "claim.png");
-    assert!(issued["text"].as_str().unwrap().starts_with("CLEARLANE1:"));
+    assert!(issued["text"].as_str().unwrap().starts_with("CLEARLANE2:"));
 
     let read = |picture: &str, place: &str, key: &std::path::Path| {
-        let mut command = clearlane();
-        command.args(["claim", "read", "--port", place, "--issuer"]).arg(key).arg(port.path(picture));
+        let mut command = port.on_register(&["claim", "read", "--port", place]);
+        command.arg("--issuer").arg(key).arg(port.path(picture));
         command
     };
     let good = json(&mut read("claim.png", "shenzhen-bay", &public));

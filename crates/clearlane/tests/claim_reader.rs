@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use clearlane::{ClaimIssuer, MAX_READ_STEPS, ReadBudget, ReadStopped, SignedClaim, read_claim_text};
+use clearlane::{ClaimIssuer, ReadBudget, ReadStopped, SignedClaim, read_claim_text};
 use clearlane_embed::{Frame, PixelFormat};
 use clearlane_template::SubjectId;
 use image::{GrayImage, Luma};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use qrcode::bits::Bits;
 use qrcode::{Color, EcLevel, QrCode, Version};
 
-const PREFIX: &str = "CLEARLANE1:";
+const PREFIX: &str = "CLEARLANE2:";
 
 /// A picture of the project's own with 665 finder patterns, which took a reader eight seconds.
 const FINDERS: &[u8] = include_bytes!("data/qr-finder-patterns-320x180.png");
@@ -384,5 +384,5 @@ fn minute() -> ReadBudget {
 fn claim() -> SignedClaim {
     let now: Timestamp = "2025-03-10T04:00:00Z".parse().unwrap();
     let issuer = ClaimIssuer::generate().unwrap();
-    issuer.issue(SubjectId(7), &["gongbei".parse().unwrap()], now, Duration::from_mins(1)).unwrap()
+    issuer.issue([1; 16], SubjectId(7), &["gongbei".parse().unwrap()], now, Duration::from_mins(1)).unwrap()
 }

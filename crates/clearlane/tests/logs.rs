@@ -39,7 +39,7 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
         for _ in 0..2 {
             let _ = lane.verify_claim_capture(claim.text(), &probe, &finger(subject), None);
         }
-        let _ = lane.verify_claim_capture("CLEARLANE1:FORGED", &probe, &[], None);
+        let _ = lane.verify_claim_capture("CLEARLANE2:FORGED", &probe, &[], None);
         let other = clearlane_template::ModelId::digest([]);
         let foreign = clearlane_template::Template::normalised(other, face(1).as_slice().to_vec()).unwrap();
         let _ = lane.pass_capture(&Capture::new(foreign, Some(1.0)), &[], None);
