@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use clearlane::{ClaimIssuer, MAX_READ_STEPS, ReadBudget, ReadStopped, SignedClaim, read_claim_text};
+use clearlane::{ClaimIssuer, ReadBudget, ReadStopped, SignedClaim, read_claim_text};
 use clearlane_embed::{Frame, PixelFormat};
 use clearlane_template::SubjectId;
 use image::{GrayImage, Luma};
