@@ -286,11 +286,11 @@ impl Projection {
             ((sum_x * c_d.y - c_d.x * sum_y) / determinant, (b_d.x * sum_y - sum_x * b_d.y) / determinant)
         };
         let (xu, xv, yu, yv) = (b.x - a.x + g * b.x, c.x - a.x + h * c.x, b.y - a.y + g * b.y, c.y - a.y + h * c.y);
-        Self([xu / size, xv / size, a.x, yu / size, yv / size, a.y, g / size, h / size]).from(begin)
+        Self([xu / size, xv / size, a.x, yu / size, yv / size, a.y, g / size, h / size]).beginning_at(begin)
     }
 
     /// The same for coordinates that begin at `begin`.
-    fn from(self, begin: f32) -> Self {
+    fn beginning_at(self, begin: f32) -> Self {
         let [xu, xv, x, yu, yv, y, g, h] = self.0;
         let shift = |along: f32, down: f32, constant: f32| constant - begin * (along + down);
         let (x, y, one) = (shift(xu, xv, x), shift(yu, yv, y), shift(g, h, 1.0));
