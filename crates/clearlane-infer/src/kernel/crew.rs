@@ -11,11 +11,20 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::InferError;
 
+/// What a task does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Loads the image.
+    Load,
+    Step(usize),
+    /// Zeroes floats of the arena that no step uses any more.
+    Wipe(Range<usize>),
+}
+
 /// A part of a step.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
-    /// `None` for loading the image.
-    pub(crate) step: Option<usize>,
+    pub(crate) work: Work,
     pub(crate) rows: Range<usize>,
     /// Groups of output blocks for a dense convolution, planes for other operators.
     pub(crate) parts: Range<usize>,

@@ -56,6 +56,13 @@ impl Arena {
         self.base.as_ptr().cast::<f32>().wrapping_add(offset)
     }
 
+    /// Zeroes a range of its floats.
+    pub(crate) fn wipe_part(&self, range: &Range<usize>) {
+        // SAFETY: `Program::new` took the range from tensors that it saw inside the arena, and uses it when no step does so
+        // any more.
+        unsafe { std::slice::from_raw_parts_mut(self.at(range.start), range.len()) }.zeroize();
+    }
+
     /// Zeroes all of it.
     pub(crate) fn wipe(&mut self) {
         // SAFETY: the whole allocation, borrowed exclusively; every byte of it has been written, if by `alloc_zeroed`.
@@ -133,7 +140,7 @@ impl Arena {
     pub(crate) fn split(&self, from: &[View], to: &[View]) -> (Vec<&[f32]>, Vec<&mut [f32]>) {
         let place = |view: &View| (self.at(view.start), view.len());
         // SAFETY: `Program::new` saw that the tensors lie inside the arena, and that none to write overlaps another;
-        // no other step runs meanwhile.
+        // no other step runs meanwhile, and what is wiped is part of none of them.
         unsafe {
             (
                 from.iter().map(place).map(|(at, len)| std::slice::from_raw_parts(at.cast_const(), len)).collect(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
 
-use super::crew::{Crew, Task};
+use super::crew::{Crew, Task, Work};
 use super::dense::Dense;
 use super::depthwise::Depthwise;
 use super::integer::dense::IntegerDense;
@@ -59,6 +59,9 @@ pub(crate) struct Program {
     steps: Vec<Step>,
     tasks: Vec<Task>,
     outputs: Vec<View>,
+    /// The floats of the arena that are in use up to the end. All others are wiped after their last use, while the caches
+    /// hold them.
+    left: Vec<Range<usize>>,
     arenas: Mutex<Vec<Arena>>,
 }
 
@@ -83,13 +86,14 @@ impl Program {
         if !(sound && flat && inside(&input) && input.lanes == 1 && input.is_float()) {
             return None;
         }
+        let mut used = last_used(&input, &steps, &outputs);
+        let left = used.split_off(steps.len()).concat();
         let mut tasks = Vec::new();
-        wave(&mut tasks, None, input.height, input.planes(), input.len());
-        for (index, step) in steps.iter().enumerate() {
-            let (rows, parts) = step.extent();
-            wave(&mut tasks, Some(index), rows, parts, step.cost());
+        wave(&mut tasks, Work::Load, &[], [input.height, input.planes()], input.len());
+        for (index, (step, unused)) in steps.iter().zip(&used).enumerate() {
+            wave(&mut tasks, Work::Step(index), unused, step.extent(), step.cost());
         }
-        Some(Self { floats, input, steps, tasks, outputs, arenas: Mutex::default() })
+        Some(Self { floats, input, steps, tasks, outputs, left, arenas: Mutex::default() })
     }
 
     /// Runs one image, plain C x H x W, into the outputs' slices, each as long as its output; with the help of a pool's
@@ -103,12 +107,15 @@ impl Program {
         let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // Should a task panic, the arena is not kept, and wiped as it is dropped.
         let mut arena = kept.unwrap_or_else(|| Arena::new(self.floats));
-        let result = self.run_in(&arena, pool, image).map(|()| {
+        let result = self.run_in(&arena, pool, image);
+        if result.is_ok() {
             for (view, output) in self.outputs.iter().zip(outputs) {
                 output.copy_from_slice(&arena.slice(view)[..output.len()]);
             }
-        });
-        arena.wipe();
+            self.left.iter().for_each(|range| arena.wipe_part(range));
+        } else {
+            arena.wipe();
+        }
         self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
         result
     }
@@ -134,11 +141,11 @@ impl Program {
         let arena = Arena::new(self.floats);
         let mut shortest = vec![Duration::MAX; self.steps.len()];
         for _ in 0..runs {
-            for tasks in self.tasks.chunk_by(|a, b| a.step == b.step) {
+            for tasks in self.tasks.chunk_by(|a, b| a.work == b.work) {
                 let start = Instant::now();
                 tasks.iter().try_for_each(|task| self.task(&arena, image, task))?;
-                if let Some(shortest) = tasks.first().and_then(|task| task.step).map(|step| &mut shortest[step]) {
-                    *shortest = start.elapsed().min(*shortest);
+                if let Some(&Task { work: Work::Step(step), .. }) = tasks.first() {
+                    shortest[step] = start.elapsed().min(shortest[step]);
                 }
             }
         }
@@ -150,11 +157,12 @@ impl Program {
     }
 
     fn task(&self, arena: &Arena, image: &[f32], task: &Task) -> Result<(), InferError> {
-        let Some(step) = task.step else {
-            self.load(arena, image, task.rows.clone(), task.parts.clone());
-            return Ok(());
-        };
-        self.steps[step].run(arena, task.rows.clone(), task.parts.clone())
+        match &task.work {
+            Work::Load => self.load(arena, image, task.rows.clone(), task.parts.clone()),
+            Work::Step(step) => return self.steps[*step].run(arena, task.rows.clone(), task.parts.clone()),
+            Work::Wipe(range) => arena.wipe_part(range),
+        }
+        Ok(())
     }
 
     fn load(&self, arena: &Arena, image: &[f32], rows: Range<usize>, channels: Range<usize>) {
@@ -172,9 +180,41 @@ impl Program {
 /// Work of about this many products is worth a task of its own: some microseconds.
 const TASK: usize = 400_000;
 
-/// Appends one step's tasks, which all wait for those before.
-fn wave(tasks: &mut Vec<Task>, step: Option<usize>, rows: usize, parts: usize, cost: usize) {
+/// Floats that are worth a task of their own to wipe.
+const WIPE: usize = 1 << 16;
+
+/// Which floats of the arena are last used by the loading of the image, by each of the steps, and by the copying of the
+/// outputs.
+fn last_used(input: &View, steps: &[Step], outputs: &[View]) -> Vec<Vec<Range<usize>>> {
+    let mut uses = vec![(0, input.span())];
+    for (step, stage) in steps.iter().zip(1..) {
+        uses.extend(step.from.iter().chain(&step.to).map(|view| (stage, view.span())));
+    }
+    uses.extend(outputs.iter().map(|view| (steps.len() + 1, view.span())));
+    let mut ends: Vec<usize> = uses.iter().flat_map(|(_, span)| [span.start, span.end]).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let mut used: Vec<Vec<Range<usize>>> = vec![Vec::new(); steps.len() + 2];
+    for ends in ends.windows(2) {
+        let users = uses.iter().filter(|(_, span)| span.start <= ends[0] && ends[1] <= span.end);
+        let Some(stage) = users.map(|(stage, _)| *stage).max() else { continue };
+        match used[stage].last_mut() {
+            Some(before) if before.end == ends[0] => before.end = ends[1],
+            _ => used[stage].push(ends[0]..ends[1]),
+        }
+    }
+    used
+}
+
+/// Appends one step's tasks, which all wait for those before, and with them the wiping of what those before used last.
+fn wave(tasks: &mut Vec<Task>, work: Work, unused: &[Range<usize>], [rows, parts]: [usize; 2], cost: usize) {
     let after = tasks.len();
+    for range in unused {
+        for start in range.clone().step_by(WIPE) {
+            let work = Work::Wipe(start..range.end.min(start + WIPE));
+            tasks.push(Task { work, rows: 0..0, parts: 0..0, after });
+        }
+    }
     let wanted = (cost / TASK).max(1);
     // Whole rows keep their input in the cache; where there are few, the channels are split as well or instead.
     let by_parts = if rows >= 16 { 1 } else { wanted.min(parts) };
@@ -183,24 +223,24 @@ fn wave(tasks: &mut Vec<Task>, step: Option<usize>, rows: usize, parts: usize, c
         let parts = part * parts / by_parts..(part + 1) * parts / by_parts;
         for row in 0..by_rows {
             let rows = row * rows / by_rows..(row + 1) * rows / by_rows;
-            tasks.push(Task { step, rows, parts: parts.clone(), after });
+            tasks.push(Task { work: work.clone(), rows, parts: parts.clone(), after });
         }
     }
 }
 
 impl Step {
     /// How many rows and parts the step can be split into.
-    fn extent(&self) -> (usize, usize) {
+    fn extent(&self) -> [usize; 2] {
         let rows = self.to.first().map_or(0, |to| to.height);
         let planes = self.to.first().map_or(0, View::planes);
         match &self.operator {
-            Operator::Dense(dense) => (rows, dense.groups()),
-            Operator::IntegerDense(dense) => (rows, dense.groups()),
-            Operator::ToRows(_) => (self.from.first().map_or(0, |from| from.height), 1),
-            Operator::Softmax(softmax) => (softmax.rows(), 1),
-            Operator::Copy(_) => (rows, 1),
-            Operator::Foreign(_) => (1, 1),
-            _ => (rows, planes),
+            Operator::Dense(dense) => [rows, dense.groups()],
+            Operator::IntegerDense(dense) => [rows, dense.groups()],
+            Operator::ToRows(_) => [self.from.first().map_or(0, |from| from.height), 1],
+            Operator::Softmax(softmax) => [softmax.rows(), 1],
+            Operator::Copy(_) => [rows, 1],
+            Operator::Foreign(_) => [1, 1],
+            _ => [rows, planes],
         }
     }
 
