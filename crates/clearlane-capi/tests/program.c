@@ -29,6 +29,7 @@ static void layout(void) {
   FIELD(clearlane_files, port);
   FIELD(clearlane_files, lane);
   FIELD(clearlane_files, direction);
+  FIELD(clearlane_files, witness_path);
   SIZE(clearlane_frame);
   FIELD(clearlane_frame, pixels);
   FIELD(clearlane_frame, size);

@@ -115,7 +115,9 @@ impl Witness for WitnessFile {
     }
 
     fn note(&self, register: [u8; 16], root: RootId) -> Result<(), WitnessError> {
-        let line = format!("{WORD} {} {} {}\n", HEXLOWER.encode(&register), root.version, HEXLOWER.encode(&root.code));
+        // It begins a line of its own, whatever the one before it lacks.
+        let line =
+            format!("\n{WORD} {} {} {}\n", HEXLOWER.encode(&register), root.version, HEXLOWER.encode(&root.code));
         let append = || OpenOptions::new().create(true).append(true).open(&self.0)?.write_all(line.as_bytes());
         append().map_err(|error| self.failed(error))
     }

@@ -23,7 +23,7 @@ fn claims_are_read_at_any_size_and_angle() {
         let module = 2.0 + number as f32 * 0.125;
         Shot { module, angle: number as f32 * 0.37, ..Shot::default() }.of(claim.text())
     };
-    let unread: Vec<_> = (0..48).filter(|&number| text(&read(number)).as_deref() != Some(claim.text())).collect();
+    let unread: Vec<_> = (0..40).filter(|&number| text(&read(number)).as_deref() != Some(claim.text())).collect();
     assert!(unread.len() <= 1, "{unread:?}");
 }
 
@@ -106,7 +106,7 @@ fn a_claim_is_read_among_sixty_finder_patterns_and_among_other_codes() {
 
 #[test]
 fn codes_that_are_no_claims_give_none() {
-    for wanted in ["HELLO", "clearlane1:AAAA", "CLEARLANE2:AAAA"] {
+    for wanted in ["HELLO", "clearlane2:AAAA", "CLEARLANE1:AAAA"] {
         assert_eq!(text(&drawn(&QrCode::new(wanted).unwrap(), 4)), None);
     }
 }
