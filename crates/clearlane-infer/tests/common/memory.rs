@@ -1,5 +1,5 @@
 //! What is in this process's own memory, as a core dump or a debugger would see it: Linux alone.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::fs::File;
 use std::ops::Range;
