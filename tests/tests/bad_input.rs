@@ -212,7 +212,7 @@ fn an_import_that_ends_early_says_what_it_did_and_up_to_which_line() {
         (output.status.code().unwrap(), report)
     };
     // A line cannot be read, and the ones after it can.
-    let text = [&b"{\"key\":\"a\"}\n{\"key\":\""[..], &[b'x'; 5 << 20], b"\"}\n{\"key\":\"b\"}\n"].concat();
+    let text = [&b"{\"key\":\"a\"}\n{\"key\":\""[..], &vec![b'x'; 5 << 20], b"\"}\n{\"key\":\"b\"}\n"].concat();
     let (code, report) = import(&file(folder.path(), "long.jsonl", &text));
     assert_eq!(
         (code, &report["enrolled"], &report["lines"], &report["complete"]),

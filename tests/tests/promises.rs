@@ -151,7 +151,8 @@ fn an_older_register_is_refused_by_its_witness_and_taken_back_on_purpose() {
 #[test]
 fn a_sweep_needs_a_day_that_is_the_ports_and_a_look_where_many_would_leave() {
     let station = Station::new();
-    let lines: String = (0..40).map(|n| format!("{{\"key\": \"p{n}\", \"expires\": \"2099-01-01\"}}\n")).collect();
+    let line = |n: u32| format!("{{\"key\": \"p{n}\", \"expires\": \"2099-01-01\"}}\n");
+    let lines: String = (0..40).map(line).collect();
     let people = file(station.folder.path(), "people.jsonl", lines.as_bytes());
     station.on("port", &["register", "import"]).arg(people).assert().success();
     station.on("port", &["register", "sweep"]).assert().code(2).stderr(contains("--policy"));

@@ -176,7 +176,7 @@ fn sides_that_no_frame_has_are_refused_before_they_are_decoded() {
 
 #[test]
 fn a_flood_of_metadata_is_refused() {
-    let chunks = |count| hostile::chunk(b"tEXt", b"a\0").repeat(count);
+    let chunks = |count| hostile::chunk(*b"tEXt", b"a\0").repeat(count);
     assert!(decode(&hostile::png([8, 8], &chunks(900), &hostile::zeros(8 * 25))).is_ok());
     let refused = decode(&hostile::png([8, 8], &chunks(2000), &hostile::zeros(8 * 25)));
     assert!(matches!(refused, Err(DecodeError::Unsupported { .. })), "{refused:?}");

@@ -9,7 +9,7 @@ use clearlane_embed::{DecodeLimits, Frame};
 #[test]
 fn a_colour_profile_that_inflates_to_a_gigabyte_takes_no_gigabyte() {
     let profile = [&b"p\0\0"[..], &hostile::zeros(1 << 30)].concat();
-    let picture = hostile::png([8, 8], &hostile::chunk(b"iCCP", &profile), &hostile::zeros(8 * 25));
+    let picture = hostile::png([8, 8], &hostile::chunk(*b"iCCP", &profile), &hostile::zeros(8 * 25));
     let before = peak_kib();
     // The profile is nothing that a frame needs.
     assert!(Frame::decode(&picture, &DecodeLimits::default()).is_ok());

@@ -12,7 +12,7 @@ fn manifest() -> Value {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/manifest.toml")).unwrap();
     let mut manifest = Manifest::parse(&text).unwrap();
     let mut liveness = manifest.models[0].clone();
-    liveness.name = "liveness".to_owned();
+    "liveness".clone_into(&mut liveness.name);
     liveness.task = Task::Liveness { crop: 2.7, live_class: 1 };
     manifest.models.push(liveness);
     for model in &mut manifest.models {
@@ -128,10 +128,11 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
     for key in &keys {
         let out_of_range: &[Value] = match name(key).trim_start_matches("model[].") {
             "input.width" | "input.height" => &[Value::Integer(0), Value::Integer(-1), Value::Integer(100_000)],
-            "task.detection.score_threshold" => &[Value::Float(0.0), Value::Float(1.0), Value::Float(f64::NAN)],
+            "task.detection.score_threshold" | "task.embedding.thresholds[].fmr" => {
+                &[Value::Float(0.0), Value::Float(1.0), Value::Float(f64::NAN)]
+            }
             "task.detection.overlap_threshold" => &[Value::Float(0.0), Value::Float(1.1), Value::Float(f64::NAN)],
             "task.embedding.dimension" => &[Value::Integer(0), Value::Integer(-1), Value::Integer(i64::MAX)],
-            "task.embedding.thresholds[].fmr" => &[Value::Float(0.0), Value::Float(1.0), Value::Float(f64::NAN)],
             "task.embedding.thresholds[].threshold" => &[Value::Float(1.1), Value::Float(f64::NAN)],
             "task.liveness.crop" => &[Value::Float(0.9), Value::Float(f64::INFINITY), Value::Float(f64::NAN)],
             "task.liveness.live_class" => &[Value::Integer(-1)],

@@ -277,14 +277,12 @@ impl Network {
 
 /// Gives an array's values in the order of their indices to `work`: borrowed where they lie so.
 pub(crate) fn in_order<D: Dimension, T>(array: &ArrayView<'_, f32, D>, work: impl FnOnce(&[f32]) -> T) -> T {
-    match array.as_slice() {
-        Some(values) => work(values),
-        None => {
-            let mut values = Wiped::zeroed(array.len());
-            values.iter_mut().zip(array).for_each(|(to, from)| *to = *from);
-            work(&values)
-        }
+    if let Some(values) = array.as_slice() {
+        return work(values);
     }
+    let mut values = Wiped::zeroed(array.len());
+    values.iter_mut().zip(array).for_each(|(to, from)| *to = *from);
+    work(&values)
 }
 
 fn nodes(proto: &GraphProto, paths: impl Iterator<Item = NodePath>) -> Vec<NodeInfo> {

@@ -9,7 +9,8 @@ pub(crate) struct Canonical(Vec<u8>);
 
 impl Canonical {
     pub(crate) fn new(kind: &str) -> Self {
-        Self::default().text(kind)
+        // As long as most: a thousand rows in a row need not grow theirs.
+        Self(Vec::with_capacity(256)).text(kind)
     }
 
     pub(crate) fn bytes(self, bytes: &[u8]) -> Self {

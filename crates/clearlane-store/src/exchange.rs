@@ -61,7 +61,7 @@ pub struct ImportError {
     /// What was done before.
     pub imported: Imported,
     /// Why it ended.
-    pub source: StoreError,
+    pub source: Box<StoreError>,
 }
 
 /// The most refused lines that an import lists.
@@ -137,7 +137,7 @@ impl Register {
         imported.refused.sort_by_key(|refusal| refusal.line);
         match outcome {
             Ok(()) => Ok(imported),
-            Err(source) => Err(ImportError { imported, source }),
+            Err(source) => Err(ImportError { imported, source: Box::new(source) }),
         }
     }
 

@@ -220,12 +220,12 @@ impl TemplateRow {
     }
 }
 
+/// A template's id, its row where there is one that can be read, and its leaf.
+type Leaved = (TemplateId, Option<Result<TemplateRow, Fault>>, Hash);
+
 /// The rows of a range of ids, of whatever model, each with the leaf that it should have: a row that is missing has none,
 /// and one that was put in has no leaf.
-pub(crate) fn with_leaves(
-    state: &State<'_>,
-    ids: RangeInclusive<i64>,
-) -> Result<Vec<(TemplateId, Option<Result<TemplateRow, Fault>>, Hash)>> {
+pub(crate) fn with_leaves(state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<Leaved>> {
     let mut leaves = HashMap::new();
     let places = *ids.start() as u64..*ids.end() as u64 + 1;
     Tree::Templates.each(state.nodes(), state.tree_root(Tree::Templates), places, &mut |place, hash| {

@@ -112,7 +112,7 @@ fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, d
     let rows: Vec<_> = rows.into_iter().zip(&ids).map(|(row, id)| checked_row(state, *id, row)).collect();
     let renewed: Vec<_> = rows
         .into_par_iter()
-        .map_init(Zeroizing::default, |scratch, row| renewed(row?, slot, key, &openers, scratch))
+        .map_init(Zeroizing::default, |scratch, row| renewed(&row?, slot, key, &openers, scratch))
         .collect();
     for renewed in renewed {
         match renewed {
@@ -141,7 +141,7 @@ fn still_current(state: &State<'_>, slot: i64) -> Result<()> {
 }
 
 fn renewed(
-    row: TemplateRow,
+    row: &TemplateRow,
     slot: i64,
     key: &RegisterKey,
     openers: &HashMap<i64, Opener>,
@@ -149,9 +149,9 @@ fn renewed(
 ) -> Result<TemplateRow> {
     let refused = |fault| Row::Template(row.id).refused(fault);
     let opener = openers.get(&row.model).ok_or_else(|| refused(Fault::Dangling { what: "model" }))?;
-    let opened = opener.open(&row, scratch).map_err(refused)?;
+    let opened = opener.open(row, scratch).map_err(refused)?;
     let (template, subject): (_, SubjectId) = (row.id, row.subject);
     let place = Place { template, subject, model: opener.model.id, dimension: opener.model.dimension };
     let sealed = Sealed(key.seal_turned(place, &opened.template)?);
-    Ok(TemplateRow { key: slot, sealed, encoding: ENCODING, ..row })
+    Ok(TemplateRow { key: slot, sealed, encoding: ENCODING, ..row.clone() })
 }

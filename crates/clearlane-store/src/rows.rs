@@ -48,7 +48,7 @@ pub(crate) fn verified(state: &State<'_>, row: &SqlRow<'_>) -> Result<Result<Sub
 }
 
 fn checked(state: &State<'_>, id: SubjectId, row: Result<SubjectRow, Fault>) -> Result<Result<Subject>> {
-    let (row, documents) = match row.and_then(|row| Ok((row, documents(state, id)))) {
+    let (row, documents) = match row.map(|row| (row, documents(state, id))) {
         Ok((row, documents)) => match documents? {
             Ok(documents) => (row, documents),
             Err(fault) => return Ok(Err(Row::Subject(id).refused(fault))),

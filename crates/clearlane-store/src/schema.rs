@@ -26,14 +26,13 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
 /// another constraint, would let statements do something else than they say.
 pub(crate) fn is_ours(connection: &Connection) -> Result<bool> {
     static OURS: OnceLock<Vec<Entry>> = OnceLock::new();
-    let ours = match OURS.get() {
-        Some(ours) => ours,
-        None => {
-            let fresh = Connection::open_in_memory()?;
-            create(&fresh)?;
-            let entries = entries(&fresh)?;
-            OURS.get_or_init(|| entries)
-        }
+    let ours = if let Some(ours) = OURS.get() {
+        ours
+    } else {
+        let fresh = Connection::open_in_memory()?;
+        create(&fresh)?;
+        let entries = entries(&fresh)?;
+        OURS.get_or_init(|| entries)
     };
     Ok(entries(connection)? == *ours)
 }

@@ -224,7 +224,7 @@ impl Field for String {
 
 impl Field for Vec<u8> {
     fn stored(&self) -> Value {
-        Value::Blob(self.to_vec())
+        Value::Blob(self.clone())
     }
 
     fn read(value: ValueRef<'_>) -> Option<Self> {

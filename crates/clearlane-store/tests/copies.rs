@@ -145,7 +145,7 @@ fn lines_that_cannot_be_taken_are_reported_with_their_numbers_and_the_rest_is_ta
     let imported = f.register.import(&mut csv.as_bytes(), Format::Csv, |_| ()).unwrap();
     assert_eq!((imported.enrolled, imported.refused[0].line), (1, 3));
     let unknown = f.register.import(&mut "key,brith\na,b\n".as_bytes(), Format::Csv, |_| ()).unwrap_err();
-    assert!(matches!(unknown.source, StoreError::Line { line: 1, .. }));
+    assert!(matches!(*unknown.source, StoreError::Line { line: 1, .. }));
 }
 
 #[test]

@@ -143,7 +143,9 @@ fn threads_that_share_a_register_take_no_newer_state_for_a_roll_back() {
             .collect();
         let written = (2..150).try_for_each(|number| f.register.enrol(&person(number)).map(drop));
         done.store(true, std::sync::atomic::Ordering::Release);
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         written.unwrap();
     });
 }

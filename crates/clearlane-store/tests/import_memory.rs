@@ -17,7 +17,7 @@ struct Endless {
     after: &'static [u8],
 }
 
-const CHUNK: [u8; 1 << 16] = [b'x'; 1 << 16];
+static CHUNK: [u8; 1 << 16] = [b'x'; 1 << 16];
 
 impl Read for Endless {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

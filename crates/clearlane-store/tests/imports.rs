@@ -87,7 +87,7 @@ fn name(place: &Place) -> String {
 }
 
 fn pointer(place: &Place) -> String {
-    place.iter().map(|step| format!("/{step}")).collect()
+    place.iter().flat_map(|step| ["/", step.as_str()]).collect()
 }
 
 /// The line with one change, under a key of its own.
@@ -108,7 +108,7 @@ fn import(text: &[u8], format: Format) -> Result<Imported, ImportError> {
 
 #[track_caller]
 fn assert_refused(lines: &[(String, String)]) {
-    let text: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+    let text: String = lines.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect();
     let imported = import(text.as_bytes(), Format::JsonLines).unwrap();
     let refused: Vec<_> = imported.refused.iter().map(|refusal| refusal.line as usize).collect();
     let taken: Vec<_> = lines.iter().zip(1..).filter(|(_, line)| !refused.contains(line)).collect();
@@ -118,7 +118,7 @@ fn assert_refused(lines: &[(String, String)]) {
 
 #[track_caller]
 fn assert_taken(lines: &[(String, String)]) {
-    let text: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+    let text: String = lines.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect();
     let imported = import(text.as_bytes(), Format::JsonLines).unwrap();
     assert!(imported.refused.is_empty(), "{:?} of {lines:#?}", imported.refused);
     assert_eq!((imported.enrolled, imported.lines), (lines.len() as u64, lines.len() as u64));
@@ -231,7 +231,9 @@ fn columns_of_csv_are_held_to_what_they_say() {
     let table = |header: &[String], rows: &[Vec<String>]| {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(header).unwrap();
-        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
         writer.into_inner().unwrap()
     };
     for (index, column) in header.iter().enumerate() {
@@ -243,10 +245,10 @@ fn columns_of_csv_are_held_to_what_they_say() {
         let misspelt: Vec<_> =
             header.iter().map(|name| if name == column { format!("{name}_") } else { name.clone() }).collect();
         let error = import(&table(&misspelt, &[]), Format::Csv).unwrap_err().source;
-        assert!(matches!(&error, StoreError::Line { line: 1, reason } if reason.contains(column)), "{error}");
+        assert!(matches!(&*error, StoreError::Line { line: 1, reason } if reason.contains(column)), "{error}");
         let twice: Vec<_> = header.iter().chain([column]).cloned().collect();
         assert!(matches!(
-            import(&table(&twice, &[]), Format::Csv).unwrap_err().source,
+            *import(&table(&twice, &[]), Format::Csv).unwrap_err().source,
             StoreError::Line { line: 1, .. }
         ));
 
@@ -259,7 +261,7 @@ fn columns_of_csv_are_held_to_what_they_say() {
         };
         let left_out = import(&table(&without(&header), &[without(&row)]), Format::Csv);
         match column.as_str() {
-            "key" => assert!(matches!(left_out.unwrap_err().source, StoreError::Line { line: 1, .. })),
+            "key" => assert!(matches!(*left_out.unwrap_err().source, StoreError::Line { line: 1, .. })),
             // Half of a consent is none that anybody gave.
             "consent_given" | "consent_face" | "consent_fingerprint" => {
                 let (left_out, empty) = (left_out.unwrap(), with(""));
@@ -330,7 +332,8 @@ fn outcome(text: &[u8], format: Format) -> (Vec<String>, Vec<u64>) {
 
 #[test]
 fn lines_are_read_whatever_ends_them_and_what_is_not_text_is_refused() {
-    let cases: [(Format, &[u8], &[&str], &[u64]); 17] = [
+    type Case = (Format, &'static [u8], &'static [&'static str], &'static [u64]);
+    let cases: [Case; 17] = [
         (Format::JsonLines, b"", &[], &[]),
         (Format::JsonLines, b"\n\n \t\n", &[], &[]),
         (Format::JsonLines, b"\xef\xbb\xbf{\"key\":\"a\"}\r\n\r\n{\"key\":\"b\"}", &["a", "b"], &[]),
@@ -388,13 +391,12 @@ proptest! {
         prop_assert_eq!(ours.len(), records.len());
         let closed = records.len() - usize::from(unclosed);
         for (ours, theirs) in ours.iter().zip(&records).take(closed) {
-            match ours {
-                Some(key) => prop_assert_eq!(vec![key.as_str()], theirs.iter().collect::<Vec<_>>()),
+            if let Some(key) = ours {
+                prop_assert_eq!(vec![key.as_str()], theirs.iter().collect::<Vec<_>>());
+            } else {
                 // Refused: too many fields, or a mark where two files were joined.
-                None => {
-                    let marked = theirs[0].starts_with('\u{feff}');
-                    prop_assert!(theirs.len() > 1 || marked);
-                }
+                let marked = theirs[0].starts_with('\u{feff}');
+                prop_assert!(theirs.len() > 1 || marked);
             }
         }
     }
@@ -410,7 +412,7 @@ fn a_line_that_is_too_long_is_refused_and_those_around_it_are_taken() {
     let (keys, refused) = outcome(text.as_bytes(), Format::Csv);
     assert_eq!((keys, refused), (["a", "c", "e"].map(str::to_owned).to_vec(), vec![3, 6]));
     let error = import(format!("key,{long}\na,\n").as_bytes(), Format::Csv).unwrap_err().source;
-    assert!(matches!(&error, StoreError::Line { line: 1, reason } if reason.len() < 200), "{error}");
+    assert!(matches!(&*error, StoreError::Line { line: 1, reason } if reason.len() < 200), "{error}");
 }
 
 #[test]
@@ -424,7 +426,7 @@ fn what_was_read_before_a_stream_failed_is_stored_and_reported() {
         let text = format!("{header}{}{}", (0..1500).map(line).collect::<String>(), line(1500).trim_end());
         let mut stream = Pieces { text: text.as_bytes(), size: 100, breaks: true };
         let ImportError { imported, source } = f.register.import(&mut stream, format, |_| ()).unwrap_err();
-        assert!(matches!(&source, StoreError::Stream { source } if source.to_string() == "the cable was pulled"));
+        assert!(matches!(&*source, StoreError::Stream { source } if source.to_string() == "the cable was pulled"));
         // The line that the break cut is not among them.
         let lines = 1500 + header.lines().count() as u64;
         assert_eq!((imported.enrolled, imported.lines, f.register.stats().unwrap().subjects), (1500, lines, 1500));

@@ -24,20 +24,18 @@ use support::Random;
 const FILES: usize = 64;
 
 fn main() {
-    match env::var("CLEARLANE_KILLS_CHILD") {
-        Ok(work) => child(&work, Path::new(&env::var_os("CLEARLANE_KILLS_FOLDER").unwrap())),
-        Err(_) => {
-            let folder = tempfile::tempdir().unwrap();
-            let (backup, state) = backup(folder.path());
-            let stored = [1, 2].map(|version| {
-                let path = folder.path().join(version.to_string());
-                fs::write(&path, ledger::stored_bytes(version)).unwrap();
-                (path, State::stored(version))
-            });
-            kill("restore", &[(backup, state)]);
-            kill("migrate", &stored);
-        }
+    if let Ok(work) = env::var("CLEARLANE_KILLS_CHILD") {
+        return child(&work, Path::new(&env::var_os("CLEARLANE_KILLS_FOLDER").unwrap()));
     }
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, state) = backup(folder.path());
+    let stored = [1, 2].map(|version| {
+        let path = folder.path().join(version.to_string());
+        fs::write(&path, ledger::stored_bytes(version)).unwrap();
+        (path, State::stored(version))
+    });
+    kill("restore", &[(backup, state)]);
+    kill("migrate", &stored);
 }
 
 /// A backup that takes some milliseconds to restore.

@@ -219,9 +219,9 @@ fn a_passage_that_cannot_be_judged_fails_alone_and_others_are_recorded() {
             scope.spawn(move || {
                 for number in 0..8 {
                     let jams = number % 4 == thread % 4;
-                    let verdict = move |_: &mut clearlane_store::Standing<'_, '_>| match jams {
-                        true => Err(StoreError::Invalid { field: "passage", reason: "jammed".to_owned() }),
-                        false => Ok(passage(number)),
+                    let verdict = move |_: &mut clearlane_store::Standing<'_, '_>| {
+                        let jammed = || StoreError::Invalid { field: "passage", reason: "jammed".to_owned() };
+                        if jams { Err(jammed()) } else { Ok(passage(number)) }
                     };
                     let concluded = register.conclude(std::sync::Arc::new(verdict), clearlane_store::DEFAULT_WAIT);
                     assert_eq!(concluded.is_err(), jams, "{concluded:?}");

@@ -91,6 +91,8 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
                 "admitted": passage.decision.is_admission(), "subject": subject, "reasons": reasons,
             });
             writeln!(answers.lock().map_err(|_| "poisoned")?, "{line}")?;
+            // Travellers come one after another, and leave the other process its turn.
+            thread::sleep(Duration::from_micros(StdRng::seed_from_u64(!at).random_range(0..10_000)));
         }
     };
     let worked = thread::scope(|scope| {
@@ -127,7 +129,7 @@ fn changes(folder: &Path) -> Outcome<()> {
         let subject = SubjectId(random.random_range(1..=PEOPLE));
         let enrolled = register.subject_by_id(subject)?.filter(|subject| subject.revoked.is_none());
         let what = match (round % 16, enrolled) {
-            (0, _) if round % 160 == 0 => {
+            (0, _) if round.is_multiple_of(160) => {
                 let new = Key::random()?;
                 write_keys(folder, &[&new, &key])?;
                 register.rekey(&new, |_, _| {})?;
@@ -137,6 +139,9 @@ fn changes(folder: &Path) -> Outcome<()> {
             (8, _) => {
                 let step = [0, 0, -30, -300, -86_400 * 40, 86_400 * 400][random.random_range(0..6)];
                 fs::write(folder.join("clock"), step.to_string())?;
+                thread::sleep(Duration::from_millis(20));
+                // Set right again, so that most passages are decided on.
+                fs::write(folder.join("clock"), "0")?;
                 "clock"
             }
             (1..=5, Some(_)) => {
@@ -168,7 +173,7 @@ fn changes(folder: &Path) -> Outcome<()> {
 }
 
 fn write_keys(folder: &Path, keys: &[&Key]) -> Outcome<()> {
-    let text: String = keys.iter().map(|key| format!("{}\n", &*key.to_hex())).collect();
+    let text = keys.iter().map(|key| key.to_hex().to_string()).collect::<Vec<_>>().join("\n");
     let new = folder.join("keys.new");
     fs::write(&new, text)?;
     #[cfg(unix)]

@@ -255,8 +255,11 @@ fn mean_of_three_each_way(picture: &GrayImage) -> GrayImage {
     })
 }
 
+/// Whether the pixel at a column and a row is dark.
+type Pattern = Box<dyn Fn(u32, u32) -> bool>;
+
 /// Pictures that look like codes all over, or like what takes a reader long otherwise: which pixels are dark.
-fn hostile_patterns() -> Vec<(&'static str, Box<dyn Fn(u32, u32) -> bool>)> {
+fn hostile_patterns() -> Vec<(&'static str, Pattern)> {
     fn noise(x: u32, y: u32) -> bool {
         let mixed = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77);
         (mixed ^ mixed >> 15).wrapping_mul(0x2C1B_3C6D) >> 31 == 1
@@ -273,10 +276,10 @@ fn hostile_patterns() -> Vec<(&'static str, Box<dyn Fn(u32, u32) -> bool>)> {
         ("noise", Box::new(noise)),
         ("coarse noise", Box::new(|x, y| noise(x / 3, y / 3))),
         ("stripes of a pixel", Box::new(|x, _| x % 2 == 0)),
-        ("a board of squares", Box::new(|x, y| (x / 2 + y / 2) % 2 == 0)),
+        ("a board of squares", Box::new(|x, y| (x / 2 % 2) == (y / 2 % 2))),
         ("a comb, connected all over", Box::new(|x, y| y == 0 || x % 2 == 0)),
         ("squares around each other", Box::new(|x, y| x.abs_diff(320).max(y.abs_diff(180)) / 3 % 2 == 0)),
-        ("a spiral", Box::new(|x, y| (x.abs_diff(320).max(y.abs_diff(180)) + u32::from(x > 320) * 2) / 2 % 2 == 0)),
+        ("a spiral", Box::new(|x, y| u32::midpoint(x.abs_diff(320).max(y.abs_diff(180)), 2 * u32::from(x > 320)) % 2 == 0)),
         ("finders of a pixel a module", Box::new(|x, y| finder(x % 8, y % 8))),
         ("finders of two pixels", Box::new(|x, y| finder(x / 2 % 8, y / 2 % 8))),
         ("finders far apart", Box::new(|x, y| finder(x / 2 % 10, y / 2 % 10))),

@@ -101,9 +101,8 @@ fn every_answer_is_its_record_and_a_late_admission_is_taken_back() {
             assert!(codes(&passage).contains(&"budget-exceeded"));
             assert!(record.passage.reasons.contains("budget-exceeded"));
         }
-        match record.passage.voids {
-            Some(voided) => assert_eq!((voided, admitted), (record.seq - 1, false)),
-            None => {}
+        if let Some(voided) = record.passage.voids {
+            assert_eq!((voided, admitted), (record.seq - 1, false));
         }
     }
     let records: Vec<_> = port.register.records(RecordQuery::default()).map(Result::unwrap).collect();
@@ -271,7 +270,7 @@ fn a_running_lane_goes_on_through_a_new_key_that_its_key_file_gets() {
     let port = Port::with(20);
     let file = port.folder.path().join("keys");
     let write = |keys: &[&Key]| {
-        let text: String = keys.iter().map(|key| format!("{}\n", &*key.to_hex())).collect();
+        let text = keys.iter().map(|key| key.to_hex().to_string()).collect::<Vec<_>>().join("\n");
         fs::write(&file, text).unwrap();
         #[cfg(unix)]
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

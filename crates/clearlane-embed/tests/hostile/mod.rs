@@ -47,11 +47,11 @@ pub(crate) fn segment(code: u8, data: &[u8]) -> Vec<u8> {
 pub(crate) fn png([width, height]: [u32; 2], metadata: &[u8], pixels: &[u8]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     let signature = *b"\x89PNG\r\n\x1a\n";
-    [&signature[..], &chunk(b"IHDR", &header), metadata, &chunk(b"IDAT", pixels), &chunk(b"IEND", &[])].concat()
+    [&signature[..], &chunk(*b"IHDR", &header), metadata, &chunk(*b"IDAT", pixels), &chunk(*b"IEND", &[])].concat()
 }
 
 /// A chunk of a PNG.
-pub(crate) fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let checked = [&kind[..], data].concat();
     let crc = !checked.iter().fold(!0_u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })

@@ -89,9 +89,9 @@ impl Program {
         let mut used = last_used(&input, &steps, &outputs);
         let left = used.split_off(steps.len()).concat();
         let mut tasks = Vec::new();
-        wave(&mut tasks, Work::Load, &[], [input.height, input.planes()], input.len());
+        wave(&mut tasks, &Work::Load, &[], [input.height, input.planes()], input.len());
         for (index, (step, unused)) in steps.iter().zip(&used).enumerate() {
-            wave(&mut tasks, Work::Step(index), unused, step.extent(), step.cost());
+            wave(&mut tasks, &Work::Step(index), unused, step.extent(), step.cost());
         }
         Some(Self { floats, input, steps, tasks, outputs, left, arenas: Mutex::default() })
     }
@@ -207,7 +207,7 @@ fn last_used(input: &View, steps: &[Step], outputs: &[View]) -> Vec<Vec<Range<us
 }
 
 /// Appends one step's tasks, which all wait for those before, and with them the wiping of what those before used last.
-fn wave(tasks: &mut Vec<Task>, work: Work, unused: &[Range<usize>], [rows, parts]: [usize; 2], cost: usize) {
+fn wave(tasks: &mut Vec<Task>, work: &Work, unused: &[Range<usize>], [rows, parts]: [usize; 2], cost: usize) {
     let after = tasks.len();
     for range in unused {
         for start in range.clone().step_by(WIPE) {

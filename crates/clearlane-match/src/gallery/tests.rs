@@ -40,14 +40,15 @@ fn unwind(gallery: &Gallery, ids: std::ops::Range<u64>, at: usize) {
 }
 
 /// That the gallery has these templates and no others, each with its own identity and score.
-fn check(gallery: &Gallery, ids: impl Iterator<Item = u64> + Clone) {
+fn check(gallery: &Gallery, ids: impl Iterator<Item = u64>) {
     let snapshot = gallery.snapshot();
-    let count = ids.clone().count();
+    let ids: Vec<u64> = ids.collect();
+    let count = ids.len();
     assert_eq!((snapshot.len(), gallery.subjects()), (count, count));
-    let probes: Vec<_> = ids.clone().map(face).collect();
+    let probes: Vec<_> = ids.iter().copied().map(face).collect();
     for mode in [Mode::Exhaustive, Mode::Certified, Mode::SKETCH] {
         let options = SearchOptions { mode, threshold: 0.9, ..SearchOptions::new(1) };
-        for (id, outcome) in ids.clone().zip(snapshot.search_batch(&probes, &options).unwrap()) {
+        for (&id, outcome) in ids.iter().zip(snapshot.search_batch(&probes, &options).unwrap()) {
             let best = outcome.candidates[0];
             assert_eq!((best.subject, best.template), (SubjectId(id), TemplateId(id)));
             assert!(best.score > 0.999, "{best:?}");

@@ -211,7 +211,7 @@ fn buffers_of_every_size_are_kept_out_of_core_dumps() {
             assert!(!is_dumped(buffer.base().wrapping_add(at) as usize), "byte {at} of {size}");
         }
     }
-    let other = vec![1_u8; 64];
+    let other = [1_u8; 64];
     assert!(is_dumped(other.as_ptr() as usize), "what is not asked for is dumped");
 }
 

@@ -374,7 +374,9 @@ impl State {
         }
         let (due, rest): (Vec<_>, Vec<_>) = mem::take(&mut self.log).into_iter().partition(covers);
         self.log = rest;
-        due.into_iter().for_each(|change| self.make_durable(change));
+        for change in due {
+            self.make_durable(change);
+        }
     }
 
     fn make_durable(&mut self, change: Change) {
@@ -419,7 +421,9 @@ impl State {
             // or some of it, in any order.
             _ => {
                 let sector = [512, 4096][random.below(2) as usize];
-                log.into_iter().for_each(|change| self.keep_some(change, sector));
+                for change in log {
+                    self.keep_some(change, sector);
+                }
             }
         }
         let file = |(name, &node): (&OsString, &NodeId)| (name.clone(), self.nodes[node].durable.clone());

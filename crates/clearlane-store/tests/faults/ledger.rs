@@ -385,15 +385,16 @@ pub fn perform(register: &mut Option<Register>, folder: &Path, operation: &Opera
 fn act(register: &Register, folder: &Path, operation: &Operation) -> Result<()> {
     let found = |number: u64| register.subject(&format!("person-{number}"));
     match operation {
-        Operation::Enrol(people) => match people[..] {
-            [one] => _ = register.enrol(&enrolment(register, one)?)?,
-            _ => {
+        Operation::Enrol(people) => {
+            if let [one] = people[..] {
+                _ = register.enrol(&enrolment(register, one)?)?;
+            } else {
                 let people = people.iter().map(|&number| enrolment(register, number)).collect::<Result<Vec<_>>>()?;
                 for enrolled in register.enrol_all(&people)? {
                     enrolled?;
                 }
             }
-        },
+        }
         Operation::Append(numbers) => match numbers[..] {
             [one] => _ = register.append_record(&passage(one))?,
             _ => _ = register.append_records(&numbers.iter().copied().map(passage).collect::<Vec<_>>())?,

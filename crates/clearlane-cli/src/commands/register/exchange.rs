@@ -80,7 +80,7 @@ pub(super) fn import(args: &ImportArgs, output: &Output) -> Result<Exit> {
     progress.done();
     let (imported, ended) = match outcome {
         Ok(imported) => (imported, None),
-        Err(ImportError { imported, source }) => (imported, Some(source)),
+        Err(ImportError { imported, source }) => (imported, Some(*source)),
     };
     report(&args.file, &imported, ended.is_some(), output)?;
     match ended {

@@ -81,7 +81,7 @@ impl<'a> Fit<'a> {
                 sums[colour] += self.picture.luma_at(projection.of(at));
                 counts[colour] += 1.0;
             }
-            self.levels[corner] = (sums[0] / counts[0] + sums[1] / counts[1]) / 2.0;
+            self.levels[corner] = f32::midpoint(sums[0] / counts[0], sums[1] / counts[1]);
         }
         let [corner, right, below, _] = self.levels;
         self.levels[3] = right + below - corner;

@@ -46,7 +46,7 @@ impl Picture {
         budget: &mut ReadBudget,
     ) -> Result<Self, ReadStopped> {
         let fits = |&factor: &usize| (width / factor) * (height / factor) <= max_pixels;
-        let factor = (1..).find(fits).unwrap_or(1);
+        let factor = (1..=width.max(height)).find(fits).unwrap_or(1);
         let (width, height) = (width / factor, height / factor);
         let mut luma = Vec::with_capacity(width * height);
         let mut sums = vec![0_u32; width];

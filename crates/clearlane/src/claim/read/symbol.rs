@@ -101,13 +101,13 @@ fn format_bits(format: u32) -> u32 {
 /// Whether a module holds no data (6.3).
 fn is_function(x: usize, y: usize, side: usize, version: usize, centres: &[usize]) -> bool {
     let far = side - 8;
-    let finder_or_format = (x <= 8 && y <= 8) || (x >= far && y <= 8) || (x <= 8 && y >= far);
+    let finder_or_format = (y <= 8 && (x <= 8 || x >= far)) || (x <= 8 && y >= far);
     let timing = x == 6 || y == 6;
     let number = version >= 7 && ((x >= side - 11 && y < 6) || (y >= side - 11 && x < 6));
     let near = |at: usize| centres.iter().find(|centre| at.abs_diff(**centre) <= 2);
     let alignment = near(x).zip(near(y)).is_some_and(|(&x, &y)| {
         // None where finders are.
-        !((x == 6 && y == 6) || (x == 6 && y == side - 7) || (x == side - 7 && y == 6))
+        ![(6, 6), (6, side - 7), (side - 7, 6)].contains(&(x, y))
     });
     finder_or_format || timing || number || alignment
 }
