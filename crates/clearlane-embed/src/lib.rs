@@ -15,7 +15,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate knows nothing of galleries and registers; it keeps no picture and writes no file.
+//! This crate knows nothing of galleries and registers; it keeps no picture and writes no file. What it holds of a frame, a face
+//! or an embedding is zeroed when it is dropped. The libraries that decode picture files free pixels as they are: a program
+//! that decodes with [`Frame::open`] and wants those wiped too takes [`WipingAllocator`] as its allocator.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::inline_always,
@@ -42,7 +44,7 @@ mod resize;
 mod tensor;
 
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
-pub use clearlane_infer::{InferError, QuantiseError};
+pub use clearlane_infer::{InferError, QuantiseError, WipingAllocator};
 pub use clearlane_template::{ModelId, Template, TemplateError};
 pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face};

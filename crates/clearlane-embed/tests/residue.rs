@@ -7,6 +7,7 @@ mod common;
 mod memory;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use clearlane_embed::{
     Calibration, ColourOrder, DecodeLimits, Extractor, Frame, InputSpec, Liveness, ModelEntry, Models, PixelFormat,
@@ -22,8 +23,8 @@ const FORMATS: [PixelFormat; 5] =
 /// The detector's own size, so that its input is known.
 const SIDE: usize = 320;
 
-fn picture(person: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fictional/enrolled").join(person).join("enrol.jpg")
+fn picture() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fictional/enrolled/f0000/enrol.jpg")
 }
 
 fn extractor(models: &Models) -> Extractor {
@@ -36,10 +37,12 @@ fn extractor(models: &Models) -> Extractor {
     Extractor::new(detector, embedder).with_liveness(liveness).with_selection(Selection::Largest)
 }
 
-/// The upper left of a fictional face's picture, as a camera of this format sends it. Tests run side by side, so that
-/// each takes a person of its own.
-fn frame(person: &str, format: PixelFormat) -> Frame<'static> {
-    let face = Frame::open(picture(person), &DecodeLimits::default()).unwrap();
+/// Held by a test while it runs: all look for pixels of one picture.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The upper left of a fictional face's picture, as a camera of this format sends it.
+fn frame(format: PixelFormat) -> Frame<'static> {
+    let face = Frame::open(picture(), &DecodeLimits::default()).unwrap();
     let (width, rgb) = (face.width() as usize, face.to_rgb8());
     // Paler than the file has it: what its decoder leaves is not looked for here, see `allocator.rs`.
     let pixel = |x: usize, y: usize| rgb.as_chunks::<3>().0[y * width + x].map(|level| level - level / 8 + 16);
@@ -90,13 +93,14 @@ fn of_frame(frame: &Frame<'_>, spec: &InputSpec, needles: &mut Vec<Needle>) {
 
 #[test]
 fn an_extraction_leaves_nothing_in_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let models = Models::builtin().unwrap();
     let extractor = extractor(&models);
     let (detector, _) = models.get(extractor.detector().name()).unwrap();
     let (embedder, _) = models.get(extractor.embedder().name()).unwrap();
     for format in FORMATS {
         let mut needles = Vec::new();
-        let frame = frame("f0000", format);
+        let frame = frame(format);
         of_frame(&frame, &detector.input, &mut needles);
         let extraction = extractor.extract(&frame).unwrap();
         Quality::assess(&frame, &extraction.face, std::slice::from_ref(&extraction.face)).unwrap();
@@ -134,6 +138,7 @@ fn an_extraction_leaves_nothing_in_memory() {
 
 #[test]
 fn pictures_to_quantise_by_leave_nothing_in_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let models = Models::builtin().unwrap();
     let name = models.default_detector().unwrap();
     let (entry, _) = models.get(name).unwrap();
@@ -141,7 +146,7 @@ fn pictures_to_quantise_by_leave_nothing_in_memory() {
     let mut needles = Vec::new();
     let mut calibration = Calibration::new(entry, &onnx);
     for _ in 0..3 {
-        let frame = frame("f0001", PixelFormat::Rgb8);
+        let frame = frame(PixelFormat::Rgb8);
         of_frame(&frame, &entry.input, &mut needles);
         calibration.add_frame(&frame).unwrap();
     }

@@ -37,7 +37,7 @@
 //!
 //! Keys, templates and faces are wiped after use, yet a crash may come before: a host turns core dumps off for its process
 //! (`RLIMIT_CORE` of 0 and, on Linux, `PR_SET_DUMPABLE` of 0), as the `clearlane` command does, and may take
-//! `clearlane_infer::WipingAllocator` as its allocator, which wipes what decoders of pictures and other libraries free.
+//! `clearlane_embed::WipingAllocator` as its allocator, which wipes what decoders of pictures and other libraries free.
 #![forbid(unsafe_code)]
 
 mod capture;

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes to look for, masked, so that they are not found here.
 pub struct Needle {
@@ -61,35 +62,58 @@ fn mappings() -> Vec<Mapping> {
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
 
-/// Gives the memory of a mapping to `see`, masked, in pieces that overlap by `overlap` bytes; without those of zeros.
-fn read(memory: &File, mapping: &Mapping, overlap: usize, mut see: impl FnMut(usize, &[u8])) {
-    let (mut piece, zeros) = (vec![0; PIECE], vec![0; PIECE]);
-    let own = piece.as_ptr().addr()..piece.as_ptr().addr() + PIECE;
-    let mut start = mapping.addresses.start;
-    while start < mapping.addresses.end {
-        let len = PIECE.min(mapping.addresses.end - start);
-        // What goes away meanwhile cannot be read.
-        let Ok(len) = memory.read_at(&mut piece[..len], start as u64) else { return };
-        let piece = &mut piece[..len];
-        let masked = own.start.clamp(start, start + len) - start..own.end.clamp(start, start + len) - start;
-        piece[masked].fill(0);
-        if *piece != zeros[..len] {
-            piece.iter_mut().for_each(|byte| *byte ^= MASK);
-            see(start, piece);
+/// Reads memory, one reader at a time: what one has read is not to be found by another.
+struct Reader {
+    memory: File,
+    piece: Vec<u8>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Reader {
+    fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { memory: File::open("/proc/self/mem").unwrap(), piece: vec![0; PIECE], _alone: alone }
+    }
+
+    /// Gives the memory of a mapping to `see`, masked, in pieces that overlap by `overlap` bytes; without those of zeros.
+    fn read(&mut self, mapping: &Mapping, overlap: usize, mut see: impl FnMut(usize, &[u8])) {
+        let own = self.piece.as_ptr().addr()..self.piece.as_ptr().addr() + PIECE;
+        let mut start = mapping.addresses.start;
+        while start < mapping.addresses.end {
+            let len = PIECE.min(mapping.addresses.end - start);
+            // What goes away meanwhile cannot be read.
+            let Ok(len) = self.memory.read_at(&mut self.piece[..len], start as u64) else { return };
+            let piece = &mut self.piece[..len];
+            let blank = own.start.clamp(start, start + len) - start..own.end.clamp(start, start + len) - start;
+            piece[blank].fill(0);
+            if piece.chunks(ZEROS.len()).any(|part| *part != ZEROS[..part.len()]) {
+                piece.iter_mut().for_each(|byte| *byte ^= MASK);
+                see(start, piece);
+            }
+            if len <= overlap || start + len == mapping.addresses.end {
+                return;
+            }
+            start += len - overlap;
         }
-        if len <= overlap || start + len == mapping.addresses.end {
-            return;
-        }
-        start += len - overlap;
     }
 }
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.piece.fill(0);
+        std::hint::black_box(&self.piece);
+    }
+}
+
+const ZEROS: [u8; 4096] = [0; 4096];
 
 /// Of every so many bytes one is looked at, and belongs to each needle that lies there.
 const STEP: usize = 16;
 
 /// The names of those that are anywhere in memory, with their addresses.
 pub fn found(needles: &[Needle]) -> Vec<String> {
-    let memory = File::open("/proc/self/mem").unwrap();
+    let mut reader = Reader::new();
     let overlap = needles.iter().map(|needle| needle.masked.len()).max().unwrap_or(0) + STEP;
     let key = |bytes: &[u8]| usize::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
     let mut parts = vec![Vec::new(); 1 << 16];
@@ -98,7 +122,7 @@ pub fn found(needles: &[Needle]) -> Vec<String> {
     }
     let mut found = Vec::new();
     for mapping in mappings() {
-        read(&memory, &mapping, overlap, |start, piece| {
+        reader.read(&mapping, overlap, |start, piece| {
             for at in (0..piece.len() - 1).step_by(STEP) {
                 for (needle, offset) in &parts[key(&piece[at..])] {
                     if at.checked_sub(*offset).is_some_and(|at| piece[at..].starts_with(&needle.masked)) {
@@ -115,11 +139,11 @@ pub fn found(needles: &[Needle]) -> Vec<String> {
 
 /// How many bytes core dumps leave out, and how many of them are not zero: the arenas of every network.
 pub fn kept_out_of_dumps() -> [usize; 2] {
-    let memory = File::open("/proc/self/mem").unwrap();
+    let mut reader = Reader::new();
     let (mut all, mut used) = (0, 0);
     for mapping in mappings().iter().filter(|mapping| mapping.flags.split(' ').any(|flag| flag == "dd")) {
         all += mapping.addresses.len();
-        read(&memory, mapping, 0, |_, piece| used += piece.iter().filter(|byte| **byte != MASK).count());
+        reader.read(mapping, 0, |_, piece| used += piece.iter().filter(|byte| **byte != MASK).count());
     }
     [all, used]
 }
