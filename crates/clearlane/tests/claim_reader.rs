@@ -279,7 +279,10 @@ fn hostile_patterns() -> Vec<(&'static str, Pattern)> {
         ("a board of squares", Box::new(|x, y| (x / 2 % 2) == (y / 2 % 2))),
         ("a comb, connected all over", Box::new(|x, y| y == 0 || x % 2 == 0)),
         ("squares around each other", Box::new(|x, y| x.abs_diff(320).max(y.abs_diff(180)) / 3 % 2 == 0)),
-        ("a spiral", Box::new(|x, y| u32::midpoint(x.abs_diff(320).max(y.abs_diff(180)), 2 * u32::from(x > 320)) % 2 == 0)),
+        (
+            "a spiral",
+            Box::new(|x, y| u32::midpoint(x.abs_diff(320).max(y.abs_diff(180)), 2 * u32::from(x > 320)) % 2 == 0),
+        ),
         ("finders of a pixel a module", Box::new(|x, y| finder(x % 8, y % 8))),
         ("finders of two pixels", Box::new(|x, y| finder(x / 2 % 8, y / 2 % 8))),
         ("finders far apart", Box::new(|x, y| finder(x / 2 % 10, y / 2 % 10))),

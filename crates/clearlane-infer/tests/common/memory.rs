@@ -46,7 +46,7 @@ fn mappings() -> Vec<Mapping> {
         let mut words = line.split_ascii_whitespace();
         let Some((start, end)) = words.next().and_then(|range| range.split_once('-')) else {
             if let (Some(flags), true) = (line.strip_prefix("VmFlags:"), writable) {
-                mappings.last_mut().unwrap().flags = flags.to_owned();
+                flags.clone_into(&mut mappings.last_mut().unwrap().flags);
             }
             continue;
         };
@@ -88,7 +88,9 @@ impl Reader {
             let blank = own.start.clamp(start, start + len) - start..own.end.clamp(start, start + len) - start;
             piece[blank].fill(0);
             if piece.chunks(ZEROS.len()).any(|part| *part != ZEROS[..part.len()]) {
-                piece.iter_mut().for_each(|byte| *byte ^= MASK);
+                for byte in piece.iter_mut() {
+                    *byte ^= MASK;
+                }
                 see(start, piece);
             }
             if len <= overlap || start + len == mapping.addresses.end {
