@@ -19,9 +19,9 @@ use clearlane_template::SubjectId;
 use common::{eligible, finger, now, policy};
 use jiff::Timestamp;
 
-/// LFW people with two pictures or three.
+/// LFW people with two pictures or three, on which nobody else stands beside them.
 const PEOPLE: [&str; 6] =
-    ["Aaron_Peirsol", "Abdullah_Gul", "Adrien_Brody", "Albert_Costa", "Alejandro_Toledo", "Ali_Naimi"];
+    ["Aaron_Peirsol", "Abdullah_Gul", "Alan_Ball", "Albert_Costa", "Alejandro_Toledo", "Ali_Naimi"];
 
 #[test]
 fn a_face_that_was_enrolled_from_one_picture_passes_with_others() {

@@ -1,5 +1,6 @@
 //! Enrolling those on file: many at once, stopped and resumed at will.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
 
@@ -154,12 +155,19 @@ impl Enroller {
     ) -> Result<(), EnrolError> {
         let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut counts, mut unfinished, mut ready) = (report.progress, Vec::new(), Vec::new());
-        for prepared in batch {
+        let mut order = HashMap::new();
+        for (at, prepared) in batch.into_iter().enumerate() {
             counts.done += 1;
             match prepared? {
                 Prepared::Already => counts.already += 1,
-                Prepared::Stopped(key, stop) => unfinished.push(Unfinished { key, stop }),
-                Prepared::Ready(one) => ready.push(one),
+                Prepared::Stopped(key, stop) => {
+                    order.insert(key.clone(), at);
+                    unfinished.push(Unfinished { key, stop });
+                }
+                Prepared::Ready(one) => {
+                    order.insert(one.key.clone(), at);
+                    ready.push(one);
+                }
             }
         }
         let (stored, duplicates) = self.settle(|position| {
@@ -177,6 +185,8 @@ impl Enroller {
                 Err(error) => unfinished.push(Unfinished { key, stop: BulkStop::Failed(error.to_string()) }),
             }
         }
+        // As they were given, whatever each was stopped by.
+        unfinished.sort_by_key(|one| order.get(&one.key));
         counts.unfinished += unfinished.len() as u64;
         report.progress = counts;
         report.unfinished.extend(unfinished);
