@@ -70,6 +70,7 @@ pub use enrol::{
     Unfinished,
 };
 pub use evidence::Evidence;
+pub use jiff;
 pub use lane::{Guidance, Lane, LaneError, PassageSession, PassageStep, ShownDocument};
 pub use metrics::{Latency, Metrics, MetricsSnapshot};
 pub use policy::{Modality, ParsePortIdError, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId};
