@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clearlane_embed::ModelError;
 use clearlane_eval::ScoreError;
+use clearlane_simulate::SimulationError;
 
 use crate::output::shown;
 
@@ -116,5 +117,15 @@ impl From<ModelError> for Failure {
 impl From<ScoreError> for Failure {
     fn from(error: ScoreError) -> Self {
         Self::of(Exit::Input, &error)
+    }
+}
+
+impl From<SimulationError> for Failure {
+    fn from(error: SimulationError) -> Self {
+        match error {
+            SimulationError::Store(error) => error.into(),
+            SimulationError::References(error) => error.into(),
+            error => Self::of(Exit::Usage, &error),
+        }
     }
 }

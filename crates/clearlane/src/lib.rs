@@ -56,7 +56,6 @@ mod print;
 mod proof;
 mod reason;
 mod references;
-pub mod simulate;
 mod threshold;
 mod upgrade;
 
