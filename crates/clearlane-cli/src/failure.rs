@@ -63,7 +63,7 @@ impl Failure {
         Self::new(exit, format!("{}: {}", shown(path), chain(error)))
     }
 
-    /// A file could not be read: whoever named it is to look.
+    /// A file could not be read: its name or its permissions are wrong.
     pub(crate) fn reading(path: &Path, error: &io::Error) -> Self {
         Self::at(Exit::Input, path, error)
     }
@@ -102,7 +102,7 @@ impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let failure = Self::of(Exit::Model, &error);
         match error {
-            ModelError::Unknown { .. } => failure.with_help("`clearlane models list` shows what is at hand"),
+            ModelError::Unknown { .. } => failure.with_help("`clearlane models list` shows what is available"),
             ModelError::NoneForTask { .. } => {
                 failure.with_help("give a folder of models with --models DIR or CLEARLANE_MODELS")
             }

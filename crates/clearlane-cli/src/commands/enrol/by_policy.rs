@@ -1,9 +1,7 @@
 //! Enrolment by the rules of a policy.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use clearlane::{Application, Enroller, Picture, Policy, References};
 use clearlane_embed::{DecodeLimits, Extractor, Frame};
@@ -13,7 +11,7 @@ use jiff::Timestamp;
 use super::plan::Candidate;
 use super::{Failed, Report};
 use crate::failure::{Exit, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::job::Job;
 use crate::output::Output;
 use crate::pictures;
 use crate::thresholds;
@@ -33,9 +31,7 @@ pub(super) fn run(
     progress.done();
     let enroller = Enroller::new(policy.into(), references.into(), extractor, calibration)?;
 
-    let interrupt = Interrupt::listen()?;
-    let progress = output.progress(candidates.len() as u64, "enrolling");
-    let (start, unreadable) = (Instant::now(), Unreadable::default());
+    let (job, unreadable) = (Job::begin(candidates.len(), "enrolling", output)?, Unreadable::default());
     let applications = candidates.iter().map(|candidate| {
         let unreadable = &unreadable;
         let read = move || {
@@ -44,19 +40,16 @@ pub(super) fn run(
         };
         (candidate.key.clone(), read)
     });
-    let report = enroller.enrol_many(applications, Timestamp::now(), |reached| {
-        progress.at(reached.done, candidates.len() as u64);
-        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    progress.done();
+    let report = enroller.enrol_many(applications, Timestamp::now(), |reached| job.reached(reached.done))?;
+    let (seconds, interrupted) = job.end(report.progress.done);
     Ok(Report {
         subjects: candidates.len(),
         enrolled: report.progress.enrolled as usize,
         templates: report.progress.templates as usize,
         passed_over: report.progress.already as usize,
         failed: unreadable.with(report.unfinished.into_iter().map(Failed::from)),
-        interrupted: report.stopped && report.progress.done < candidates.len() as u64,
-        seconds: start.elapsed().as_secs_f64(),
+        interrupted,
+        seconds,
     })
 }
 

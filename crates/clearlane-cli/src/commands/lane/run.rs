@@ -100,7 +100,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let policy = Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?;
     let register = Arc::new(args.register.open()?);
     let (embedder, model) =
-        ModelChoice::make(args.models.load_embedder()?, &args.models.at_hand()?, &register, &policy)?;
+        ModelChoice::make(args.models.load_embedder()?, &args.models.available()?, &register, &policy)?;
     if model.reason != ChoiceReason::Covers {
         output.note(&format!("the lanes use {model}"));
     }
@@ -150,7 +150,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
 
 fn extractor(args: &RunArgs, embedder: Embedder) -> Result<Extractor> {
     let extractor = Extractor::new(args.models.load_detector()?, embedder).with_selection(args.face.into());
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let named = args.liveness.iter().map(String::as_str);
     let pad: Vec<_> = if args.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
     Ok(if pad.is_empty() { extractor } else { extractor.with_liveness(models.liveness(pad)?) })
