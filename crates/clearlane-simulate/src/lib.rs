@@ -1,8 +1,9 @@
 //! Simulation without pictures: synthetic subjects, a day at a port, and the search measurement.
 //!
 //! Templates are random directions, whose false match rates are known exactly ([`calibration`]). [`DayPlan::run`] lets them
-//! through the real search, rules, decision and records; [`search::run`] measures a gallery of them. Both serve the
-//! `clearlane` command and the benches: no product depends on this crate.
+//! through the real search, rules, decision and records; [`search::run`] measures a gallery of them. For the commands
+//! `clearlane lane simulate`, `demo` and `bench`, and for the benches: no library that gate software embeds depends on this
+//! crate.
 #![forbid(unsafe_code)]
 
 mod calibration;
