@@ -47,12 +47,12 @@ fn uncalibrated(embedder: &Embedder, error: &clearlane::CalibrationError) -> Fai
 
 /// A comparison score on the command line.
 pub(crate) fn score(text: &str) -> Result<f32, String> {
-    let score = text.parse().ok().filter(|score| (-1.0..=1.0).contains(score));
+    let score = text.parse::<f32>().ok().filter(|score| (-1.0..=1.0).contains(score));
     score.ok_or_else(|| "expected a score in [-1, 1]".to_owned())
 }
 
 /// An error rate on the command line.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
     rate.ok_or_else(|| "expected a rate between 0 and 1, such as 1e-4".to_owned())
 }

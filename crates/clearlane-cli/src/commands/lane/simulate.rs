@@ -129,6 +129,6 @@ fn text(day: &Day<'_>) -> String {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "expected a share in [0, 1], such as 0.05".to_owned())
 }
