@@ -50,7 +50,7 @@ pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
-pub use extract::{Extraction, Extractor, Selection, Timings};
+pub use extract::{Extraction, Extractor, Observation, Selection, Timings};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
 pub use liveness::Liveness;

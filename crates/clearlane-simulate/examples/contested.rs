@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clearlane::{Capture, Direction, Evidence, Lane, Policy, References};
+use clearlane::{Capture, Direction, Evidence, Policy, Port, References};
 use clearlane_simulate::vectors::template;
 use clearlane_simulate::{calibration, eligible, enrol};
 use clearlane_store::{Enrolment, Format, Key, KeyFile, Keyring, RecordQuery, Register};
@@ -62,9 +62,13 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
         let clock_file = folder.join("clock");
         let offset =
             move || fs::read_to_string(&clock_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        let lane: Lane = Lane::builder(policy.clone(), references.clone(), calibration.clone())
+        let lane = Port::builder(references.clone())
+            .policy(policy.clone())
+            .port("shenzhen-bay".parse()?)
+            .calibration(calibration.clone())
             .clock(move || Timestamp::now() + SignedDuration::from_secs(offset()))
-            .build("shenzhen-bay".parse()?, Direction::Exit, format!("lane {number}"))?;
+            .build()?
+            .lane(format!("lane {number}"), Direction::Exit)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= passages {

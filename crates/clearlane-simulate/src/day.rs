@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clearlane::{
-    Calibration, CalibrationError, Capture, Decision, Lane, LaneError, Metrics, MetricsSnapshot, Policy, References,
-    ReferencesError,
+    Calibration, CalibrationError, Capture, Decision, Lane, LaneError, Metrics, MetricsSnapshot, Policy, Port,
+    PortError, References, ReferencesError,
 };
 use clearlane_store::{Direction, Enrolment, Key, KeyError, Keyring, Register, StoreError};
 use clearlane_template::{ModelId, SubjectId, Template, TemplateError};
@@ -91,7 +91,10 @@ pub enum SimulationError {
     /// The policy's rates are beyond the calibration.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// The lanes could not be built.
+    /// The port could not be built.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// It has no such lane.
     #[error(transparent)]
     Lane(#[from] LaneError),
     /// The drawn values make no template.
@@ -189,7 +192,7 @@ impl DayPlan {
         references: &Arc<References>,
         calibration: &Calibration,
         metrics: &Arc<Metrics>,
-    ) -> Result<Vec<Lane>, LaneError> {
+    ) -> Result<Vec<Lane>, SimulationError> {
         let ports: Vec<_> = policy.ports().keys().cloned().collect();
         // One clock for all lanes, from midnight on at an even pace, so that the day is over by the next; records of lanes that
         // overtake each other lie no more than some seconds apart.
@@ -201,10 +204,15 @@ impl DayPlan {
                 let since = passages.fetch_add(1, Ordering::Relaxed) * step;
                 opening.saturating_add(SignedDuration::from_millis(since as i64)).unwrap_or(opening)
             };
-            Lane::builder(policy.clone(), references.clone(), calibration.clone())
+            let lane = Port::builder(references.clone())
+                .policy(policy.clone())
+                .port(ports[number % ports.len()].clone())
+                .calibration(calibration.clone())
                 .metrics(metrics.clone())
                 .clock(clock)
-                .build(ports[number % ports.len()].clone(), Direction::Exit, format!("lane {}", number + 1))
+                .build()?
+                .lane(format!("lane {}", number + 1), Direction::Exit)?;
+            Ok(lane)
         };
         (0..self.lanes).map(lane).collect()
     }
