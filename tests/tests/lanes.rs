@@ -186,7 +186,7 @@ fn a_simulated_day_has_no_wrong_admission_and_records_every_passage() {
             "500",
             "--passages",
             "300",
-            "--strangers",
+            "--non-enrolled",
             "0.2",
             "--lanes",
             "3",

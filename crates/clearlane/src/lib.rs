@@ -47,7 +47,6 @@ mod print;
 mod proof;
 mod reason;
 mod references;
-pub mod simulate;
 mod threshold;
 mod upgrade;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::search::{SearchReport, SearchRow};
+use clearlane_simulate::search::{SearchReport, SearchRow};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 440.0;
@@ -12,8 +12,7 @@ const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 
 /// The median latencies of a report over gallery size, both axes logarithmic, a line for each mode; whiskers reach from
 /// the median to the 99th percentile. An SVG document.
-#[must_use]
-pub fn svg(report: &SearchReport) -> String {
+pub(super) fn svg(report: &SearchReport) -> String {
     let x = Axis::over(report.rows.iter().map(|row| row.size as f64));
     let y = Axis::over(report.rows.iter().flat_map(|row| [row.p50, row.p99]));
     let across = |row: &SearchRow| MARGIN + x.place(row.size as f64) * (WIDTH - 2.0 * MARGIN);

@@ -1,7 +1,7 @@
-//! Passages while another process changes the register: `cargo run --release -p clearlane --example contested -- FOLDER
+//! Passages while another process changes the register: `cargo run --release -p clearlane-simulate --example contested -- FOLDER
 //! [PASSAGES]`.
 //!
-//! Four lanes decide on passages of made-up templates (10,000) while a second process revokes subjects, lets enrolments expire,
+//! Four lanes decide on passages of synthetic templates (10,000) while a second process revokes subjects, lets enrolments expire,
 //! withdraws consents, gives the register new keys and steps the lanes' clock back and forth. Both write down what they did
 //! and when, as JSON Lines; `contested.py` beside this file reads these and the exported records, and says whether anybody was
 //! admitted who should not have been.
@@ -16,16 +16,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clearlane::{Capture, Direction, Evidence, Lane, Policy, References, simulate};
-use clearlane_store::{
-    Category, Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Format, Key, KeyFile, Keyring,
-    NumberDigest, RecordQuery, Register,
-};
-use clearlane_template::{ModelId, SubjectId, Template};
+use clearlane::{Capture, Direction, Evidence, Policy, Port, References};
+use clearlane_simulate::vectors::template;
+use clearlane_simulate::{calibration, eligible, enrol};
+use clearlane_store::{Enrolment, Format, Key, KeyFile, Keyring, RecordQuery, Register};
+use clearlane_template::{ModelId, SubjectId, Template, TemplateError};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use rand_distr::{Distribution as _, StandardNormal};
 use serde_json::json;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -49,18 +47,14 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
     write_keys(folder, &[&Key::random()?])?;
     fs::write(folder.join("clock"), "0")?;
     let register = Register::create(folder.join("port.register"), KeyFile::open(folder.join("keys"))?)?;
-    let people: Vec<_> = (0..PEOPLE)
-        .map(|n| Ok(Enrolment::new(format!("{n}")).with_details(details()).with_template(face(n)?)))
-        .collect::<Outcome<_>>()?;
-    for batch in people.chunks(1000) {
-        register.enrol_all(batch)?.into_iter().collect::<Result<Vec<_>, _>>()?;
-    }
-    let references = Arc::new(References::load(Arc::new(register), model(), |_, _| {})?);
-    references.check(|_, _| {})?;
     let policy =
         Arc::new(Policy::from_toml(include_str!("../../../policies/shenzhen-bay-and-gongbei.toml"))?.face_only());
-    let calibration = simulate::calibration(DIMENSION)?;
-    let recalibrated = clearlane::Calibration::new(model(), calibration.points().to_vec(), calibration.source())?;
+    let details = eligible(policy.opening());
+    let person = |n: u64| Ok(Enrolment::new(format!("{n}")).with_details(details.clone()).with_template(face(n)?));
+    enrol(&register, PEOPLE, person, |_| {})?;
+    let references = Arc::new(References::load(Arc::new(register), model(), |_, _| {})?);
+    references.check(|_, _| {})?;
+    let calibration = calibration(model(), DIMENSION)?;
     let answers = Mutex::new(File::create(folder.join("answers.jsonl"))?);
     let (next, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let mut other = Command::new(std::env::current_exe()?).arg(folder).arg("changes").stdin(Stdio::piped()).spawn()?;
@@ -68,10 +62,10 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
         let clock_file = folder.join("clock");
         let offset =
             move || fs::read_to_string(&clock_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        let lane: Lane = clearlane::Port::builder(references.clone())
+        let lane = Port::builder(references.clone())
             .policy(policy.clone())
             .port("shenzhen-bay".parse()?)
-            .calibration(recalibrated.clone())
+            .calibration(calibration.clone())
             .clock(move || Timestamp::now() + SignedDuration::from_secs(offset()))
             .build()?
             .lane(format!("lane {number}"), Direction::Exit)?;
@@ -193,27 +187,6 @@ fn model() -> ModelId {
     ModelId::digest([b"contested".as_slice()])
 }
 
-fn face(traveller: u64) -> Outcome<Template> {
-    let mut random = StdRng::seed_from_u64(traveller.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    Ok(Template::normalised(model(), (0..DIMENSION).map(|_| StandardNormal.sample(&mut random)).collect())?)
-}
-
-fn details() -> Details {
-    Details {
-        category: Some(Category::HongKongResident),
-        birth: Some(jiff::civil::date(1990, 6, 15)),
-        documents: vec![Document {
-            kind: DocumentKind::MainlandTravelPermitHkMacao,
-            number_digest: NumberDigest([7; 32]),
-            valid_from: None,
-            expires: jiff::civil::date(2199, 12, 31),
-            endorsements: Vec::new(),
-        }],
-        consent: Some(Consent {
-            given: Timestamp::UNIX_EPOCH,
-            scope: ConsentScope { face: true, fingerprint: true },
-            withdrawn: None,
-        }),
-        ..Details::default()
-    }
+fn face(traveller: u64) -> Result<Template, TemplateError> {
+    template(model(), DIMENSION, traveller.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -10,7 +10,8 @@ use clearlane_match::{
 use clearlane_template::{SubjectId, Template, TemplateError, TemplateId};
 use serde::Serialize;
 
-use crate::vectors::{VectorFile, VectorsError, mate, model, random_rows};
+use crate::vector_file::{VectorFile, VectorsError};
+use crate::vectors::{mate, model, random_rows};
 
 /// What to measure.
 #[derive(Args, Clone, Debug)]
@@ -95,14 +96,14 @@ pub enum BenchError {
     /// The gallery refused something.
     #[error(transparent)]
     Gallery(#[from] GalleryError),
-    /// A probe is no template.
-    #[error("a probe is no template: {0}")]
+    /// A probe's values make no template.
+    #[error("a probe's values make no template: {0}")]
     Template(#[from] TemplateError),
     /// A file of vectors cannot be used.
     #[error(transparent)]
     Vectors(#[from] VectorsError),
     /// The system gave no threads.
-    #[error("no pool of {threads} threads: {source}")]
+    #[error("{threads} threads cannot be started: {source}")]
     Threads {
         /// How many were asked for.
         threads: usize,
@@ -110,7 +111,7 @@ pub enum BenchError {
         source: rayon::ThreadPoolBuildError,
     },
     /// A size, a number of threads, of probes or of probes in a batch is zero.
-    #[error("sizes, threads, probes and probes in a batch must be 1 or more")]
+    #[error("expected sizes, threads, probes and probes in a batch of 1 or more, got 0")]
     Nothing,
 }
 
@@ -309,7 +310,7 @@ impl SearchBench {
         SearchOptions { threshold: self.threshold, mode, ..SearchOptions::new(self.k) }
     }
 
-    /// An empty gallery as the settings want it.
+    /// An empty gallery with these settings.
     pub fn gallery(&self) -> Result<Gallery, BenchError> {
         let precision = match self.precision {
             BenchPrecision::F32 => Precision::F32,
@@ -428,11 +429,11 @@ fn searches(
 
 /// The share of true candidates that were found, and how many lists are the same, of how many.
 fn compare(outcomes: &[SearchOutcome], truth: &[SearchOutcome]) -> (f64, [usize; 2]) {
-    let (mut wanted, mut found, mut same) = (0, 0, 0);
+    let (mut expected, mut found, mut same) = (0, 0, 0);
     for (outcome, truth) in outcomes.iter().zip(truth) {
-        wanted += truth.candidates.len();
+        expected += truth.candidates.len();
         found += truth.candidates.iter().filter(|candidate| outcome.candidates.contains(candidate)).count();
         same += usize::from(outcome.candidates == truth.candidates);
     }
-    (if wanted == 0 { 1.0 } else { f64::from(found as u32) / f64::from(wanted as u32) }, [same, truth.len()])
+    (if expected == 0 { 1.0 } else { f64::from(found as u32) / f64::from(expected as u32) }, [same, truth.len()])
 }
