@@ -51,7 +51,7 @@ pub unsafe extern "C" fn clearlane_open(
                 models: optional(files.models_path, "models_path")?.map(PathBuf::from),
                 detector: optional(files.detector, "detector")?.map(str::to_owned),
                 embedder: optional(files.embedder, "embedder")?.map(str::to_owned),
-                liveness: texts(files.liveness, files.liveness_count, "liveness")?,
+                pad: texts(files.pad, files.pad_count, "pad")?,
                 claim_issuer: optional(files.claim_issuer, "claim_issuer")?.map(PathBuf::from),
                 port: text(files.port, "port")?.parse().map_err(Failure::argument)?,
                 direction: convert::direction(files.direction)?,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clearlane_embed::{Component, ExtractError, Extraction, Extractor, Frame, Quality};
+use clearlane_embed::{Component, ExtractError, Extraction, Extractor, Frame, Quality, Stage};
 use clearlane_template::Template;
 
 use crate::decision::StageTimes;
@@ -75,7 +75,7 @@ impl Capture {
         good.sort_by_key(|&(rank, _)| std::cmp::Reverse(rank));
         let best = good.iter().take(rule.best_frames).map(|&(_, index)| &seen[index].template);
         let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
-        let scores: Vec<_> = seen.iter().map(|extraction| extraction.liveness).collect();
+        let scores: Vec<_> = seen.iter().map(|extraction| extraction.pad).collect();
         Ok(Self { probe, pad: rule.pad_of(&scores), times: *times })
     }
 }
@@ -159,11 +159,11 @@ fn one_person(seen: &[Extraction], agreement: f32) -> Result<(), Vec<Reason>> {
 
 fn add_times(times: &mut StageTimes, extraction: &Extraction) {
     let taken = extraction.timings;
-    times.detect += taken.detect;
-    times.align += taken.align;
-    times.quality += taken.quality;
-    times.pad += taken.liveness;
-    times.embed += taken.embed;
+    times.detect += taken[Stage::Detect];
+    times.align += taken[Stage::Align];
+    times.quality += taken[Stage::Quality];
+    times.pad += taken[Stage::Pad];
+    times.embed += taken[Stage::Embed];
 }
 
 #[cfg(test)]

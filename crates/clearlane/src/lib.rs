@@ -18,7 +18,7 @@
 //!     models: Some("models".into()),
 //!     detector: None,
 //!     embedder: None,
-//!     liveness: Vec::new(),
+//!     pad: Vec::new(),
 //!     claim_issuer: None,
 //!     port: "shenzhen-bay".parse()?,
 //!     direction: Direction::Exit,

@@ -35,7 +35,7 @@ pub struct LaneFiles {
     pub embedder: Option<String>,
     /// The models for presentation attack detection (PAD) by name, whose scores are averaged; all at hand where none is
     /// named. Where there is none, PAD is not assessed, and a policy that requires it refers everybody.
-    pub liveness: Vec<String>,
+    pub pad: Vec<String>,
     /// The public key (PEM) of the issuer whose claims are believed.
     pub claim_issuer: Option<PathBuf>,
     /// The port.
@@ -117,10 +117,10 @@ impl LaneFiles {
         let references = References::load(register, embedder.model_id(), &mut progress)?;
         references.check(&mut progress)?;
         let mut extractor = Extractor::new(models.detector(detector)?, embedder).with_selection(Selection::Largest);
-        let named = self.liveness.iter().map(String::as_str);
-        let pad: Vec<_> = if self.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
+        let named = self.pad.iter().map(String::as_str);
+        let pad: Vec<_> = if self.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
         if !pad.is_empty() {
-            extractor = extractor.with_liveness(models.liveness(pad)?);
+            extractor = extractor.with_pad(models.pad(pad)?);
         }
         let mut builder =
             Lane::builder(policy.into(), references.into(), calibration).extractor(extractor).model_choice(choice);

@@ -63,8 +63,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     claim_issuer: Option<PathBuf>,
     /// The models for presentation attack detection, by name [default: all at hand]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
-    liveness: Vec<String>,
+    #[arg(long, alias = "liveness", value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
+    pad: Vec<String>,
     #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
@@ -151,9 +151,9 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
 fn extractor(args: &RunArgs, embedder: Embedder) -> Result<Extractor> {
     let extractor = Extractor::new(args.models.load_detector()?, embedder).with_selection(args.face.into());
     let models = args.models.at_hand()?;
-    let named = args.liveness.iter().map(String::as_str);
-    let pad: Vec<_> = if args.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
-    Ok(if pad.is_empty() { extractor } else { extractor.with_liveness(models.liveness(pad)?) })
+    let named = args.pad.iter().map(String::as_str);
+    let pad: Vec<_> = if args.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
+    Ok(if pad.is_empty() { extractor } else { extractor.with_pad(models.pad(pad)?) })
 }
 
 fn loaded(
