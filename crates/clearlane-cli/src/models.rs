@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clearlane::PortOptions;
 use clearlane_embed::{Detector, Embedder, Extractor, Models, Selection};
 
 use crate::failure::Result;
@@ -37,6 +38,20 @@ impl ModelArgs {
             models.add_folder(folder)?;
         }
         Ok(models)
+    }
+
+    /// A port with these models.
+    pub(crate) fn choose(&self, mut options: PortOptions) -> PortOptions {
+        for folder in &self.models {
+            options = options.models(folder);
+        }
+        if let Some(detector) = &self.detector {
+            options = options.detector(detector);
+        }
+        if let Some(embedder) = &self.embedder {
+            options = options.embedder(embedder);
+        }
+        options.flip(self.flip)
     }
 
     pub(crate) fn load_detector(&self) -> Result<Detector> {

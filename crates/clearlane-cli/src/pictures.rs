@@ -62,7 +62,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
 }
 
 /// Why the picture at `path` gave no template.
-fn refused(path: &Path, error: ExtractError) -> Failure {
+pub(crate) fn refused(path: &Path, error: ExtractError) -> Failure {
     match error {
         ExtractError::Model(error) => error.into(),
         error @ ExtractError::SeveralFaces { .. } => {

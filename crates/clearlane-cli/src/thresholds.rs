@@ -1,5 +1,7 @@
 //! Which score is enough: as the user says, or as the embedder was calibrated.
 
+use std::error::Error;
+
 use clap::Args;
 use clearlane::Calibration;
 use clearlane_embed::Embedder;
@@ -29,7 +31,7 @@ impl ThresholdArgs {
 /// The calibration that comes with an embedder.
 pub(crate) fn calibration(embedder: &Embedder) -> Result<Calibration> {
     let known = Calibration::from_manifest(embedder.model_id(), embedder.thresholds());
-    known.map_err(|error| uncalibrated(embedder, &error))
+    known.map_err(|error| uncalibrated(embedder.name(), &error))
 }
 
 /// What `ask` finds in the calibration of an embedder.
@@ -37,11 +39,11 @@ pub(crate) fn calibrated(
     embedder: &Embedder,
     ask: impl FnOnce(&Calibration) -> Result<f32, clearlane::CalibrationError>,
 ) -> Result<f32> {
-    ask(&calibration(embedder)?).map_err(|error| uncalibrated(embedder, &error))
+    ask(&calibration(embedder)?).map_err(|error| uncalibrated(embedder.name(), &error))
 }
 
-fn uncalibrated(embedder: &Embedder, error: &clearlane::CalibrationError) -> Failure {
-    Failure::new(Exit::Model, format!("model `{}` gives no threshold: {error}", embedder.name()))
+pub(crate) fn uncalibrated(embedder: &str, error: &dyn Error) -> Failure {
+    Failure::new(Exit::Model, format!("model `{embedder}` gives no threshold: {error}"))
         .with_help("give one with --threshold, or put measured ones into the models' manifest.toml: `clearlane eval folder` measures them")
 }
 

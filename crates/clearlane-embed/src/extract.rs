@@ -63,6 +63,25 @@ pub struct Extraction {
     pub timings: Timings,
 }
 
+/// What a frame shows before a template is made of it: see [`Extractor::observe`].
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The selected face.
+    pub face: Face,
+    /// How many faces were found.
+    pub faces: usize,
+    /// As [`Extraction::second`].
+    pub second: Option<f32>,
+    /// The face as the embedder will see it.
+    pub aligned: AlignedFace,
+    /// Its quality.
+    pub quality: Quality,
+    /// As [`Extraction::pad`].
+    pub pad: Option<f32>,
+    /// The time that each stage took.
+    pub timings: Timings,
+}
+
 impl Extractor {
     /// An extractor of these models that takes the only face of a frame, of any size, at most a quarter of it outside.
     #[must_use]
@@ -120,13 +139,19 @@ impl Extractor {
 
     /// The template of the selected face of a frame, and everything else that was found out about it.
     pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
-        self.extract_where(frame, |face| self.limits(frame, face))
+        self.complete(self.observe_where(frame, |face| self.limits(frame, face))?)
     }
 
     /// As [`Extractor::extract`], but of a face that is too small or cut as well, for a caller who has to judge every face.
     /// [`Extractor::limits`] says whether it is.
     pub fn extract_any(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
-        self.extract_where(frame, |_| Ok(()))
+        self.complete(self.observe(frame)?)
+    }
+
+    /// All that a frame shows but the template, which is half of the work: for a caller who may not need one of every frame.
+    /// A face that is too small or cut is observed as well: see [`Extractor::limits`].
+    pub fn observe(&self, frame: &Frame<'_>) -> Result<Observation, ExtractError> {
+        self.observe_where(frame, |_| Ok(()))
     }
 
     /// Whether a face of this frame is as large as the extractor asks, and as far inside of the frame; the error says why not.
@@ -144,11 +169,11 @@ impl Extractor {
         Ok(())
     }
 
-    fn extract_where(
+    fn observe_where(
         &self,
         frame: &Frame<'_>,
         accept: impl FnOnce(&Face) -> Result<(), ExtractError>,
-    ) -> Result<Extraction, ExtractError> {
+    ) -> Result<Observation, ExtractError> {
         let span = debug_span!("extract", width = frame.width(), height = frame.height());
         let _entered = span.enter();
         let mut timings = Timings::default();
@@ -166,10 +191,23 @@ impl Extractor {
             Some(pad) => Some(timings.timed(Stage::Pad, || pad.assess(frame, face))?),
             None => None,
         };
-        let template = timings.timed(Stage::Embed, || self.embedder.embed(&aligned))?;
-        tracing::debug!(faces = faces.len(), total_us = timings.total().as_micros() as u64, "extracted");
-        let (count, face) = (faces.len(), face.clone());
-        Ok(Extraction { face, faces: count, second, aligned, quality, pad, template, timings })
+        let (faces, face) = (faces.len(), face.clone());
+        Ok(Observation { face, faces, second, aligned, quality, pad, timings })
+    }
+
+    /// The template of an observed face. Its time is added to the observation's.
+    pub fn embed(&self, observation: &mut Observation) -> Result<Template, ExtractError> {
+        let Observation { aligned, timings, .. } = observation;
+        let template = timings.timed(Stage::Embed, || self.embedder.embed(aligned))?;
+        let total_us = timings.total().as_micros() as u64;
+        tracing::debug!(faces = observation.faces, total_us, "extracted");
+        Ok(template)
+    }
+
+    fn complete(&self, mut observation: Observation) -> Result<Extraction, ExtractError> {
+        let template = self.embed(&mut observation)?;
+        let Observation { face, faces, second, aligned, quality, pad, timings } = observation;
+        Ok(Extraction { face, faces, second, aligned, quality, pad, template, timings })
     }
 
     fn select<'f>(&self, frame: &Frame<'_>, faces: &'f [Face]) -> Result<&'f Face, ExtractError> {

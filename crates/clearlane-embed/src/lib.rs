@@ -55,7 +55,7 @@ pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
-pub use extract::{Extraction, Extractor, Selection};
+pub use extract::{Extraction, Extractor, Observation, Selection};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
 pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};

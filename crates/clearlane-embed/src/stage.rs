@@ -64,12 +64,12 @@ impl Timings {
         self.0.iter().sum()
     }
 
-    /// Runs a stage within its span, and takes the time.
+    /// Runs a stage within its span, and adds the time that it takes.
     pub(crate) fn timed<T>(&mut self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let _entered = stage.span().entered();
         let start = Instant::now();
         let result = work();
-        self.0[stage as usize] = start.elapsed();
+        self.0[stage as usize] += start.elapsed();
         result
     }
 }

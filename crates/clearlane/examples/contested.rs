@@ -68,9 +68,13 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
         let clock_file = folder.join("clock");
         let offset =
             move || fs::read_to_string(&clock_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        let lane: Lane = Lane::builder(policy.clone(), references.clone(), recalibrated.clone())
+        let lane: Lane = clearlane::Port::builder(references.clone())
+            .policy(policy.clone())
+            .port("shenzhen-bay".parse()?)
+            .calibration(recalibrated.clone())
             .clock(move || Timestamp::now() + SignedDuration::from_secs(offset()))
-            .build("shenzhen-bay".parse()?, Direction::Exit, format!("lane {number}"))?;
+            .build()?
+            .lane(format!("lane {number}"), Direction::Exit)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= passages {

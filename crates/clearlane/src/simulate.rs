@@ -24,6 +24,7 @@ use crate::decision::Decision;
 use crate::lane::{Lane, LaneError};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::policy::Policy;
+use crate::port::PortError;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError, CalibrationPoint};
 
@@ -90,7 +91,10 @@ pub enum SimulationError {
     /// The policy's rates are beyond the calibration.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// The lanes could not be built.
+    /// The port could not be built.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// It has no such lane.
     #[error(transparent)]
     Lane(#[from] LaneError),
     /// A made-up template is none.
@@ -189,7 +193,7 @@ impl DayPlan {
         references: &Arc<References>,
         calibration: &Calibration,
         metrics: &Arc<Metrics>,
-    ) -> Result<Vec<Lane>, LaneError> {
+    ) -> Result<Vec<Lane>, SimulationError> {
         let ports: Vec<_> = policy.ports().keys().cloned().collect();
         // One clock for all lanes, from midnight on at an even pace, so that the day is over by the next; records of lanes that
         // overtake each other lie no more than some seconds apart.
@@ -201,10 +205,15 @@ impl DayPlan {
                 let since = passages.fetch_add(1, Ordering::Relaxed) * step;
                 opening.saturating_add(SignedDuration::from_millis(since as i64)).unwrap_or(opening)
             };
-            Lane::builder(policy.clone(), references.clone(), calibration.clone())
+            let lane = crate::Port::builder(references.clone())
+                .policy(policy.clone())
+                .port(ports[number % ports.len()].clone())
+                .calibration(calibration.clone())
                 .metrics(metrics.clone())
                 .clock(clock)
-                .build(ports[number % ports.len()].clone(), Direction::Exit, format!("lane {}", number + 1))
+                .build()?
+                .lane(format!("lane {}", number + 1), Direction::Exit)?;
+            Ok(lane)
         };
         (0..self.lanes).map(lane).collect()
     }

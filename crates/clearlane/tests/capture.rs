@@ -175,10 +175,15 @@ impl Gate {
     }
 
     fn lane_of(&self, extractor: Extractor, changes: &str) -> Lane {
-        Lane::builder(policy(changes).into(), self.references.clone(), self.calibration.clone())
+        clearlane::Port::builder(self.references.clone())
+            .policy(policy(changes))
+            .port("shenzhen-bay".parse().unwrap())
+            .calibration(self.calibration.clone())
             .extractor(extractor)
             .clock(now)
-            .build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1")
+            .build()
+            .unwrap()
+            .lane("lane 1", Direction::Exit)
             .unwrap()
     }
 

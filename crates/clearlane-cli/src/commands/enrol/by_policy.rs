@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use clearlane::{Application, Enroller, Picture, Policy, References};
-use clearlane_embed::{DecodeLimits, Extractor, Frame};
-use clearlane_store::{ImageDigest, Register};
+use clearlane::{Application, Picture, Port};
+use clearlane_embed::{DecodeLimits, Frame};
+use clearlane_store::ImageDigest;
 use jiff::Timestamp;
 
 use super::plan::Candidate;
@@ -16,23 +16,9 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::pictures;
-use crate::thresholds;
 
-pub(super) fn run(
-    policy: &Path,
-    candidates: &[Candidate],
-    extractor: Extractor,
-    register: Register,
-    output: &Output,
-) -> Result<Report> {
-    let policy = Policy::open(policy).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let calibration = thresholds::calibration(extractor.embedder())?;
-    let progress = output.progress(0, "loading");
-    let model = extractor.embedder().model_id();
-    let references = References::load(Arc::new(register), model, |done, total| progress.at(done, total))?;
-    progress.done();
-    let enroller = Enroller::new(policy.into(), references.into(), extractor, calibration)?;
-
+pub(super) fn run(port: &Port, candidates: &[Candidate], output: &Output) -> Result<Report> {
+    let enroller = port.enroller()?;
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(candidates.len() as u64, "enrolling");
     let (start, unreadable) = (Instant::now(), Unreadable::default());
