@@ -1,4 +1,5 @@
 //! Lanes and claims on the built-in models: whom they admit, whom they send to an officer, and what is left of it.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

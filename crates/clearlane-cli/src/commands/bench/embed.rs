@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clearlane_embed::{Extractor, Frame, Timings};
+use clearlane_embed::{Extractor, Frame, Stage, Timings};
 use clearlane_infer::{Network, Path, fma_peak};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -67,9 +67,6 @@ impl FromStr for Size {
         sides.ok_or_else(|| "two sides of 16 to 8192 pixels, such as 1280x720".to_owned())
     }
 }
-
-/// The time of one stage among those of an extraction.
-type StageTime = fn(&Timings) -> Duration;
 
 /// Milliseconds.
 #[derive(Debug, Serialize)]
@@ -155,18 +152,14 @@ fn extracted(args: &EmbedArgs, extractor: &Extractor, frame: &Frame<'_>) -> Resu
         extract()?;
     }
     let timings = (0..args.repeat).map(|_| Ok(extract()?.timings)).collect::<Result<Vec<Timings>>>()?;
-    let stages: [(&'static str, StageTime); 5] = [
-        ("detect", |timings| timings.detect),
-        ("align", |timings| timings.align),
-        ("quality", |timings| timings.quality),
-        ("embed", |timings| timings.embed),
-        ("total", Timings::total),
-    ];
-    let row = |(stage, time): (&'static str, StageTime)| {
+    let row = |stage: &'static str, time: &dyn Fn(&Timings) -> Duration| {
         let ms = Percentiles::of(timings.iter().map(time));
         StageRow { width: frame.width(), height: frame.height(), stage, ms }
     };
-    Ok(stages.into_iter().map(row).collect())
+    // There is no PAD stage here.
+    let stages = Stage::ALL.into_iter().filter(|stage| *stage != Stage::Pad);
+    let rows = stages.map(|stage| row(stage.name(), &|timings| timings[stage]));
+    Ok(rows.chain([row("total", &Timings::total)]).collect())
 }
 
 fn ran(args: &EmbedArgs, name: &str, network: &Network, [threads, batch]: [u16; 2], peak: f64) -> Result<NetworkRow> {

@@ -159,7 +159,7 @@ fn verify(args: &VerifyArgs, output: &Output) -> Result<Exit> {
         let loaded = match entry.task {
             Task::Detection { .. } => models.detector(&name).map(drop),
             Task::Embedding { .. } => models.embedder(&name).map(drop),
-            Task::Liveness { .. } => models.liveness([name.as_str()]).map(drop),
+            Task::Pad { .. } => models.pad([name.as_str()]).map(drop),
         };
         let problem = loaded.err().map(|error| chain(&error));
         checked.push(Checked { name, sound: problem.is_none(), problem });
@@ -180,7 +180,7 @@ fn task(entry: &ModelEntry) -> String {
     match &entry.task {
         Task::Detection { family, .. } => format!("detection ({family})"),
         Task::Embedding { dimension, .. } => format!("embedding ({dimension}-d)"),
-        Task::Liveness { crop, .. } => format!("liveness (crop {crop}x)"),
+        Task::Pad { family, crop, .. } => format!("pad ({family}, crop {crop}x)"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which threshold gives a false match rate, and how far the scores at hand support the answer.
+//! Which threshold gives a false match rate, and how far the scores support the answer.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ const TAIL_FEWEST: usize = 50;
 
 /// A threshold for a false match rate, from non-mated scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Calibration {
+pub struct FmrThreshold {
     /// The false match rate that was asked for.
     pub target_fmr: f64,
     /// Scores at or above it match.
@@ -61,7 +61,7 @@ impl Calibrator {
     }
 
     /// The threshold whose false match rate is `target_fmr`, in (0, 1).
-    pub fn at_fmr(&self, target_fmr: f64) -> Result<Calibration, ScoreError> {
+    pub fn at_fmr(&self, target_fmr: f64) -> Result<FmrThreshold, ScoreError> {
         let counted = threshold_at(&self.non_mated, target_fmr)?;
         let (threshold, method) = if target_fmr * self.non_mated.len() as f64 >= RULE_OF_30 as f64 {
             (counted, Method::Counted)
@@ -71,7 +71,7 @@ impl Calibrator {
         };
         let below = self.non_mated.partition_point(|&score| score < threshold);
         let observed = Rate::new((self.non_mated.len() - below) as u64, self.non_mated.len() as u64);
-        Ok(Calibration { target_fmr, threshold, method, observed })
+        Ok(FmrThreshold { target_fmr, threshold, method, observed })
     }
 }
 

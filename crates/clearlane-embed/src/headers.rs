@@ -1,4 +1,4 @@
-//! What a picture file's headers announce of its decoding: read here before a decoder takes memory or time for it.
+//! What a picture file's headers say its decoding will take, read before a decoder takes memory or time for it.
 
 use image::ImageFormat;
 
@@ -8,7 +8,7 @@ use crate::decode::{DecodeError, DecodeLimits};
 /// Cameras and editors write some dozens.
 const MAX_PNG_CHUNKS: usize = 1000;
 
-/// What a WebP decoder holds of a picture besides its pixels: planes, or a frame and a canvas of RGBA.
+/// What a WebP decoder holds of a picture in addition to its pixels: planes, or a frame and a canvas of RGBA.
 const WEBP_BYTES_A_PIXEL: u64 = 8;
 
 /// Refuses files whose decoding takes more passes or chunks than the limits allow, and says how many bytes of memory
@@ -46,7 +46,7 @@ pub(crate) fn check_png_chunks(bytes: &[u8]) -> Result<(), DecodeError> {
                 reason: format!("a PNG with over {MAX_PNG_CHUNKS} chunks of metadata"),
             });
         }
-        // Length, kind and checksum, besides the data.
+        // Length, kind and checksum around the data.
         at += 12 + u32::from_be_bytes([a, b, c, d]) as usize;
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Thresholds for a false match rate: counted where the scores are many, extrapolated to the safe side where few.
 #![allow(clippy::unwrap_used)]
 
-use clearlane_eval::{Calibration, Calibrator, Method, ScoreError};
+use clearlane_eval::{Calibrator, FmrThreshold, Method, ScoreError};
 use proptest::prelude::*;
 
-fn calibrate(non_mated: Vec<f32>, target_fmr: f64) -> Result<Calibration, ScoreError> {
+fn calibrate(non_mated: Vec<f32>, target_fmr: f64) -> Result<FmrThreshold, ScoreError> {
     Calibrator::new(non_mated)?.at_fmr(target_fmr)
 }
 
