@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use clearlane_embed::{Location, ModelEntry, Models, Task};
-use clearlane_infer::{Network, NodeInfo, NodePath};
+use clearlane_infer::{Network, NodeBackend, NodeInfo};
 use serde::Serialize;
 use serde_json::json;
 
@@ -111,7 +111,7 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
         }
         match &nodes {
             Ok(nodes) => {
-                let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.path == NodePath::Fused);
+                let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.backend == NodeBackend::Kernels);
                 line("nodes", &format!("{} by clearlane's kernels, {} by tract", own.len(), left.len()));
                 for node in left {
                     line("by tract", &format!("{} ({})", node.name, node.operator));
@@ -132,7 +132,7 @@ fn nodes(models: &Models, entry: &ModelEntry) -> std::result::Result<Vec<NodeInf
 }
 
 fn described_node(node: &NodeInfo) -> serde_json::Value {
-    let by = if node.path == NodePath::Fused { "clearlane" } else { "tract" };
+    let by = if node.backend == NodeBackend::Kernels { "clearlane" } else { "tract" };
     json!({ "name": node.name, "operator": node.operator, "by": by })
 }
 

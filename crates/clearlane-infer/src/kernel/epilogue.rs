@@ -1,4 +1,5 @@
-//! What happens to a convolution's sums before they are stored: another tensor added, an activation.
+//! The epilogue of a convolution: what its sums go through in registers before they are stored, another tensor added and an
+//! activation.
 
 use super::memory::{Arena, Block, View, blocks};
 use super::vector::{LANES, Vector};
@@ -101,15 +102,15 @@ impl ActivationAt {
     }
 }
 
-/// What happens to the sums of one convolution.
-pub(crate) struct Finisher {
+/// The epilogue of one convolution.
+pub(crate) struct Epilogue {
     activation: PackedActivation,
     add: Option<View>,
     /// The tensor is added before the activation rather than after it.
     add_first: bool,
 }
 
-impl Finisher {
+impl Epilogue {
     /// `None` if the tensor to add, or the slopes, are not of the output's extents.
     pub(crate) fn new(activation: &Activation, add: Option<View>, add_first: bool, to: &View) -> Option<Self> {
         let fits = |add: &View| {
@@ -123,9 +124,9 @@ impl Finisher {
         })
     }
 
-    /// The finish of a tile of some blocks from `first` on, whose first pixel is at `y`, `x`.
-    pub(crate) fn at(&self, arena: &Arena, to: &View, first: usize, blocks: usize, y: usize, x: usize) -> Finish {
-        Finish {
+    /// The epilogue of a tile of some blocks from `first` on, whose first pixel is at `y`, `x`.
+    pub(crate) fn at(&self, arena: &Arena, to: &View, first: usize, blocks: usize, y: usize, x: usize) -> TileEpilogue {
+        TileEpilogue {
             to: arena.at(to.pixel(first, y, x)),
             to_plane: to.plane_len(),
             to_row: to.pitch(),
@@ -140,7 +141,7 @@ impl Finisher {
 
 /// Where a tile's sums go, and what is done to them on the way.
 #[derive(Clone, Copy)]
-pub(crate) struct Finish {
+pub(crate) struct TileEpilogue {
     /// The tile's first pixel in its first plane, and floats from one plane, and one row, to the next.
     pub(crate) to: *mut f32,
     pub(crate) to_plane: usize,
@@ -154,13 +155,13 @@ pub(crate) struct Finish {
     pub(crate) activation: ActivationAt,
 }
 
-impl Finish {
+impl TileEpilogue {
     /// The same for the row below.
     pub(crate) fn below(self) -> Self {
         Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }
     }
 
-    /// Finishes and stores `P` pixels of the plane that stands `plane` after the tile's first: `W` neighbours, and the
+    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first: `W` neighbours, and the
     /// rest in the row below.
     ///
     /// # Safety

@@ -1,4 +1,4 @@
-//! A node that no kernel exists for: a graph of its own, run by tract.
+//! A node without a kernel: a graph of its own, run by tract.
 
 use std::sync::Arc;
 
@@ -10,15 +10,18 @@ use tract_onnx::pb::{
 use super::{Form, Lowering, input};
 use crate::InferError;
 use crate::graph::Graph;
-use crate::kernel::program::Foreign;
+use crate::kernel::program::Fallback;
 use crate::plan::layer::{Kind, Layer};
 use crate::reference::Runnable;
 
 impl<'a> Lowering<'a> {
-    /// Leaves a node to tract.
-    pub(super) fn foreign(&mut self, index: usize, node: &'a NodeProto) -> Result<(), InferError> {
+    /// Lets tract run a node.
+    pub(super) fn fall_back(&mut self, index: usize, node: &'a NodeProto) -> Result<(), InferError> {
         let lost = || InferError::Graph {
-            detail: format!("node `{}` ({}) is neither known nor of a shape that is", node.name, node.op_type),
+            detail: format!(
+                "node `{}` ({}): expected inputs and outputs of known shapes and types",
+                node.name, node.op_type
+            ),
         };
         let mut names: Vec<&'a str> = Vec::new();
         for name in node.input.iter().map(String::as_str).filter(|name| !name.is_empty()) {
@@ -37,7 +40,7 @@ impl<'a> Lowering<'a> {
             self.bind(name, Form::Tensor(tensor));
             to.push(tensor);
         }
-        let kind = Kind::Foreign(Arc::new(Node { runnable, shapes }));
+        let kind = Kind::Fallback(Arc::new(Node { runnable, shapes }));
         self.layers.order.push(Layer { kind, from, to, nodes: vec![index] });
         Ok(())
     }
@@ -87,7 +90,7 @@ struct Node {
     shapes: Vec<Vec<usize>>,
 }
 
-impl Foreign for Node {
+impl Fallback for Node {
     fn run(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
         let inputs: Vec<_> = self.shapes.iter().map(Vec::as_slice).zip(inputs.iter().copied()).collect();
         self.runnable.run(&inputs, outputs)

@@ -1,14 +1,17 @@
-//! The integer kernels of each instruction set.
+//! The integer kernels of each instruction set, behind the token that proves that the CPU has it.
+
+#[cfg(target_arch = "x86_64")]
+use clearlane_simd::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 
 use super::dense::{IntegerDenseKernel, IntegerDenseTile, dense_tile};
 use super::depthwise::{IntegerDepthwiseKernel, IntegerDepthwiseTile, depthwise_tile};
 use super::quads::Quads;
 use super::recode::{RecodeKernel, RecodeRow, dequantise_image_row, dequantise_row, quantise_image_row, quantise_row};
-use crate::kernel::isa::by_pixels;
+use crate::kernel::set::by_pixels;
 
 /// The integer kernels of one instruction set. Holding them proves that the CPU has the set.
 #[derive(Clone, Copy)]
-pub(crate) struct Integer {
+pub(crate) struct IntegerKernels {
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
     /// The dense kernel for a number of blocks, of pixels in a row, of rows, and of bytes between pixels.
@@ -21,41 +24,38 @@ pub(crate) struct Integer {
     pub(crate) dequantise_image: RecodeKernel,
 }
 
-impl Integer {
-    /// With the byte products of AVX-512, where the CPU has them.
+impl IntegerKernels {
+    /// With the byte products of AVX-512 VNNI where the CPU has them, otherwise with AVX2.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx512() -> Option<Self> {
-        let has = std::arch::is_x86_feature_detected!("avx512f")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-            && std::arch::is_x86_feature_detected!("avx512vnni");
-        has.then(avx512::integer)
+    pub(crate) fn avx512(token: Avx512) -> Self {
+        Avx512Vnni::new().map_or_else(|| Self::avx2(token.avx2()), avx512::kernels)
     }
 
     /// With the byte products of AVX-VNNI.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx_vnni() -> Option<Self> {
-        let has = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("avxvnni");
-        has.then(avx_vnni::integer)
+    pub(crate) fn avx_vnni(token: AvxVnni) -> Self {
+        avx_vnni::kernels(token)
     }
 
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx2() -> Option<Self> {
-        std::arch::is_x86_feature_detected!("avx2").then(avx2::integer)
+    pub(crate) fn avx2(token: Avx2) -> Self {
+        avx2::kernels(token)
     }
 
     pub(crate) fn portable() -> Self {
-        portable::integer()
+        portable::kernels(())
     }
 }
 
 /// The kernels, compiled once for one instruction set.
 macro_rules! instruction_set {
-    ($module:ident, $quads:ty $(, $feature:meta)?) => {
+    ($module:ident, $quads:ty, $token:ty $(, $feature:meta)?) => {
         mod $module {
             use super::*;
 
-            pub(super) fn integer() -> Integer {
-                Integer {
+            /// The token proves that the CPU has the set.
+            pub(super) fn kernels(_token: $token) -> IntegerKernels {
+                IntegerKernels {
                     accumulators: <$quads>::ACCUMULATORS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
@@ -160,9 +160,14 @@ macro_rules! instruction_set {
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx512, super::super::avx512::Vnni, target_feature(enable = "avx512f,avx512bw,avx512vnni"));
+instruction_set!(
+    avx512,
+    super::super::avx512::Vnni,
+    Avx512Vnni,
+    target_feature(enable = "avx512f,avx512bw,avx512vnni")
+);
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx_vnni, super::super::avx_vnni::WideVnni, target_feature(enable = "avx2,avxvnni"));
+instruction_set!(avx_vnni, super::super::avx_vnni::WideVnni, AvxVnni, target_feature(enable = "avx2,avxvnni"));
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx2, super::super::avx2::Wide, target_feature(enable = "avx2"));
-instruction_set!(portable, super::super::portable::Plain);
+instruction_set!(avx2, super::super::avx2::Wide, Avx2, target_feature(enable = "avx2"));
+instruction_set!(portable, super::super::portable::Plain, ());

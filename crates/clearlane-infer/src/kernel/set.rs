@@ -1,16 +1,22 @@
-//! The kernels of each instruction set, behind the check that the CPU has it.
+//! The kernels of each instruction set, behind the token that proves that the CPU has it.
+
+use clearlane_simd::Isa;
+#[cfg(target_arch = "aarch64")]
+use clearlane_simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use clearlane_simd::{Avx2, Avx512};
 
 use super::dense::{DenseKernel, DenseTile, dense_tile};
 use super::depthwise::{
     DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows, two_rows as two_rows_of_depthwise,
 };
-use super::integer::isa::Integer;
+use super::integer::set::IntegerKernels;
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
 
-/// The kernels of one instruction set. Holding one proves that the CPU has the set.
+/// The kernels of one instruction set. Holding them proves that the CPU has the set.
 #[derive(Clone, Copy)]
-pub(crate) struct Isa {
+pub(crate) struct KernelSet {
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
     /// The dense kernel for a number of blocks, of pixels in a row, of rows, and of floats between pixels.
@@ -22,65 +28,31 @@ pub(crate) struct Isa {
     pub(crate) combine: CombineKernel,
     pub(crate) pool: PoolKernel,
     /// The kernels for quantised tensors.
-    pub(crate) integer: Integer,
+    pub(crate) integer: IntegerKernels,
     /// Multiplies and adds in registers alone, for so many rounds.
     peak: unsafe fn(usize) -> f32,
     peak_sums: usize,
 }
 
-impl Isa {
-    /// The widest that the CPU has.
-    pub(crate) fn best() -> Self {
-        Self::avx512().or_else(Self::avx_vnni).or_else(Self::avx2).or_else(Self::neon).unwrap_or_else(Self::portable)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx512() -> Option<Self> {
-        std::arch::is_x86_feature_detected!("avx512f").then(avx512::isa)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx_vnni() -> Option<Self> {
-        Some(Self { integer: Integer::avx_vnni()?, ..Self::avx2()? })
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn avx2() -> Option<Self> {
-        (std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")).then(avx2::isa)
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn avx512() -> Option<Self> {
-        None
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn avx_vnni() -> Option<Self> {
-        None
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn avx2() -> Option<Self> {
-        None
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    pub(crate) fn neon() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then(neon::isa)
-    }
-
-    #[cfg(not(target_arch = "aarch64"))]
-    pub(crate) fn neon() -> Option<Self> {
-        None
-    }
-
-    pub(crate) fn portable() -> Self {
-        portable::isa()
+impl KernelSet {
+    /// The kernels for an instruction set.
+    pub(crate) fn of(isa: Isa) -> Self {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(token) => avx512::kernels(token, IntegerKernels::avx512(token)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(token) => avx2::kernels(token.avx2(), IntegerKernels::avx_vnni(token)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(token) => avx2::kernels(token, IntegerKernels::avx2(token)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(token) => neon::kernels(token, IntegerKernels::portable()),
+            _ => portable::kernels((), IntegerKernels::portable()),
+        }
     }
 
     /// Multiplies and adds for so many rounds; gives how many operations that were.
     pub(crate) fn multiply_add(&self, rounds: usize) -> usize {
-        // SAFETY: holding this value proves that the CPU has the instruction set.
+        // SAFETY: `KernelSet::of` was given the token of the instruction set.
         std::hint::black_box(unsafe { (self.peak)(rounds) });
         2 * rounds * self.peak_sums * LANES
     }
@@ -110,22 +82,23 @@ pub(crate) use by_pixels;
 
 /// The kernels, compiled once for one instruction set.
 macro_rules! instruction_set {
-    ($module:ident, $vector:ty, $integer:expr $(, $feature:meta)?) => {
+    ($module:ident, $vector:ty, $token:ty $(, $feature:meta)?) => {
         mod $module {
             use super::*;
 
             /// Independent sums, enough to keep the multipliers busy whatever their latency.
             const PEAK_SUMS: usize = if <$vector>::ACCUMULATORS < 12 { <$vector>::ACCUMULATORS } else { 12 };
 
-            pub(super) fn isa() -> Isa {
-                Isa {
+            /// The token proves that the CPU has the set.
+            pub(super) fn kernels(_token: $token, integer: IntegerKernels) -> KernelSet {
+                KernelSet {
                     accumulators: <$vector>::ACCUMULATORS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
                     depthwise_two_rows: depthwise_two_rows_kernel,
                     combine,
                     pool,
-                    integer: $integer,
+                    integer,
                     peak,
                     peak_sums: PEAK_SUMS,
                 }
@@ -235,22 +208,12 @@ macro_rules! instruction_set {
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(
-    avx512,
-    crate::kernel::avx512::Avx512,
-    Integer::avx512().or_else(Integer::avx2).unwrap_or_else(Integer::portable),
-    target_feature(enable = "avx512f")
-);
+instruction_set!(avx512, crate::kernel::avx512::Avx512Block, Avx512, target_feature(enable = "avx512f"));
 #[cfg(target_arch = "x86_64")]
-instruction_set!(
-    avx2,
-    crate::kernel::avx2::Avx2,
-    Integer::avx2().unwrap_or_else(Integer::portable),
-    target_feature(enable = "avx2,fma")
-);
+instruction_set!(avx2, crate::kernel::avx2::Avx2Block, Avx2, target_feature(enable = "avx2,fma"));
 #[cfg(target_arch = "aarch64")]
-instruction_set!(neon, crate::kernel::neon::Neon, Integer::portable(), target_feature(enable = "neon"));
-instruction_set!(portable, crate::kernel::portable::Portable, Integer::portable());
+instruction_set!(neon, crate::kernel::neon::NeonBlock, Neon, target_feature(enable = "neon"));
+instruction_set!(portable, crate::kernel::portable::PortableBlock, ());
 
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! What happens to an integer convolution's sums: rescaled, activated, another tensor added, and rounded to bytes.
+//! The epilogue of an integer convolution: its sums are rescaled, activated, added to another tensor, and requantised.
 //!
 //! Every step is one multiplication, addition, comparison or rounding in single precision, and none is fused with
 //! another: the result is the same to the last bit whatever the instruction set.
@@ -6,7 +6,7 @@
 
 use super::quads::Quads;
 use super::{Quantisation, ROUNDING};
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::memory::{Arena, BYTES, Block, View, blocks};
 use crate::kernel::vector::{LANES, Vector};
 
@@ -25,21 +25,21 @@ pub(crate) struct Rescale {
 pub(crate) struct Addend {
     /// What the convolution's own values are rounded to before.
     pub(crate) own: Quantisation,
-    /// What the other tensor's bytes stand for.
+    /// The other tensor's quantisation.
     pub(crate) other: Quantisation,
     /// Bounds of the sum.
     pub(crate) bounds: [f32; 2],
 }
 
-/// What happens to the sums of one convolution.
-pub(crate) struct Finisher {
+/// The epilogue of one convolution.
+pub(crate) struct Epilogue {
     multipliers: Vec<Block>,
     slopes: Vec<Block>,
     add: Option<View>,
     numbers: Numbers,
 }
 
-/// The numbers of a finish that are the same for all channels. Values are counted in steps from a quantisation's zero.
+/// The numbers of an epilogue that are the same for all channels. Values are counted in steps from a quantisation's zero.
 #[derive(Clone, Copy)]
 struct Numbers {
     /// Bounds before another tensor is added, or of the output.
@@ -56,9 +56,9 @@ struct Numbers {
     zero: Option<i32>,
 }
 
-impl Finisher {
-    /// `None` if there is no kernel for the activation, or the parts are not of the output's extents. `output` is what
-    /// the output's bytes stand for, `None` for floats.
+impl Epilogue {
+    /// `None` if there is no kernel for the activation, or the parts are not of the output's extents. `output` is
+    /// the output's quantisation, `None` for floats.
     pub(crate) fn new(rescale: &Rescale, add: Option<View>, output: Option<Quantisation>, to: &View) -> Option<Self> {
         let fits = |add: &View| {
             !add.is_float()
@@ -109,10 +109,10 @@ impl Finisher {
         Some(Self { multipliers: blocks(&multipliers), slopes: blocks(slopes), add, numbers })
     }
 
-    /// The finish of a tile of some blocks from `first` on, whose first pixel is at `y`, `x`.
-    pub(crate) fn at(&self, arena: &Arena, to: &View, first: usize, y: usize, x: usize) -> Finish {
+    /// The epilogue of a tile of some blocks from `first` on, whose first pixel is at `y`, `x`.
+    pub(crate) fn at(&self, arena: &Arena, to: &View, first: usize, y: usize, x: usize) -> TileEpilogue {
         let bytes = if to.is_float() { BYTES } else { 1 };
-        Finish {
+        TileEpilogue {
             to: arena.at_byte(to.pixel(first, y, x) * bytes),
             to_plane: to.plane_len() * bytes,
             to_row: to.pitch() * bytes,
@@ -132,7 +132,7 @@ impl Finisher {
 
 /// Where a tile's sums go, and what is done to them on the way.
 #[derive(Clone, Copy)]
-pub(crate) struct Finish {
+pub(crate) struct TileEpilogue {
     /// The tile's first pixel in its first plane, and bytes from one plane, and one row, to the next.
     to: *mut u8,
     to_plane: usize,
@@ -147,8 +147,8 @@ pub(crate) struct Finish {
     numbers: Numbers,
 }
 
-impl Finish {
-    /// Finishes and stores `P` pixels of the plane that stands `plane` after the tile's first: `W` neighbours, and the
+impl TileEpilogue {
+    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first: `W` neighbours, and the
     /// rest in the row below.
     ///
     /// # Safety

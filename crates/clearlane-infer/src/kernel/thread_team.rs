@@ -1,9 +1,8 @@
 //! Several threads on one run.
 //!
 //! A run is a list of tasks in waves; a wave's tasks are independent of each other, and depend on all waves before. Each
-//! thread begins with its own share of a wave, so that it finds what it wrote itself in its cache, and then helps with
-//! what others have not begun. Only threads that run take tasks, so one that the caller's pool never starts delays
-//! nobody.
+//! thread begins with its own share of a wave, so that it finds what it wrote itself in its cache, and then takes what
+//! others have not begun. Only threads that run take tasks, so a thread that the pool never starts delays none.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,7 +32,7 @@ pub(crate) struct Task {
 }
 
 /// The threads on one run.
-pub(crate) struct Crew<'a> {
+pub(crate) struct ThreadTeam<'a> {
     tasks: &'a [Task],
     run: &'a (dyn Fn(&Task) -> Result<(), InferError> + Sync),
     threads: usize,
@@ -42,7 +41,7 @@ pub(crate) struct Crew<'a> {
     failure: Mutex<Option<InferError>>,
 }
 
-impl<'a> Crew<'a> {
+impl<'a> ThreadTeam<'a> {
     pub(crate) fn new(
         tasks: &'a [Task],
         threads: usize,
@@ -88,7 +87,7 @@ impl<'a> Crew<'a> {
     }
 }
 
-/// Counts a task as finished when dropped: also one that panicked, for which nobody should wait for ever.
+/// Counts a task as finished when dropped, even one that panicked: others would wait for it for ever.
 struct Finished<'a>(&'a AtomicUsize);
 
 impl Drop for Finished<'_> {
