@@ -9,11 +9,11 @@ use rusqlite::{Connection, ffi};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::load::{self, Opener};
+use crate::load::Opener;
 use crate::roster::Roster;
 use crate::state::State;
 use crate::table::Table;
-use crate::tables::{ChangeRow, ClaimRow, SubjectRow};
+use crate::tables::{ChangeRow, ClaimRow, DocumentRow, SubjectRow, TemplateRow};
 use crate::tree::{self, NONE, TREES, Tree};
 use crate::{Fault, Register, Result, Row, StoreError, chain, claim, rows};
 
@@ -58,8 +58,8 @@ pub struct LastCheck {
     pub problems: u64,
 }
 
-/// How many templates are opened between two reports of progress.
-const CHUNK: u64 = 4096;
+/// How many rows are read together, between two reports of progress.
+const CHUNK: i64 = 1024;
 
 impl Register {
     /// Checks all of the register, on one state of it, on all threads of the current rayon pool. `progress` gets how many
@@ -135,9 +135,9 @@ pub(crate) fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Re
         note(state.roster.record_secret(key).map(drop), &mut report)?;
     }
     check_trees(state, &mut report)?;
-    check_subjects(state, &mut report, &mut |done| progress(done, total))?;
+    let enrolled = check_subjects(state, &mut report, &mut |done| progress(done, total))?;
     let before = report.subjects;
-    check_templates(state, &mut report, &mut |done| progress(before + done, total))?;
+    check_templates(state, &enrolled, &mut report, &mut |done| progress(before + done, total))?;
     check_claims(state, &mut report)?;
     check_changes(state, &mut report)?;
     let before = before + report.templates;
@@ -166,29 +166,69 @@ fn check_trees(state: &State<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
-    strays(state, "subject", state.root.last_subject, |id| Row::Subject(SubjectId(id)), report)?;
-    let within = "WHERE subject.id BETWEEN 1 AND ?1 ORDER BY subject.id";
-    let mut statement = state.connection.prepare(&format!("{} {within}", SubjectRow::SELECT))?;
-    let mut found = statement.query([state.root.last_subject])?;
-    let mut last = 0;
-    while let Some(row) = found.next()? {
-        let id: i64 = row.get(0)?;
-        missing(state, Tree::Subjects, last + 1..id as u64, report)?;
-        note(rows::verified(state, row)?.map(drop), report)?;
-        last = id as u64;
-        report.subjects += 1;
-        if report.subjects.is_multiple_of(CHUNK) {
-            progress(report.subjects);
-        }
-    }
-    missing(state, Tree::Subjects, last + 1..tree::PLACES, report)?;
+/// Returns who is enrolled: their ids, sorted.
+fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<Vec<u64>> {
+    let last = state.root.last_subject;
+    strays(state, "subject", last, |id| Row::Subject(SubjectId(id)), report)?;
+    let mut enrolled = Vec::new();
+    let mut seen = 0;
+    let read = |from| {
+        let ids = from..=last.min(from + CHUNK - 1);
+        let mut documents = rows::documents_of(state, ids.clone())?.into_iter().peekable();
+        let mut chunk = Vec::with_capacity(CHUNK as usize);
+        state.rows(Tree::Subjects, ids, |id, row: Result<SubjectRow, _>, leaf| {
+            seen += u64::from(row != Err(Fault::Missing));
+            if row.as_ref().is_ok_and(|row| row.revoked.is_none()) {
+                enrolled.push(id);
+            }
+            while documents.next_if(|(of, _)| *of < id).is_some() {}
+            let own = std::iter::from_fn(|| documents.next_if(|(of, _)| *of == id)).map(|(_, document)| document);
+            let own = own.collect::<Result<Vec<_>, _>>();
+            chunk.push((id, row.and_then(|row| Ok((row, own?))), leaf));
+            Ok(())
+        })?;
+        progress(seen);
+        Ok(chunk)
+    };
+    let verify = |_: &mut _, (id, rows, leaf): (_, Result<(SubjectRow, Vec<DocumentRow>), _>, _)| {
+        let unbound = |(row, documents): (SubjectRow, Vec<_>)| rows::hash(&row, &documents) != leaf;
+        let fault = rows.map_or_else(Some, |rows| unbound(rows).then_some(Fault::Unbound));
+        fault.map(|fault| Problem { row: Row::Subject(SubjectId(id)), fault })
+    };
+    verify_while_reading(last, read, verify, report)?;
+    report.subjects = seen;
+    missing(state, Tree::Subjects, last as u64 + 1..tree::PLACES, report)?;
     // A document of somebody who is not there.
     let strays = "SELECT count(*) FROM document WHERE subject NOT IN (SELECT id FROM subject)";
     if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0))? > 0 {
         report.problems.push(Problem { row: Row::Documents, fault: Fault::Unbound });
     }
-    progress(report.subjects);
+    Ok(enrolled)
+}
+
+/// Reads chunks of rows, by the first of their ids up to `last`, while the threads of the rayon pool verify the ones before.
+fn verify_while_reading<T: Send>(
+    last: i64,
+    mut read: impl FnMut(i64) -> Result<Vec<T>>,
+    verify: impl Fn(&mut Zeroizing<Vec<u8>>, T) -> Option<Problem> + Sync,
+    report: &mut Report,
+) -> Result<()> {
+    let mut chunk = Vec::new();
+    for from in (1..=last).step_by(CHUNK as usize).map(Some).chain([None]) {
+        let mut problems = Vec::new();
+        let next = rayon::in_place_scope(|scope| {
+            let verified = chunk.into_par_iter().map_init(Zeroizing::default, &verify).flatten_iter();
+            scope.spawn(|_| problems = verified.collect());
+            from.map_or(Ok(Vec::new()), &mut read)
+        });
+        report.problems.extend(problems);
+        chunk = match next {
+            Ok(next) => next,
+            // A node that is wrong was named before.
+            Err(StoreError::Refused { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+    }
     Ok(())
 }
 
@@ -218,7 +258,12 @@ fn missing(state: &State<'_>, tree: Tree, places: std::ops::Range<u64>, report: 
     }
 }
 
-fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
+fn check_templates(
+    state: &State<'_>,
+    enrolled: &[u64],
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
     let keyed = state.is_keyed();
     let openers = if keyed {
         let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
@@ -228,39 +273,37 @@ fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn Fn
     };
     let last = state.root.last_template;
     strays(state, "template", last, |id| Row::Template(TemplateId(id)), report)?;
-    // Of nobody, or of somebody who was revoked: a revocation deletes them.
-    let orphans =
-        "SELECT id FROM template WHERE subject NOT IN (SELECT id FROM subject WHERE revoked IS NULL) LIMIT 64";
-    let mut statement = state.connection.prepare(orphans)?;
-    for id in statement.query_map([], |row| row.get::<_, i64>(0))? {
-        let row = Row::Template(TemplateId(id? as u64));
-        report.problems.push(Problem { row, fault: Fault::Dangling { what: "subject" } });
-    }
-    for from in (1..=last).step_by(CHUNK as usize) {
-        let chunk = match load::with_leaves(state, from..=last.min(from + CHUNK as i64 - 1)) {
-            Ok(chunk) => chunk,
-            // A node that is wrong was named before.
-            Err(StoreError::Refused { .. }) => continue,
-            Err(error) => return Err(error),
+    let mut seen = 0;
+    let read = |from| {
+        let mut chunk = Vec::with_capacity(CHUNK as usize);
+        state.rows(Tree::Templates, from..=last.min(from + CHUNK - 1), |id, row: Result<TemplateRow, _>, leaf| {
+            seen += u64::from(row != Err(Fault::Missing));
+            chunk.push((id, row, leaf));
+            Ok(())
+        })?;
+        progress(seen);
+        Ok(chunk)
+    };
+    let verify = |scratch: &mut _, (id, row, leaf): (_, Result<TemplateRow, _>, _)| {
+        let check = || -> Result<(), Fault> {
+            let row = row?;
+            if row.hash() != leaf {
+                return Err(Fault::Unbound);
+            }
+            // Of nobody, or of somebody who was revoked: a revocation deletes them.
+            if enrolled.binary_search(&row.subject.0).is_err() {
+                return Err(Fault::Dangling { what: "subject" });
+            }
+            if keyed {
+                let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
+                opener.open(&row, scratch)?;
+            }
+            Ok(())
         };
-        report.templates += chunk.iter().filter(|(_, row, _)| row.is_some()).count() as u64;
-        let faults = chunk.into_par_iter().map_init(Zeroizing::default, |scratch, (id, row, leaf)| {
-            let check = || -> Result<(), Fault> {
-                let row = row.unwrap_or(Err(Fault::Missing))?;
-                if row.hash() != leaf {
-                    return Err(Fault::Unbound);
-                }
-                if keyed {
-                    let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
-                    opener.open(&row, scratch)?;
-                }
-                Ok(())
-            };
-            check().err().map(|fault| Problem { row: Row::Template(id), fault })
-        });
-        report.problems.extend(faults.collect::<Vec<_>>().into_iter().flatten());
-        progress(report.templates);
-    }
+        check().err().map(|fault| Problem { row: Row::Template(TemplateId(id)), fault })
+    };
+    verify_while_reading(last, read, verify, report)?;
+    report.templates = seen;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
+use crate::canonical::Canonical;
 use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::ClaimRow;
@@ -64,7 +65,12 @@ pub(crate) fn sharing(state: &State<'_>, place: u64) -> Result<Vec<ClaimRow>> {
 
 /// The leaf of claims.
 pub(crate) fn hash(claims: &[ClaimRow]) -> Hash {
-    if claims.is_empty() { NONE } else { tree::leaf(&claims.iter().map(Table::canonical).collect::<Vec<_>>()) }
+    if claims.is_empty() {
+        return NONE;
+    }
+    let mut rows = Canonical::new();
+    claims.iter().for_each(|claim| claim.encode(&mut rows));
+    tree::leaf(&rows)
 }
 
 /// Which leaf a nonce belongs to.

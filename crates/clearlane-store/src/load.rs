@@ -8,7 +8,7 @@ use std::time::Duration;
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::seal::{Place, RegisterKey};
 use crate::state::State;
 use crate::table::Table;
 use crate::tables::{ChangeRow, RootRow, TemplateRow};
-use crate::tree::{self, Hash, NONE, Tree};
+use crate::tree::{self, Hash, Tree};
 use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, Turn};
 
 /// How many template ids one task reads.
@@ -216,31 +216,8 @@ pub(crate) fn checked_row(state: &State<'_>, id: i64, row: Result<TemplateRow, F
 impl TemplateRow {
     /// Its leaf.
     pub(crate) fn hash(&self) -> Hash {
-        tree::leaf(&[self.canonical()])
+        tree::leaf(&self.canonical())
     }
-}
-
-/// A template's id, its row where there is one that can be read, and its leaf.
-type Leaved = (TemplateId, Option<Result<TemplateRow, Fault>>, Hash);
-
-/// The rows of a range of ids, of whatever model, each with the leaf that it should have: a row that is missing has none,
-/// and one that was put in has no leaf.
-pub(crate) fn with_leaves(state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<Leaved>> {
-    let mut leaves = HashMap::new();
-    let places = *ids.start() as u64..*ids.end() as u64 + 1;
-    Tree::Templates.each(state.nodes(), state.tree_root(Tree::Templates), places, &mut |place, hash| {
-        leaves.insert(place, hash);
-    })?;
-    let mut statement =
-        state.connection.prepare_cached(&format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", TemplateRow::SELECT))?;
-    let mut rows = statement.query(params![ids.start(), ids.end()])?;
-    let mut found = Vec::with_capacity(leaves.len());
-    while let Some(row) = rows.next()? {
-        let id = TemplateId(row.get::<_, i64>(0)? as u64);
-        found.push((id, Some(TemplateRow::read(row)?), leaves.remove(&id.0).unwrap_or(NONE)));
-    }
-    found.extend(leaves.into_iter().map(|(place, hash)| (TemplateId(place), None, hash)));
-    Ok(found)
 }
 
 /// Opens the templates of one model.
@@ -266,28 +243,18 @@ impl Opener {
     fn range(&self, state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<StoredTemplate>> {
         let mut scratch = Zeroizing::default();
         let mut templates = Vec::new();
-        for (id, row, leaf) in with_leaves(state, ids)? {
-            if let Some(template) = self.verified(id, row, &leaf, &mut scratch)? {
-                templates.push(template);
+        state.rows(Tree::Templates, ids, |id, row: Result<TemplateRow, _>, leaf| {
+            let refused = |fault| Row::Template(TemplateId(id)).refused(fault);
+            let row = row.map_err(refused)?;
+            if row.hash() != leaf {
+                return Err(refused(Fault::Unbound));
             }
-        }
+            if row.model == self.model.slot {
+                templates.push(self.open(&row, &mut scratch).map_err(refused)?);
+            }
+            Ok(())
+        })?;
         Ok(templates)
-    }
-
-    fn verified(
-        &self,
-        id: TemplateId,
-        row: Option<Result<TemplateRow, Fault>>,
-        leaf: &Hash,
-        scratch: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Option<StoredTemplate>> {
-        let refused = |fault| Row::Template(id).refused(fault);
-        let row = row.unwrap_or(Err(Fault::Missing)).map_err(refused)?;
-        if row.hash() != *leaf {
-            return Err(refused(Fault::Unbound));
-        }
-        let ours = row.model == self.model.slot;
-        ours.then(|| self.open(&row, scratch).map_err(refused)).transpose()
     }
 
     /// Opens one row's template. One that is turned by an older key, in the middle of a change of keys, is turned anew.

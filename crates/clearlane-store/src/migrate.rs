@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::canonical::Canonical;
 use crate::check::{self, Problem};
-use crate::load::{self, Opener};
+use crate::load::Opener;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
 use crate::state::{Core, State};
 use crate::table::Table;
-use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow};
+use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow, TemplateRow};
 use crate::tree::{NONE, PLACES, Tree};
 use crate::{Fault, RecordHash, Result, Row, StoreError, chain, claim, file, rows, schema};
 
@@ -198,12 +198,16 @@ fn bind_templates(state: &mut State<'_>, problems: &mut Vec<Problem>) -> Result<
     let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
     let openers = openers.collect::<Result<BTreeMap<_, _>>>()?;
     for from in (1..=state.root.last_template).step_by(CHUNK as usize) {
-        let rows = load::with_leaves(state, from..=state.root.last_template.min(from + CHUNK - 1))?;
+        let mut rows = Vec::new();
+        state.rows(Tree::Templates, from..=state.root.last_template.min(from + CHUNK - 1), |id, row, _| {
+            rows.push((TemplateId(id), row));
+            Ok(())
+        })?;
         let hashes: Vec<_> = rows
             .into_par_iter()
-            .map_init(Zeroizing::default, |scratch, (id, row, _)| {
+            .map_init(Zeroizing::default, |scratch, (id, row): (_, Result<TemplateRow, _>)| {
                 let check = || {
-                    let row = row.unwrap_or(Err(Fault::Missing))?;
+                    let row = row?;
                     let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
                     opener.open(&row, scratch)?;
                     Ok(row.hash())
@@ -212,7 +216,6 @@ fn bind_templates(state: &mut State<'_>, problems: &mut Vec<Problem>) -> Result<
             })
             .collect();
         for (id, hash) in hashes {
-            let id: TemplateId = id;
             match hash {
                 Ok(hash) => state.set_leaf(Tree::Templates, id.0, hash),
                 Err(fault) => problems.push(Problem { row: Row::Template(id), fault }),
@@ -253,29 +256,38 @@ fn note(result: Result<()>, problems: &mut Vec<Problem>) -> Result<()> {
 
 impl EarlierChain {
     fn canonical(&self) -> Canonical {
-        Canonical::new("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash)
+        let mut encoded = Canonical::new();
+        encoded.text("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash);
+        encoded
     }
 }
 
 /// What the codes of versions 1 and 2 cover.
 fn earlier_canonical(row: &SubjectRow, documents: &[DocumentRow]) -> Canonical {
     use crate::table::Field as _;
-    let encoded =
-        Canonical::new("subject 1").number(row.id.0 as i64).text(&row.key).number(row.enrolled.as_millisecond());
-    let encoded = row.category.encode(encoded);
-    let encoded = row.birth.encode(encoded);
-    let encoded = row.nationality.encode(encoded);
-    let encoded = match row.consent_given {
-        None => encoded.absent(),
-        Some(given) => {
-            let scope = [row.consent_face, row.consent_finger].map(Option::unwrap_or_default);
-            let encoded = encoded.number(given.as_millisecond()).number(scope[0].into()).number(scope[1].into());
-            row.consent_withdrawn.encode(encoded)
-        }
-    };
-    let encoded = row.expires.encode(row.method.encode(row.place.encode(encoded)));
-    documents.iter().fold(encoded.number(documents.len() as i64), |encoded, document| {
-        let encoded = document.number_digest.encode(document.kind.encode(encoded));
-        document.endorsements.encode(document.expires.encode(document.valid_from.encode(encoded)))
-    })
+    let mut encoded = Canonical::new();
+    let to = &mut encoded;
+    to.text("subject 1").number(row.id.0 as i64).text(&row.key).number(row.enrolled.as_millisecond());
+    row.category.encode(to);
+    row.birth.encode(to);
+    row.nationality.encode(to);
+    if let Some(given) = row.consent_given {
+        let scope = [row.consent_face, row.consent_finger].map(Option::unwrap_or_default);
+        to.number(given.as_millisecond()).number(scope[0].into()).number(scope[1].into());
+        row.consent_withdrawn.encode(to);
+    } else {
+        to.absent();
+    }
+    row.place.encode(to);
+    row.method.encode(to);
+    row.expires.encode(to);
+    to.number(documents.len() as i64);
+    for document in documents {
+        document.kind.encode(to);
+        document.number_digest.encode(to);
+        document.valid_from.encode(to);
+        document.expires.encode(to);
+        document.endorsements.encode(to);
+    }
+    encoded
 }

@@ -351,19 +351,19 @@ impl Register {
 
     /// Runs `work` on one verified state of the register.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&mut self.reader.lock(), work)
+        self.reading(&self.reader.lock(), work)
     }
 
     /// As [`Self::read`], on a connection of its own: for what takes long, so that nobody waits for it.
     pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&mut self.another_reader()?, work)
+        self.reading(&self.another_reader()?, work)
     }
 
-    fn reading<T>(&self, connection: &mut Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+    fn reading<T>(&self, connection: &Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
         let run = || {
             self.check_place()?;
-            let transaction = connection.transaction()?;
-            work(&State::newest(&transaction, &self.core)?)
+            let transaction = Reading::begin(connection)?;
+            work(&State::newest(transaction.0, &self.core)?)
         };
         self.located(run())
     }
@@ -404,6 +404,23 @@ impl fmt::Debug for Register {
             .field("path", &self.path)
             .field("writable", &self.writer.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// A transaction that reads, by statements that were prepared before.
+struct Reading<'a>(&'a Connection);
+
+impl<'a> Reading<'a> {
+    fn begin(connection: &'a Connection) -> Result<Self> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // Where it fails, the connection's next transaction does.
+        _ = self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Subjects as rows: how they are written, read, and verified.
 
+use std::ops::RangeInclusive;
+
 use clearlane_template::SubjectId;
 use rusqlite::{OptionalExtension as _, Row as SqlRow};
 
@@ -38,6 +40,21 @@ pub(crate) fn by_id(state: &State<'_>, id: SubjectId) -> Result<Option<Subject>>
         None if state.leaf(Tree::Subjects, id.0)? == NONE => Ok(None),
         None => Err(Row::Subject(id).refused(Fault::Missing)),
     }
+}
+
+/// The documents of a range of subjects, each with its subject's id, in their order.
+pub(crate) fn documents_of(
+    state: &State<'_>,
+    subjects: RangeInclusive<i64>,
+) -> Result<Vec<(u64, Result<DocumentRow, Fault>)>> {
+    let select = format!("{} WHERE subject BETWEEN ?1 AND ?2 ORDER BY subject, place", DocumentRow::SELECT);
+    let mut statement = state.connection.prepare_cached(&select)?;
+    let mut rows = statement.query([*subjects.start(), *subjects.end()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((row.get::<_, i64>(0)? as u64, DocumentRow::read(row)?));
+    }
+    Ok(found)
 }
 
 /// The subject of a row of a statement that begins with the table's columns. The outer error is the file's or the key
@@ -92,8 +109,9 @@ pub(crate) fn revoke(state: &mut State<'_>, subject: Subject, revocation: &Revoc
 
 /// The leaf of a subject's rows.
 pub(crate) fn hash(row: &SubjectRow, documents: &[DocumentRow]) -> Hash {
-    let documents = documents.iter().map(Table::canonical);
-    tree::leaf(&std::iter::once(row.canonical()).chain(documents).collect::<Vec<_>>())
+    let mut rows = row.canonical();
+    documents.iter().for_each(|document| document.encode(&mut rows));
+    tree::leaf(&rows)
 }
 
 pub(crate) fn rows_of(subject: &Subject) -> (SubjectRow, Vec<DocumentRow>) {

@@ -5,6 +5,7 @@
 //! rows of the [roster](crate::roster) by a digest. A writer verifies the root, and the path to what it changes, before it
 //! signs the next version, in one transaction.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) seen: AtomicI64,
     /// Up to which version the files hold nothing that was deleted, as far as is known here.
     pub(crate) erased: AtomicI64,
+    /// The root that was verified last.
+    root: Mutex<Option<RootRow>>,
     /// SQLite's number of the schema that was found to be this library's.
     schema: AtomicI64,
 }
@@ -60,6 +63,7 @@ impl Core {
             roster: Mutex::default(),
             seen: AtomicI64::new(0),
             erased: AtomicI64::new(0),
+            root: Mutex::default(),
             schema: AtomicI64::new(-1),
         }
     }
@@ -75,6 +79,20 @@ impl Core {
             self.schema.store(version, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Whether a root bears its key's code. One that is in every column the one that was verified last does: a root names its
+    /// key.
+    fn is_authentic(&self, root: &RootRow, key: &RegisterKey) -> bool {
+        let mut verified = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.as_ref() == Some(root) {
+            return true;
+        }
+        let authentic = key.is_code(&root.canonical(), &root.code.0);
+        if authentic {
+            *verified = Some(root.clone());
+        }
+        authentic
     }
 
     /// The roster that a root names: from memory where it is known.
@@ -131,7 +149,7 @@ impl<'a> State<'a> {
         let current = roster.current()?;
         let key = core.keys.get_unless_absent(current.key_id())?;
         if let Some(key) = &key
-            && (current.slot != root.key || !key.is_code(&root.canonical(), &root.code.0))
+            && (current.slot != root.key || !core.is_authentic(&root, key))
         {
             return Err(Row::Root.refused(Fault::Authentication));
         }
@@ -155,6 +173,33 @@ impl<'a> State<'a> {
             return Ok(*hash);
         }
         tree.leaf(self.nodes(), self.tree_root(tree), place)
+    }
+
+    /// Hands the rows of a range of ids to `each`, in their order, each with the leaf that it should have: one that was put in
+    /// has none, and [`Fault::Missing`] stands for one that has a leaf and is not there.
+    pub(crate) fn rows<R: Table>(
+        &self,
+        tree: Tree,
+        ids: RangeInclusive<i64>,
+        mut each: impl FnMut(u64, Result<R, Fault>, Hash) -> Result<()>,
+    ) -> Result<()> {
+        let (first, last) = ids.into_inner();
+        let end = last as u64 + 1;
+        let mut leaves = tree.leaves(self.nodes(), self.tree_root(tree), first as u64..end)?;
+        let select = format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", R::SELECT);
+        let mut statement = self.connection.prepare_cached(&select)?;
+        let mut rows = statement.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, i64>(0)? as u64;
+            while let Some(place) = leaves.ahead_of(id) {
+                each(place, Err(Fault::Missing), NONE)?;
+            }
+            each(id, R::read(row)?, leaves.at(id))?;
+        }
+        while let Some(place) = leaves.ahead_of(end) {
+            each(place, Err(Fault::Missing), NONE)?;
+        }
+        Ok(())
     }
 
     /// Says that a row has this hash from now on; [`NONE`]: that there is none.
@@ -294,6 +339,8 @@ impl RootRow {
 
 /// The root as it stands.
 fn stored_root(connection: &Connection) -> Result<RootRow> {
-    let root = RootRow::select(connection, "", [])?.pop().unwrap_or(Err(Fault::Dangling { what: "root" }));
+    let mut statement = connection.prepare_cached(RootRow::SELECT)?;
+    let mut rows = statement.query([])?;
+    let root = rows.next()?.map_or(Ok(Err(Fault::Dangling { what: "root" })), RootRow::read)?;
     root.map_err(|fault| Row::Root.refused(fault))
 }

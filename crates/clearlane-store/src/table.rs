@@ -24,7 +24,7 @@ pub(crate) trait Field: Sized {
     /// The value of a column; `None` where it is not one that is written here.
     fn read(value: ValueRef<'_>) -> Option<Self>;
     /// The value's place in a canonical encoding.
-    fn encode(&self, row: Canonical) -> Canonical;
+    fn encode(&self, row: &mut Canonical);
     /// Whether there is a value at all.
     fn is_present(&self) -> bool {
         true
@@ -43,8 +43,15 @@ pub(crate) trait Table: Sized {
     fn read(row: &SqlRow<'_>) -> Result<Result<Self, Fault>>;
     /// The values in the order of the columns.
     fn values(&self) -> Vec<Value>;
+    /// Adds the row to what stands for it, or for it and others, where it is authenticated.
+    fn encode(&self, to: &mut Canonical);
+
     /// What stands for the row where it is authenticated.
-    fn canonical(&self) -> Canonical;
+    fn canonical(&self) -> Canonical {
+        let mut row = Canonical::new();
+        self.encode(&mut row);
+        row
+    }
 
     /// Writes a new row.
     fn insert(&self, connection: &Connection) -> Result<()> {
@@ -132,11 +139,10 @@ macro_rules! table {
                 vec![self.$first.stored(), $(self.$column.stored(),)* self.encoding.stored()]
             }
 
-            fn canonical(&self) -> $crate::canonical::Canonical {
-                let row = $crate::canonical::Canonical::new(&format!(concat!($table, " {}"), self.encoding));
-                let row = $crate::table::encode(&self.$first, $first_since, self.encoding, row);
-                $(let row = $crate::table::encode(&self.$column, $since, self.encoding, row);)*
-                row
+            fn encode(&self, to: &mut $crate::canonical::Canonical) {
+                to.head($table, self.encoding);
+                $crate::table::encode(&self.$first, $first_since, self.encoding, to);
+                $($crate::table::encode(&self.$column, $since, self.encoding, to);)*
             }
         }
     };
@@ -156,8 +162,10 @@ pub(crate) fn read<F: Field>(column: &'static str, value: ValueRef<'_>) -> Resul
 }
 
 /// Adds a column to a row's canonical encoding.
-pub(crate) fn encode(value: &impl Field, since: i64, encoding: i64, row: Canonical) -> Canonical {
-    if since <= encoding || value.is_present() { value.encode(row) } else { row }
+pub(crate) fn encode(value: &impl Field, since: i64, encoding: i64, row: &mut Canonical) {
+    if since <= encoding || value.is_present() {
+        value.encode(row);
+    }
 }
 
 impl Field for i64 {
@@ -169,8 +177,8 @@ impl Field for i64 {
         value.as_i64().ok()
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.number(*self)
+    fn encode(&self, row: &mut Canonical) {
+        row.number(*self);
     }
 }
 
@@ -187,8 +195,8 @@ impl Field for bool {
         }
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.number((*self).into())
+    fn encode(&self, row: &mut Canonical) {
+        row.number((*self).into());
     }
 }
 
@@ -203,8 +211,8 @@ impl Field for f32 {
         Some(stored as Self).filter(|single| f64::from(*single) == stored)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.bytes(&self.to_le_bytes())
+    fn encode(&self, row: &mut Canonical) {
+        row.bytes(&self.to_le_bytes());
     }
 }
 
@@ -217,8 +225,8 @@ impl Field for String {
         value.as_str().ok().map(str::to_owned)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.text(self)
+    fn encode(&self, row: &mut Canonical) {
+        row.text(self);
     }
 }
 
@@ -231,8 +239,8 @@ impl Field for Vec<u8> {
         value.as_blob().ok().map(<[u8]>::to_vec)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.bytes(self)
+    fn encode(&self, row: &mut Canonical) {
+        row.bytes(self);
     }
 }
 
@@ -245,8 +253,8 @@ impl<const N: usize> Field for [u8; N] {
         value.as_blob().ok()?.try_into().ok()
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.bytes(self)
+    fn encode(&self, row: &mut Canonical) {
+        row.bytes(self);
     }
 }
 
@@ -259,10 +267,10 @@ impl<F: Field> Field for Option<F> {
         if value == ValueRef::Null { Some(None) } else { F::read(value).map(Some) }
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
+    fn encode(&self, row: &mut Canonical) {
         match self {
             Some(value) => value.encode(row),
-            None => row.absent(),
+            None => _ = row.absent(),
         }
     }
 
@@ -284,8 +292,8 @@ impl Field for Timestamp {
         Self::new(milliseconds.div_euclid(1000), nanoseconds).ok()
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.number(self.as_millisecond())
+    fn encode(&self, row: &mut Canonical) {
+        row.number(self.as_millisecond());
     }
 }
 
@@ -302,8 +310,8 @@ macro_rules! as_text {
                 text.parse::<Self>().ok().filter(|value| value.to_string() == text)
             }
 
-            fn encode(&self, row: $crate::canonical::Canonical) -> $crate::canonical::Canonical {
-                row.text(&self.to_string())
+            fn encode(&self, row: &mut $crate::canonical::Canonical) {
+                row.text(&self.to_string());
             }
         })+
     };
@@ -326,7 +334,7 @@ macro_rules! as_inner {
                 <$inner as Field>::read(value).map($make)
             }
 
-            fn encode(&self, row: Canonical) -> Canonical {
+            fn encode(&self, row: &mut Canonical) {
                 let get: fn(&Self) -> $inner = $get;
                 get(self).encode(row)
             }

@@ -197,8 +197,8 @@ impl Field for Endorsements {
         serde_json::from_str(text).ok().map(Self).filter(|read| read.text() == text)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.text(&self.text())
+    fn encode(&self, row: &mut Canonical) {
+        row.text(&self.text());
     }
 }
 
@@ -215,9 +215,9 @@ impl Field for Sealed {
         value.as_blob().ok().map(|sealed| Self(sealed.to_vec()))
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
+    fn encode(&self, row: &mut Canonical) {
         let (nonce, tag) = seal::ends(&self.0);
-        row.number(self.0.len() as i64).bytes(nonce).bytes(tag)
+        row.number(self.0.len() as i64).bytes(nonce).bytes(tag);
     }
 }
 
@@ -235,7 +235,5 @@ impl Field for Derived {
         Field::read(value).map(Self)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row
-    }
+    fn encode(&self, _: &mut Canonical) {}
 }

@@ -7,8 +7,13 @@
 //! no key: the root has one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::iter::Peekable;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::vec::IntoIter;
 
+use blake3::Hasher;
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::canonical::Canonical;
@@ -46,13 +51,13 @@ pub(crate) const PLACES: u64 = FANOUT.pow(LEVELS);
 const CACHED: usize = 4096;
 
 /// The hash of a row, or of rows that share a leaf.
-pub(crate) fn leaf(rows: &[Canonical]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2026 register leaf");
-    for row in rows {
-        hasher.update(row.as_bytes());
-    }
-    *hasher.finalize().as_bytes()
+pub(crate) fn leaf(rows: &Canonical) -> Hash {
+    static CONTEXT: Context = LazyLock::new(|| hash_derive_key_context("clearlane 2026 register leaf"));
+    *Hasher::new_from_context_key(&CONTEXT).update(rows.as_bytes()).finalize().as_bytes()
 }
+
+/// What a hash is for, hashed once and not for each of a million rows.
+type Context = LazyLock<ContextKey>;
 
 /// Nodes that were read and found to have the hash that they were looked up by, whatever became of their rows since.
 #[derive(Default)]
@@ -79,7 +84,29 @@ pub(crate) struct Nodes<'a> {
     pub(crate) cache: &'a NodeCache,
 }
 
+/// The leaves of a range of places, to be gone through side by side with the rows that they are of.
+pub(crate) struct Leaves(Peekable<IntoIter<(u64, Hash)>>);
+
+impl Leaves {
+    /// The next place ahead of `place` that has a leaf: its row is missing.
+    pub(crate) fn ahead_of(&mut self, place: u64) -> Option<u64> {
+        self.0.next_if(|(at, _)| *at < place).map(|(at, _)| at)
+    }
+
+    /// The leaf at `place`, once all ahead of it were taken.
+    pub(crate) fn at(&mut self, place: u64) -> Hash {
+        self.0.next_if(|(at, _)| *at == place).map_or(NONE, |(_, hash)| hash)
+    }
+}
+
 impl Tree {
+    /// The leaves of a range of places.
+    pub(crate) fn leaves(self, nodes: Nodes<'_>, root: &Hash, places: Range<u64>) -> Result<Leaves> {
+        let mut leaves = Vec::new();
+        self.each(nodes, root, places, &mut |place, hash| leaves.push((place, hash)))?;
+        Ok(Leaves(leaves.into_iter().peekable()))
+    }
+
     /// The leaf at `place`, as the tree with this root has it.
     pub(crate) fn leaf(self, nodes: Nodes<'_>, root: &Hash, place: u64) -> Result<Hash> {
         if place >= PLACES {
@@ -107,7 +134,7 @@ impl Tree {
         self,
         nodes: Nodes<'_>,
         root: &Hash,
-        places: std::ops::Range<u64>,
+        places: Range<u64>,
         each: &mut dyn FnMut(u64, Hash),
     ) -> Result<()> {
         self.walk(nodes, LEVELS - 1, 0, root, &places, each)
@@ -119,7 +146,7 @@ impl Tree {
         level: u32,
         place: u64,
         hash: &Hash,
-        places: &std::ops::Range<u64>,
+        places: &Range<u64>,
         each: &mut dyn FnMut(u64, Hash),
     ) -> Result<()> {
         if *hash == NONE {
@@ -219,9 +246,8 @@ impl Tree {
 }
 
 fn node_hash(id: i64, node: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2026 register node");
-    hasher.update(&id.to_le_bytes()).update(node);
-    *hasher.finalize().as_bytes()
+    static CONTEXT: Context = LazyLock::new(|| hash_derive_key_context("clearlane 2026 register node"));
+    *Hasher::new_from_context_key(&CONTEXT).update(&id.to_le_bytes()).update(node).finalize().as_bytes()
 }
 
 fn entry(node: &[u8], at: u64) -> Hash {
