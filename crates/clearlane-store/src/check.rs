@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::{Connection, ffi};
+use rusqlite::Connection;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::error::Sql as _;
 use crate::load::Opener;
 use crate::roster::Roster;
 use crate::state::State;
@@ -120,7 +121,7 @@ pub(crate) fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Re
     let mut report = Report { subjects: 0, templates: 0, records: 0, keyed, problems: structure(state.connection)? };
     let count = |table: &str| -> Result<u64> {
         let count = format!("SELECT count(*) FROM {table}");
-        Ok(state.connection.query_row(&count, [], |row| row.get::<_, i64>(0))? as u64)
+        Ok(state.connection.query_row(&count, [], |row| row.get::<_, i64>(0)).sql()? as u64)
     };
     let total = count("subject")? + count("template")? + count("record")?;
     // Past what is in memory: the rows themselves.
@@ -200,7 +201,7 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
     missing(state, Tree::Subjects, last as u64 + 1..tree::PLACES, report)?;
     // A document of somebody who is not there.
     let strays = "SELECT count(*) FROM document WHERE subject NOT IN (SELECT id FROM subject)";
-    if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0))? > 0 {
+    if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0)).sql()? > 0 {
         report.problems.push(Problem { row: Row::Documents, fault: Fault::Unbound });
     }
     Ok(enrolled)
@@ -235,9 +236,9 @@ fn verify_while_reading<T: Send>(
 /// Names rows whose ids were never given out.
 fn strays(state: &State<'_>, table: &str, last: i64, named: impl Fn(u64) -> Row, report: &mut Report) -> Result<()> {
     let query = format!("SELECT id FROM {table} WHERE id < 1 OR id > ?1 LIMIT 64");
-    let mut statement = state.connection.prepare(&query)?;
-    for id in statement.query_map([last], |row| row.get::<_, i64>(0))? {
-        report.problems.push(Problem { row: named(id? as u64), fault: Fault::Unbound });
+    let mut statement = state.connection.prepare(&query).sql()?;
+    for id in statement.query_map([last], |row| row.get::<_, i64>(0)).sql()? {
+        report.problems.push(Problem { row: named(id.sql()? as u64), fault: Fault::Unbound });
     }
     Ok(())
 }
@@ -334,9 +335,9 @@ fn check_claims(state: &State<'_>, report: &mut Report) -> Result<()> {
 
 fn check_changes(state: &State<'_>, report: &mut Report) -> Result<()> {
     let mut hash = NONE;
-    let mut statement = state.connection.prepare(&format!("{} ORDER BY seq", ChangeRow::SELECT))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let mut statement = state.connection.prepare(&format!("{} ORDER BY seq", ChangeRow::SELECT)).sql()?;
+    let mut rows = statement.query([]).sql()?;
+    while let Some(row) = rows.next().sql()? {
         match ChangeRow::read(row)? {
             Ok(row) => hash = row.hash(&hash),
             Err(fault) => {
@@ -362,31 +363,32 @@ fn note(result: Result<()>, report: &mut Report) -> Result<()> {
     }
 }
 
-/// The failure to read that a line of SQLite's check is about: it tells of those in words, as of damage. A page that is cut is
-/// damage.
-fn unread(text: &str) -> Option<rusqlite::Error> {
-    let code = match text.split_once("error code=") {
-        Some((_, code)) => code.trim().parse().ok()?,
-        None if text.contains("failed to get page") => ffi::SQLITE_IOERR,
-        None => return None,
-    };
-    let unread = code & 0xff == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ;
-    unread.then(|| rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned())))
-}
+/// How often SQLite's check is repeated at most until it says the same twice.
+const ATTEMPTS: usize = 3;
 
 /// What SQLite finds wrong with the file, and rows that refer to nothing.
 fn structure(connection: &Connection) -> Result<Vec<Problem>> {
-    let mut statement = connection.prepare("PRAGMA integrity_check")?;
-    let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    if let Some(unread) = texts.iter().find_map(|text| unread(text)) {
-        return Err(unread.into());
+    let mut statement = connection.prepare("PRAGMA integrity_check").sql()?;
+    let mut find = || statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>();
+    let mut texts = find().sql()?;
+    // SQLite's check tells of damage and of a page that could not be read in words alone, but damage is there the next time
+    // too. A disk that fails for good is found when the rows are read.
+    for _ in 0..ATTEMPTS {
+        if texts == ["ok"] {
+            break;
+        }
+        let before = std::mem::replace(&mut texts, find().sql()?);
+        if before == texts {
+            break;
+        }
     }
     let texts = texts.into_iter().filter(|text| text != "ok");
     let mut problems: Vec<_> = texts.map(|text| Problem { row: Row::File, fault: Fault::Structure(text) }).collect();
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (table, id, parent) = (row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?);
+    let mut statement = connection.prepare("PRAGMA foreign_key_check").sql()?;
+    let mut rows = statement.query([]).sql()?;
+    while let Some(row) = rows.next().sql()? {
+        let (table, id, parent) =
+            (row.get::<_, String>(0).sql()?, row.get::<_, Option<i64>>(1).sql()?, row.get::<_, String>(2).sql()?);
         let text = format!("row {} of table {table} refers to a {parent} that is missing", id.unwrap_or_default());
         problems.push(Problem { row: Row::File, fault: Fault::Structure(text) });
     }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
 use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::ClaimRow;
@@ -41,10 +42,12 @@ pub(crate) fn spend(state: &mut State<'_>, nonce: [u8; 16], until: Timestamp) ->
     // set ahead can move far.
     if let Some(clock) = state.root.clock {
         claims.retain(|claim| claim.keep_until >= clock);
-        let mut delete =
-            state.connection.prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")?;
+        let mut delete = state
+            .connection
+            .prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")
+            .sql()?;
         let (first, last) = range(place);
-        delete.execute(params![first, last, clock.as_millisecond()])?;
+        delete.execute(params![first, last, clock.as_millisecond()]).sql()?;
     }
     let keep_until = until.saturating_add(REMEMBERED).unwrap_or(Timestamp::MAX);
     let claim = ClaimRow { nonce, keep_until, encoding: ENCODING };

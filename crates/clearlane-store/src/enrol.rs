@@ -3,6 +3,7 @@
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::Timestamp;
 
+use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::Place;
 use crate::state::State;
@@ -162,16 +163,16 @@ pub(crate) fn whole_or_refused<T>(
     work: impl FnOnce(&mut State<'_>) -> Result<T>,
 ) -> Result<Result<T>> {
     let savepoint = state.savepoint();
-    state.connection.execute_batch("SAVEPOINT one")?;
+    state.connection.execute_batch("SAVEPOINT one").sql()?;
     match work(state) {
         Err(error) if error.is_of_register() => Err(error),
         Err(error) => {
-            state.connection.execute_batch("ROLLBACK TO one; RELEASE one")?;
+            state.connection.execute_batch("ROLLBACK TO one; RELEASE one").sql()?;
             state.back_to(savepoint);
             Ok(Err(error))
         }
         Ok(done) => {
-            state.connection.execute_batch("RELEASE one")?;
+            state.connection.execute_batch("RELEASE one").sql()?;
             Ok(Ok(done))
         }
     }

@@ -12,13 +12,14 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::{Place, RegisterKey};
 use crate::state::State;
 use crate::table::Table;
 use crate::tables::{ChangeRow, RootRow, TemplateRow};
 use crate::tree::{self, Hash, Tree};
-use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, Turn};
+use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, TemplateProtection};
 
 /// How many template ids one task reads.
 const CHUNK: i64 = 1024;
@@ -54,7 +55,7 @@ impl Position {
 /// What became of a model's templates, and of subjects, after a [`Position`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// The register has a new key: all templates are turned otherwise now, and have to be loaded again.
+    /// The register has a new key: all templates are protected by it now, and have to be loaded again.
     pub reload: bool,
     /// Templates that came. One that came and went since is not among them.
     pub added: Vec<StoredTemplate>,
@@ -104,8 +105,8 @@ impl Register {
         })
     }
 
-    /// Opens all templates of a model, in the order of their ids, and hands them to `sink` in batches. `sink` gets beside
-    /// each batch how many templates there are in all.
+    /// Opens all templates of a model, in the order of their ids, and hands them to `sink` in batches. With each
+    /// batch `sink` gets how many templates there are in all.
     ///
     /// Works on all threads of the current rayon pool, and opens the next batch while `sink` has the last. Returns the
     /// state that was loaded, from which [`Self::changes`] goes on. The first row that is refused ends the loading:
@@ -116,7 +117,7 @@ impl Register {
         let (opener, position, total) = self.on(&connections[0], |state| {
             let opener = Opener::new(state, model)?;
             let count = "SELECT count(*) FROM template WHERE model = ?1";
-            let total: i64 = state.connection.query_row(count, [opener.model.slot], |row| row.get(0))?;
+            let total: i64 = state.connection.query_row(count, [opener.model.slot], |row| row.get(0)).sql()?;
             Ok((opener, Position::of(state), total as u64))
         })?;
         // A wave is what all threads open together: some chunks each, so that none waits long for the others.
@@ -152,7 +153,7 @@ impl Register {
         // Each sees the state at its own first read: where a writer came between, all are let go and begin again.
         for _ in 0..SNAPSHOT_ATTEMPTS {
             let begin = |connection: &Connection| -> Result<RootRow> {
-                connection.execute_batch("BEGIN")?;
+                connection.execute_batch("BEGIN").sql()?;
                 Ok(State::read(connection, &self.core)?.root)
             };
             let roots = connections.iter().map(|connection| self.located(begin(connection)));
@@ -161,7 +162,7 @@ impl Register {
                 return Ok(connections.into_iter().map(Mutex::new).collect());
             }
             for connection in &connections {
-                self.located(connection.execute_batch("COMMIT").map_err(StoreError::from))?;
+                self.located(connection.execute_batch("COMMIT").sql())?;
             }
         }
         Err(StoreError::Locked { path: self.path().to_owned(), waited: Duration::ZERO })
@@ -223,18 +224,18 @@ impl TemplateRow {
 /// Opens the templates of one model.
 pub(crate) struct Opener {
     pub(crate) model: ModelSlot,
-    keys: HashMap<i64, (Arc<RegisterKey>, Arc<Turn>)>,
-    current: Arc<Turn>,
+    keys: HashMap<i64, (Arc<RegisterKey>, Arc<TemplateProtection>)>,
+    current: Arc<TemplateProtection>,
 }
 
 impl Opener {
     pub(crate) fn new(state: &State<'_>, model: ModelId) -> Result<Self> {
         let model = state.roster.model(model)?;
-        let current = state.key()?.turn(model.id, model.dimension);
+        let current = state.key()?.protection(model.id, model.dimension);
         let keys = state.roster.keys.iter().map(|row| {
             let key = state.core.keys.get(row.key_id())?;
-            let turn = key.turn(model.id, model.dimension);
-            Ok((row.slot, (key, turn)))
+            let protection = key.protection(model.id, model.dimension);
+            Ok((row.slot, (key, protection)))
         });
         Ok(Self { model, keys: keys.collect::<Result<_>>()?, current })
     }
@@ -257,14 +258,14 @@ impl Opener {
         Ok(templates)
     }
 
-    /// Opens one row's template. One that is turned by an older key, in the middle of a change of keys, is turned anew.
+    /// Opens one row's template. One that is under an older key, in the middle of a change of keys, is transformed anew.
     pub(crate) fn open(&self, row: &TemplateRow, scratch: &mut Zeroizing<Vec<u8>>) -> Result<StoredTemplate, Fault> {
-        let (key, turn) = self.keys.get(&row.key).ok_or(Fault::Dangling { what: "key" })?;
+        let (key, protection) = self.keys.get(&row.key).ok_or(Fault::Dangling { what: "key" })?;
         let place =
             Place { template: row.id, subject: row.subject, model: self.model.id, dimension: self.model.dimension };
-        let mut template = key.open_template(place, turn.turned_model(), &row.sealed.0, scratch)?;
-        if turn.turned_model() != self.current.turned_model() {
-            let renewed = turn.undo(&template).and_then(|plain| self.current.apply(&plain));
+        let mut template = key.open_template(place, protection.protected_model(), &row.sealed.0, scratch)?;
+        if protection.protected_model() != self.current.protected_model() {
+            let renewed = protection.undo(&template).and_then(|plain| self.current.apply(&plain));
             template = renewed.map_err(|_| Fault::Seal)?;
         }
         Ok(StoredTemplate { id: row.id, subject: row.subject, template })

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::canonical::Canonical;
 use crate::check::{self, Problem};
+use crate::error::Sql as _;
 use crate::load::Opener;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
@@ -36,14 +37,14 @@ pub(crate) fn to_newest(connection: &Connection, core: &Core) -> Result<()> {
         return Ok(());
     }
     // Tables are made anew under their names; a transaction cannot change this.
-    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    connection.pragma_update(None, "foreign_keys", "OFF").sql()?;
     let migrated = migrate(connection, core);
-    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "foreign_keys", "ON").sql()?;
     migrated
 }
 
 fn migrate(connection: &Connection, core: &Core) -> Result<()> {
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).sql()?;
     let found = file::version(&transaction)?;
     // Another process may have done it meanwhile.
     if found < schema::VERSION {
@@ -59,7 +60,7 @@ fn migrate(connection: &Connection, core: &Core) -> Result<()> {
         if let Some(Problem { row, fault }) = problems.first().cloned() {
             return Err(StoreError::Unsound { found, row, fault, problems: problems.len() as u64 });
         }
-        transaction.commit()?;
+        transaction.commit().sql()?;
     }
     Ok(())
 }
@@ -84,30 +85,34 @@ struct EarlierChain {
 impl Earlier {
     fn read(connection: &Connection) -> Result<Self> {
         let mut codes = BTreeMap::new();
-        let mut statement =
-            connection.prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            codes
-                .insert(row.get::<_, i64>(0)? as u64, (row.get::<_, Option<i64>>(1)?.unwrap_or_default(), row.get(2)?));
+        let mut statement = connection
+            .prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")
+            .sql()?;
+        let mut rows = statement.query([]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            codes.insert(
+                row.get::<_, i64>(0).sql()? as u64,
+                (row.get::<_, Option<i64>>(1).sql()?.unwrap_or_default(), row.get(2).sql()?),
+            );
         }
         let chain = connection.query_row("SELECT first, before, last, hash, code_key, code FROM chain", [], |row| {
             let (first, before, last) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(EarlierChain { first, before, last, hash: row.get(3)?, key: row.get(4)?, code: row.get(5)? })
         });
         let mut counters = BTreeMap::new();
-        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            counters.insert(row.get(0)?, row.get(1)?);
+        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence").sql()?;
+        let mut rows = statement.query([]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            counters.insert(row.get(0).sql()?, row.get(1).sql()?);
         }
-        Ok(Self { codes, chain: chain.optional()?, counters })
+        Ok(Self { codes, chain: chain.optional().sql()?, counters })
     }
 
     /// The newest id that a table has given out: SQLite's own counter, unless there are newer rows.
     fn counter(&self, connection: &Connection, table: &str, id: &str) -> Result<i64> {
-        let newest =
-            connection.query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))?;
+        let newest = connection
+            .query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))
+            .sql()?;
         let last = self.counters.get(table).copied().unwrap_or(0).max(newest.unwrap_or(0));
         // No register has come near, and places of trees end there.
         let refused = || Row::Register.refused(Fault::Value { column: "id" });
@@ -140,7 +145,7 @@ fn bind(connection: &Connection, core: &Core, earlier: &Earlier, problems: &mut 
         (root.last_record, root.record_hash) = (chain.last, RecordHash(chain.hash));
         root.keyed_from = chain.last + 1;
         let time = "SELECT time FROM record WHERE seq = ?1";
-        let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional()?;
+        let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional().sql()?;
         root.clock = time.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
     }
     let mut state = State::new(connection, core, root, Arc::new(roster), current);
@@ -166,9 +171,12 @@ fn bind_subjects(
         let ids = "SELECT id FROM subject WHERE id > ?1 ORDER BY id LIMIT 1024";
         let ids = state
             .connection
-            .prepare_cached(ids)?
-            .query_map([after], |row| row.get::<_, i64>(0))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
+            .prepare_cached(ids)
+            .sql()?
+            .query_map([after], |row| row.get::<_, i64>(0))
+            .sql()?
+            .collect::<rusqlite::Result<Vec<_>>>()
+            .sql()?;
         let Some(last) = ids.last() else { return Ok(()) };
         for (row, id) in page.into_iter().zip(&ids) {
             let documents = DocumentRow::select(state.connection, "WHERE subject = ?1 ORDER BY place", [*id])?;

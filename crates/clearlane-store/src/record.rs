@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::subject::check_text;
 use crate::table::{ENCODING, Table};
@@ -236,11 +237,11 @@ fn select(state: &State<'_>, query: &RecordQuery, after: i64, order: &str) -> Re
     condition("time >= ?", query.from.map(time));
     condition("time < ?", query.until.map(time));
     let sql = format!("{} WHERE {} ORDER BY seq {order}", RecordRow::SELECT, conditions.join(" AND "));
-    let mut statement = state.connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut statement = state.connection.prepare_cached(&sql).sql()?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).sql()?;
     let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
+    while let Some(row) = rows.next().sql()? {
+        let seq: i64 = row.get(0).sql()?;
         let record = match RecordRow::read(row)? {
             Ok(row) => chain::check_one(state, &row).map(|()| record(row)),
             Err(fault) => Err(Row::Record(seq as u64).refused(fault)),

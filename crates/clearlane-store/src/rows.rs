@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use clearlane_template::SubjectId;
 use rusqlite::{OptionalExtension as _, Row as SqlRow};
 
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::{DocumentRow, Endorsements, SubjectRow};
@@ -22,7 +23,12 @@ pub(crate) fn insert(state: &mut State<'_>, subject: &Subject) -> Result<()> {
 pub(crate) fn write(state: &mut State<'_>, subject: &Subject) -> Result<()> {
     let (row, documents) = rows_of(subject);
     row.write(state.connection)?;
-    state.connection.prepare_cached("DELETE FROM document WHERE subject = ?1")?.execute([subject.id.0 as i64])?;
+    state
+        .connection
+        .prepare_cached("DELETE FROM document WHERE subject = ?1")
+        .sql()?
+        .execute([subject.id.0 as i64])
+        .sql()?;
     bind(state, &row, &documents)
 }
 
@@ -48,11 +54,11 @@ pub(crate) fn documents_of(
     subjects: RangeInclusive<i64>,
 ) -> Result<Vec<(u64, Result<DocumentRow, Fault>)>> {
     let select = format!("{} WHERE subject BETWEEN ?1 AND ?2 ORDER BY subject, place", DocumentRow::SELECT);
-    let mut statement = state.connection.prepare_cached(&select)?;
-    let mut rows = statement.query([*subjects.start(), *subjects.end()])?;
+    let mut statement = state.connection.prepare_cached(&select).sql()?;
+    let mut rows = statement.query([*subjects.start(), *subjects.end()]).sql()?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push((row.get::<_, i64>(0)? as u64, DocumentRow::read(row)?));
+    while let Some(row) = rows.next().sql()? {
+        found.push((row.get::<_, i64>(0).sql()? as u64, DocumentRow::read(row)?));
     }
     Ok(found)
 }
@@ -60,7 +66,7 @@ pub(crate) fn documents_of(
 /// The subject of a row of a statement that begins with the table's columns. The outer error is the file's or the key
 /// source's, the inner one the row's own.
 pub(crate) fn verified(state: &State<'_>, row: &SqlRow<'_>) -> Result<Result<Subject>> {
-    let id = SubjectId(row.get::<_, i64>(0)? as u64);
+    let id = SubjectId(row.get::<_, i64>(0).sql()? as u64);
     checked(state, id, SubjectRow::read(row)?)
 }
 
@@ -97,8 +103,9 @@ pub(crate) fn by_key(state: &State<'_>, key: &str) -> Result<Option<Subject>> {
 
 /// The id of the subject that is enrolled under this key, by the index alone.
 pub(crate) fn id_of(state: &State<'_>, key: &str) -> Result<Option<SubjectId>> {
-    let mut statement = state.connection.prepare_cached("SELECT id FROM subject WHERE key = ?1 AND revoked IS NULL")?;
-    Ok(statement.query_row([key], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).optional()?)
+    let mut statement =
+        state.connection.prepare_cached("SELECT id FROM subject WHERE key = ?1 AND revoked IS NULL").sql()?;
+    statement.query_row([key], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).optional().sql()
 }
 
 /// Takes a subject out: all that is known of it goes, but who it was, and when and why it went.

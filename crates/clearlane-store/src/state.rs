@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clearlane_template::{SubjectId, TemplateId};
 use rusqlite::Connection;
 
+use crate::error::Sql as _;
 use crate::keys::Keys;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
@@ -70,8 +71,8 @@ impl Core {
 
     /// Holds the file's schema against this library's, whenever it was changed.
     fn check_schema(&self, connection: &Connection) -> Result<()> {
-        let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
-        let version = statement.query_row([], |row| row.get::<_, i64>(0))?;
+        let mut statement = connection.prepare_cached("PRAGMA schema_version").sql()?;
+        let version = statement.query_row([], |row| row.get::<_, i64>(0)).sql()?;
         if self.schema.load(Ordering::Acquire) != version {
             if !schema::is_ours(connection)? {
                 return Err(Row::Schema.refused(Fault::Unbound));
@@ -187,10 +188,10 @@ impl<'a> State<'a> {
         let end = last as u64 + 1;
         let mut leaves = tree.leaves(self.nodes(), self.tree_root(tree), first as u64..end)?;
         let select = format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", R::SELECT);
-        let mut statement = self.connection.prepare_cached(&select)?;
-        let mut rows = statement.query([first, last])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get::<_, i64>(0)? as u64;
+        let mut statement = self.connection.prepare_cached(&select).sql()?;
+        let mut rows = statement.query([first, last]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            let id = row.get::<_, i64>(0).sql()? as u64;
             while let Some(place) = leaves.ahead_of(id) {
                 each(place, Err(Fault::Missing), NONE)?;
             }
@@ -339,8 +340,12 @@ impl RootRow {
 
 /// The root as it stands.
 fn stored_root(connection: &Connection) -> Result<RootRow> {
-    let mut statement = connection.prepare_cached(RootRow::SELECT)?;
-    let mut rows = statement.query([])?;
-    let root = rows.next()?.map_or(Ok(Err(Fault::Dangling { what: "root" })), RootRow::read)?;
+    let mut statement = connection.prepare_cached(RootRow::SELECT).sql()?;
+    let mut rows = statement.query([]).sql()?;
+    let mut root = Err(Fault::Dangling { what: "root" });
+    // Where there are several, the last is not the one that was signed.
+    while let Some(row) = rows.next().sql()? {
+        root = RootRow::read(row)?;
+    }
     root.map_err(|fault| Row::Root.refused(fault))
 }

@@ -12,6 +12,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 
 use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::{Fault, ImageDigest, NumberDigest, RecordHash, Result, Row};
 
 /// The encoding of what is written now.
@@ -55,12 +56,12 @@ pub(crate) trait Table: Sized {
 
     /// Writes a new row.
     fn insert(&self, connection: &Connection) -> Result<()> {
-        written(connection.prepare_cached(Self::INSERT)?.execute(params_from_iter(self.values()))?)
+        written(connection.prepare_cached(Self::INSERT).sql()?.execute(params_from_iter(self.values())).sql()?)
     }
 
     /// Writes the row, in place of one with the same primary key.
     fn write(&self, connection: &Connection) -> Result<()> {
-        written(connection.prepare_cached(Self::UPSERT)?.execute(params_from_iter(self.values()))?)
+        written(connection.prepare_cached(Self::UPSERT).sql()?.execute(params_from_iter(self.values())).sql()?)
     }
 
     /// The rows that `condition` (SQL behind the table's name) selects; the first that is not one of this library's is the
@@ -70,10 +71,10 @@ pub(crate) trait Table: Sized {
         condition: &str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<Result<Self, Fault>>> {
-        let mut statement = connection.prepare_cached(&format!("{} {condition}", Self::SELECT))?;
-        let mut rows = statement.query(values)?;
+        let mut statement = connection.prepare_cached(&format!("{} {condition}", Self::SELECT)).sql()?;
+        let mut rows = statement.query(values).sql()?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next().sql()? {
             found.push(Self::read(row)?);
         }
         Ok(found)
@@ -118,10 +119,11 @@ macro_rules! table {
             );
 
             fn read(row: &rusqlite::Row<'_>) -> $crate::Result<Result<Self, $crate::Fault>> {
+                use $crate::error::Sql as _;
                 let mut next = 0;
                 let mut value = || -> $crate::Result<rusqlite::types::ValueRef<'_>> {
                     next += 1;
-                    Ok(row.get_ref(next - 1)?)
+                    row.get_ref(next - 1).sql()
                 };
                 let $first = value()?;
                 $(let $column = value()?;)*

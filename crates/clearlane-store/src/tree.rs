@@ -17,6 +17,7 @@ use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::{Fault, Result, Row};
 
 /// The hash of a row, of a node, or of a whole tree; zeros where there is none.
@@ -152,7 +153,7 @@ impl Tree {
         if *hash == NONE {
             return Ok(());
         }
-        // Many nodes, each once: the cache is for those that are wanted again.
+        // Many nodes, each once: the cache is for those that are read again.
         let node = match level {
             0 => self.stored(nodes, level, place, hash)?,
             _ => self.node(nodes, level, place, hash)?,
@@ -181,13 +182,15 @@ impl Tree {
         }
         let id = self.id(level, place);
         if node.is_empty() {
-            nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1")?.execute([id])?;
+            nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1").sql()?.execute([id]).sql()?;
             return Ok(NONE);
         }
         nodes
             .connection
-            .prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")?
-            .execute(params![id, node])?;
+            .prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")
+            .sql()?
+            .execute(params![id, node])
+            .sql()?;
         let hash = node_hash(id, &node);
         nodes.cache.put(hash, node.into());
         Ok(hash)
@@ -205,8 +208,9 @@ impl Tree {
     /// The node, from its row, if it has this hash.
     fn stored(self, nodes: Nodes<'_>, level: u32, place: u64, hash: &Hash) -> Result<Arc<[u8]>> {
         let id = self.id(level, place);
-        let mut statement = nodes.connection.prepare_cached("SELECT hashes FROM node WHERE id = ?1")?;
-        let node = statement.query_row([id], |row| Ok(row.get_ref(0)?.as_blob().map(Arc::from).ok())).optional()?;
+        let mut statement = nodes.connection.prepare_cached("SELECT hashes FROM node WHERE id = ?1").sql()?;
+        let node =
+            statement.query_row([id], |row| Ok(row.get_ref(0)?.as_blob().map(Arc::from).ok())).optional().sql()?;
         let node: Option<Arc<[u8]>> = node.flatten();
         node.filter(|node| node.len().is_multiple_of(32) && node_hash(id, node) == *hash)
             .ok_or_else(|| Row::Node(id).refused(Fault::Unbound))
@@ -220,7 +224,7 @@ impl Tree {
 
 /// The ids that a tree's nodes may have and are not reached from its root: rows that were put in.
 pub(crate) fn strays(connection: &Connection, reached: u64) -> Result<bool> {
-    let found: i64 = connection.query_row("SELECT count(*) FROM node", [], |row| row.get(0))?;
+    let found: i64 = connection.query_row("SELECT count(*) FROM node", [], |row| row.get(0)).sql()?;
     Ok(found as u64 != reached)
 }
 

@@ -60,7 +60,7 @@ pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     let register = Arc::new(args.register.open_read_only()?);
     let model = extractor.embedder().model_id();
     // Says which models there are, where it is none that this embedder made.
-    register.turn(model)?;
+    register.protection(model)?;
     let references = load(&register, &extractor, output)?;
     let threshold = match args.threshold {
         Some(threshold) => threshold,

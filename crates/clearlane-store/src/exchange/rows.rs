@@ -31,9 +31,9 @@ impl CsvColumns {
         let missing = self.needed.iter().find(|column| header.iter().all(|name| name != **column));
         let doubled = header.iter().enumerate().find(|column| twice(*column)).map(|(_, name)| name);
         unknown
-            .map(|name| format!("`{name}` is none of the columns {known}"))
+            .map(|name| format!("expected one of the columns {known}, got `{name}`"))
             .or_else(|| missing.map(|name| format!("the column `{name}` is missing; the columns are {known}")))
-            .or_else(|| doubled.map(|name| format!("the column `{name}` stands there twice")))
+            .or_else(|| doubled.map(|name| format!("the column `{name}` is there twice")))
     }
 }
 
@@ -79,7 +79,11 @@ fn row<T: DeserializeOwned>(content: &[u8], header: &StringRecord) -> Result<T, 
     }
     let record = fields(content)?;
     if record.len() != header.len() {
-        return Err(format!("{} fields where the header names {} columns", record.len(), header.len()));
+        return Err(format!(
+            "expected {} fields, one for each column of the header, got {}",
+            header.len(),
+            record.len()
+        ));
     }
     record.deserialize(Some(header)).map_err(|error| {
         let problem = problem(&error);

@@ -163,7 +163,7 @@ fn conclude(report: &Report, output: &Output) -> Result<Exit> {
 
 /// A register of another model is refused, unless the user wants both.
 fn check_model(register: &Register, model: ModelId, add_model: bool) -> Result<()> {
-    match register.turn(model) {
+    match register.protection(model) {
         Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
         Err(error @ StoreError::OtherModel { .. }) => Err(Failure::from(error)
             .with_help("choose the register's embedder with --embedder, or keep both: `clearlane register reembed` gives those who are enrolled templates of another model, --add-model takes them without its rules")),

@@ -105,7 +105,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
         output.note(&format!("the lanes use {model}"));
     }
     let extractor = extractor(args, embedder.with_flip(args.models.flip))?;
-    register.turn(extractor.embedder().model_id())?;
+    register.protection(extractor.embedder().model_id())?;
     let references = Arc::new(loaded(args, &extractor, register, output)?);
     let metrics = Arc::new(Metrics::default());
     let lanes = lanes(args, &Arc::new(policy), &references, &extractor, &metrics)?;
