@@ -14,6 +14,11 @@ impl Canonical {
         Self(Vec::with_capacity(768))
     }
 
+    /// The same buffer, for another row.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The text that a row begins with: its table and its encoding.
     pub(crate) fn head(&mut self, table: &str, encoding: i64) -> &mut Self {
         let from = self.0.len();

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row as SqlRow};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::error::Sql as _;
 use crate::load::Opener;
@@ -177,7 +176,8 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
         let ids = from..=last.min(from + CHUNK - 1);
         let mut documents = rows::documents_of(state, ids.clone())?.into_iter().peekable();
         let mut chunk = Vec::with_capacity(CHUNK as usize);
-        state.rows(Tree::Subjects, ids, |id, row: Result<SubjectRow, _>, leaf| {
+        state.rows::<SubjectRow>(Tree::Subjects, ids, |id, row, leaf| {
+            let row = read_or_missing::<SubjectRow>(row)?;
             seen += u64::from(row != Err(Fault::Missing));
             if row.as_ref().is_ok_and(|row| row.revoked.is_none()) {
                 enrolled.push(id);
@@ -191,7 +191,7 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
         progress(seen);
         Ok(chunk)
     };
-    let verify = |_: &mut _, (id, rows, leaf): (_, Result<(SubjectRow, Vec<DocumentRow>), _>, _)| {
+    let verify = |(id, rows, leaf): (_, Result<(SubjectRow, Vec<DocumentRow>), _>, _)| {
         let unbound = |(row, documents): (SubjectRow, Vec<_>)| rows::hash(&row, &documents) != leaf;
         let fault = rows.map_or_else(Some, |rows| unbound(rows).then_some(Fault::Unbound));
         fault.map(|fault| Problem { row: Row::Subject(SubjectId(id)), fault })
@@ -207,18 +207,23 @@ fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnM
     Ok(enrolled)
 }
 
+/// The row, which may be missing.
+pub(crate) fn read_or_missing<R: Table>(row: Option<&SqlRow<'_>>) -> Result<Result<R, Fault>> {
+    row.map_or(Ok(Err(Fault::Missing)), R::read)
+}
+
 /// Reads chunks of rows, by the first of their ids up to `last`, while the threads of the rayon pool verify the ones before.
 fn verify_while_reading<T: Send>(
     last: i64,
     mut read: impl FnMut(i64) -> Result<Vec<T>>,
-    verify: impl Fn(&mut Zeroizing<Vec<u8>>, T) -> Option<Problem> + Sync,
+    verify: impl Fn(T) -> Option<Problem> + Sync,
     report: &mut Report,
 ) -> Result<()> {
     let mut chunk = Vec::new();
     for from in (1..=last).step_by(CHUNK as usize).map(Some).chain([None]) {
         let mut problems = Vec::new();
         let next = rayon::in_place_scope(|scope| {
-            let verified = chunk.into_par_iter().map_init(Zeroizing::default, &verify).flatten_iter();
+            let verified = chunk.into_par_iter().filter_map(&verify);
             scope.spawn(|_| problems = verified.collect());
             from.map_or(Ok(Vec::new()), &mut read)
         });
@@ -277,7 +282,8 @@ fn check_templates(
     let mut seen = 0;
     let read = |from| {
         let mut chunk = Vec::with_capacity(CHUNK as usize);
-        state.rows(Tree::Templates, from..=last.min(from + CHUNK - 1), |id, row: Result<TemplateRow, _>, leaf| {
+        state.rows::<TemplateRow>(Tree::Templates, from..=last.min(from + CHUNK - 1), |id, row, leaf| {
+            let row = read_or_missing::<TemplateRow>(row)?;
             seen += u64::from(row != Err(Fault::Missing));
             chunk.push((id, row, leaf));
             Ok(())
@@ -285,7 +291,7 @@ fn check_templates(
         progress(seen);
         Ok(chunk)
     };
-    let verify = |scratch: &mut _, (id, row, leaf): (_, Result<TemplateRow, _>, _)| {
+    let verify = |(id, row, leaf): (_, Result<TemplateRow, _>, _)| {
         let check = || -> Result<(), Fault> {
             let row = row?;
             if row.hash() != leaf {
@@ -297,7 +303,7 @@ fn check_templates(
             }
             if keyed {
                 let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
-                opener.open(&row, scratch)?;
+                opener.open_row(&row)?;
             }
             Ok(())
         };

@@ -7,7 +7,7 @@ use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::Place;
 use crate::state::State;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{ModelRow, Sealed, TemplateRow};
 use crate::tree::{PLACES, Tree};
 use crate::{Details, Enrolment, NewTemplate, Position, Register, Result, StoreError, Subject, load, rows};
@@ -197,6 +197,7 @@ fn store_templates(state: &mut State<'_>, subject: SubjectId, templates: &[NewTe
         let (model, key) = (model.slot, state.root.key);
         let row = TemplateRow { id, subject, model, key, source: *source, sealed, encoding: ENCODING };
         row.insert(state.connection)?;
+        count_ahead(state.connection, "template", id.0 as i64)?;
         state.set_leaf(Tree::Templates, id.0, row.hash());
         ids.push(id);
     }

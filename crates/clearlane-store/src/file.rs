@@ -137,6 +137,9 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
     connect().map_err(|error| error.at(path, wait))
 }
 
+/// Statements that a connection keeps prepared: all that this library has for one row each.
+const STATEMENTS: usize = 64;
+
 fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
     let flags = match access {
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -144,10 +147,13 @@ fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).sql()?;
     connection.busy_timeout(wait).sql()?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Nothing in a file runs but what this library asks for.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).sql()?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).sql()?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).sql()?;
+    // A prepared statement is not prepared again for other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).sql()?;
     for (pragma, value) in [
         ("synchronous", "FULL"),
         ("foreign_keys", "ON"),

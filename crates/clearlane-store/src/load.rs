@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use crate::canonical::Canonical;
 use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::{Place, RegisterKey};
@@ -177,10 +177,9 @@ impl Register {
     pub fn templates(&self, subject: SubjectId, model: ModelId) -> Result<Vec<StoredTemplate>> {
         self.read(|state| {
             let opener = Opener::new(state, model)?;
-            let (rows, mut scratch) = (rows_of(state, subject)?, Zeroizing::default());
+            let rows = rows_of(state, subject)?;
             let rows = rows.iter().filter(|row| row.model == opener.model.slot);
-            rows.map(|row| opener.open(row, &mut scratch).map_err(|fault| Row::Template(row.id).refused(fault)))
-                .collect()
+            rows.map(|row| opener.open_row(row).map_err(|fault| Row::Template(row.id).refused(fault))).collect()
         })
     }
 
@@ -242,32 +241,40 @@ impl Opener {
 
     /// The templates of a range of ids: each row as it was written, and none missing.
     fn range(&self, state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<StoredTemplate>> {
-        let mut scratch = Zeroizing::default();
-        let mut templates = Vec::new();
-        state.rows(Tree::Templates, ids, |id, row: Result<TemplateRow, _>, leaf| {
+        let (mut templates, mut encoding) = (Vec::new(), Canonical::new());
+        state.rows::<TemplateRow>(Tree::Templates, ids, |id, row, leaf| {
             let refused = |fault| Row::Template(TemplateId(id)).refused(fault);
-            let row = row.map_err(refused)?;
-            if row.hash() != leaf {
+            let row = row.ok_or_else(|| refused(Fault::Missing))?;
+            encoding.clear();
+            TemplateRow::encode_stored(row, &mut encoding)?.map_err(refused)?;
+            if tree::leaf(&encoding) != leaf {
                 return Err(refused(Fault::Unbound));
             }
-            if row.model == self.model.slot {
-                templates.push(self.open(&row, &mut scratch).map_err(refused)?);
+            let [subject, model, key] = [row.get(1).sql()?, row.get(2).sql()?, row.get(3).sql()?];
+            if model == self.model.slot {
+                let sealed = row.get_ref(5).sql()?.as_blob().unwrap_or_default();
+                let (template, subject) = (TemplateId(id), SubjectId(subject as u64));
+                templates.push(self.open(template, subject, key, sealed).map_err(refused)?);
             }
             Ok(())
         })?;
         Ok(templates)
     }
 
+    /// Opens the template of a row.
+    pub(crate) fn open_row(&self, row: &TemplateRow) -> Result<StoredTemplate, Fault> {
+        self.open(row.id, row.subject, row.key, &row.sealed.0)
+    }
+
     /// Opens one row's template. One that is under an older key, in the middle of a change of keys, is transformed anew.
-    pub(crate) fn open(&self, row: &TemplateRow, scratch: &mut Zeroizing<Vec<u8>>) -> Result<StoredTemplate, Fault> {
-        let (key, protection) = self.keys.get(&row.key).ok_or(Fault::Dangling { what: "key" })?;
-        let place =
-            Place { template: row.id, subject: row.subject, model: self.model.id, dimension: self.model.dimension };
-        let mut template = key.open_template(place, protection.protected_model(), &row.sealed.0, scratch)?;
+    fn open(&self, id: TemplateId, subject: SubjectId, key: i64, sealed: &[u8]) -> Result<StoredTemplate, Fault> {
+        let (key, protection) = self.keys.get(&key).ok_or(Fault::Dangling { what: "key" })?;
+        let place = Place { template: id, subject, model: self.model.id, dimension: self.model.dimension };
+        let mut template = key.open_template(place, protection.protected_model(), sealed)?;
         if protection.protected_model() != self.current.protected_model() {
             let renewed = protection.undo(&template).and_then(|plain| self.current.apply(&plain));
             template = renewed.map_err(|_| Fault::Seal)?;
         }
-        Ok(StoredTemplate { id: row.id, subject: row.subject, template })
+        Ok(StoredTemplate { id, subject, template })
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clearlane_template::{MAX_DIMENSION, TemplateId};
 use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
-use zeroize::Zeroizing;
 
 use crate::canonical::Canonical;
 use crate::check::{self, Problem};
@@ -207,17 +206,21 @@ fn bind_templates(state: &mut State<'_>, problems: &mut Vec<Problem>) -> Result<
     let openers = openers.collect::<Result<BTreeMap<_, _>>>()?;
     for from in (1..=state.root.last_template).step_by(CHUNK as usize) {
         let mut rows = Vec::new();
-        state.rows(Tree::Templates, from..=state.root.last_template.min(from + CHUNK - 1), |id, row, _| {
-            rows.push((TemplateId(id), row));
-            Ok(())
-        })?;
+        state.rows::<TemplateRow>(
+            Tree::Templates,
+            from..=state.root.last_template.min(from + CHUNK - 1),
+            |id, row, _| {
+                rows.push((TemplateId(id), check::read_or_missing(row)?));
+                Ok(())
+            },
+        )?;
         let hashes: Vec<_> = rows
             .into_par_iter()
-            .map_init(Zeroizing::default, |scratch, (id, row): (_, Result<TemplateRow, _>)| {
+            .map(|(id, row): (_, Result<TemplateRow, _>)| {
                 let check = || {
                     let row = row?;
                     let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
-                    opener.open(&row, scratch)?;
+                    opener.open_row(&row)?;
                     Ok(row.hash())
                 };
                 (id, check())

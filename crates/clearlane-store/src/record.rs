@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Sql as _;
 use crate::state::State;
 use crate::subject::check_text;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{Derived, RecordRow};
 use crate::words::{Direction, Outcome};
 use crate::{RecordHash, Register, Result, Row, StoreError, chain, clock};
@@ -183,6 +183,7 @@ pub(crate) fn append(state: &mut State<'_>, record: &NewRecord) -> Result<Record
     let hash = chain::link(state, &state.root.record_hash.0, &row)?;
     row.hash = Derived(hash.0);
     row.insert(state.connection)?;
+    count_ahead(state.connection, "record", row.seq)?;
     (state.root.last_record, state.root.record_hash) = (row.seq, hash);
     // A clock that cannot be right does not count for later ones.
     if clock::plausible(state.root.clock, record.time).is_ok() {

@@ -19,7 +19,7 @@ use crate::group_commit::GroupCommit;
 use crate::keys::Keys;
 use crate::roster::{self, Roster};
 use crate::seal::RegisterKey;
-use crate::state::{Core, State};
+use crate::state::{Core, State, Verified};
 use crate::table::{ENCODING, Table};
 use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
@@ -43,7 +43,7 @@ pub struct Register {
     file: Option<(u64, u64)>,
     pub(crate) wait: Duration,
     id: [u8; 16],
-    reader: Mutex<Connection>,
+    reader: Mutex<(Connection, Option<Verified>)>,
     // Closed after the reader: the last to close brings the write-ahead log into the file.
     writer: Option<Mutex<Connection>>,
     pub(crate) core: Core,
@@ -141,7 +141,7 @@ impl RegisterOptions {
             file: file::identity(path),
             wait,
             id,
-            reader: Mutex::new(reader),
+            reader: Mutex::new((reader, None)),
             writer,
             core,
             group_commit: GroupCommit::default(),
@@ -353,19 +353,25 @@ impl Register {
 
     /// Runs `work` on one verified state of the register.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&self.reader.lock(), work)
+        let (connection, verified) = &mut *self.reader.lock();
+        self.reading(connection, verified, work)
     }
 
     /// As [`Self::read`], on a connection of its own: for what takes long, so that nobody waits for it.
     pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&self.another_reader()?, work)
+        self.reading(&self.another_reader()?, &mut None, work)
     }
 
-    fn reading<T>(&self, connection: &Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+    fn reading<T>(
+        &self,
+        connection: &Connection,
+        verified: &mut Option<Verified>,
+        work: impl FnOnce(&State<'_>) -> Result<T>,
+    ) -> Result<T> {
         let run = || {
             self.check_place()?;
             let transaction = Reading::begin(connection)?;
-            work(&State::newest(transaction.0, &self.core)?)
+            work(&State::newest_read(transaction.0, &self.core, verified)?)
         };
         self.located(run())
     }

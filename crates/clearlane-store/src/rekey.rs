@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 use crate::check::Problem;
 use crate::error::Sql as _;
@@ -114,10 +113,7 @@ fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, d
         .sql()?;
     let rows = TemplateRow::select(state.connection, condition, [*after, slot, CHUNK as i64])?;
     let rows: Vec<_> = rows.into_iter().zip(&ids).map(|(row, id)| checked_row(state, *id, row)).collect();
-    let renewed: Vec<_> = rows
-        .into_par_iter()
-        .map_init(Zeroizing::default, |scratch, row| renewed(&row?, slot, key, &openers, scratch))
-        .collect();
+    let renewed: Vec<_> = rows.into_par_iter().map(|row| renewed(&row?, slot, key, &openers)).collect();
     for renewed in renewed {
         match renewed {
             Ok(row) => {
@@ -144,16 +140,10 @@ fn still_current(state: &State<'_>, slot: i64) -> Result<()> {
     Err(StoreError::Invalid { field: "key", reason })
 }
 
-fn renewed(
-    row: &TemplateRow,
-    slot: i64,
-    key: &RegisterKey,
-    openers: &HashMap<i64, Opener>,
-    scratch: &mut Zeroizing<Vec<u8>>,
-) -> Result<TemplateRow> {
+fn renewed(row: &TemplateRow, slot: i64, key: &RegisterKey, openers: &HashMap<i64, Opener>) -> Result<TemplateRow> {
     let refused = |fault| Row::Template(row.id).refused(fault);
     let opener = openers.get(&row.model).ok_or_else(|| refused(Fault::Dangling { what: "model" }))?;
-    let opened = opener.open(row, scratch).map_err(refused)?;
+    let opened = opener.open_row(row).map_err(refused)?;
     let (template, subject): (_, SubjectId) = (row.id, row.subject);
     let place = Place { template, subject, model: opener.model.id, dimension: opener.model.dimension };
     let sealed = Sealed(key.seal_protected(place, &opened.template)?);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
+use bytemuck::cast_slice_mut;
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -19,6 +20,14 @@ const TAG: usize = 16;
 pub(crate) fn ends(sealed: &[u8]) -> (&[u8], &[u8]) {
     let nonce = &sealed[..NONCE.min(sealed.len())];
     (nonce, &sealed[sealed.len().saturating_sub(TAG)..])
+}
+
+/// The nonce, the sealed bytes and the tag.
+fn parts(sealed: &[u8]) -> Result<(&[u8; NONCE], &[u8], &[u8; TAG]), Fault> {
+    let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
+    let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
+    Ok((nonce, content, tag))
 }
 
 /// What one master key gives in one register. Every purpose has its own derived key.
@@ -79,22 +88,21 @@ impl RegisterKey {
         self.seal(&self.associated(place), &plain)
     }
 
-    /// Opens a sealed template. It stays protected. `scratch` is used again from call to call.
-    pub(crate) fn open_template(
-        &self,
-        place: Place,
-        protected: ModelId,
-        sealed: &[u8],
-        scratch: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Template, Fault> {
+    /// Opens a sealed template. It stays protected.
+    pub(crate) fn open_template(&self, place: Place, protected: ModelId, sealed: &[u8]) -> Result<Template, Fault> {
         let expected = 4 * place.dimension + OVERHEAD;
         if sealed.len() != expected {
             return Err(Fault::Length { found: sealed.len(), expected });
         }
-        self.open_into(&self.associated(place), sealed, scratch)?;
-        let (values, _) = scratch.as_chunks::<4>();
-        let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Template::from_unit(protected, values).map_err(Fault::Template)
+        let (nonce, content, tag) = parts(sealed)?;
+        // Opened where the values stay: a gallery is loaded a million times over.
+        let (content, _) = content.as_chunks::<4>();
+        let mut values = Zeroizing::new(content.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect::<Vec<_>>());
+        self.open_in_place(&self.associated(place), nonce, cast_slice_mut(&mut values), tag)?;
+        if cfg!(target_endian = "big") {
+            values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Template::from_unit(protected, std::mem::take(&mut *values)).map_err(Fault::Template)
     }
 
     /// Seals bytes: nonce, sealed bytes, tag.
@@ -115,19 +123,21 @@ impl RegisterKey {
 
     /// Opens what [`Self::seal`] sealed with the same associated data.
     pub(crate) fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let mut plain = Zeroizing::default();
-        self.open_into(associated, sealed, &mut plain)?;
+        let (nonce, content, tag) = parts(sealed)?;
+        let mut plain = Zeroizing::new(content.to_vec());
+        self.open_in_place(associated, nonce, &mut plain, tag)?;
         Ok(plain)
     }
 
-    fn open_into(&self, associated: &[u8], sealed: &[u8], plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Fault> {
-        let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
-        let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
-        let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
-        plain.clear();
-        plain.extend_from_slice(content);
+    fn open_in_place(
+        &self,
+        associated: &[u8],
+        nonce: &[u8; NONCE],
+        content: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<(), Fault> {
         self.seal
-            .decrypt_inout_detached(&Nonce::from(*nonce), associated, plain.as_mut_slice().into(), &Tag::from(*tag))
+            .decrypt_inout_detached(&Nonce::from(*nonce), associated, content.into(), &Tag::from(*tag))
             .map_err(|_| Fault::Seal)
     }
 

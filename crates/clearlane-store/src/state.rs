@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearlane_template::{SubjectId, TemplateId};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row as SqlRow};
 
 use crate::error::Sql as _;
 use crate::keys::Keys;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{ChangeRow, Derived, RootRow};
 use crate::tree::{self, Hash, NONE, NodeCache, Nodes, Tree};
 use crate::{Fault, Result, RootId, Row, StoreError, schema};
@@ -47,6 +47,14 @@ pub(crate) struct State<'a> {
     key: Option<Arc<RegisterKey>>,
     /// Leaves that were set and are not in their trees yet, the newest last.
     set: Vec<(Tree, u64, Hash)>,
+}
+
+/// What a connection that only reads has verified, and of which version of the file, as SQLite counts them for it.
+pub(crate) struct Verified {
+    version: i64,
+    root: RootRow,
+    roster: Arc<Roster>,
+    key: Option<Arc<RegisterKey>>,
 }
 
 /// Where a state stood, to be gone back to together with a savepoint of its transaction.
@@ -131,15 +139,38 @@ impl<'a> State<'a> {
     pub(crate) fn newest(connection: &'a Connection, core: &'a Core) -> Result<Self> {
         // Taken before the transaction reads anything: what is committed meanwhile is no sign of going back.
         let seen = core.seen.load(Ordering::Acquire);
-        let state = Self::read(connection, core)?;
-        if state.is_keyed() {
-            core.seen.fetch_max(state.root.version, Ordering::AcqRel);
-            if state.root.version < seen {
-                let (found, witnessed) = (state.root.version as u64, seen as u64);
+        Self::read(connection, core)?.not_before(seen)
+    }
+
+    /// As [`Self::newest`], on a connection that only reads: as long as nobody writes to the file, neither it nor its schema
+    /// is read again.
+    pub(crate) fn newest_read(
+        connection: &'a Connection,
+        core: &'a Core,
+        verified: &mut Option<Verified>,
+    ) -> Result<Self> {
+        let seen = core.seen.load(Ordering::Acquire);
+        let version = connection.prepare_cached("PRAGMA data_version").sql()?.query_row([], |row| row.get(0)).sql()?;
+        if let Some(Verified { root, roster, key, .. }) = verified.as_ref().filter(|known| known.version == version) {
+            let (root, roster, key) = (root.clone(), Arc::clone(roster), key.clone());
+            return Self { connection, core, root, roster, key, set: Vec::new() }.not_before(seen);
+        }
+        let state = Self::read(connection, core)?.not_before(seen)?;
+        let (root, roster, key) = (state.root.clone(), Arc::clone(&state.roster), state.key.clone());
+        *verified = Some(Verified { version, root, roster, key });
+        Ok(state)
+    }
+
+    /// The state, unless it is older than one that was seen.
+    fn not_before(self, seen: i64) -> Result<Self> {
+        if self.is_keyed() {
+            self.core.seen.fetch_max(self.root.version, Ordering::AcqRel);
+            if self.root.version < seen {
+                let (found, witnessed) = (self.root.version as u64, seen as u64);
                 return Err(Row::Root.refused(Fault::RolledBack { found, witnessed }));
             }
         }
-        Ok(state)
+        Ok(self)
     }
 
     /// The state that a transaction sees, which may be one that has gone on for long.
@@ -176,13 +207,13 @@ impl<'a> State<'a> {
         tree.leaf(self.nodes(), self.tree_root(tree), place)
     }
 
-    /// Hands the rows of a range of ids to `each`, in their order, each with the leaf that it should have: one that was put in
-    /// has none, and [`Fault::Missing`] stands for one that has a leaf and is not there.
+    /// Hands the rows of a range of ids to `each`, in their order, as a statement has them, each with its id and the leaf that
+    /// it should have: one that was put in has none. `None` stands for a row that has a leaf and is not there.
     pub(crate) fn rows<R: Table>(
         &self,
         tree: Tree,
         ids: RangeInclusive<i64>,
-        mut each: impl FnMut(u64, Result<R, Fault>, Hash) -> Result<()>,
+        mut each: impl FnMut(u64, Option<&SqlRow<'_>>, Hash) -> Result<()>,
     ) -> Result<()> {
         let (first, last) = ids.into_inner();
         let end = last as u64 + 1;
@@ -193,12 +224,12 @@ impl<'a> State<'a> {
         while let Some(row) = rows.next().sql()? {
             let id = row.get::<_, i64>(0).sql()? as u64;
             while let Some(place) = leaves.ahead_of(id) {
-                each(place, Err(Fault::Missing), NONE)?;
+                each(place, None, NONE)?;
             }
-            each(id, R::read(row)?, leaves.at(id))?;
+            each(id, Some(row), leaves.at(id))?;
         }
         while let Some(place) = leaves.ahead_of(end) {
-            each(place, Err(Fault::Missing), NONE)?;
+            each(place, None, NONE)?;
         }
         Ok(())
     }
@@ -224,6 +255,7 @@ impl<'a> State<'a> {
     pub(crate) fn note_change(&mut self, subject: SubjectId, template: Option<TemplateId>) -> Result<()> {
         let row = ChangeRow { seq: self.root.last_change + 1, subject, template, encoding: ENCODING };
         row.insert(self.connection)?;
+        count_ahead(self.connection, "change", row.seq)?;
         self.root.last_change = row.seq;
         self.root.change_hash = row.hash(&self.root.change_hash);
         Ok(())

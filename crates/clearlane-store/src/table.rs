@@ -9,7 +9,7 @@ use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Row as SqlRow, params_from_iter};
+use rusqlite::{Connection, Row as SqlRow, params, params_from_iter};
 
 use crate::canonical::Canonical;
 use crate::error::Sql as _;
@@ -24,6 +24,10 @@ pub(crate) trait Field: Sized {
     fn stored(&self) -> Value;
     /// The value of a column; `None` where it is not one that is written here.
     fn read(value: ValueRef<'_>) -> Option<Self>;
+    /// Adds a column's value to a row's canonical encoding, as it stands there; `None` as of [`Self::read`].
+    fn encode_stored(value: ValueRef<'_>, row: &mut Canonical) -> Option<()> {
+        Self::read(value).map(|value| value.encode(row))
+    }
     /// The value's place in a canonical encoding.
     fn encode(&self, row: &mut Canonical);
     /// Whether there is a value at all.
@@ -46,6 +50,9 @@ pub(crate) trait Table: Sized {
     fn values(&self) -> Vec<Value>;
     /// Adds the row to what stands for it, or for it and others, where it is authenticated.
     fn encode(&self, to: &mut Canonical);
+
+    /// As [`Self::encode`], of the row of a statement: for what is verified a million times, and not taken over as a whole.
+    fn encode_stored(row: &SqlRow<'_>, to: &mut Canonical) -> Result<Result<(), Fault>>;
 
     /// What stands for the row where it is authenticated.
     fn canonical(&self) -> Canonical {
@@ -79,6 +86,19 @@ pub(crate) trait Table: Sized {
         }
         Ok(found)
     }
+}
+
+/// How far SQLite's own counters of ids are set ahead.
+const AHEAD: i64 = 1024;
+
+/// Sets SQLite's own counter of a table's ids ahead of `id`, a new one, from time to time: it means nothing here, and a page
+/// that is written with every row would be a page more on disk for each.
+pub(crate) fn count_ahead(connection: &Connection, table: &str, id: i64) -> Result<()> {
+    if id % AHEAD == 1 {
+        let ahead = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1";
+        connection.prepare_cached(ahead).sql()?.execute(params![table, id + AHEAD - 1]).sql()?;
+    }
+    Ok(())
 }
 
 /// A statement that writes one row has written one.
@@ -136,6 +156,29 @@ macro_rules! table {
                 Ok(read())
             }
 
+            fn encode_stored(
+                row: &rusqlite::Row<'_>,
+                to: &mut $crate::canonical::Canonical,
+            ) -> $crate::Result<Result<(), $crate::Fault>> {
+                use $crate::error::Sql as _;
+                let mut next = 0;
+                let mut value = || -> $crate::Result<rusqlite::types::ValueRef<'_>> {
+                    next += 1;
+                    row.get_ref(next - 1).sql()
+                };
+                let $first = value()?;
+                $(let $column = value()?;)*
+                let encoding = value()?;
+                let mut encode = || {
+                    let encoding = $crate::table::read("encoding", encoding)?;
+                    to.head($table, encoding);
+                    $crate::table::encode_stored::<$first_type>(stringify!($first), $first, $first_since, encoding, to)?;
+                    $($crate::table::encode_stored::<$type>(stringify!($column), $column, $since, encoding, to)?;)*
+                    Ok(())
+                };
+                Ok(encode())
+            }
+
             fn values(&self) -> Vec<rusqlite::types::Value> {
                 use $crate::table::Field as _;
                 vec![self.$first.stored(), $(self.$column.stored(),)* self.encoding.stored()]
@@ -168,6 +211,22 @@ pub(crate) fn encode(value: &impl Field, since: i64, encoding: i64, row: &mut Ca
     if since <= encoding || value.is_present() {
         value.encode(row);
     }
+}
+
+/// As [`encode`], of a column's value.
+pub(crate) fn encode_stored<F: Field>(
+    column: &'static str,
+    value: ValueRef<'_>,
+    since: i64,
+    encoding: i64,
+    row: &mut Canonical,
+) -> Result<(), Fault> {
+    let encoded = if since <= encoding {
+        F::encode_stored(value, row)
+    } else {
+        F::read(value).map(|value| encode(&value, since, encoding, row))
+    };
+    encoded.ok_or(Fault::Value { column })
 }
 
 impl Field for i64 {
