@@ -239,7 +239,8 @@ fn what_a_file_says_commands_no_terminal() {
     let import = clearlane().args(["register", "import"]).arg(&text).args(register(folder.path())).assert().code(1);
     import.stdout(contains("\\u{1b}[2J").and(contains("\u{1b}").not()));
     let plan = file(folder.path(), "plan.csv", b"subject,image,\x1b[2J\na,b,c\n");
-    let enrol = clearlane().arg("enrol").arg(&plan).args(register(folder.path())).assert().code(INPUT);
+    let enrol =
+        clearlane().args(["enrol", "--without-policy"]).arg(&plan).args(register(folder.path())).assert().code(INPUT);
     enrol.stderr(contains("\\u{1b}[2J").and(contains("\u{1b}[2J").not()));
 }
 
@@ -248,7 +249,12 @@ fn a_list_of_people_to_enrol_is_taken_as_a_whole_or_refused_with_the_line_and_th
     let folder = tempfile::tempdir().unwrap();
     let refused = |text: &str, line: u32, column: &str| {
         let list = file(folder.path(), "list.csv", text.as_bytes());
-        let enrol = clearlane().arg("enrol").arg(&list).args(register(folder.path())).assert().code(INPUT);
+        let enrol = clearlane()
+            .args(["enrol", "--without-policy"])
+            .arg(&list)
+            .args(register(folder.path()))
+            .assert()
+            .code(INPUT);
         enrol.stderr(contains("list.csv").and(contains(format!("line {line}"))).and(contains(column)));
         assert!(!folder.path().join("port.db").exists());
     };

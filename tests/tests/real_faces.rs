@@ -1,4 +1,5 @@
 //! The whole way on real faces with research models. Skipped, with a line that says so, where there are none.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -73,7 +74,7 @@ impl Port {
     }
 
     fn enrol(&self) -> Command {
-        let mut command = self.with_models(&["enrol"]);
+        let mut command = self.with_models(&["enrol", "--without-policy"]);
         command.arg(self.path("photos"));
         self.add_register(&mut command);
         command
@@ -252,7 +253,7 @@ fn a_register_opens_with_its_key_and_its_model_only() {
 
     let before = std::fs::read(port.path("port.db")).unwrap();
     let mut enrol = clearlane();
-    enrol.arg("enrol").arg(port.path("photos")).args(MODELS).arg("--models").arg(&other);
+    enrol.args(["enrol", "--without-policy"]).arg(port.path("photos")).args(MODELS).arg("--models").arg(&other);
     port.add_register(&mut enrol);
     enrol.assert().code(5).stderr(contains("--add-model"));
     assert_eq!(std::fs::read(port.path("port.db")).unwrap(), before);
@@ -295,7 +296,13 @@ fn ctrl_c_stops_cleanly_and_a_second_run_goes_on() {
         file(port.folder.path(), &format!("photos/copy-{number:03}/1.jpg"), &bytes);
     }
     let mut enrol = std::process::Command::new(env!("CARGO_BIN_EXE_clearlane-under-test"));
-    enrol.arg("enrol").arg(port.path("photos")).args(MODELS).arg("--models").arg(&port.models).arg("--json");
+    enrol
+        .args(["enrol", "--without-policy"])
+        .arg(port.path("photos"))
+        .args(MODELS)
+        .arg("--models")
+        .arg(&port.models)
+        .arg("--json");
     enrol.arg("--register").arg(port.path("port.db")).arg("--key-file").arg(port.path("port.key"));
     let running = enrol.stdout(std::process::Stdio::piped()).spawn().unwrap();
     while !port.path("port.db").exists() {

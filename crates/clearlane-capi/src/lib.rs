@@ -6,11 +6,10 @@ mod guard;
 mod types;
 
 use std::ffi::{CString, c_char};
-use std::path::PathBuf;
 use std::ptr;
 use std::time::Duration;
 
-use clearlane::{Lane, LaneFiles, Passage};
+use clearlane::{Lane, Passage, Port, PortOptions};
 
 use convert::{evidence, frames, optional, output, path, shared, text, texts};
 use guard::{Failure, guarded};
@@ -42,23 +41,31 @@ pub unsafe extern "C" fn clearlane_open(
         // SAFETY: the caller's promise about `files`, which is checked for null.
         let files = unsafe { shared(files, "files") }?;
         // SAFETY: the caller's promise about the strings in `files`, each checked for null.
-        let files = unsafe {
-            LaneFiles {
-                register: path(files.register_path, "register_path")?,
-                keys: path(files.keys_path, "keys_path")?,
-                witness: optional(files.witness_path, "witness_path")?.map(PathBuf::from),
-                policy: path(files.policy_path, "policy_path")?,
-                models: optional(files.models_path, "models_path")?.map(PathBuf::from),
-                detector: optional(files.detector, "detector")?.map(str::to_owned),
-                embedder: optional(files.embedder, "embedder")?.map(str::to_owned),
-                liveness: texts(files.liveness, files.liveness_count, "liveness")?,
-                claim_issuer: optional(files.claim_issuer, "claim_issuer")?.map(PathBuf::from),
-                port: text(files.port, "port")?.parse().map_err(Failure::argument)?,
-                direction: convert::direction(files.direction)?,
-                name: text(files.lane, "lane")?.to_owned(),
+        let (options, name, direction) = unsafe {
+            let mut options = PortOptions::new(path(files.register_path, "register_path")?)
+                .key_file(path(files.keys_path, "keys_path")?)
+                .policy_file(path(files.policy_path, "policy_path")?)
+                .port(text(files.port, "port")?.parse().map_err(Failure::argument)?)
+                .pad(texts(files.pad, files.pad_count, "pad")?);
+            if let Some(witness) = optional(files.witness_path, "witness_path")? {
+                options = options.witness(witness);
             }
+            if let Some(models) = optional(files.models_path, "models_path")? {
+                options = options.models(models);
+            }
+            if let Some(detector) = optional(files.detector, "detector")? {
+                options = options.detector(detector);
+            }
+            if let Some(embedder) = optional(files.embedder, "embedder")? {
+                options = options.embedder(embedder);
+            }
+            if let Some(issuer) = optional(files.claim_issuer, "claim_issuer")? {
+                options = options.claim_issuer(issuer);
+            }
+            (options, text(files.lane, "lane")?, convert::direction(files.direction)?)
         };
-        let opened = files.open(|_, _| {}).map_err(Failure::open)?;
+        let port = Port::open(options).map_err(Failure::open)?;
+        let opened = port.lane(name, direction).map_err(Failure::argument)?;
         *lane = Box::into_raw(Box::new(LaneHandle(opened)));
         Ok(())
     })
@@ -138,7 +145,7 @@ pub unsafe extern "C" fn clearlane_refresh(lane: *const LaneHandle, message: *mu
     guarded(message, || {
         // SAFETY: the caller's promise about `lane`, which is checked for null.
         let lane = unsafe { shared(lane, "lane") }?;
-        lane.0.references().refresh().map_err(Failure::register)?;
+        lane.0.port().poll().map_err(Failure::register)?;
         Ok(())
     })
 }
@@ -159,8 +166,8 @@ pub unsafe extern "C" fn clearlane_check(
         *sound = false;
         // SAFETY: the caller's promise about `lane`, which is checked for null.
         let lane = unsafe { shared(lane, "lane") }?;
-        lane.0.references().check(|_, _| {}).map_err(Failure::register)?;
-        *sound = lane.0.references().is_sound();
+        lane.0.port().check(|_, _| {}).map_err(Failure::register)?;
+        *sound = lane.0.port().is_sound();
         Ok(())
     })
 }
@@ -175,7 +182,7 @@ pub unsafe extern "C" fn clearlane_metrics(lane: *const LaneHandle) -> *mut c_ch
     guarded(ptr::null_mut(), || {
         // SAFETY: the caller's promise about `lane`, which is checked for null.
         let lane = unsafe { shared(lane, "lane") }?;
-        json = convert::json(&lane.0.metrics().snapshot())?.into_raw();
+        json = convert::json(&lane.0.port().metrics().snapshot())?.into_raw();
         Ok(())
     });
     json

@@ -35,7 +35,8 @@ Examples:
   clearlane demo                                  the whole job on built-in faces
   clearlane inspect portrait.jpg                  faces, landmarks and quality of a picture
   clearlane verify passport.jpg live.jpg          do both show one person?
-  clearlane enrol photos/ --register port.db      enrol a folder SUBJECT/IMAGE
+  clearlane enrol list.csv --policy port.toml --register port.db
+                                                  enrol by the rules of a policy
   clearlane identify live.jpg --register port.db  who of the enrolled is it?
 
 `clearlane COMMAND --help` says more about each.";
@@ -45,7 +46,8 @@ Examples:
   clearlane demo                                  the whole job on built-in faces
   clearlane inspect portrait.jpg                  faces, landmarks and quality of a picture
   clearlane verify passport.jpg live.jpg          do both show one person?
-  clearlane enrol photos/ --register port.db      enrol a folder SUBJECT/IMAGE
+  clearlane enrol list.csv --policy port.toml --register port.db
+                                                  enrol by the rules of a policy
   clearlane identify live.jpg --register port.db  who of the enrolled is it?
 
 Exit codes:

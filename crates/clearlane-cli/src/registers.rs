@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane::{ChoiceError, EnrolError, ReferencesError};
+use clearlane::{ChoiceError, EnrolError, OpenError, OpenStage, Port, PortError, PortOptions, ReferencesError};
 use clearlane_store::{Fault, KeyFile, KeySource, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile};
 
 use crate::failure::{Exit, Failure, Result};
-use crate::output::shown;
+use crate::output::{Output, shown};
+use crate::progress::Progress;
 
 /// The environment variable with a register's keys.
 const KEY_VARIABLE: &str = "CLEARLANE_KEY";
@@ -64,8 +65,17 @@ impl RegisterArgs {
         }
     }
 
+    /// A port on the register, which has to exist unless `options` create it.
+    pub(crate) fn port(&self) -> Result<PortOptions> {
+        let options = PortOptions::new(&self.path).keys(self.keys()?);
+        Ok(match &self.witness {
+            Some(witness) => options.witness(witness),
+            None => options,
+        })
+    }
+
     /// Whether the register's file exists.
-    fn there(&self) -> Result<()> {
+    pub(crate) fn there(&self) -> Result<()> {
         if self.path.exists() {
             return Ok(());
         }
@@ -116,6 +126,56 @@ impl From<StoreError> for Failure {
                 failure.with_help("choose the embedder that the register was made with: --embedder NAME, --models DIR")
             }
             _ => failure,
+        }
+    }
+}
+
+/// Opens a port, with a bar for each stage.
+pub(crate) fn open_port(options: PortOptions, output: &Output) -> Result<Port, OpenError> {
+    let mut shown: Option<(OpenStage, Progress)> = None;
+    let port = Port::open_with(options, |stage, done, total| {
+        if shown.as_ref().is_none_or(|(at, _)| *at != stage) {
+            if let Some((_, bar)) = shown.take() {
+                bar.done();
+            }
+            let what = if stage == OpenStage::Loading { "loading" } else { "checking" };
+            shown = Some((stage, output.progress(0, what)));
+        }
+        if let Some((_, bar)) = &shown {
+            bar.at(done, total);
+        }
+    });
+    if let Some((_, bar)) = shown {
+        bar.done();
+    }
+    port
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Key(error) => StoreError::from(error).into(),
+            OpenError::Store(error) => error.into(),
+            OpenError::References(error) => error.into(),
+            OpenError::Model(error) => error.into(),
+            OpenError::Choice(error) => error.into(),
+            OpenError::Port(error) => error.into(),
+            error @ OpenError::Calibration { .. } => Self::of(Exit::Model, &error).with_help(
+                "put measured thresholds into the models' manifest.toml: `clearlane eval folder` measures them",
+            ),
+            error => Self::of(Exit::Input, &error),
+        }
+    }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        match error {
+            PortError::Uncalibrated(_) => Self::of(Exit::Model, &error).with_help(
+                "measure lower false match rates with `clearlane eval folder` and put them into the models' manifest.toml, \
+                 or let the policy ask for less",
+            ),
+            error => Self::of(Exit::Usage, &error),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which score is enough: as the user says, or as the embedder was calibrated.
 
+use std::error::Error;
+
 use clap::Args;
 use clearlane::Calibration;
 use clearlane_embed::Embedder;
@@ -29,7 +31,7 @@ impl ThresholdArgs {
 /// The calibration that comes with an embedder.
 pub(crate) fn calibration(embedder: &Embedder) -> Result<Calibration> {
     let known = Calibration::from_manifest(embedder.model_id(), embedder.thresholds());
-    known.map_err(|error| uncalibrated(embedder, &error))
+    known.map_err(|error| uncalibrated(embedder.name(), &error))
 }
 
 /// What `ask` finds in the calibration of an embedder.
@@ -37,22 +39,22 @@ pub(crate) fn calibrated(
     embedder: &Embedder,
     ask: impl FnOnce(&Calibration) -> Result<f32, clearlane::CalibrationError>,
 ) -> Result<f32> {
-    ask(&calibration(embedder)?).map_err(|error| uncalibrated(embedder, &error))
+    ask(&calibration(embedder)?).map_err(|error| uncalibrated(embedder.name(), &error))
 }
 
-fn uncalibrated(embedder: &Embedder, error: &clearlane::CalibrationError) -> Failure {
-    Failure::new(Exit::Model, format!("model `{}` gives no threshold: {error}", embedder.name()))
+pub(crate) fn uncalibrated(embedder: &str, error: &dyn Error) -> Failure {
+    Failure::new(Exit::Model, format!("model `{embedder}` gives no threshold: {error}"))
         .with_help("give one with --threshold, or put measured ones into the models' manifest.toml: `clearlane eval folder` measures them")
 }
 
 /// A comparison score on the command line.
 pub(crate) fn score(text: &str) -> Result<f32, String> {
-    let score: f32 = text.parse().map_err(|_| "a number is wanted".to_owned())?;
-    if (-1.0..=1.0).contains(&score) { Ok(score) } else { Err("a score lies in [-1, 1]".to_owned()) }
+    let score = text.parse::<f32>().ok().filter(|score| (-1.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a score in [-1, 1]".to_owned())
 }
 
 /// An error rate on the command line.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "a number is wanted, such as 1e-4".to_owned())?;
-    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err("a rate lies between 0 and 1".to_owned()) }
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
+    rate.ok_or_else(|| "expected a rate between 0 and 1, such as 1e-4".to_owned())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use zeroize::{Zeroize, Zeroizing};
@@ -131,6 +131,12 @@ impl<F: Fn(Option<KeyId>) -> Result<Option<Key>, KeyError> + Send + Sync> KeySou
 }
 
 impl KeySource for Box<dyn KeySource> {
+    fn key(&self, id: Option<KeyId>) -> Result<Option<Key>, KeyError> {
+        (**self).key(id)
+    }
+}
+
+impl KeySource for Arc<dyn KeySource> {
     fn key(&self, id: Option<KeyId>) -> Result<Option<Key>, KeyError> {
         (**self).key(id)
     }

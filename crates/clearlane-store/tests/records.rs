@@ -6,7 +6,6 @@ mod support;
 use clearlane_store::{Direction, Erasure, Fault, NewRecord, Outcome, Problem, RecordQuery, Register, Row, StoreError};
 use clearlane_template::SubjectId;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::Connection;
 use support::{Fixture, fixture, keyring, meddle, passage};
 
 fn recorded(count: i64) -> Fixture {

@@ -1,14 +1,16 @@
 //! From the frames of one passage to one probe.
 
-use std::time::Instant;
-
-use clearlane_embed::{Component, ExtractError, Extraction, Extractor, Frame, Quality};
+use clearlane_embed::{Component, ExtractError, Extractor, Frame, Quality};
 use clearlane_template::Template;
 
 use crate::decision::StageTimes;
 use crate::policy::{CaptureRule, PadRule};
 use crate::proof::reaches;
 use crate::reason::Reason;
+
+mod track;
+
+use track::Track;
 
 /// What the frames of one passage gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,57 +29,190 @@ impl Capture {
     pub fn new(probe: Template, pad: Option<f32>) -> Self {
         Self { probe, pad, times: StageTimes::default() }
     }
+}
 
-    /// Takes the probe of `frames`, the best of which it is made of, and judges all.
-    ///
-    /// Whatever its quality, its size or the part of it that the border cuts, a face in any frame counts: each pair of
-    /// templates must score `agreement` or more, each PAD score counts, and no further face in any frame may be larger
-    /// beside the traveller's than the rule allows. A frame that shows no face says nothing. Frames that are not reached
-    /// before the deadline are left out, but never all; the passage then exceeds its budget.
-    pub(crate) fn take(
-        extractor: &Extractor,
-        frames: &[Frame<'_>],
-        rule: &CaptureRule,
-        agreement: f32,
-        deadline: Instant,
-        times: &mut StageTimes,
-    ) -> Result<Self, Vec<Reason>> {
-        let (mut seen, mut good, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, frame) in frames.iter().enumerate() {
-            if index > 0 && Instant::now() >= deadline {
-                break;
-            }
-            let extraction = match extractor.extract_any(frame) {
-                Ok(extraction) => extraction,
-                Err(ExtractError::NoFace) => continue,
-                Err(error) => return Err(vec![refused(&error)]),
-            };
-            add_times(times, &extraction);
-            if !rule.alone(&extraction) {
-                return Err(vec![Reason::SeveralFaces { faces: extraction.faces }]);
-            }
-            let rank = rank(&extraction.quality);
-            match extractor.limits(frame, &extraction.face) {
-                Err(error) => refusals.push(((0, 0), vec![refused(&error)])),
-                Ok(()) => match too_low(&rule.quality, &extraction.quality) {
-                    reasons if reasons.is_empty() => good.push((rank, seen.len())),
-                    reasons => refusals.push((rank, reasons)),
-                },
-            }
-            seen.push(extraction);
-        }
-        if good.is_empty() {
-            // The frame that came nearest tells the traveller what to do.
-            let nearest = refusals.into_iter().max_by_key(|(rank, _)| *rank);
-            return Err(nearest.map_or_else(|| vec![Reason::NoFace], |(_, reasons)| reasons));
-        }
-        one_person(&seen, agreement)?;
-        good.sort_by_key(|&(rank, _)| std::cmp::Reverse(rank));
-        let best = good.iter().take(rule.best_frames).map(|&(_, index)| &seen[index].template);
-        let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
-        let scores: Vec<_> = seen.iter().map(|extraction| extraction.liveness).collect();
-        Ok(Self { probe, pad: rule.pad_of(&scores), times: *times })
+/// Frames are ranked by their weakest component, then by the sum of all.
+type Rank = (u8, u32);
+
+/// The frames of a passage, taken one by one: the best of them make the probe, and all are judged.
+///
+/// Whatever its quality, its size or the part of it that the border cuts, a face in any frame counts: each PAD score
+/// counts, and no further face in any frame may be larger beside the traveller's than the rule allows. A frame that shows no
+/// face says nothing.
+///
+/// Every pair of frames must show one person. In a stream a poor frame, of which no good template can be made, is shown to
+/// be the same person's by the track instead: the face's box moves from frame to frame without a leap, from the poor frame to
+/// a later good one that agrees with all others. Stills have no track.
+pub(crate) struct Watch {
+    agreement: f32,
+    /// `None` for stills.
+    track: Option<Track>,
+    /// The PAD scores of all frames with a face.
+    pad: Vec<Option<f32>>,
+    /// Templates of good frames, the best first.
+    good: Vec<(Rank, Template)>,
+    /// Templates of poor frames for which no good one of their track speaks.
+    poor: Vec<Poor>,
+    /// Why the poor frame that came nearest to being good was not.
+    nearest: Option<(Rank, Vec<Reason>)>,
+    /// The lowest score of two good frames that do not agree.
+    doubt: Option<f32>,
+}
+
+/// A face of whose quality no probe is made.
+struct Poor {
+    template: Template,
+    /// The number of the track that it is on.
+    track: u32,
+    /// Its lowest score with another frame, where that does not reach the agreement.
+    doubt: Option<f32>,
+}
+
+/// What one frame showed.
+pub(crate) enum Sight {
+    NoFace,
+    /// A face that is not fit for the probe, and why.
+    Poor(Vec<Reason>),
+    Good,
+}
+
+impl Watch {
+    /// For frames that may be of any order and moment.
+    pub(crate) fn of_stills(agreement: f32) -> Self {
+        Self { agreement, track: None, pad: Vec::new(), good: Vec::new(), poor: Vec::new(), nearest: None, doubt: None }
     }
+
+    /// For the frames of one camera, in the order in which it gives them.
+    pub(crate) fn of_stream(agreement: f32) -> Self {
+        Self { track: Some(Track::default()), ..Self::of_stills(agreement) }
+    }
+
+    /// Takes the next frame. An error is why the passage is referred, whatever else comes.
+    pub(crate) fn frame(
+        &mut self,
+        extractor: &Extractor,
+        frame: &Frame<'_>,
+        rule: &CaptureRule,
+        times: &mut StageTimes,
+    ) -> Result<Sight, Vec<Reason>> {
+        let mut observation = match extractor.observe(frame) {
+            Ok(observation) => observation,
+            Err(ExtractError::NoFace) => {
+                if let Some(track) = &mut self.track {
+                    track.lose();
+                }
+                return Ok(Sight::NoFace);
+            }
+            Err(error) => return Err(vec![refused(&error)]),
+        };
+        let (rank, reasons) = match extractor.limits(frame, &observation.face) {
+            Err(error) => ((0, 0), vec![refused(&error)]),
+            Ok(()) => (rank(&observation.quality), too_low(&rule.quality, &observation.quality)),
+        };
+        let alone = rule.alone(observation.second);
+        if let Some(track) = &mut self.track {
+            track.follow(&observation.face.bounding_box);
+        }
+        // A poor frame before the first good one of its track needs no template: see `Watch`.
+        let embed = alone && (reasons.is_empty() || self.track.as_ref().is_none_or(|track| track.has_good));
+        let template = embed.then(|| extractor.embed(&mut observation)).transpose();
+        times.add_extraction(&observation.timings);
+        if !alone {
+            return Err(vec![Reason::SeveralFaces { faces: observation.faces }]);
+        }
+        let template = template.map_err(|error| vec![refused(&error)])?;
+        self.pad.push(observation.pad);
+        match template {
+            Some(template) if reasons.is_empty() => {
+                self.add_good(rank, template)?;
+                return Ok(Sight::Good);
+            }
+            Some(template) => self.add_poor(template)?,
+            None => {}
+        }
+        if self.nearest.as_ref().is_none_or(|(nearest, _)| rank >= *nearest) {
+            self.nearest = Some((rank, reasons.clone()));
+        }
+        Ok(Sight::Poor(reasons))
+    }
+
+    /// How many frames are fit for the probe.
+    pub(crate) fn good(&self) -> usize {
+        self.good.len()
+    }
+
+    /// How many frames showed a face.
+    pub(crate) fn faces(&self) -> usize {
+        self.pad.len()
+    }
+
+    /// The PAD score of all frames so far, by the rule.
+    pub(crate) fn pad(&self, rule: &CaptureRule) -> Option<f32> {
+        rule.pad_of(&self.pad)
+    }
+
+    /// The probe of the best frames, or why there is none.
+    pub(crate) fn capture(&self, rule: &CaptureRule, times: StageTimes) -> Result<Capture, Vec<Reason>> {
+        if self.good.is_empty() {
+            // The frame that came nearest tells the traveller what to do.
+            return Err(self.nearest.as_ref().map_or_else(|| vec![Reason::NoFace], |(_, reasons)| reasons.clone()));
+        }
+        let doubts = self.poor.iter().filter_map(|poor| poor.doubt).chain(self.doubt);
+        if let Some(score) = doubts.min_by(f32::total_cmp) {
+            return Err(vec![self.disagree(score)]);
+        }
+        let best = self.good.iter().take(rule.best_frames).map(|(_, template)| template);
+        let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
+        Ok(Capture { probe, pad: self.pad(rule), times })
+    }
+
+    fn add_good(&mut self, rank: Rank, template: Template) -> Result<(), Vec<Reason>> {
+        let agreement = self.agreement;
+        if let Some(track) = &mut self.track {
+            track.has_good = true;
+            // It speaks for the poor ones that the track led here from.
+            let number = track.number;
+            self.poor.retain(|poor| poor.track != number);
+        }
+        for poor in &mut self.poor {
+            poor.doubt = lower(poor.doubt, doubt(&poor.template, &template, agreement)?);
+        }
+        for (_, other) in &self.good {
+            self.doubt = lower(self.doubt, doubt(other, &template, agreement)?);
+        }
+        if let (Some(score), Some(_)) = (self.doubt, &self.track) {
+            // No later frame of a stream makes up for two good ones of different people.
+            return Err(vec![self.disagree(score)]);
+        }
+        let place = self.good.partition_point(|(other, _)| *other >= rank);
+        self.good.insert(place, (rank, template));
+        Ok(())
+    }
+
+    fn add_poor(&mut self, template: Template) -> Result<(), Vec<Reason>> {
+        let others = self.good.iter().map(|(_, other)| other).chain(self.poor.iter().map(|poor| &poor.template));
+        let mut lowest = None;
+        for other in others {
+            lowest = lower(lowest, doubt(other, &template, self.agreement)?);
+        }
+        let track = self.track.as_ref().map_or(0, |track| track.number);
+        self.poor.push(Poor { template, track, doubt: lowest });
+        Ok(())
+    }
+
+    fn disagree(&self, score: f32) -> Reason {
+        Reason::FramesDisagree { score, threshold: self.agreement }
+    }
+}
+
+/// The score of two frames that does not show one person.
+fn doubt(one: &Template, other: &Template, agreement: f32) -> Result<Option<f32>, Vec<Reason>> {
+    let score = one.score(other).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
+    Ok(Some(score).filter(|score| !reaches(*score, agreement)))
+}
+
+fn lower(one: Option<f32>, other: Option<f32>) -> Option<f32> {
+    one.into_iter().chain(other).min_by(f32::total_cmp)
 }
 
 impl CaptureRule {
@@ -108,8 +243,8 @@ impl CaptureRule {
     }
 
     /// Whether the traveller's face is alone, or every further one is small enough beside it.
-    fn alone(&self, extraction: &Extraction) -> bool {
-        extraction.second.is_none_or(|size| reaches(self.second_face, size))
+    fn alone(&self, second: Option<f32>) -> bool {
+        second.is_none_or(|size| reaches(self.second_face, size))
     }
 }
 
@@ -122,8 +257,7 @@ pub(crate) fn too_low(floors: &[(Component, f32)], quality: &Quality) -> Vec<Rea
         .collect()
 }
 
-/// Frames are ranked by their weakest component, then by the sum of all.
-pub(crate) fn rank(quality: &Quality) -> (u8, u32) {
+pub(crate) fn rank(quality: &Quality) -> Rank {
     let weakest = quality.weakest().map_or(0, |measure| measure.value);
     (weakest, quality.measures().iter().map(|measure| u32::from(measure.value)).sum())
 }
@@ -140,30 +274,6 @@ fn refused(error: &ExtractError) -> Reason {
             Reason::InternalError { stage: "capture" }
         }
     }
-}
-
-/// Every frame with every other: the lowest score that does not reach the agreement is the reason.
-fn one_person(seen: &[Extraction], agreement: f32) -> Result<(), Vec<Reason>> {
-    let mut lowest: Option<f32> = None;
-    for (index, one) in seen.iter().enumerate() {
-        for other in &seen[..index] {
-            let score = one.template.score(&other.template);
-            let score = score.map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
-            if !reaches(score, agreement) {
-                lowest = Some(lowest.map_or(score, |lowest| lowest.min(score)));
-            }
-        }
-    }
-    lowest.map_or(Ok(()), |score| Err(vec![Reason::FramesDisagree { score, threshold: agreement }]))
-}
-
-fn add_times(times: &mut StageTimes, extraction: &Extraction) {
-    let taken = extraction.timings;
-    times.detect += taken.detect;
-    times.align += taken.align;
-    times.quality += taken.quality;
-    times.pad += taken.liveness;
-    times.embed += taken.embed;
 }
 
 #[cfg(test)]

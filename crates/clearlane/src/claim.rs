@@ -24,7 +24,7 @@ use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::port::PortId;
+use crate::policy::PortId;
 
 mod bytes;
 mod key;

@@ -6,6 +6,7 @@ use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions};
 use clearlane_template::{SubjectId, Template, TemplateError};
 use serde::Serialize;
 
+use crate::decision::StageTimes;
 use crate::proof::{leads, reaches};
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
@@ -65,6 +66,8 @@ pub struct Identification {
     pub completeness: Completeness,
     /// Why nobody is identified.
     pub reasons: Vec<Reason>,
+    /// How long the search took, and the extraction where it was done with it.
+    pub times: StageTimes,
 }
 
 impl IdentifyOptions {
@@ -98,9 +101,11 @@ impl References {
             parallel: options.parallel,
             ..SearchOptions::new(options.candidates.max(2))
         };
+        let (start, mut times) = (Instant::now(), StageTimes::default());
         let Some(outcome) = self.search(probe, &search)? else {
             return Ok(Identification::of_nobody(options.threshold));
         };
+        times.search = start.elapsed();
         let margin = outcome.margin().map(|(Margin::Exact(margin) | Margin::MoreThan(margin))| margin);
         let mut reasons = Vec::new();
         if let Completeness::Partial { scanned, total } = outcome.completeness {
@@ -124,6 +129,7 @@ impl References {
             threshold: options.threshold,
             completeness: outcome.completeness,
             reasons,
+            times,
         })
     }
 }
@@ -137,6 +143,7 @@ impl Identification {
             threshold,
             completeness: Completeness::Complete,
             reasons: vec![Reason::NoCandidate { threshold }],
+            times: StageTimes::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clearlane_embed::{Stage, Timings};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -87,7 +88,7 @@ pub struct StageTimes {
     /// Writing the crossing record, until it is on disk.
     #[serde(serialize_with = "microseconds")]
     pub record: Duration,
-    /// All of it, from the call to the answer.
+    /// All of it, from the call, or from the first frame of a session, to the answer.
     #[serde(serialize_with = "microseconds")]
     pub total: Duration,
 }
@@ -110,6 +111,14 @@ impl Decision {
 }
 
 impl StageTimes {
+    pub(crate) fn add_extraction(&mut self, taken: &Timings) {
+        self.detect += taken[Stage::Detect];
+        self.align += taken[Stage::Align];
+        self.quality += taken[Stage::Quality];
+        self.pad += taken[Stage::Pad];
+        self.embed += taken[Stage::Embed];
+    }
+
     /// Frames to template.
     #[must_use]
     pub fn capture(&self) -> Duration {

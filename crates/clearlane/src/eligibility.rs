@@ -4,8 +4,8 @@ use clearlane_store::{Consent, Details, Direction, Document, Endorsement, Entrie
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::policy::PortId;
 use crate::policy::{AgeRule, EligibleRule, LeapDayBirthday, Modality, Policy};
-use crate::port::PortId;
 use crate::reason::Reason;
 
 impl Policy {

@@ -90,6 +90,12 @@ pub enum EnrolmentOutcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnrolError {
+    /// The port was opened without a policy.
+    #[error("the port was opened without a policy: no rule says who may be enrolled")]
+    NoPolicy,
+    /// The port has no extractor.
+    #[error("the port has no extractor to make templates of pictures with")]
+    NoExtractor,
     /// The register or the gallery failed.
     #[error(transparent)]
     References(#[from] ReferencesError),

@@ -18,12 +18,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::port::{Port, PortId};
-
 mod error;
 mod file;
+mod port_entry;
 
 pub use error::{Place, PolicyError, PolicyProblem};
+pub use port_entry::{ParsePortIdError, PortEntry, PortId};
 
 /// The longest policy file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -34,7 +34,7 @@ pub struct Policy {
     pub(crate) name: String,
     pub(crate) in_force: (Date, Option<Date>),
     pub(crate) time_zone: TimeZone,
-    pub(crate) ports: BTreeMap<PortId, Port>,
+    pub(crate) ports: BTreeMap<PortId, PortEntry>,
     pub(crate) age: AgeRule,
     pub(crate) consent: Vec<Modality>,
     pub(crate) eligible: Vec<EligibleRule>,
@@ -186,7 +186,7 @@ impl Policy {
 
     /// The ports in the pilot.
     #[must_use]
-    pub fn ports(&self) -> &BTreeMap<PortId, Port> {
+    pub fn ports(&self) -> &BTreeMap<PortId, PortEntry> {
         &self.ports
     }
 
@@ -194,6 +194,12 @@ impl Policy {
     #[must_use]
     pub fn time_zone(&self) -> &TimeZone {
         &self.time_zone
+    }
+
+    /// The false positive identification rate that a search may have, in (0, 1).
+    #[must_use]
+    pub fn fpir(&self) -> f64 {
+        self.comparison.fpir
     }
 
     /// The time that a decision may take.

@@ -1,66 +1,196 @@
-//! Ports.
+//! An opened port: models, register, gallery, rules and counters, which all of its lanes share.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clearlane_store::Direction;
-use serde::{Deserialize, Serialize};
+use clearlane_embed::{Extractor, Frame};
+use clearlane_match::Mode;
+use clearlane_store::{Direction, Register, Report};
+use jiff::Timestamp;
 
-/// The id of a port in a policy: 1 to 32 lower-case letters, digits and hyphens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct PortId(String);
+use crate::claim::ClaimVerifier;
+use crate::compare::{Identification, IdentifyOptions};
+use crate::enrol::{EnrolError, Enroller};
+use crate::lane::{Lane, LaneError};
+use crate::metrics::Metrics;
+use crate::policy::{Policy, PortId};
+use crate::references::{References, ReferencesError, Refreshed};
+use crate::threshold::{Calibration, CalibrationError};
+use crate::upgrade::ModelChoice;
 
-/// The text is not the id of a port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no port id: 1 to 32 lower-case letters, digits and hyphens are wanted")]
-pub struct ParsePortIdError {
-    /// What was given.
-    pub text: String,
+mod build;
+mod error;
+mod options;
+mod records;
+mod refresher;
+
+pub use build::PortBuilder;
+pub(crate) use error::listed;
+pub use error::{IdentifyError, OpenError, PortError};
+pub use options::{OpenStage, PortOptions};
+pub use records::Records;
+pub use refresher::Refresher;
+
+/// An opened port. [`Port::open`] makes it of files, [`Port::builder`] of parts that the host made itself.
+///
+/// Lanes, enrollers and clones of a port are cheap: they share one gallery in memory, one register, one set of models and one
+/// set of counters. All of it may be used from any number of threads at once.
+#[derive(Clone)]
+pub struct Port(Arc<Parts>);
+
+/// What the lanes of a port share.
+pub(crate) struct Parts {
+    /// `None` for a port that only identifies.
+    pub(crate) rules: Option<Rules>,
+    /// Which of the policy's ports it is; `None` where that was not said and there are several.
+    pub(crate) id: Option<PortId>,
+    pub(crate) references: Arc<References>,
+    pub(crate) calibration: Option<Calibration>,
+    pub(crate) extractor: Option<Extractor>,
+    pub(crate) claims: ClaimVerifier,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mode: Mode,
+    pub(crate) parallel: bool,
+    pub(crate) choice: Option<ModelChoice>,
+    pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// A port in the pilot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// Its name in Chinese.
-    pub zh: String,
-    /// Its name in English.
-    pub en: String,
-    /// The directions in which its lanes work.
-    pub directions: Vec<Direction>,
+/// The rules that the lanes of a port work by.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) calibration: Calibration,
 }
 
-impl PortId {
-    /// The id as text.
+impl Port {
+    /// Opens everything that `options` name, loads the references and checks the register.
+    ///
+    /// A register that fails its check gives a port whose lanes refer everybody: see [`Port::is_sound`].
+    pub fn open(options: PortOptions) -> Result<Self, OpenError> {
+        Self::open_with(options, |_, _, _| {})
+    }
+
+    /// As [`Port::open`]. `progress` is told the stage, and how many of how many rows are done.
+    pub fn open_with(
+        options: PortOptions,
+        progress: impl FnMut(OpenStage, u64, u64) + Send,
+    ) -> Result<Self, OpenError> {
+        options.open(progress)
+    }
+
+    /// Settings for a port of parts that the host made itself.
+    pub fn builder(references: impl Into<Arc<References>>) -> PortBuilder {
+        PortBuilder::new(references.into())
+    }
+
+    /// A lane of this port: `name` is 1 to 64 bytes without control characters and stands in the crossing records.
+    pub fn lane(&self, name: impl Into<String>, direction: Direction) -> Result<Lane, LaneError> {
+        Lane::new(Arc::clone(&self.0), name.into(), direction)
+    }
+
+    /// Enrols by the rules of the port's policy: consent, quality, one person, and no face that is enrolled already.
+    pub fn enroller(&self) -> Result<Enroller, EnrolError> {
+        let rules = self.0.rules.clone().ok_or(EnrolError::NoPolicy)?;
+        let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
+        Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, rules.calibration)
+    }
+
+    /// Says whom a frame shows (1:N), without opening a gate: nothing is recorded and no rule is asked.
+    pub fn identify(&self, frame: &Frame<'_>, options: &IdentifyOptions) -> Result<Identification, IdentifyError> {
+        let extraction = self.extractor()?.extract(frame)?;
+        let mut found = self.0.references.identify(&extraction.template, options)?;
+        found.times.add_extraction(&extraction.timings);
+        Ok(found)
+    }
+
+    /// How [`Port::identify`] searches with a false positive identification rate of `fpir`, in (0, 1), in the gallery as it
+    /// is, and a lead of `margin` over the next subject.
+    pub fn identify_options(&self, fpir: f64, margin: f32) -> Result<IdentifyOptions, IdentifyError> {
+        let calibration = self.0.calibration.as_ref().ok_or(CalibrationError::NoPoints)?;
+        let threshold = calibration.threshold_for_fpir(fpir, self.0.references.len())?;
+        Ok(IdentifyOptions { mode: self.0.mode, parallel: self.0.parallel, ..IdentifyOptions::new(threshold, margin) })
+    }
+
+    /// The crossing records.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn records(&self) -> Records<'_> {
+        Records::new(&self.0)
+    }
+
+    /// Brings in what this or another process changed in the register. Costs microseconds where nothing did; call it every
+    /// second or so, or let [`Port::refresh_every`] do it.
+    pub fn poll(&self) -> Result<Refreshed, ReferencesError> {
+        self.0.references.refresh()
+    }
+
+    /// Calls [`Port::poll`] on a thread of its own until the [`Refresher`] is dropped.
+    #[must_use = "dropping the refresher ends it"]
+    pub fn refresh_every(&self, period: Duration) -> Refresher {
+        Refresher::start(Arc::downgrade(&self.0), period)
+    }
+
+    /// Checks the whole register: see [`References::check`]. `progress` is told how many of how many rows are done.
+    pub fn check(&self, progress: impl FnMut(u64, u64)) -> Result<Report, ReferencesError> {
+        self.0.references.check(progress)
+    }
+
+    /// Whether the register passed its last check, and nothing was found wrong since. Lanes refer everybody until then.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.0.references.is_sound()
+    }
+
+    /// What the lanes counted and how long their stages took.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// The rules; `None` for a port that was opened without.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Arc<Policy>> {
+        self.0.rules.as_ref().map(|rules| &rules.policy)
+    }
+
+    /// Which port of the policy it is; `None` without a policy, or where it has several and none was chosen.
+    #[must_use]
+    pub fn id(&self) -> Option<&PortId> {
+        self.0.id.as_ref()
+    }
+
+    /// The gallery that follows the register.
+    #[must_use]
+    pub fn references(&self) -> &Arc<References> {
+        &self.0.references
+    }
+
+    /// The register.
+    #[must_use]
+    pub fn register(&self) -> &Arc<Register> {
+        self.0.references.register()
+    }
+
+    /// What makes templates of frames.
+    pub fn extractor(&self) -> Result<&Extractor, PortError> {
+        self.0.extractor.as_ref().ok_or(PortError::NoExtractor)
+    }
+
+    /// Which of several models the port uses, and why; `None` where its builder was not told.
+    #[must_use]
+    pub fn model_choice(&self) -> Option<&ModelChoice> {
+        self.0.choice.as_ref()
     }
 }
 
-impl FromStr for PortId {
-    type Err = ParsePortIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=32).contains(&text.len()) && text.bytes().all(fits) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParsePortIdError { text: text.to_owned() })
-        }
+impl From<Arc<Parts>> for Port {
+    fn from(parts: Arc<Parts>) -> Self {
+        Self(parts)
     }
 }
 
-impl TryFrom<String> for PortId {
-    type Error = ParsePortIdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for PortId {
+impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.debug_struct("Port").field("id", &self.id()).field("references", &self.0.references).finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
 use crate::policy::Policy;
-use crate::port::PortId;
+use crate::policy::PortId;
 
 mod page;
 

@@ -9,7 +9,7 @@ use strum::IntoStaticStr;
 
 use crate::claim::ClaimRefusal;
 use crate::policy::Modality;
-use crate::port::PortId;
+use crate::policy::PortId;
 
 mod phrase;
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use std::{env, thread};
 
-use clearlane::{Direction, Lane, References, SubjectId};
+use clearlane::{Direction, References, SubjectId};
 use clearlane_store::{Key, Keyring, Outcome, Record, RecordQuery, Register};
 use common::{capture_of, eligible, enrolment, finger, now, policy};
 
@@ -96,8 +96,12 @@ fn pass(path: &Path, seed: u64) {
         for lane in 0..LANES {
             let (references, subjects, out) = (&references, &subjects, &out);
             scope.spawn(move || {
-                let built = Lane::builder(policy("").into(), Arc::clone(references), common::calibration()).clock(now);
-                let built = built.build("gongbei".parse().unwrap(), Direction::Entry, format!("lane {lane}")).unwrap();
+                let built = clearlane::Port::builder(Arc::clone(references))
+                    .policy(policy(""))
+                    .port("gongbei".parse().unwrap())
+                    .calibration(common::calibration())
+                    .clock(now);
+                let built = built.build().unwrap().lane(format!("lane {lane}"), Direction::Entry).unwrap();
                 for number in seed.. {
                     let who = (number * 7 + lane) % TRAVELLERS;
                     let stranger = number % 4 == 0;

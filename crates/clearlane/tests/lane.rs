@@ -6,7 +6,8 @@ mod common;
 use std::time::Duration;
 
 use clearlane::{
-    Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, IdentifyOptions, LaneError, Passage, Reason,
+    Capture, ClaimIssuer, ClaimRefusal, Decision, Direction, Evidence, IdentifyOptions, LaneError, Passage, PortError,
+    Reason,
 };
 use clearlane_embed::Frame;
 use clearlane_store::{Outcome, RecordQuery};
@@ -115,9 +116,14 @@ fn pad_is_off_or_counts_if_assessed_or_is_required() {
 fn a_register_that_was_not_checked_opens_for_nobody() {
     let port = Port::with(20);
     let unchecked = clearlane::References::load(port.register.clone(), common::model(), |_, _| {}).unwrap();
-    let lane = clearlane::Lane::builder(policy("").into(), unchecked.into(), common::calibration())
+    let lane = clearlane::Port::builder(unchecked)
+        .policy(policy(""))
+        .port("gongbei".parse().unwrap())
+        .calibration(common::calibration())
         .clock(now)
-        .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+        .build()
+        .unwrap()
+        .lane("lane 1", Direction::Exit)
         .unwrap();
     let passage = lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
     assert_eq!(codes(&passage), ["register-not-sound"]);
@@ -346,9 +352,14 @@ fn nobody_passes_unrecorded() {
             .unwrap();
     let references = clearlane::References::load(register.into(), common::model(), |_, _| {}).unwrap();
     references.check(|_, _| {}).unwrap();
-    let lane = clearlane::Lane::builder(policy("").into(), references.into(), common::calibration())
+    let lane = clearlane::Port::builder(references)
+        .policy(policy(""))
+        .port("gongbei".parse().unwrap())
+        .calibration(common::calibration())
         .clock(now)
-        .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+        .build()
+        .unwrap()
+        .lane("lane 1", Direction::Exit)
         .unwrap();
     let passage = lane.pass_capture(&capture_of(3, 0.8), &finger(port.subject(3)), None);
     assert_eq!(codes(&passage), ["not-recorded"]);
@@ -361,7 +372,7 @@ fn a_claim_admits_its_subject_once() {
     let issuer = ClaimIssuer::generate().unwrap();
     // The register forgets used claims by the system's clock.
     let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "e-channel").unwrap();
+    let lane = common::lane(lane, "e-channel");
     let claim = |subject, place: &str| {
         let claim = issuer
             .issue(port.register.id(), subject, &[place.parse().unwrap()], Timestamp::now(), Duration::from_mins(1))
@@ -389,23 +400,26 @@ fn a_claim_admits_its_subject_once() {
 #[test]
 fn a_lane_is_not_built_of_parts_that_do_not_fit() {
     let port = Port::with(1);
-    let build = |place: &str, name: &str| {
-        port.builder(policy("")).build(place.parse().unwrap(), Direction::Exit, name).map(|_| ()).unwrap_err()
-    };
-    assert!(matches!(build("lo-wu", "lane 1"), LaneError::UnknownPort { known, .. } if known.len() == 2));
-    assert_eq!(build("gongbei", ""), LaneError::Name);
-    assert_eq!(build("gongbei", "lane\n1"), LaneError::Name);
+    let elsewhere = port.builder_at("lo-wu", policy("")).build();
+    assert!(matches!(elsewhere, Err(PortError::UnknownPort { known, .. }) if known.len() == 2));
+    let opened = port.builder(policy("")).build().unwrap();
+    for name in ["", "lane\n1", &"x".repeat(65)] {
+        let refused = opened.lane(name, Direction::Exit).map(|_| ());
+        assert_eq!(refused, Err(LaneError::Name { name: name.to_owned() }));
+    }
+    let without_policy = clearlane::Port::builder(port.references.clone()).build().unwrap();
+    assert_eq!(without_policy.lane("lane 1", Direction::Exit).map(|_| ()), Err(LaneError::NoPolicy));
     let other = clearlane::Calibration::new(
         ModelId::digest([b"another".as_slice()]),
         common::calibration().points().to_vec(),
         "",
     );
-    let built = clearlane::Lane::builder(policy("").into(), port.references.clone(), other.unwrap()).build(
-        "gongbei".parse().unwrap(),
-        Direction::Exit,
-        "lane 1",
-    );
-    assert!(matches!(built, Err(LaneError::CalibrationModel { .. })));
+    let built = clearlane::Port::builder(port.references.clone())
+        .policy(policy(""))
+        .port("gongbei".parse().unwrap())
+        .calibration(other.unwrap())
+        .build();
+    assert!(matches!(built, Err(PortError::CalibrationModel { .. })));
 }
 
 #[test]
@@ -414,12 +428,15 @@ fn a_lane_is_not_built_with_a_calibration_that_ends_above_what_the_policy_asks()
     let build = |lowest: f64| {
         let points = common::calibration().points().iter().filter(|point| point.fmr >= lowest).copied().collect();
         let calibration = clearlane::Calibration::new(common::model(), points, "cut").unwrap();
-        clearlane::Lane::builder(policy("").into(), port.references.clone(), calibration)
-            .build("gongbei".parse().unwrap(), Direction::Exit, "lane 1")
+        clearlane::Port::builder(port.references.clone())
+            .policy(policy(""))
+            .port("gongbei".parse().unwrap())
+            .calibration(calibration)
+            .build()
             .map(|_| ())
     };
     let shortfall = |built| match built {
-        Err(LaneError::Uncalibrated(shortfall)) => (shortfall.rule, shortfall.entries),
+        Err(PortError::Uncalibrated(shortfall)) => (shortfall.rule, shortfall.entries),
         other => panic!("{other:?}"),
     };
     assert_eq!(shortfall(build(1e-2)), ("capture.agreement-fmr", 1));
@@ -439,7 +456,7 @@ fn the_host_can_read_what_the_lane_counted() {
     for n in 900..903 {
         let _ = lane.pass_capture(&Capture::new(face(n), None), &[], None);
     }
-    let metrics = lane.metrics().snapshot();
+    let metrics = lane.port().metrics().snapshot();
     assert_eq!((metrics.admitted, metrics.referred), (10, 3));
     assert_eq!(metrics.reasons.into_iter().collect::<Vec<_>>(), [("no-candidate", 3), ("pad-not-assessed", 3)]);
     assert_eq!((metrics.total.count, metrics.search.count), (13, 13));

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clearlane::{Calibration, Capture, ClaimIssuer, Direction, Evidence, Lane, Policy, References, ShownDocument};
+use clearlane::{Calibration, Capture, ClaimIssuer, Direction, Evidence, Policy, References, ShownDocument};
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models};
 use clearlane_store::{DocumentKind, Enrolment};
 use common::{Port, capture_of, eligible, face, finger, policy};
@@ -29,7 +29,7 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
         .issue(port.register.id(), subject, std::slice::from_ref(&place), Timestamp::now(), Duration::from_mins(1))
         .unwrap();
     let lane = port.builder(policy("")).claims(issuer.verifier()).clock(Timestamp::now);
-    let lane = lane.build(place, Direction::Exit, "lane 1").unwrap();
+    let lane = common::lane(lane, "lane 1");
     let probe = capture_of(13, 0.8);
     tracing::subscriber::with_default(subscriber, || {
         let _ = lane.pass_capture(&probe, &finger(subject), None);
@@ -64,6 +64,7 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "builtin"), ignore = "needs the built-in models")]
 fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures() {
     let models = Models::builtin().unwrap();
     let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
@@ -83,8 +84,13 @@ fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures(
     references.check(|_, _| {}).unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/demonstration.toml");
     let policy = Policy::open(path).unwrap();
-    let lane = Lane::builder(policy.into(), references.into(), calibration).extractor(extractor).clock(common::now);
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap();
+    let lane = clearlane::Port::builder(references)
+        .policy(policy)
+        .port("shenzhen-bay".parse().unwrap())
+        .calibration(calibration)
+        .extractor(extractor)
+        .clock(common::now);
+    let lane = lane.build().unwrap().lane("lane 1", Direction::Exit).unwrap();
 
     let (log, subscriber) = everything();
     let budget = Some(Duration::from_mins(1));

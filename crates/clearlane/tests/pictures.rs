@@ -1,5 +1,6 @@
 //! The whole way on real pictures: enrolment, the lane, documents and claims. Needs research data, which is not part of
 //! the project: see `research_data`.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use clearlane::{
     Application, BulkStop, Calibration, CalibrationPoint, ClaimIssuer, Decision, Direction, Enroller, EnrolmentOutcome,
-    Lane, LaneBuilder, Picture, Reason, References, ShownDocument,
+    Lane, Picture, PortBuilder, Reason, References, ShownDocument,
 };
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
 use clearlane_store::{DocumentKind, Key, Keyring, Register};
@@ -260,10 +261,13 @@ impl Gate {
         PEOPLE.into_iter().map(enrol).collect()
     }
 
-    fn builder(&self, changes: &str) -> LaneBuilder {
+    fn builder(&self, changes: &str) -> PortBuilder {
         let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
         let policy = policy(&format!("{floors}\n{changes}"));
-        Lane::builder(policy.into(), self.references.clone(), self.calibration.clone())
+        clearlane::Port::builder(self.references.clone())
+            .policy(policy)
+            .port("shenzhen-bay".parse().unwrap())
+            .calibration(self.calibration.clone())
             .extractor(self.extractor.clone())
             .clock(now)
     }
@@ -272,8 +276,8 @@ impl Gate {
         Self::lane_by(self.builder(NO_PAD))
     }
 
-    fn lane_by(builder: LaneBuilder) -> Lane {
-        builder.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap()
+    fn lane_by(builder: PortBuilder) -> Lane {
+        builder.build().unwrap().lane("lane 1", Direction::Exit).unwrap()
     }
 }
 

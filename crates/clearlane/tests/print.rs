@@ -14,7 +14,7 @@ fn travelled() -> Port {
     for (place, direction, name) in
         [("shenzhen-bay", Direction::Exit, "lane 1"), ("gongbei", Direction::Entry, "<lane> & \"2\"")]
     {
-        let lane = port.builder(policy("")).build(place.parse().unwrap(), direction, name).unwrap();
+        let lane = port.builder_at(place, policy("")).build().unwrap().lane(name, direction).unwrap();
         assert!(lane.pass_capture(&capture_of(3, 0.8), &finger(subject), None).decision.is_admission());
     }
     assert!(!port.lane().pass_capture(&capture_of(3, 0.8), &[], None).decision.is_admission());

@@ -1,6 +1,7 @@
 //! Going over to a new model: templates of two side by side, made of pictures that are supplied again, and lanes that change
 //! when the policy says so. On the fictional people, with the built-in embedder and the same network fed otherwise, which is
 //! another model.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearlane::{
-    BulkReport, BulkStop, Calibration, ChoiceReason, Decision, Direction, EnrolError, Enroller, Lane, ModelChoice,
-    Picture, Policy, Reason, Reembedder, References,
+    BulkReport, BulkStop, Calibration, ChoiceReason, Decision, Direction, EnrolError, Enroller, ModelChoice, Picture,
+    Policy, Reason, Reembedder, References,
 };
 use clearlane_embed::{DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
 use clearlane_store::{Coverage, Enrolment, ImageDigest, Key, Keyring, NewTemplate, Register};
@@ -173,13 +174,18 @@ impl Port {
         let calibration = calibration(&embedder);
         let references = References::load(self.register.clone(), embedder.model_id(), |_, _| {}).unwrap();
         references.check(|_, _| {}).unwrap();
-        let lane = Lane::builder(policy.clone().into(), references.into(), calibration)
+        let lane = clearlane::Port::builder(references)
+            .policy(policy.clone())
+            .port("shenzhen-bay".parse().unwrap())
+            .calibration(calibration)
             .extractor(self.extractor(embedder))
             .model_choice(choice.clone())
             .clock(now)
-            .build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1")
+            .build()
+            .unwrap()
+            .lane("lane 1", Direction::Exit)
             .unwrap();
-        assert_eq!(lane.model_choice(), Some(choice));
+        assert_eq!(lane.port().model_choice(), Some(choice));
         let pass = |person: &str| {
             let subject = self.register.subject(person).unwrap().unwrap().id;
             let frame = frame(&picture(&format!("{person}/enrol.jpg")));

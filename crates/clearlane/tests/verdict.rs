@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use clearlane::{Capture, ClaimIssuer, Decision, Direction, Lane, Passage, Reason, References};
+use clearlane::{Capture, ClaimIssuer, Decision, Lane, Passage, Reason, References};
 use clearlane_store::{Key, KeyError, KeyFile, KeyId, Keyring, NewRecord, Outcome, RecordQuery, Register, StoreError};
 use clearlane_template::SubjectId;
 use common::{Port, capture_of, finger, now, policy};
@@ -110,7 +110,7 @@ fn every_answer_is_its_record_and_a_late_admission_is_taken_back() {
     let standing =
         records.iter().filter(|record| record.passage.outcome == Outcome::Admit && !voided.contains(&record.seq));
     assert_eq!(records.len(), 120 + voided.len());
-    assert_eq!(standing.count() as u64, lane.metrics().snapshot().admitted);
+    assert_eq!(standing.count() as u64, lane.port().metrics().snapshot().admitted);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn of_two_lanes_that_are_shown_one_claim_one_opens() {
     let issuer = ClaimIssuer::generate().unwrap();
     let build = |name: &str| {
         let lane = port.builder(policy("")).claims(issuer.verifier());
-        lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, name).unwrap()
+        common::lane(lane, name)
     };
     let lanes = [build("1"), build("2")];
     let subject = port.subject(3);
@@ -181,7 +181,7 @@ fn a_clock_that_cannot_be_right_admits_nobody_until_somebody_confirms_it() {
     let shown = Arc::clone(&offset);
     let clock = move || now() + SignedDuration::from_secs(shown.load(Ordering::Acquire));
     let lane = port.builder(policy("")).clock(clock);
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "1").unwrap();
+    let lane = common::lane(lane, "1");
     let at = |seconds| {
         offset.store(seconds, Ordering::Release);
         codes(&admitted(&lane, &port, 3))
@@ -211,7 +211,7 @@ fn an_expired_enrolment_is_not_revived_by_a_clock_that_was_set_back() {
     let time = Arc::new(std::sync::Mutex::new(now()));
     let shown = Arc::clone(&time);
     let lane = port.builder(policy("")).clock(move || *shown.lock().unwrap());
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "1").unwrap();
+    let lane = common::lane(lane, "1");
     assert!(codes(&admitted(&lane, &port, 3)).is_empty());
     *time.lock().unwrap() = "2025-03-11T00:00:30+08:00".parse().unwrap();
     assert_eq!(codes(&admitted(&lane, &port, 3)), ["enrolment-expired"]);
@@ -237,8 +237,12 @@ fn a_row_that_was_altered_refers_is_recorded_and_shuts_every_lane_of_every_proce
     assert_eq!(codes(&passage), ["internal-error"]);
     assert!(passage.record.is_some());
     assert_eq!(codes(&lane.pass_capture(&capture_of(4, 0.8), &finger(other), None)), ["register-not-sound"]);
-    let theirs = Lane::builder(policy("").into(), elsewhere.into(), common::calibration()).clock(now);
-    let theirs = theirs.build("gongbei".parse().unwrap(), Direction::Exit, "2").unwrap();
+    let theirs = clearlane::Port::builder(elsewhere)
+        .policy(policy(""))
+        .port("gongbei".parse().unwrap())
+        .calibration(common::calibration())
+        .clock(now);
+    let theirs = common::lane(theirs, "2");
     assert_eq!(codes(&theirs.pass_capture(&capture_of(4, 0.8), &finger(other), None)), ["register-not-sound"]);
     // A check finds it as well, and clears nothing.
     assert!(!port.references.check(|_, _| {}).unwrap().is_sound());
@@ -279,8 +283,12 @@ fn a_running_lane_goes_on_through_a_new_key_that_its_key_file_gets() {
     let register = Arc::new(Register::open(port.path(), KeyFile::open(&file).unwrap()).unwrap());
     let references = Arc::new(References::load(register, common::model(), |_, _| {}).unwrap());
     references.check(|_, _| {}).unwrap();
-    let lane = Lane::builder(policy("").into(), references.clone(), common::calibration()).clock(now);
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "1").unwrap();
+    let lane = clearlane::Port::builder(references.clone())
+        .policy(policy(""))
+        .port("shenzhen-bay".parse().unwrap())
+        .calibration(common::calibration())
+        .clock(now);
+    let lane = common::lane(lane, "1");
     assert!(admitted(&lane, &port, 3).decision.is_admission());
     let new = Key::random().unwrap();
     write(&[&new, &port.key]);
@@ -306,8 +314,12 @@ fn a_panic_in_what_the_host_brings_is_a_referral() {
     let register = Arc::new(Register::open(port.path(), keys).unwrap());
     let references = Arc::new(References::load(register, common::model(), |_, _| {}).unwrap());
     references.check(|_, _| {}).unwrap();
-    let lane = Lane::builder(policy("").into(), references, common::calibration()).clock(now);
-    let lane = lane.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "1").unwrap();
+    let lane = clearlane::Port::builder(references)
+        .policy(policy(""))
+        .port("shenzhen-bay".parse().unwrap())
+        .calibration(common::calibration())
+        .clock(now);
+    let lane = common::lane(lane, "1");
     let subject = port.subject(3);
     let ring = Keyring::new(new.clone()).with_older(known);
     Register::open(port.path(), ring).unwrap().rekey(&new, |_, _| {}).unwrap();
@@ -315,7 +327,7 @@ fn a_panic_in_what_the_host_brings_is_a_referral() {
     assert_eq!(codes(&passage), ["not-recorded"]);
 
     let broken = port.builder(policy("")).clock(|| panic!("the clock has a defect"));
-    let broken = broken.build("shenzhen-bay".parse().unwrap(), Direction::Exit, "1").unwrap();
+    let broken = common::lane(broken, "1");
     let passage = broken.pass_capture(&capture_of(3, 0.8), &finger(subject), None);
     assert!(matches!(passage.decision, Decision::Refer { .. }));
 }

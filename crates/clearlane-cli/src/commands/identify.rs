@@ -2,22 +2,19 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
 use clap::Args;
-use clearlane::{Identification, IdentifyOptions, References};
-use clearlane_embed::Extractor;
+use clearlane::{Identification, IdentifyError, IdentifyOptions, Port};
 use clearlane_store::Register;
 use serde_json::{Value, json};
 
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table};
-use crate::pictures::{Face, extract};
+use crate::pictures::{self, Face};
 use crate::reasons;
-use crate::registers::RegisterArgs;
-use crate::thresholds::{calibrated, rate, score};
+use crate::registers::{RegisterArgs, open_port};
+use crate::thresholds::{self, rate, score};
 
 /// Say who of the enrolled a picture shows (1:N)
 ///
@@ -56,15 +53,14 @@ Examples:
   clearlane identify queue/*.jpg --register port.db --key-file port.key --json | jq .subject";
 
 pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let register = Arc::new(args.register.open_read_only()?);
-    let model = extractor.embedder().model_id();
+    args.register.there()?;
+    let options = args.models.choose(args.register.port()?).read_only().check(false);
+    let port = open_port(options.selection(args.face.into()).parallel(true), output)?;
     // Says which models there are, where it is none that this embedder made.
-    register.protection(model)?;
-    let references = load(&register, &extractor, output)?;
+    port.register().protection(port.references().model())?;
     let threshold = match args.threshold {
         Some(threshold) => threshold,
-        None => calibrated(extractor.embedder(), |known| known.threshold_for_fpir(args.fpir, references.len()))?,
+        None => port.identify_options(args.fpir, args.margin).map_err(|error| uncalibrated(&port, &error))?.threshold,
     };
     let options = IdentifyOptions {
         candidates: usize::from(args.candidates).max(2),
@@ -74,45 +70,39 @@ pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     };
     let mut all = true;
     for picture in &args.pictures {
-        let extraction = extract(&extractor, picture)?;
-        let start = Instant::now();
-        let found = references.identify(&extraction.template, &options)?;
-        let search_ms = 1e3 * start.elapsed().as_secs_f64();
+        let frame = pictures::open(picture)?;
+        let found = port.identify(&frame, &options).map_err(|error| refused(picture, error))?;
         all &= found.subject.is_some();
-        let answer = Answer {
-            picture,
-            found: &found,
-            listed: usize::from(args.candidates),
-            extract_ms: 1e3 * extraction.timings.total().as_secs_f64(),
-            search_ms,
-            register: &register,
-        };
+        let answer = Answer { picture, found: &found, listed: usize::from(args.candidates), register: port.register() };
         answer.print(output)?;
     }
     Ok(Exit::answer(all))
 }
 
-fn load(register: &Arc<Register>, extractor: &Extractor, output: &Output) -> Result<References> {
-    let progress = output.progress(0, "loading");
-    let references = References::load(Arc::clone(register), extractor.embedder().model_id(), |done, total| {
-        progress.at(done, total);
-    })?;
-    progress.done();
-    Ok(references)
+fn refused(picture: &Path, error: IdentifyError) -> Failure {
+    match error {
+        IdentifyError::Extract(error) => pictures::refused(picture, error),
+        IdentifyError::References(error) => error.into(),
+        error => Failure::of(Exit::Model, &error),
+    }
+}
+
+fn uncalibrated(port: &Port, error: &IdentifyError) -> Failure {
+    let name = port.extractor().map_or("?", |extractor| extractor.embedder().name());
+    thresholds::uncalibrated(name, error)
 }
 
 struct Answer<'a> {
     picture: &'a Path,
     found: &'a Identification,
     listed: usize,
-    extract_ms: f64,
-    search_ms: f64,
     register: &'a Register,
 }
 
 impl Answer<'_> {
     fn print(&self, output: &Output) -> Result<()> {
-        let Identification { subject, candidates, margin, threshold, reasons, .. } = self.found;
+        let Identification { subject, candidates, margin, threshold, reasons, times, .. } = self.found;
+        let (extract_ms, search_ms) = (1e3 * times.capture().as_secs_f64(), 1e3 * times.search.as_secs_f64());
         let named = candidates
             .iter()
             .take(self.listed)
@@ -125,7 +115,7 @@ impl Answer<'_> {
         let listed: Vec<Value> = named.iter().map(|(key, score)| json!({ "subject": key, "score": score })).collect();
         let value = json!({
             "picture": shown(self.picture), "subject": who, "threshold": threshold, "margin": margin, "reasons": reasons,
-            "candidates": listed, "extract_ms": self.extract_ms, "search_ms": self.search_ms,
+            "candidates": listed, "extract_ms": extract_ms, "search_ms": search_ms,
         });
         output.line(&value, || {
             let mut text = format!("{}: ", shown(self.picture));
@@ -134,11 +124,8 @@ impl Answer<'_> {
                 None => text.extend(["nobody: ", &reasons::listed(reasons)]),
             }
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                ", threshold {threshold:.4} (extraction {:.1} ms, search {:.2} ms)",
-                self.extract_ms, self.search_ms
-            );
+            let _ =
+                writeln!(text, ", threshold {threshold:.4} (extraction {extract_ms:.1} ms, search {search_ms:.2} ms)");
             let rows: Vec<_> =
                 named.iter().map(|(key, score)| vec![format!("  {key}"), format!("{score:.4}")]).collect();
             text.push_str(table(&["  SUBJECT", "SCORE"], &[1], &rows).trim_end());

@@ -64,6 +64,33 @@ pub enum Component {
 }
 
 impl Component {
+    /// All of them, in the standard's order.
+    pub const ALL: [Self; 17] = [
+        Self::SingleFacePresent,
+        Self::InterEyeDistance,
+        Self::HeadSize,
+        Self::LeftwardCropOfTheFaceImage,
+        Self::RightwardCropOfTheFaceImage,
+        Self::MarginAboveOfTheFaceImage,
+        Self::MarginBelowOfTheFaceImage,
+        Self::HeadPoseYaw,
+        Self::HeadPosePitch,
+        Self::HeadPoseRoll,
+        Self::Sharpness,
+        Self::LuminanceMean,
+        Self::LuminanceVariance,
+        Self::UnderExposurePrevention,
+        Self::OverExposurePrevention,
+        Self::DynamicRange,
+        Self::IlluminationUniformity,
+    ];
+
+    /// The component of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.name() == name)
+    }
+
     /// The standard's name, as in `HeadPoseYaw`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -119,7 +146,7 @@ impl Quality {
         Self::of_patch(frame, &FacePatch::new(frame, &face.landmarks)?, face, faces)
     }
 
-    /// The same where the face's part of the frame is at hand.
+    /// The same from the face's part of the frame.
     pub(crate) fn of_patch(
         frame: &Frame<'_>,
         patch: &FacePatch,

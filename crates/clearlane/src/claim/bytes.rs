@@ -4,7 +4,7 @@ use clearlane_template::SubjectId;
 use jiff::Timestamp;
 
 use super::{Claim, ClaimRefusal, MAX_CLAIM_PORTS};
-use crate::port::PortId;
+use crate::policy::PortId;
 
 pub(super) const SIGNATURE_LENGTH: usize = 64;
 

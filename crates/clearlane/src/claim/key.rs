@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::bytes::{self, KeyId, SIGNATURE_LENGTH};
 use super::{CLOCK_SKEW, Claim, ClaimRefusal, MAX_CLAIM_LIFETIME, MAX_CLAIM_PORTS, SignedClaim};
-use crate::port::PortId;
+use crate::policy::PortId;
 
 const CONTEXT: &[u8] = b"clearlane claim 2\0";
 

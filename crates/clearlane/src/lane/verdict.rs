@@ -14,7 +14,7 @@ use super::{Lane, milliseconds};
 use crate::claim::{Claim, ClaimRefusal};
 use crate::decision::{Comparison, Decision};
 use crate::policy::Policy;
-use crate::port::PortId;
+use crate::policy::PortId;
 use crate::reason::Reason;
 
 /// How long a referral may wait for the register after the budget is spent: it is to be recorded as well.
@@ -53,7 +53,7 @@ impl Lane {
     /// Reaches the verdict on a case, records it, and gives the record's number; `None` where it could not be recorded, which
     /// is a reason to refer.
     pub(super) fn decide(&self, case: &Arc<Case>, deadline: Instant) -> (Decision, Option<u64>) {
-        let register = self.references.register();
+        let register = self.port.references.register();
         let verdict: Arc<Verdict> = {
             let case = Arc::clone(case);
             Arc::new(move |standing| case.judge(standing))
@@ -67,14 +67,14 @@ impl Lane {
             .map_or_else(|| (case.refer(Vec::new()), Vec::new()), |reached| (reached.decision, reached.failures));
         for failure in &failures {
             tracing::error!(error = %failure, "the register could not be read");
-            self.references.note(failure);
+            self.port.references.note(failure);
         }
         match recorded {
             Ok(seq) if decision.is_admission() && Instant::now() > deadline => self.too_late(case, seq),
             Ok(seq) => (decision, Some(seq)),
             Err(error) => {
                 tracing::error!(%error, "the passage could not be recorded");
-                self.references.note(&error);
+                self.port.references.note(&error);
                 let reasons = decision.reasons().iter().cloned().chain([Reason::NotRecorded]);
                 (case.refer(reasons.collect()), None)
             }
@@ -85,7 +85,7 @@ impl Lane {
     fn too_late(&self, case: &Case, seq: u64) -> (Decision, Option<u64>) {
         let decision = case.refer(vec![case.budget_exceeded()]);
         let record = NewRecord { voids: Some(seq), ..case.record(&decision) };
-        let appended = catch_unwind(AssertUnwindSafe(|| self.references.register().append_record(&record)));
+        let appended = catch_unwind(AssertUnwindSafe(|| self.port.references.register().append_record(&record)));
         match appended.unwrap_or_else(|_| Err(panicked())) {
             Ok(seq) => (decision, Some(seq)),
             Err(error) => {

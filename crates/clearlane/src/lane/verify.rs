@@ -93,8 +93,7 @@ impl Lane {
     ) -> Result<Compared, Vec<Reason>> {
         let subject = self.holder(document, course)?;
         let capture = self.capture(frames, course)?;
-        let extractor = self.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor" }])?;
-        let portrait = portrait(extractor, document.portrait)?;
+        let portrait = portrait(self.extractor()?, document.portrait)?;
         let score = timed(debug_span!("search", entries = 1), &mut course.times.search, || {
             capture.probe.score(&portrait.probe)
         });
@@ -108,7 +107,7 @@ impl Lane {
     }
 
     fn holder(&self, document: &ShownDocument<'_>, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
-        let register = self.references.register();
+        let register = self.port.references.register();
         let digest = register.number_digest(document.kind, document.number);
         match digest.and_then(|digest| Ok((digest, register.holder(digest)?))) {
             Ok((digest, Some(subject))) => {
@@ -117,7 +116,7 @@ impl Lane {
             }
             Ok((_, None)) => Err(vec![Reason::NotEnrolled]),
             Err(error) => {
-                self.references.note(&error);
+                self.port.references.note(&error);
                 tracing::error!(%error, "the register could not be read");
                 Err(vec![Reason::InternalError { stage: "register" }])
             }
@@ -127,8 +126,8 @@ impl Lane {
     /// Checks a claim, which is used up when the passage is recorded.
     fn claim(&self, text: &str, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
         timed(debug_span!("claim"), &mut course.times.claim, || {
-            let register = self.references.register().id();
-            let claim = self.claims.verify(text, register, &self.port, course.time);
+            let register = self.port.references.register().id();
+            let claim = self.port.claims.verify(text, register, &self.id, course.time);
             let claim = claim.map_err(|refusal| vec![Reason::ClaimRefused { refusal }])?;
             Ok(course.claim.insert(claim).subject)
         })
@@ -136,13 +135,13 @@ impl Lane {
 
     fn compare_with(&self, subject: SubjectId, capture: &Capture, course: &mut Course) -> Compared {
         match timed(debug_span!("search", entries = 1), &mut course.times.search, || {
-            self.references.score(subject, &capture.probe)
+            self.port.references.score(subject, &capture.probe)
         }) {
             Ok(Some(score)) => self.compared(subject, capture, score),
             Ok(None) => Compared::refused(vec![Reason::NotEnrolled]),
             Err(error) => {
                 if let ReferencesError::Store(error) = &error {
-                    self.references.note(error);
+                    self.port.references.note(error);
                 }
                 tracing::error!(%error, "the comparison failed");
                 Compared::refused(vec![Reason::InternalError { stage: "comparison" }])
@@ -151,12 +150,12 @@ impl Lane {
     }
 
     fn compared(&self, subject: SubjectId, capture: &Capture, score: f32) -> Compared {
-        let mut reasons: Vec<_> = self.policy.capture.pad_refuses(capture.pad).into_iter().collect();
-        let Ok(threshold) = self.calibration.threshold_for_fmr(self.policy.comparison.fmr) else {
+        let mut reasons: Vec<_> = self.rules.policy.capture.pad_refuses(capture.pad).into_iter().collect();
+        let Ok(threshold) = self.rules.calibration.threshold_for_fmr(self.rules.policy.comparison.fmr) else {
             reasons.push(Reason::ThresholdUnknown { entries: 1 });
-            return Compared { comparison: None, reasons };
+            return Compared::refused(reasons);
         };
-        Compared { comparison: Some(Comparison { subject, score, threshold, margin: None }), reasons }
+        Compared { comparison: Some(Comparison { subject, score, threshold, margin: None }), template: None, reasons }
     }
 }
 

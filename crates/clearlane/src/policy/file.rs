@@ -17,8 +17,8 @@ use super::{
     AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
     Modality, PadRule, Place, Policy, PolicyError, PolicyProblem,
 };
+use super::{PortEntry, PortId};
 use crate::evidence::SCORE_LIMIT;
-use crate::port::{Port, PortId};
 
 /// Reads the text of a policy; `path` is only named in errors.
 pub(super) fn read(text: &str, path: Option<&Path>) -> Result<Policy, PolicyError> {
@@ -184,27 +184,6 @@ enum FusionName {
     Weighted,
 }
 
-/// The measures for which a policy may set a floor.
-const COMPONENTS: [Component; 17] = [
-    Component::SingleFacePresent,
-    Component::InterEyeDistance,
-    Component::HeadSize,
-    Component::LeftwardCropOfTheFaceImage,
-    Component::RightwardCropOfTheFaceImage,
-    Component::MarginAboveOfTheFaceImage,
-    Component::MarginBelowOfTheFaceImage,
-    Component::HeadPoseYaw,
-    Component::HeadPosePitch,
-    Component::HeadPoseRoll,
-    Component::Sharpness,
-    Component::LuminanceMean,
-    Component::LuminanceVariance,
-    Component::UnderExposurePrevention,
-    Component::OverExposurePrevention,
-    Component::DynamicRange,
-    Component::IlluminationUniformity,
-];
-
 struct Reader<'a> {
     text: &'a str,
     path: Option<&'a Path>,
@@ -260,12 +239,12 @@ impl Reader<'_> {
         })
     }
 
-    fn ports(&self, ports: Spanned<Vec<PortFile>>) -> Result<BTreeMap<PortId, Port>, PolicyError> {
+    fn ports(&self, ports: Spanned<Vec<PortFile>>) -> Result<BTreeMap<PortId, PortEntry>, PolicyError> {
         self.listed(&ports, "ports")?;
         let mut by_id = BTreeMap::new();
         for PortFile { id, zh, en, directions, .. } in ports.into_inner() {
             self.listed(&directions, "ports.directions")?;
-            let port = Port { zh, en, directions: directions.into_inner() };
+            let port = PortEntry { zh, en, directions: directions.into_inner() };
             if by_id.insert(id.get_ref().clone(), port).is_some() {
                 return Err(self.duplicate(&id, "ports.id"));
             }
@@ -332,7 +311,7 @@ impl Reader<'_> {
     ) -> Result<Vec<(Component, f32)>, PolicyError> {
         let checked = |(name, floor): (String, Spanned<f32>)| {
             self.within(&floor, key, 0.0..=100.0, "[0, 100]")?;
-            let component = COMPONENTS.into_iter().find(|component| component.name() == name);
+            let component = Component::from_name(&name);
             let unknown = || self.invalid(&floor, key, PolicyProblem::UnknownMeasure { name });
             Ok((component.ok_or_else(unknown)?, *floor.get_ref()))
         };

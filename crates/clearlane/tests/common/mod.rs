@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use clearlane::{Calibration, CalibrationPoint, Capture, Direction, Evidence, Lane, LaneBuilder, Policy, References};
+use clearlane::{Calibration, CalibrationPoint, Capture, Direction, Evidence, Lane, Policy, PortBuilder, References};
 use clearlane_store::{
     Category, Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Key, Keyring, NumberDigest, Register,
 };
@@ -61,12 +61,22 @@ impl Port {
     }
 
     pub(crate) fn lane_by(&self, policy: Policy) -> Lane {
-        self.builder(policy).build("shenzhen-bay".parse().unwrap(), Direction::Exit, "lane 1").unwrap()
+        lane(self.builder(policy), "lane 1")
     }
 
-    pub(crate) fn builder(&self, policy: Policy) -> LaneBuilder {
-        Lane::builder(Arc::new(policy), self.references.clone(), calibration()).clock(now)
+    pub(crate) fn builder(&self, policy: Policy) -> PortBuilder {
+        self.builder_at("shenzhen-bay", policy)
     }
+
+    pub(crate) fn builder_at(&self, place: &str, policy: Policy) -> PortBuilder {
+        let builder = clearlane::Port::builder(self.references.clone());
+        builder.policy(policy).port(place.parse().unwrap()).calibration(calibration()).clock(now)
+    }
+}
+
+/// A lane out of the mainland.
+pub(crate) fn lane(port: PortBuilder, name: &str) -> Lane {
+    port.build().unwrap().lane(name, Direction::Exit).unwrap()
 }
 
 pub(crate) fn now() -> Timestamp {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use clearlane::{Direction, Lane, Passage, Policy};
+use clearlane::{Direction, Lane, Passage, Policy, Port};
 use clearlane_embed::{DecodeLimits, Frame, Selection};
 use clearlane_store::{Key, Keyring, Register, StoreError};
 use serde::Serialize;
@@ -81,6 +81,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let extractor = args.models.load_extractor(Selection::Largest)?;
     let calibration = thresholds::calibration(extractor.embedder())?;
     let policy = Policy::from_toml(POLICY).map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let budget = policy.budget();
     let policy = Arc::new(policy);
     let interrupt = Interrupt::listen()?;
 
@@ -99,10 +100,14 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
 
     let port = policy.ports().keys().next().cloned();
     let port = port.ok_or_else(|| Failure::new(Exit::Usage, "the demonstration's policy has no port"))?;
-    let lane = Lane::builder(Arc::clone(&policy), Arc::clone(&references), calibration)
+    let lane = Port::builder(references)
+        .policy(policy)
+        .port(port)
+        .calibration(calibration)
         .extractor(extractor)
         .parallel(true)
-        .build(port, Direction::Exit, "demo")
+        .build()?
+        .lane("demo", Direction::Exit)
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
 
     let mut walks = Vec::new();
@@ -112,7 +117,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         output.line(&walk, || line(&walk))?;
         walks.push(walk);
     }
-    let totals = Totals::of(&walks, references.len(), policy.budget());
+    let totals = Totals::of(&walks, lane.port().references().len(), budget);
     output.line(&totals, || totals.to_string())?;
     if let Some(path) = &args.report {
         write_whole(path, page::html(&walks, &captures, &totals).as_bytes())?;
@@ -147,7 +152,7 @@ fn walk<'a>(lane: &Lane, capture: &'a Capture) -> Result<Walk<'a>> {
     let decode_ms = 1e3 * begin.elapsed().as_secs_f64();
     let passage = lane.pass(&[frame], &[], None);
     let admitted_as = match passage.decision {
-        clearlane::Decision::Admit { subject } => lane.references().register().subject_by_id(subject)?,
+        clearlane::Decision::Admit { subject } => lane.port().register().subject_by_id(subject)?,
         clearlane::Decision::Refer { .. } => None,
     };
     Ok(Walk {

@@ -5,23 +5,22 @@ pub(in crate::commands) mod plan;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::Args;
-use clearlane::{BulkStop, Reason, Unfinished};
-use clearlane_embed::{Extractor, ModelId};
+use clearlane::{BulkStop, OpenError, Port, PortOptions, Reason, Unfinished};
+use clearlane_embed::Extractor;
 use clearlane_store::{Enrolment, ImageDigest, NewTemplate, Register, StoreError};
 use clearlane_template::SubjectId;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::job::Job;
 use crate::models::ModelArgs;
 use crate::output::{Output, ShownPath, shown};
 use crate::pictures::{self, Face};
 use crate::reasons;
-use crate::registers::RegisterArgs;
+use crate::registers::{RegisterArgs, open_port};
 use plan::Candidate;
 
 /// Enrol faces from a folder or a CSV file
@@ -30,9 +29,10 @@ use plan::Candidate;
 /// and, where known, category, nationality, birth, expires, consent, `consent_fingerprint`, place and method; images are
 /// looked for beside it. Subjects that `register import` brought without templates get theirs.
 ///
-/// With --policy the rules of enrolment apply: consent, one face a picture, quality floors, all pictures of one person, the
-/// best of them kept, and no face that is enrolled under another name already. Whoever does not pass is listed for an
-/// officer with the reasons, and is not enrolled.
+/// The rules of enrolment of --policy apply: consent, one face a picture, quality floors, all pictures of one person, the best
+/// of them kept, and no face that is enrolled under another name already. Whoever does not pass is listed for an officer with
+/// the reasons, and is not enrolled. --without-policy enrols every face that is found, however small or blurred, whoever it
+/// may be: for tests and evaluations.
 ///
 /// What is enrolled is on disk at once. Ctrl-C stops after the pictures at hand; the same command run again goes on where
 /// it stopped, since subjects that are enrolled are passed over. Pictures that cannot be used are listed with the reason;
@@ -42,9 +42,12 @@ use plan::Candidate;
 pub(crate) struct EnrolArgs {
     /// A folder SUBJECT/IMAGE, or a CSV file
     source: PathBuf,
-    /// Enrol by the rules of this policy (TOML)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["face", "add_model"])]
+    /// The rules of enrolment (TOML)
+    #[arg(long, value_name = "FILE", required_unless_present = "without_policy", conflicts_with_all = ["face", "add_model"])]
     policy: Option<PathBuf>,
+    /// Enrol without any rule
+    #[arg(long, conflicts_with = "policy")]
+    without_policy: bool,
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value_t)]
     face: Face,
@@ -60,9 +63,9 @@ pub(crate) struct EnrolArgs {
 const EXAMPLES: &str = "\
 Examples:
   clearlane register keygen port.key
-  clearlane enrol photos/ --register port.db --key-file port.key
   clearlane enrol list.csv --policy policies/port.toml --register port.db --key-file port.key
-  clearlane enrol list.csv --register port.db --key-file port.key --json > report.json";
+  clearlane enrol list.csv --policy policies/port.toml --register port.db --key-file port.key --json > report.json
+  clearlane enrol photos/ --without-policy --register port.db --key-file port.key";
 
 /// Subjects that are extracted together and enrolled in one transaction.
 const BATCH: usize = 32;
@@ -123,36 +126,27 @@ impl From<Unfinished> for Failed {
 
 pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     let candidates = plan::read(&args.source)?;
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let register = args.register.open_or_create()?;
-    let model = extractor.embedder().model_id();
-    check_model(&register, model, args.add_model)?;
+    let options = args.models.choose(args.register.port()?).create().check(false);
+    let options = options.selection(args.face.into()).add_model(args.add_model);
     if let Some(policy) = &args.policy {
-        let report = by_policy::run(policy, &candidates, extractor, register, output)?;
+        let port = open(options.policy_file(policy), output)?;
+        let report = by_policy::run(&port, &candidates, output)?;
         return conclude(&report, output);
     }
+    let port = open(options, output)?;
+    let (extractor, register) = (port.extractor()?, port.register());
 
-    let interrupt = Interrupt::listen()?;
-    let progress = output.progress(candidates.len() as u64, "enrolling");
-    let start = Instant::now();
-    let mut report = Report { subjects: candidates.len(), ..Report::default() };
+    let job = Job::begin(candidates.len(), "enrolling", output)?;
+    let (mut report, mut done) = (Report { subjects: candidates.len(), ..Report::default() }, 0);
     for batch in candidates.chunks(BATCH) {
-        if interrupt.requested() {
-            report.interrupted = true;
+        let extracted = batch.par_iter().map(|candidate| work(register, extractor, candidate));
+        store(register, extracted.collect::<Result<_>>()?, &mut report)?;
+        done += batch.len() as u64;
+        if job.reached(done).is_break() {
             break;
         }
-        let extracted: Vec<_> = batch
-            .par_iter()
-            .map(|candidate| {
-                let work = work(&register, &extractor, candidate);
-                progress.step();
-                work
-            })
-            .collect::<Result<_>>()?;
-        store(&register, extracted, &mut report)?;
     }
-    progress.done();
-    report.seconds = start.elapsed().as_secs_f64();
+    (report.seconds, report.interrupted) = job.end(done);
     conclude(&report, output)
 }
 
@@ -162,14 +156,12 @@ fn conclude(report: &Report, output: &Output) -> Result<Exit> {
 }
 
 /// A register of another model is refused, unless the user wants both.
-fn check_model(register: &Register, model: ModelId, add_model: bool) -> Result<()> {
-    match register.protection(model) {
-        Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
-        Err(error @ StoreError::OtherModel { .. }) => Err(Failure::from(error)
-            .with_help("choose the register's embedder with --embedder, or keep both: `clearlane register reembed` gives those who are enrolled templates of another model, --add-model takes them without its rules")),
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(()),
-    }
+fn open(options: PortOptions, output: &Output) -> Result<Port> {
+    open_port(options, output).map_err(|error| match error {
+        OpenError::Store(error @ StoreError::OtherModel { .. }) => Failure::from(error)
+            .with_help("choose the register's embedder with --embedder, or keep both: `clearlane register reembed` gives those who are enrolled templates of another model, --add-model takes them without its rules"),
+        error => error.into(),
+    })
 }
 
 /// What is to be done with one subject.

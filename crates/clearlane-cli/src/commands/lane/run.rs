@@ -2,30 +2,23 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use clap::Args;
-use clearlane::{
-    ChoiceReason, Direction, Lane, LaneError, Metrics, MetricsSnapshot, ModelChoice, Passage, Policy, PortId,
-    References,
-};
-use clearlane_embed::{Embedder, Extractor, Frame};
+use clearlane::{ChoiceReason, Direction, Frame, Lane, MetricsSnapshot, ModelChoice, Passage, Port, PortId};
 use serde::Serialize;
 
 use super::queue::{self, Passenger};
 use super::{LATENCIES, latency, live};
-use crate::commands::claim::trusted;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table};
 use crate::pictures::{self, Face};
 use crate::reasons;
-use crate::registers::RegisterArgs;
-use crate::thresholds;
+use crate::registers::{RegisterArgs, open_port};
 
 /// Let a queue of passengers through one lane or several
 ///
@@ -63,8 +56,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     claim_issuer: Option<PathBuf>,
     /// The models for presentation attack detection, by name [default: all at hand]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
-    liveness: Vec<String>,
+    #[arg(long, alias = "liveness", value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
+    pad: Vec<String>,
     #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
@@ -91,24 +84,17 @@ struct Report {
     seconds: f64,
     passages_a_minute: f64,
     interrupted: bool,
-    model: ModelChoice,
+    model: Option<ModelChoice>,
     metrics: MetricsSnapshot,
 }
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     let passengers = queue::read(&args.queue)?;
-    let policy = Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let register = Arc::new(args.register.open()?);
-    let (embedder, model) =
-        ModelChoice::make(args.models.load_embedder()?, &args.models.at_hand()?, &register, &policy)?;
-    if model.reason != ChoiceReason::Covers {
-        output.note(&format!("the lanes use {model}"));
-    }
-    let extractor = extractor(args, embedder.with_flip(args.models.flip))?;
-    register.protection(extractor.embedder().model_id())?;
-    let references = Arc::new(loaded(args, &extractor, register, output)?);
-    let metrics = Arc::new(Metrics::default());
-    let lanes = lanes(args, &Arc::new(policy), &references, &extractor, &metrics)?;
+    let port = open(args, output)?;
+    let lanes: Vec<_> = (1..=args.lanes)
+        .map(|number| port.lane(format!("lane {number}"), args.direction))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::of(Exit::Usage, &error))?;
 
     let interrupt = Interrupt::listen()?;
     let progress = output.table(passengers.len() as u64);
@@ -118,14 +104,14 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
             && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
         {
             // Passages are decided by the register itself: one that cannot be followed now is followed at the next.
-            if let Err(error) = references.refresh() {
+            if let Err(error) = port.poll() {
                 tracing::error!(%error, "what changed in the register could not be taken up");
             }
             let passage = pass(lane, passenger, args.claim_issuer.is_some())?;
             let passed = Passed { passenger: &passenger.name, lane: number, passage };
             progress.above(|| output.line(&passed, || line(&passed)))?;
             progress.step();
-            progress.say(live::table(&metrics.snapshot(), start.elapsed()));
+            progress.say(live::table(&port.metrics().snapshot(), start.elapsed()));
         }
         Ok(())
     };
@@ -139,75 +125,39 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     progress.done();
     worked?;
 
-    let metrics = metrics.snapshot();
+    let metrics = port.metrics().snapshot();
     let (passages, seconds) = (metrics.admitted + metrics.referred, start.elapsed().as_secs_f64());
     let interrupted = interrupt.requested();
     let passages_a_minute = passages as f64 * 60.0 / seconds;
+    let model = port.model_choice().cloned();
     let report = Report { passages, seconds, passages_a_minute, interrupted, model, metrics };
     output.line(&report, || text(&report))?;
     Ok(if interrupted { Exit::Interrupted } else { Exit::answer(report.metrics.referred == 0) })
 }
 
-fn extractor(args: &RunArgs, embedder: Embedder) -> Result<Extractor> {
-    let extractor = Extractor::new(args.models.load_detector()?, embedder).with_selection(args.face.into());
-    let models = args.models.at_hand()?;
-    let named = args.liveness.iter().map(String::as_str);
-    let pad: Vec<_> = if args.liveness.is_empty() { models.liveness_names().collect() } else { named.collect() };
-    Ok(if pad.is_empty() { extractor } else { extractor.with_liveness(models.liveness(pad)?) })
-}
-
-fn loaded(
-    args: &RunArgs,
-    extractor: &Extractor,
-    register: Arc<clearlane_store::Register>,
-    output: &Output,
-) -> Result<References> {
-    let progress = output.progress(0, "loading");
-    let model = extractor.embedder().model_id();
-    let references = References::load(register, model, |done, total| progress.at(done, total))?;
-    progress.done();
-    let progress = output.progress(0, "checking");
-    let report = references.check(|done, total| progress.at(done, total))?;
-    progress.done();
-    if references.is_sound() {
-        return Ok(references);
+fn open(args: &RunArgs, output: &Output) -> Result<Port> {
+    args.register.there()?;
+    let mut options = args
+        .models
+        .choose(args.register.port()?)
+        .policy_file(&args.policy)
+        .port(args.port.clone())
+        .pad(&args.pad)
+        .selection(args.face.into())
+        // One lane has the machine to itself; several keep out of each other's way.
+        .parallel(args.lanes == 1);
+    if let Some(issuer) = &args.claim_issuer {
+        options = options.claim_issuer(issuer);
     }
-    let message =
-        format!("{}: {} problems were found in the register", shown(args.register.path()), report.problems.len());
-    Err(Failure::new(Exit::Register, message).with_help("`clearlane register check` names them"))
-}
-
-fn lanes(
-    args: &RunArgs,
-    policy: &Arc<Policy>,
-    references: &Arc<References>,
-    extractor: &Extractor,
-    metrics: &Arc<Metrics>,
-) -> Result<Vec<Lane>> {
-    let calibration = thresholds::calibration(extractor.embedder())?;
-    let claims = args.claim_issuer.as_deref().map(trusted).transpose()?.unwrap_or_default();
-    (1..=args.lanes)
-        .map(|number| {
-            Lane::builder(Arc::clone(policy), Arc::clone(references), calibration.clone())
-                .extractor(extractor.clone())
-                .metrics(Arc::clone(metrics))
-                .claims(claims.clone())
-                // One lane has the machine to itself; several keep out of each other's way.
-                .parallel(args.lanes == 1)
-                .build(args.port.clone(), args.direction, format!("lane {number}"))
-                .map_err(|error| unfit(&error))
-        })
-        .collect()
-}
-
-fn unfit(error: &LaneError) -> Failure {
-    match error {
-        LaneError::Uncalibrated(_) => Failure::of(Exit::Model, error).with_help(
-            "measure lower false match rates with `clearlane eval folder` and put them into the models' manifest.toml, or \
-             let the policy ask for less",
-        ),
-        _ => Failure::of(Exit::Usage, error),
+    let port = open_port(options, output)?;
+    if let Some(model) = port.model_choice().filter(|model| model.reason != ChoiceReason::Covers) {
+        output.note(&format!("the lanes use {model}"));
     }
+    if !port.is_sound() {
+        let message = format!("{}: problems were found in the register", shown(args.register.path()));
+        return Err(Failure::new(Exit::Register, message).with_help("`clearlane register check` names them"));
+    }
+    Ok(port)
 }
 
 /// A frame that cannot be read is a camera's failure and ends the run; a face that cannot be used is the lane's to judge.
@@ -233,7 +183,9 @@ fn text(report: &Report) -> String {
         report.passages, report.seconds, report.passages_a_minute, metrics.admitted, metrics.referred
     );
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "  by {}", report.model);
+    if let Some(model) = &report.model {
+        let _ = writeln!(text, "  by {model}");
+    }
     for (reason, count) in &metrics.reasons {
         let _ = writeln!(text, "  {count:>6}  {reason}");
     }

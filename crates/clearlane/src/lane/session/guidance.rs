@@ -1,0 +1,129 @@
+//! What a traveller should do so that the next frame is better.
+
+use clearlane_embed::Component;
+use serde::Serialize;
+use strum::IntoStaticStr;
+
+use crate::reason::{Language, Reason};
+
+/// What to tell a traveller while nothing is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Guidance {
+    /// No face is seen.
+    ShowFace,
+    /// The face is too small.
+    ComeCloser,
+    /// The frame's border cuts the face.
+    MoveToCentre,
+    /// The face is turned away, up or down.
+    LookHere,
+    /// The head is tilted.
+    HeadUpright,
+    /// The face is blurred, or another good frame is needed.
+    HoldStill,
+    /// The face is too dark, or lit from one side.
+    FaceTheLight,
+    /// The face is too bright.
+    AvoidGlare,
+    /// Somebody else is too near.
+    OneAtATime,
+    /// Another matcher's score is missing, such as that of a fingerprint.
+    OtherCheck,
+}
+
+impl Guidance {
+    /// The kind in one word, as in JSON: `come-closer`.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.into()
+    }
+
+    /// A short phrase for the lane's screen.
+    #[must_use]
+    pub fn phrase(self, language: Language) -> &'static str {
+        let (english, chinese) = match self {
+            Self::ShowFace => ("look at the camera", "请面向摄像头"),
+            Self::ComeCloser => ("come closer", "请靠近一些"),
+            Self::MoveToCentre => ("stand in the middle", "请站在中间位置"),
+            Self::LookHere => ("look here", "请正视前方"),
+            Self::HeadUpright => ("hold your head upright", "请摆正头部"),
+            Self::HoldStill => ("hold still", "请保持不动"),
+            Self::FaceTheLight => ("face the light", "请面向光源"),
+            Self::AvoidGlare => ("step out of the glare", "请避开强光"),
+            Self::OneAtATime => ("one person at a time", "请单人通行"),
+            Self::OtherCheck => ("give your fingerprint", "请按压指纹"),
+        };
+        match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+
+    /// What helps most against the reasons why a frame was poor: the largest shortfall decides.
+    pub(super) fn of(reasons: &[Reason]) -> Self {
+        let shortfall = |reason: &Reason| match reason {
+            Reason::QualityTooLow { value, floor, .. } => floor - value,
+            // A face that is cut or too small says nothing of its other qualities.
+            _ => f32::INFINITY,
+        };
+        let worst = reasons.iter().max_by(|one, other| shortfall(one).total_cmp(&shortfall(other)));
+        match worst {
+            Some(Reason::FaceTooSmall { .. }) => Self::ComeCloser,
+            Some(Reason::FaceCut { .. }) => Self::MoveToCentre,
+            Some(Reason::SeveralFaces { .. }) => Self::OneAtATime,
+            Some(Reason::QualityTooLow { measure, .. }) => {
+                Component::from_name(measure).map_or(Self::HoldStill, against)
+            }
+            _ => Self::HoldStill,
+        }
+    }
+}
+
+/// What raises a quality component.
+fn against(component: Component) -> Guidance {
+    match component {
+        Component::SingleFacePresent => Guidance::OneAtATime,
+        Component::InterEyeDistance | Component::HeadSize => Guidance::ComeCloser,
+        Component::LeftwardCropOfTheFaceImage
+        | Component::RightwardCropOfTheFaceImage
+        | Component::MarginAboveOfTheFaceImage
+        | Component::MarginBelowOfTheFaceImage => Guidance::MoveToCentre,
+        Component::HeadPoseYaw | Component::HeadPosePitch => Guidance::LookHere,
+        Component::HeadPoseRoll => Guidance::HeadUpright,
+        Component::LuminanceMean
+        | Component::LuminanceVariance
+        | Component::UnderExposurePrevention
+        | Component::DynamicRange
+        | Component::IlluminationUniformity => Guidance::FaceTheLight,
+        Component::OverExposurePrevention => Guidance::AvoidGlare,
+        // Sharpness, and whatever a later standard adds.
+        _ => Guidance::HoldStill,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_quality_component_has_words_of_its_own() {
+        for component in Component::ALL {
+            let guidance = against(component);
+            assert_eq!(guidance == Guidance::HoldStill, component == Component::Sharpness, "{component}");
+            let reason = Reason::QualityTooLow { measure: component.name(), value: 0.0, floor: 20.0 };
+            assert_eq!(Guidance::of(&[reason]), guidance);
+        }
+    }
+
+    #[test]
+    fn the_largest_shortfall_is_told_and_a_cut_face_before_all() {
+        let low = |measure, value| Reason::QualityTooLow { measure, value, floor: 40.0 };
+        let both = [low("Sharpness", 35.0), low("HeadPoseYaw", 5.0)];
+        assert_eq!(Guidance::of(&both), Guidance::LookHere);
+        let cut = [low("HeadPoseYaw", 5.0), Reason::FaceCut { outside: 0.4 }];
+        assert_eq!(Guidance::of(&cut), Guidance::MoveToCentre);
+    }
+}

@@ -1,0 +1,336 @@
+//! A port from files: what gate software needs that brings nothing of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clearlane_embed::{Embedder, Extractor, Models, Selection};
+use clearlane_match::Mode;
+use clearlane_store::{KeyFile, KeySource, Register, RegisterOptions, StoreError, WitnessFile};
+use jiff::Timestamp;
+
+use super::{OpenError, Port};
+use crate::claim::ClaimVerifier;
+use crate::policy::{Policy, PortId};
+use crate::references::References;
+use crate::threshold::Calibration;
+use crate::upgrade::ModelChoice;
+
+/// The files and names that make a port, for [`Port::open`]. Everything but the register has a default.
+#[must_use]
+#[non_exhaustive]
+pub struct PortOptions {
+    register: PathBuf,
+    access: Access,
+    key_file: Option<PathBuf>,
+    keys: Option<Box<dyn KeySource>>,
+    witness: Option<PathBuf>,
+    policy: PolicyFrom,
+    port: Option<PortId>,
+    models: Vec<PathBuf>,
+    detector: Option<String>,
+    embedder: Option<String>,
+    flip: bool,
+    add_model: bool,
+    pad: Vec<String>,
+    selection: Selection,
+    claim_issuer: Option<PathBuf>,
+    check: bool,
+    mode: Mode,
+    parallel: bool,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// How the register is opened.
+#[derive(Clone, Copy)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
+    Create,
+}
+
+enum PolicyFrom {
+    Nowhere,
+    File(PathBuf),
+    Value(Arc<Policy>),
+}
+
+/// What [`Port::open_with`] is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenStage {
+    /// References are read from the register into the gallery.
+    Loading,
+    /// The register is checked.
+    Checking,
+}
+
+impl PortOptions {
+    /// A port on the register in this file.
+    pub fn new(register: impl Into<PathBuf>) -> Self {
+        Self {
+            register: register.into(),
+            access: Access::ReadWrite,
+            key_file: None,
+            keys: None,
+            witness: None,
+            policy: PolicyFrom::Nowhere,
+            port: None,
+            models: Vec::new(),
+            detector: None,
+            embedder: None,
+            flip: false,
+            add_model: false,
+            pad: Vec::new(),
+            selection: Selection::Largest,
+            claim_issuer: None,
+            check: true,
+            mode: Mode::Certified,
+            parallel: false,
+            clock: Box::new(Timestamp::now),
+        }
+    }
+
+    /// The file with the register's keys, 64 hexadecimal digits a line, the current one first.
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(path.into());
+        self
+    }
+
+    /// The register's keys, from wherever the host keeps them.
+    pub fn keys(mut self, keys: impl KeySource + 'static) -> Self {
+        self.keys = Some(Box::new(keys));
+        self
+    }
+
+    /// The file that remembers the register's newest root, so that an older register in its place is refused: see
+    /// [`WitnessFile`]. Best on another disk.
+    pub fn witness(mut self, path: impl Into<PathBuf>) -> Self {
+        self.witness = Some(path.into());
+        self
+    }
+
+    /// Makes the register where there is none.
+    pub fn create(mut self) -> Self {
+        self.access = Access::Create;
+        self
+    }
+
+    /// Opens the register for reading only: for identification, not for lanes.
+    pub fn read_only(mut self) -> Self {
+        self.access = Access::ReadOnly;
+        self
+    }
+
+    /// The file with the rules. A port without rules has no lanes.
+    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policy = PolicyFrom::File(path.into());
+        self
+    }
+
+    /// The rules.
+    pub fn policy(mut self, policy: impl Into<Arc<Policy>>) -> Self {
+        self.policy = PolicyFrom::Value(policy.into());
+        self
+    }
+
+    /// Which of the policy's ports this is. It may be left out where the policy has one only, or where no lane is made.
+    pub fn port(mut self, port: PortId) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// A folder of models beside those compiled in. May be given several times.
+    pub fn models(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.models.push(folder.into());
+        self
+    }
+
+    /// The detector by name (default: the first available).
+    pub fn detector(mut self, name: impl Into<String>) -> Self {
+        self.detector = Some(name.into());
+        self
+    }
+
+    /// The embedder by name (default: the first available). Until it covers the share of the register's subjects that the
+    /// policy asks for, the port uses the available embedder that covers most: see [`ModelChoice`].
+    pub fn embedder(mut self, name: impl Into<String>) -> Self {
+        self.embedder = Some(name.into());
+        self
+    }
+
+    /// Whether each template is averaged with that of the mirrored face: twice the time, a little more accurate.
+    pub fn flip(mut self, flip: bool) -> Self {
+        self.flip = flip;
+        self
+    }
+
+    /// Takes a register that holds templates of other models alone (default: an error says which they are).
+    pub fn add_model(mut self, add: bool) -> Self {
+        self.add_model = add;
+        self
+    }
+
+    /// The models for presentation attack detection (PAD) by name, whose scores are averaged (default: all available). Where
+    /// there is none, PAD is not assessed, and a policy that requires it refers everybody.
+    pub fn pad<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.pad = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Which face is the traveller's where a frame shows several (default: the largest). Enrolment by the rules takes
+    /// pictures of one face only, whatever is said here.
+    pub fn selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// The public key (a PEM file) of the issuer whose claims are believed (default: nobody's).
+    pub fn claim_issuer(mut self, path: impl Into<PathBuf>) -> Self {
+        self.claim_issuer = Some(path.into());
+        self
+    }
+
+    /// Whether the register is checked when the port is opened (default: yes). No lane admits anybody before a check.
+    pub fn check(mut self, check: bool) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// By which contract searches may skip references (default: [`Mode::Certified`]).
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether one search uses all threads of the current thread pool (default: the calling thread only, which serves
+    /// several lanes best).
+    pub fn parallel(mut self, parallel: bool) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
+    /// Where the time of a passage comes from (default: the system's clock).
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    pub(super) fn open(self, mut progress: impl FnMut(OpenStage, u64, u64) + Send) -> Result<Port, OpenError> {
+        let policy = self.read_policy()?;
+        let claims = self.claims()?;
+        let mut models = Models::builtin()?;
+        for folder in &self.models {
+            models.add_folder(folder)?;
+        }
+        let detector = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
+        let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
+        let (detector, embedder) = (models.detector(detector)?, models.embedder(embedder)?);
+        let named = self.pad.iter().map(String::as_str);
+        let pad: Vec<_> = if self.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
+        let pad = if pad.is_empty() { None } else { Some(models.pad(pad)?) };
+
+        let register = Arc::new(open_register(&self.register, self.access, self.key_file, self.keys, self.witness)?);
+        let (embedder, choice) = match &policy {
+            Some(policy) => {
+                let (embedder, choice) = ModelChoice::make(embedder, &models, &register, policy)?;
+                tracing::info!(model = %choice, "the port's model was chosen");
+                (embedder, Some(choice))
+            }
+            None => (embedder, None),
+        };
+        let embedder = embedder.with_flip(self.flip);
+        let calibration = calibration(&embedder, policy.is_some())?;
+        let model = embedder.model_id();
+        known(&register, &embedder, self.add_model)?;
+        let references = References::load(register, model, |done, total| progress(OpenStage::Loading, done, total))?;
+        if self.check {
+            references.check(|done, total| progress(OpenStage::Checking, done, total))?;
+        }
+        let mut extractor = Extractor::new(detector, embedder).with_selection(self.selection);
+        if let Some(pad) = pad {
+            extractor = extractor.with_pad(pad);
+        }
+        let mut builder = Port::builder(references)
+            .extractor(extractor)
+            .claims(claims)
+            .mode(self.mode)
+            .parallel(self.parallel)
+            .clock(self.clock);
+        if let Some(calibration) = calibration {
+            builder = builder.calibration(calibration);
+        }
+        if let Some(choice) = choice {
+            builder = builder.model_choice(choice);
+        }
+        if let Some(policy) = policy {
+            builder = builder.policy(policy);
+        }
+        if let Some(port) = self.port {
+            builder = builder.port(port);
+        }
+        Ok(builder.build()?)
+    }
+
+    fn read_policy(&self) -> Result<Option<Arc<Policy>>, OpenError> {
+        Ok(match &self.policy {
+            PolicyFrom::Nowhere => None,
+            PolicyFrom::File(path) => Some(Arc::new(Policy::open(path)?)),
+            PolicyFrom::Value(policy) => Some(Arc::clone(policy)),
+        })
+    }
+
+    fn claims(&self) -> Result<ClaimVerifier, OpenError> {
+        let mut claims = ClaimVerifier::default();
+        if let Some(path) = &self.claim_issuer {
+            let pem = std::fs::read_to_string(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+            claims.trust_pem(&pem)?;
+        }
+        Ok(claims)
+    }
+}
+
+fn open_register(
+    path: &PathBuf,
+    access: Access,
+    key_file: Option<PathBuf>,
+    keys: Option<Box<dyn KeySource>>,
+    witness: Option<PathBuf>,
+) -> Result<Register, OpenError> {
+    let keys: Arc<dyn KeySource> = match (keys, key_file) {
+        (Some(keys), _) => keys.into(),
+        (None, Some(path)) => Arc::new(KeyFile::open(path)?),
+        (None, None) => return Err(OpenError::NoKeys),
+    };
+    let mut options = RegisterOptions::new();
+    if let Some(witness) = witness {
+        options = options.witness(WitnessFile::new(witness));
+    }
+    let opened = match access {
+        Access::ReadOnly => options.open_read_only(path, keys),
+        Access::Create if !path.exists() => match options.create(path, Arc::clone(&keys)) {
+            // Another process made it at this very moment.
+            Err(StoreError::Exists { .. }) => options.open(path, keys),
+            created => created,
+        },
+        Access::ReadWrite | Access::Create => options.open(path, keys),
+    };
+    Ok(opened?)
+}
+
+/// A port without rules may have an embedder that was never calibrated: its host states thresholds itself.
+fn calibration(embedder: &Embedder, needed: bool) -> Result<Option<Calibration>, OpenError> {
+    match Calibration::from_manifest(embedder.model_id(), embedder.thresholds()) {
+        Ok(calibration) => Ok(Some(calibration)),
+        Err(source) if needed => Err(OpenError::Calibration { embedder: embedder.name().to_owned(), source }),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A register that holds templates of other models alone says which; an empty one takes any.
+fn known(register: &Register, embedder: &Embedder, add_model: bool) -> Result<(), StoreError> {
+    match register.protection(embedder.model_id()) {
+        Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
