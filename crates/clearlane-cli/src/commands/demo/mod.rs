@@ -139,7 +139,7 @@ impl Place {
             return Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) });
         };
         std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
-        write_secret(&folder.join("demo.key"), &format!("{}\n", *key.to_hex()))?;
+        write_secret(&folder.join("demo.key"), &Keyring::new(key.clone()).to_text())?;
         write_whole(&folder.join("demo-policy.toml"), POLICY.as_bytes())?;
         Ok(Self { folder: folder.to_owned(), _temporary: None })
     }
