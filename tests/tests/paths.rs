@@ -1,5 +1,6 @@
 //! A path is any bytes. Every command takes such a path wherever it takes one, and shows it.
 #![cfg(target_os = "linux")]
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -258,7 +259,7 @@ fn a_port_whose_every_path_is_not_utf_8_works() {
     fs::write(people.join("f0000-again").join(name(".jpg")), b"no picture").unwrap();
     shows(&[1], || with(&["enrol", "--without-policy"], &people));
     let by_policy = || {
-        let mut run = with(&["enrol", "--without-policy"], &people);
+        let mut run = with(&["enrol"], &people);
         run.arg("--policy").arg(port.join("demo-policy.toml"));
         run
     };

@@ -59,8 +59,8 @@ typedef struct {
   const char *models_path;   /* a folder of models beside those compiled in; NULL: these alone */
   const char *detector;      /* the detector by name; NULL: the first at hand */
   const char *embedder;      /* the embedder by name; NULL: the first at hand */
-  const char *const *liveness; /* the models for PAD by name; may be NULL where there are none */
-  size_t liveness_count;     /* how many; 0: all PAD models at hand */
+  const char *const *pad;    /* the models for PAD by name; may be NULL where there are none */
+  size_t pad_count;          /* how many; 0: all available PAD models */
   const char *claim_issuer;  /* the public key (PEM file) whose claims are believed; NULL: nobody's */
   const char *port;          /* the port's id in the policy */
   const char *lane;          /* the lane's name in records */

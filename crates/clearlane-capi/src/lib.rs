@@ -46,7 +46,7 @@ pub unsafe extern "C" fn clearlane_open(
                 .key_file(path(files.keys_path, "keys_path")?)
                 .policy_file(path(files.policy_path, "policy_path")?)
                 .port(text(files.port, "port")?.parse().map_err(Failure::argument)?)
-                .pad(texts(files.liveness, files.liveness_count, "liveness")?);
+                .pad(texts(files.pad, files.pad_count, "pad")?);
             if let Some(witness) = optional(files.witness_path, "witness_path")? {
                 options = options.witness(witness);
             }

@@ -31,9 +31,9 @@ pub struct Files {
     /// The embedder's name, or null.
     pub embedder: *const c_char,
     /// The names of the models for PAD.
-    pub liveness: *const *const c_char,
+    pub pad: *const *const c_char,
     /// How many names there are.
-    pub liveness_count: usize,
+    pub pad_count: usize,
     /// The claim issuer's public key file, or null.
     pub claim_issuer: *const c_char,
     /// The port's id.

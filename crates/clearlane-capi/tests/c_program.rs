@@ -1,5 +1,6 @@
 //! A C program compiles against the header, links, sees the same structs as Rust does, is told what it did wrong, and lets
 //! a traveller pass where the policy's presentation attack detection does.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -70,8 +71,8 @@ fn layout() -> String {
             models_path,
             detector,
             embedder,
-            liveness,
-            liveness_count,
+            pad,
+            pad_count,
             claim_issuer,
             port,
             lane,

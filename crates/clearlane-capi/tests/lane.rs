@@ -1,4 +1,5 @@
 //! A lane through the C ABI, from files to a decision, on the built-in models.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -111,8 +112,8 @@ fn open() -> (*mut LaneHandle, common::Port) {
         models_path: ptr::null(),
         detector: ptr::null(),
         embedder: ptr::null(),
-        liveness: ptr::null(),
-        liveness_count: 0,
+        pad: ptr::null(),
+        pad_count: 0,
         claim_issuer: ptr::null(),
         port: place.as_ptr(),
         lane: lane.as_ptr(),

@@ -23,8 +23,8 @@ static void layout(void) {
   FIELD(clearlane_files, models_path);
   FIELD(clearlane_files, detector);
   FIELD(clearlane_files, embedder);
-  FIELD(clearlane_files, liveness);
-  FIELD(clearlane_files, liveness_count);
+  FIELD(clearlane_files, pad);
+  FIELD(clearlane_files, pad_count);
   FIELD(clearlane_files, claim_issuer);
   FIELD(clearlane_files, port);
   FIELD(clearlane_files, lane);
@@ -77,16 +77,16 @@ static int careless(const char *missing) {
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
   clearlane_free_string(message);
   files.direction = CLEARLANE_EXIT;
-  files.liveness_count = 1;
+  files.pad_count = 1;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
-  EXPECT(strstr(message, "liveness") != NULL);
+  EXPECT(strstr(message, "pad") != NULL);
   clearlane_free_string(message);
   const char *nameless[] = {NULL};
-  files.liveness = nameless;
+  files.pad = nameless;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_ARGUMENT);
-  EXPECT(strstr(message, "liveness") != NULL);
+  EXPECT(strstr(message, "pad") != NULL);
   clearlane_free_string(message);
-  files.liveness_count = 0;
+  files.pad_count = 0;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
   EXPECT(strstr(message, missing) != NULL);
   clearlane_free_string(message);
@@ -109,8 +109,8 @@ static int careless(const char *missing) {
 /* Opens a lane with these PAD models, and lets the traveller in the frame pass. Anything but `admitted` has `reason`. */
 static int pass(clearlane_files files, const clearlane_frame *frame, const char *const *pad, size_t pad_count,
                 bool admitted, const char *reason) {
-  files.liveness = pad;
-  files.liveness_count = pad_count;
+  files.pad = pad;
+  files.pad_count = pad_count;
   clearlane_lane *lane;
   char *message;
   clearlane_status status = clearlane_open(&files, &lane, &message);
@@ -161,17 +161,17 @@ static int traveller(char **arguments) {
   const char *unknown[] = {"pad-live", "pad-oracle"}, *other[] = {"clearlane-detector"};
   clearlane_lane *lane;
   char *message;
-  files.liveness = unknown;
-  files.liveness_count = 2;
+  files.pad = unknown;
+  files.pad_count = 2;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
   EXPECT(lane == NULL && strstr(message, "pad-oracle") != NULL);
   clearlane_free_string(message);
-  files.liveness = other;
-  files.liveness_count = 1;
+  files.pad = other;
+  files.pad_count = 1;
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
   EXPECT(lane == NULL && strstr(message, "clearlane-detector") != NULL);
   clearlane_free_string(message);
-  files.liveness_count = 0;
+  files.pad_count = 0;
   files.embedder = "nobody's";
   EXPECT(clearlane_open(&files, &lane, &message) == CLEARLANE_OPEN);
   EXPECT(strstr(message, "nobody's") != NULL);

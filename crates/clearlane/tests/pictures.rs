@@ -1,5 +1,6 @@
 //! The whole way on real pictures: enrolment, the lane, documents and claims. Needs research data, which is not part of
 //! the project: see `research_data`.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -35,8 +36,8 @@ fn a_face_that_was_enrolled_from_one_picture_passes_with_others() {
         assert_eq!(passage.decision, Decision::Admit { subject: *subject }, "{person}: {passage:?}");
         assert!(passage.times.capture() > Duration::ZERO && passage.times.total >= passage.times.capture());
     }
-    let stranger = port.picture("Aaron_Eckhart", 1);
-    let passage = lane.pass(&[stranger], &[], Some(Duration::from_mins(1)));
+    let unknown = port.picture("Aaron_Eckhart", 1);
+    let passage = lane.pass(&[unknown], &[], Some(Duration::from_mins(1)));
     assert_eq!(codes(&passage), ["no-candidate"]);
 }
 
