@@ -50,8 +50,8 @@ def verify(
 class Port:
     """An opened port: one gallery, one register and one set of models, which all of its lanes share."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         register: _Path,
         *,
         keys: _Path | bytes | Callable[[str | None], bytes | None] | None = None,
@@ -72,7 +72,7 @@ class Port:
         mode: _Mode = "certified",
         miss: float = 1e-9,
         parallel: bool = False,
-    ) -> None: ...
+    ) -> Port: ...
     def lane(self, name: str, direction: _Direction) -> Lane:
         """A lane of this port."""
 
@@ -211,7 +211,7 @@ class PassageSession:
 class Evidence:
     """Another matcher's comparison of a traveller with one subject's reference."""
 
-    def __init__(self, matcher: str, subject: int, score: float) -> None: ...
+    def __new__(cls, matcher: str, subject: int, score: float) -> Evidence: ...
 
 @final
 class Passage:
@@ -344,15 +344,15 @@ class PrintedRecord:
 class Extractor:
     """Makes templates of pictures: detects, aligns and embeds the face."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         models: Sequence[_Path] = ...,
         detector: str | None = None,
         embedder: str | None = None,
         selection: _Selection = "only",
         flip: bool = False,
-    ) -> None: ...
+    ) -> Extractor: ...
     def template(self, picture: _Picture, *, order: _Order = "rgb") -> NDArray[np.float32]:
         """The template of the face in a picture: a unit vector."""
 
@@ -376,14 +376,14 @@ class Extractor:
 class Gallery:
     """Embeddings in memory, searched by cosine similarity."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         dimension: int,
         *,
         precision: Literal["f32", "f16", "i8"] = "f32",
         memory_limit: int | None = None,
         certified_codes: bool = True,
-    ) -> None: ...
+    ) -> Gallery: ...
     def add(self, ids: Sequence[int] | NDArray[np.integer[Any]], embeddings: NDArray[np.float32]) -> None:
         """Adds embeddings, N x dimension, all of them or, on an error, none."""
 
@@ -442,16 +442,15 @@ class SearchResult:
 class Network:
     """An ONNX network that takes one batch of images, ready to run from any number of threads."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         onnx: _Path | bytes,
         input: tuple[int, int, int],
         *,
-        backend: Literal["auto", "avx512", "avx-vnni", "avx2", "neon", "portable", "reference"] = "auto",
+        backend: str = "auto",
         refit: bool = False,
-        threads: int = 1,
-    ) -> None: ...
-    def run(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    ) -> Network: ...
+    def run(self, images: NDArray[np.float32], *, parallel: bool = False) -> list[NDArray[np.float32]]:
         """Runs a batch of images, N x channels x height x width."""
 
     @property
@@ -459,4 +458,4 @@ class Network:
     @property
     def outputs(self) -> list[tuple[str, list[int]]]: ...
     @property
-    def nodes(self) -> list[tuple[str, str, Literal["fused", "reference"]]]: ...
+    def nodes(self) -> list[tuple[str, str, Literal["kernels", "tract"]]]: ...

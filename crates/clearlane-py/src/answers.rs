@@ -1,8 +1,8 @@
 //! What lanes and ports answer, as Python objects.
 
+use clearlane::jiff::Timestamp;
 use clearlane::store::Direction;
 use clearlane::{EnrolmentOutcome, Language};
-use jiff::Timestamp;
 use pyo3::prelude::*;
 
 use crate::failure::Result;

@@ -75,7 +75,9 @@ impl Extractor {
             let embedder = self.0.embedder();
             let threshold = match threshold {
                 Some(threshold) => threshold,
-                None => Calibration::from_manifest(embedder.model_id(), embedder.thresholds())?.threshold_for_fmr(fmr)?,
+                None => {
+                    Calibration::from_manifest(embedder.model_id(), embedder.thresholds())?.threshold_for_fmr(fmr)?
+                }
             };
             let (one, other) = (self.0.extract(&one)?, self.0.extract(&other)?);
             let found = clearlane::verify(&one.template, &other.template, threshold)?;

@@ -173,7 +173,7 @@ impl Blamed for IdentifyError {
 impl Blamed for InferError {
     fn fault(&self) -> Fault {
         match self {
-            Self::InputShape { .. } | Self::Instructions { .. } => Fault::Input,
+            Self::InputShape { .. } => Fault::Input,
             _ => Fault::Configuration,
         }
     }

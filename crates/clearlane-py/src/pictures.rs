@@ -27,8 +27,7 @@ impl<'py> Pictures<'py> {
         if list.is_instance_of::<PyUntypedArray>() {
             return Err(Failure::input(format!("{name}: expected a list of pictures, got {}", described(list))));
         }
-        let unlisted =
-            |_| Failure::input(format!("{name}: expected a list of pictures, got {}", described(list)));
+        let unlisted = |_| Failure::input(format!("{name}: expected a list of pictures, got {}", described(list)));
         let mut arrays = Vec::new();
         for item in list.try_iter().map_err(unlisted)? {
             arrays.push(array(&format!("{name}[{}]", arrays.len()), &item?)?);

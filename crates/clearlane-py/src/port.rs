@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use clearlane::jiff::Timestamp;
 use clearlane::store::{KeyError, KeyId, Outcome, Problem, RecordQuery};
 use clearlane::{
     Application, Direction, Enroller, Key, KeySource, Keyring, Mode, Picture, PortOptions, Selection, SubjectId,
 };
-use jiff::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::json;
@@ -356,7 +356,9 @@ impl Port {
     fn __repr__(&self) -> String {
         match self.0.port() {
             Err(_) => "Port(closed)".to_owned(),
-            Ok(port) => format!("Port(id={:?}, references={})", port.id().map(ToString::to_string), port.references().len()),
+            Ok(port) => {
+                format!("Port(id={:?}, references={})", port.id().map(ToString::to_string), port.references().len())
+            }
         }
     }
 }

@@ -129,6 +129,7 @@ BAD_CALLS = {
     "identify: fpir nan": lambda it: it.port.identify(it.face, fpir=float("nan")),
     "identify: margin nan": lambda it: it.port.identify(it.face, margin=float("nan")),
     "identify: candidates": lambda it: it.port.identify(it.face, candidates=-1),
+    "identify: wide": lambda it: it.port.identify(np.zeros((2, 32_769), np.uint8)),
     "enrol: key empty": lambda it: it.port.enrol("", [it.face], details=it.details),
     "enrol: key long": lambda it: it.port.enrol("x" * 257, [it.face], details=it.details),
     "enrol: key None": lambda it: it.port.enrol(None, [it.face]),
