@@ -1,6 +1,6 @@
 //! A port from files: what gate software needs that brings nothing of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clearlane_embed::{Embedder, Extractor, Models, Selection};
@@ -290,7 +290,7 @@ impl PortOptions {
 }
 
 fn open_register(
-    path: &PathBuf,
+    path: &Path,
     access: Access,
     key_file: Option<PathBuf>,
     keys: Option<Box<dyn KeySource>>,
