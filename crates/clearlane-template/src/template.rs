@@ -22,18 +22,18 @@ pub struct Template {
     values: Vec<f32>,
 }
 
-/// Why a vector is no template, or why two templates cannot be compared.
+/// Why a vector is not a template, or why two templates cannot be compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
     /// The vector has no values, or more than [`MAX_DIMENSION`].
-    #[error("a template has 1 to {MAX_DIMENSION} values, not {dimension}")]
+    #[error("expected a template of 1 to {MAX_DIMENSION} values, got {dimension}")]
     Dimension {
         /// How many values were given.
         dimension: usize,
     },
     /// A value is NaN or infinite.
-    #[error("value {index} of the template is {value}: every value must be finite")]
+    #[error("expected finite values, got {value} as value {index} of the template")]
     NotFinite {
         /// Its place in the vector.
         index: usize,
@@ -41,13 +41,13 @@ pub enum TemplateError {
         value: f32,
     },
     /// All values are zero, or too small to give a direction.
-    #[error("the vector's norm is {norm:e}: it has no direction to normalise")]
+    #[error("expected a vector with a direction, got one of norm {norm:e}")]
     ZeroNorm {
         /// The Euclidean norm.
         norm: f64,
     },
-    /// A vector that was said to be a unit vector is not one.
-    #[error("the vector's norm is {norm}, not 1: normalise it first")]
+    /// A vector that is given as a unit vector is not one.
+    #[error("expected a vector of norm 1, got one of norm {norm}: normalise it first")]
     NotUnit {
         /// The Euclidean norm.
         norm: f64,
@@ -84,9 +84,12 @@ impl Template {
         Ok(Self { model, values })
     }
 
-    /// A template from a vector that is one already, as a register stores it: its norm must be 1 within rounding. The
-    /// values are kept bit for bit.
+    /// A template from a unit vector, as a register stores it: its norm must be 1 within rounding. The values are kept bit
+    /// for bit.
     pub fn from_unit(model: ModelId, mut values: Vec<f32>) -> Result<Self, TemplateError> {
+        if is_unit(&values) {
+            return Ok(Self { model, values });
+        }
         match checked_norm(&values) {
             Ok(norm) if (norm * norm - 1.0).abs() <= UNIT_TOLERANCE => Ok(Self { model, values }),
             Ok(norm) => Err(wiped(&mut values, TemplateError::NotUnit { norm })),
@@ -161,6 +164,21 @@ impl fmt::Debug for Template {
     }
 }
 
+/// Whether the norm is 1 within rounding, which it is in all but a damaged vector of a million: summed in parts, so that no
+/// addition waits for the one before. A value that is not finite leaves the sum none that is.
+fn is_unit(values: &[f32]) -> bool {
+    let square = |value: &f32| f64::from(*value).powi(2);
+    let (parts, rest) = values.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for part in parts {
+        for (sum, value) in sums.iter_mut().zip(part) {
+            *sum += square(value);
+        }
+    }
+    let sum = sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>();
+    values.len() <= MAX_DIMENSION && (sum - 1.0).abs() <= UNIT_TOLERANCE
+}
+
 fn checked_norm(values: &[f32]) -> Result<f64, TemplateError> {
     if values.is_empty() || values.len() > MAX_DIMENSION {
         return Err(TemplateError::Dimension { dimension: values.len() });
@@ -171,7 +189,7 @@ fn checked_norm(values: &[f32]) -> Result<f64, TemplateError> {
     Ok(values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt())
 }
 
-/// A refused vector may still be somebody's template.
+/// Wipes a refused vector, which may still be a person's template.
 fn wiped(values: &mut Vec<f32>, error: TemplateError) -> TemplateError {
     values.zeroize();
     error

@@ -54,7 +54,7 @@ impl Writer {
 
     pub(super) fn row(&mut self, line: &Line) -> Result<String> {
         let failed = |error: String| StoreError::Invalid { field: "key", reason: error };
-        let mut writer = ::csv::WriterBuilder::new().has_headers(self.header).from_writer(Vec::new());
+        let mut writer = rows::writer(Vec::new(), self.header);
         writer.serialize(Columns::new(line)).map_err(|error| failed(error.to_string()))?;
         self.header = false;
         let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
@@ -138,10 +138,10 @@ impl Columns {
         let Some(given) = self.consent_given else {
             let withdrawn = self.consent_withdrawn.map(|_| "consent_withdrawn");
             let stated = scope.iter().find(|(_, value)| value.is_some()).map(|(column, _)| *column).or(withdrawn);
-            return stated.map_or(Ok(None), |column| Err(format!("{column}: stands there without consent_given")));
+            return stated.map_or(Ok(None), |column| Err(format!("{column}: given without consent_given")));
         };
         if let Some((column, _)) = scope.iter().find(|(_, value)| value.is_none()) {
-            return Err(format!("{column}: missing beside consent_given; true or false is expected"));
+            return Err(format!("{column}: expected true or false together with consent_given, got nothing"));
         }
         let [face, fingerprint] = scope.map(|(_, value)| value == Some(true));
         Ok(Some(Consent { given, scope: ConsentScope { face, fingerprint }, withdrawn: self.consent_withdrawn }))

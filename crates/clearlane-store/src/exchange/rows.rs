@@ -1,13 +1,14 @@
-//! Rows of CSV as values: strict, and within limits.
+//! Rows of CSV as values: read strictly and within limits, and written.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::pieces::{BYTE_ORDER_MARK, Kind, Pieces};
 use super::{Part, invalid_line};
-use crate::Result;
+use crate::{Result, StoreError};
 
 /// The columns of a CSV text, in any order, each once.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +32,9 @@ impl CsvColumns {
         let missing = self.needed.iter().find(|column| header.iter().all(|name| name != **column));
         let doubled = header.iter().enumerate().find(|column| twice(*column)).map(|(_, name)| name);
         unknown
-            .map(|name| format!("`{name}` is none of the columns {known}"))
+            .map(|name| format!("expected one of the columns {known}, got `{name}`"))
             .or_else(|| missing.map(|name| format!("the column `{name}` is missing; the columns are {known}")))
-            .or_else(|| doubled.map(|name| format!("the column `{name}` stands there twice")))
+            .or_else(|| doubled.map(|name| format!("the column `{name}` is there twice")))
     }
 }
 
@@ -46,6 +47,20 @@ pub fn csv_rows<'a, T: DeserializeOwned + 'a>(
 ) -> Result<impl Iterator<Item = Result<(u64, Result<T>)>> + 'a> {
     let rows = parts(text, columns)?;
     Ok(rows.map(|part| part.map(|Part { line, content, .. }| (line, content))))
+}
+
+/// Writes rows as [`csv_rows`] reads them; the first line names the columns by the fields of a row.
+pub fn write_csv<T: Serialize>(out: &mut dyn Write, rows: impl IntoIterator<Item = T>) -> Result<()> {
+    let mut csv = writer(out, true);
+    for row in rows {
+        csv.serialize(row).map_err(|error| StoreError::Stream { source: error.into() })?;
+    }
+    csv.flush().map_err(|source| StoreError::Stream { source })
+}
+
+/// What all CSV is written by.
+pub(super) fn writer<W: Write>(out: W, has_header: bool) -> csv::Writer<W> {
+    WriterBuilder::new().has_headers(has_header).from_writer(out)
 }
 
 pub(super) fn parts<'a, T: DeserializeOwned + 'a>(
@@ -79,7 +94,11 @@ fn row<T: DeserializeOwned>(content: &[u8], header: &StringRecord) -> Result<T, 
     }
     let record = fields(content)?;
     if record.len() != header.len() {
-        return Err(format!("{} fields where the header names {} columns", record.len(), header.len()));
+        return Err(format!(
+            "expected {} fields, one for each column of the header, got {}",
+            header.len(),
+            record.len()
+        ));
     }
     record.deserialize(Some(header)).map_err(|error| {
         let problem = problem(&error);
@@ -88,10 +107,19 @@ fn row<T: DeserializeOwned>(content: &[u8], header: &StringRecord) -> Result<T, 
         let column = (0..record.len()).rev().find(|column| {
             let without: StringRecord =
                 record.iter().zip(0..).map(|(field, at)| if at == *column { "" } else { field }).collect();
-            without.deserialize::<T>(Some(header)).err().as_ref().map(self::problem).as_ref() != Some(&problem)
+            !without.deserialize::<T>(Some(header)).is_err_and(|other| is_same(&error, &other))
         });
         column.and_then(|column| header.get(column)).map_or(problem.clone(), |column| format!("{column}: {problem}"))
     })
+}
+
+fn is_same(one: &csv::Error, other: &csv::Error) -> bool {
+    match (one.kind(), other.kind()) {
+        (ErrorKind::Deserialize { err: one, .. }, ErrorKind::Deserialize { err: other, .. }) => {
+            one.kind() == other.kind()
+        }
+        _ => false,
+    }
 }
 
 fn problem(error: &csv::Error) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clearlane_embed::{Embedder, Extractor, Models, Selection};
 use clearlane_match::Mode;
-use clearlane_store::{KeyFile, KeySource, Keyring, Register, RegisterOptions, StoreError, WitnessFile};
+use clearlane_store::{KeyFile, KeySource, Register, RegisterOptions, StoreError, WitnessFile};
 use jiff::Timestamp;
 
 use super::{OpenError, Port};
@@ -299,7 +299,7 @@ fn open_register(
     let keys: Arc<dyn KeySource> = match (keys, key_file) {
         (Some(keys), _) => keys.into(),
         (None, Some(path)) => Arc::new(KeyFile::open(path)?),
-        (None, None) => Arc::new(Keyring::empty()),
+        (None, None) => return Err(OpenError::NoKeys),
     };
     let mut options = RegisterOptions::new();
     if let Some(witness) = witness {
@@ -328,7 +328,7 @@ fn calibration(embedder: &Embedder, needed: bool) -> Result<Option<Calibration>,
 
 /// A register that holds templates of other models alone says which; an empty one takes any.
 fn known(register: &Register, embedder: &Embedder, add_model: bool) -> Result<(), StoreError> {
-    match register.turn(embedder.model_id()) {
+    match register.protection(embedder.model_id()) {
         Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clearlane_embed::{Extractor, Frame, Stage, Timings};
-use clearlane_infer::{Network, Path, fma_peak};
+use clearlane_infer::{Isa, Network, fma_peak};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use ndarray::{Array4, Axis};
@@ -108,7 +108,7 @@ pub(super) fn run(args: &EmbedArgs, output: &Output) -> Result<Exit> {
     for &size in &args.sizes {
         stages.extend(extracted(args, &extractor, &laid_on(&picture, size)?)?);
     }
-    let peak = fma_peak(Path::Auto).map_err(|error| Failure::of(Exit::System, &error))?;
+    let peak = fma_peak(Isa::best());
     let (detector, embedder) = (extractor.detector(), extractor.embedder());
     let mut networks = Vec::new();
     for (name, network) in [(detector.name(), detector.network()), (embedder.name(), embedder.network())] {
@@ -169,9 +169,11 @@ fn ran(args: &EmbedArgs, name: &str, network: &Network, [threads, batch]: [u16; 
     let [channels, height, width] = network.input_shape();
     let images = Array4::from_elem((usize::from(batch), channels, height, width), 0.5);
     let run = || {
-        let start = Instant::now();
-        network.run_on(&pool, images.view()).map_err(|error| failed(&error))?;
-        Ok(start.elapsed())
+        pool.install(|| {
+            let start = Instant::now();
+            network.run_parallel(images.view()).map_err(|error| failed(&error))?;
+            Ok(start.elapsed())
+        })
     };
     for _ in 0..args.repeat.min(5) {
         run()?;

@@ -1,11 +1,11 @@
-//! `clearlane bench search`: a front to the measurement in `benches/`.
+//! `clearlane bench search`: a front to the measurement of `clearlane-simulate`.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_benches::plot;
-use clearlane_benches::search::{BenchError, Given, SearchBench, SearchReport, SearchRow, run_on};
+use clearlane_simulate::search::{self, BenchError, Given, SearchBench, SearchReport, SearchRow};
 
+use super::plot;
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table, write_whole};
@@ -42,8 +42,8 @@ Examples:
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
     let progress = |doing: &str| output.note(doing);
     let report = match &args.register {
-        Some(path) => run_on(&args.bench, &given(args, path)?, progress),
-        None => clearlane_benches::search::run(&args.bench, progress),
+        Some(path) => search::run_on(&args.bench, &given(args, path)?, progress),
+        None => search::run(&args.bench, progress),
     }
     .map_err(|error| match error {
         BenchError::Vectors(_) => Failure::of(Exit::Input, &error),
@@ -60,7 +60,7 @@ pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
 fn given(args: &SearchArgs, path: &Path) -> Result<Given> {
     let register = RegisterArgs::new(path.to_owned(), args.key_file.clone()).open_read_only()?;
     let model = args.models.load_embedder()?.model_id();
-    let mut given = Given { rows: Vec::new(), dimension: register.turn(model)?.dimension(), probes: Vec::new() };
+    let mut given = Given { rows: Vec::new(), dimension: register.protection(model)?.dimension(), probes: Vec::new() };
     register.load(model, |templates, _| {
         given.rows.extend(templates.iter().flat_map(|stored| stored.template.as_slice()));
     })?;

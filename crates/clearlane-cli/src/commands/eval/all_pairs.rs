@@ -73,7 +73,7 @@ fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresho
     text.push_str("\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n");
     let mut last = -1.0;
     for FmrThreshold { target_fmr, threshold, method, .. } in thresholds {
-        // A manifest wants each threshold above the one before; what lies above every possible score is none.
+        // In a manifest each threshold is higher than the one before, and none is higher than every possible score.
         let rounded = (threshold * 1e4).ceil() / 1e4;
         if rounded <= last || rounded > 1.0 {
             continue;

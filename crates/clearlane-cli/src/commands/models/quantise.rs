@@ -1,4 +1,4 @@
-//! `clearlane models quantise`: a model on bytes from one on floats.
+//! `clearlane models quantise`: an INT8 model from a floating-point one.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ Examples:
   clearlane models quantise yunet-320 --models DIR --faces frames/ --out int8/yunet-int8.onnx";
 
 pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let (entry, _) = models.get(&args.name)?;
     let onnx = models.read(&args.name)?;
     let Some(file) = args.out.file_name().and_then(|name| name.to_str()) else {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
     let pictures = chosen(&args.faces, args.count as usize)?;
     let interrupt = Interrupt::listen()?;
     let mut samples = QuantisationSamples::new(entry, &onnx);
-    let wanted = if let Task::Detection { .. } = entry.task {
+    let needed = if let Task::Detection { .. } = entry.task {
         add_frames(&mut samples, &pictures, &interrupt, output)?;
         "picture that can be read"
     } else {
@@ -58,7 +58,7 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
         "face"
     };
     if samples.pictures() == 0 {
-        let problem = format!("{}: no {wanted} among {} pictures", shown(&args.faces), pictures.len());
+        let problem = format!("{}: no {needed} among {} pictures", shown(&args.faces), pictures.len());
         return Err(Failure::new(Exit::Input, problem));
     }
     let quantised = samples.quantise(file)?;
