@@ -1,4 +1,5 @@
 //! A port from files: opened, enrolled into, passed through by several lanes, and followed while others change the register.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
