@@ -120,6 +120,9 @@ impl PassageSession {
 
     /// Decides with the frames that came: the traveller went away, or nothing better is to come.
     pub fn finish(mut self) -> Passage {
+        if let Some(passage) = self.decided {
+            return passage;
+        }
         let _span = self.lane.span("session");
         match self.decide() {
             PassageStep::Decided(passage) => *passage,
