@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clearlane_infer::{Network, fma_peak};
+use clearlane_infer::{Isa, Network, fma_peak};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array4;
 
@@ -23,7 +23,7 @@ fn inference(criterion: &mut Criterion) {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let folders: Vec<PathBuf> =
         [Some(own), std::env::var_os("CLEARLANE_MODELS").map(PathBuf::from)].into_iter().flatten().collect();
-    let peak = fma_peak(clearlane_infer::Path::Auto).expect("the widest instructions are there");
+    let peak = fma_peak(Isa::best());
     let mut group = criterion.benchmark_group("inference");
     group.measurement_time(Duration::from_secs(3)).sample_size(30);
     for (file, [c, h, w]) in MODELS {

@@ -5,8 +5,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use clearlane_benches::vectors::{model, random_rows};
 use clearlane_match::{Gallery, Kernel, Mode, Precision, SearchOptions, Snapshot};
+use clearlane_simulate::vectors::{model, random_rows};
 use clearlane_template::{SubjectId, Template, TemplateId};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clearlane_benches::vectors::{mate, model, random_rows};
 use clearlane_match::{Gallery, Kernel, Mode, SearchOptions, Snapshot, read_bandwidth};
+use clearlane_simulate::vectors::{mate, model, random_rows};
 use clearlane_template::{SubjectId, Template, TemplateId};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 

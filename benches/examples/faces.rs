@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use clearlane_benches::misses::{MissOptions, Misses, count};
-use clearlane_benches::search::{Given, SearchBench, run_on};
-use clearlane_benches::vectors::{alike, model};
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, Selection};
+use clearlane_simulate::search::{Given, SearchBench, run_on};
+use clearlane_simulate::vectors::{alike, model};
 use clearlane_template::Template;
 use rayon::prelude::*;
 

@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use clearlane_benches::misses::{MissOptions, Misses, count};
-use clearlane_benches::vectors::random_rows;
+use clearlane_simulate::vectors::random_rows;
 
 #[derive(Parser)]
 struct Arguments {

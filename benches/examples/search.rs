@@ -1,7 +1,7 @@
 //! `clearlane bench search` without the rest of the command line: prints the report as JSON.
 
 use clap::Parser;
-use clearlane_benches::search::{SearchBench, run};
+use clearlane_simulate::search::{SearchBench, run};
 
 #[derive(Parser)]
 struct Arguments {

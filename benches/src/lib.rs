@@ -1,10 +1,8 @@
-//! What search takes on this machine: latency, rate, bytes, and the share of the memory's bandwidth.
+//! Measurements that the benches' examples run: a gallery that changes while it is searched, and the misses of sketches.
 //!
-//! `clearlane bench search` is a front to [`search::run`]; the criterion benches beside this library measure the parts.
+//! `clearlane bench search` and the example `search` are fronts to [`clearlane_simulate::search`]; the criterion benches
+//! beside this library measure the parts.
 #![forbid(unsafe_code)]
 
 pub mod living;
 pub mod misses;
-pub mod plot;
-pub mod search;
-pub mod vectors;

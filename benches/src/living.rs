@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clearlane_match::{Gallery, GalleryError, Mode, SearchOptions};
+use clearlane_simulate::search::BenchError;
+use clearlane_simulate::vectors::{model, random_rows};
 use clearlane_template::{SubjectId, Template, TemplateError, TemplateId};
 use serde::Serialize;
-
-use crate::search::BenchError;
-use crate::vectors::{model, random_rows};
 
 /// What was measured on a gallery that others change.
 #[derive(Clone, Debug, Serialize)]

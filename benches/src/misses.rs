@@ -3,11 +3,10 @@
 use std::ops::AddAssign;
 
 use clearlane_match::{Gallery, Mode, SearchOptions};
+use clearlane_simulate::search::BenchError;
+use clearlane_simulate::vectors::model;
 use clearlane_template::{SubjectId, Template, TemplateId};
 use serde::Serialize;
-
-use crate::search::BenchError;
-use crate::vectors::model;
 
 /// Probes that are searched in one pass.
 const AT_ONCE: usize = 32;

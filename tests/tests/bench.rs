@@ -1,4 +1,5 @@
 //! The search benchmark: what it measures agrees with itself, on random vectors and on a register's templates.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

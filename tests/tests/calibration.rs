@@ -1,4 +1,5 @@
 //! Own captures give thresholds for a manifest: counted where the comparisons suffice, extrapolated and said so beyond.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! The demonstration, on the built-in models and a part of the fictional faces.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! From enrolment to revocation on the built-in models, with people who do not exist.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

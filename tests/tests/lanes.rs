@@ -1,4 +1,5 @@
 //! Lanes and claims on the built-in models: whom they admit, whom they send to an officer, and what is left of it.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -186,7 +187,7 @@ fn a_simulated_day_has_no_wrong_admission_and_records_every_passage() {
             "500",
             "--passages",
             "300",
-            "--strangers",
+            "--non-enrolled",
             "0.2",
             "--lanes",
             "3",

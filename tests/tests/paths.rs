@@ -1,5 +1,6 @@
 //! A path is any bytes. Every command takes such a path wherever it takes one, and shows it.
 #![cfg(target_os = "linux")]
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Promises of the register on the command line: what a careless operator, a second process or an old file cannot undo.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! `models quantise`: a model on floats becomes one on bytes, a model of its own that finds or recognises as well.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

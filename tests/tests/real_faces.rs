@@ -1,4 +1,5 @@
 //! The whole way on real faces with research models. Skipped, with a line that says so, where there are none.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

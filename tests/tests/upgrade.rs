@@ -1,4 +1,5 @@
 //! Enrolment by the rules of a policy, and a register that goes over to a new embedder: on people who do not exist.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clearlane_embed::ModelError;
 use clearlane_eval::ScoreError;
+use clearlane_simulate::SimulationError;
 
 use crate::output::shown;
 
@@ -62,7 +63,7 @@ impl Failure {
         Self::new(exit, format!("{}: {}", shown(path), chain(error)))
     }
 
-    /// A file could not be read: whoever named it is to look.
+    /// A file could not be read: its name or its permissions are wrong.
     pub(crate) fn reading(path: &Path, error: &io::Error) -> Self {
         Self::at(Exit::Input, path, error)
     }
@@ -101,7 +102,7 @@ impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let failure = Self::of(Exit::Model, &error);
         match error {
-            ModelError::Unknown { .. } => failure.with_help("`clearlane models list` shows what is at hand"),
+            ModelError::Unknown { .. } => failure.with_help("`clearlane models list` shows what is available"),
             ModelError::NoneForTask { .. } => {
                 failure.with_help("give a folder of models with --models DIR or CLEARLANE_MODELS")
             }
@@ -116,5 +117,15 @@ impl From<ModelError> for Failure {
 impl From<ScoreError> for Failure {
     fn from(error: ScoreError) -> Self {
         Self::of(Exit::Input, &error)
+    }
+}
+
+impl From<SimulationError> for Failure {
+    fn from(error: SimulationError) -> Self {
+        match error {
+            SimulationError::Store(error) => error.into(),
+            SimulationError::References(error) => error.into(),
+            error => Self::of(Exit::Usage, &error),
+        }
     }
 }

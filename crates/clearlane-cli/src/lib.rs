@@ -6,6 +6,7 @@ mod commands;
 mod dumps;
 mod failure;
 mod interrupt;
+mod job;
 mod log;
 mod models;
 mod output;

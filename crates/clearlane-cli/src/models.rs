@@ -17,11 +17,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "DIR", env = "CLEARLANE_MODELS")]
     pub(crate) models: Vec<PathBuf>,
 
-    /// The detector, by its name in the manifest [default: the first at hand]
+    /// The detector, by its name in the manifest [default: the first available]
     #[arg(long, value_name = "NAME")]
     pub(crate) detector: Option<String>,
 
-    /// The embedder, by its name in the manifest [default: the first at hand]
+    /// The embedder, by its name in the manifest [default: the first available]
     #[arg(long, value_name = "NAME")]
     pub(crate) embedder: Option<String>,
 
@@ -31,8 +31,8 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The models at hand: those compiled in, and those of the folders.
-    pub(crate) fn at_hand(&self) -> Result<Models> {
+    /// The available models: those compiled in, and those of the folders.
+    pub(crate) fn available(&self) -> Result<Models> {
         let mut models = Models::builtin()?;
         for folder in &self.models {
             models.add_folder(folder)?;
@@ -55,13 +55,13 @@ impl ModelArgs {
     }
 
     pub(crate) fn load_detector(&self) -> Result<Detector> {
-        let models = self.at_hand()?;
+        let models = self.available()?;
         let name = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
         Ok(models.detector(name)?)
     }
 
     pub(crate) fn load_embedder(&self) -> Result<Embedder> {
-        let models = self.at_hand()?;
+        let models = self.available()?;
         let name = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
         Ok(models.embedder(name)?.with_flip(self.flip))
     }

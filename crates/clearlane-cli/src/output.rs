@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use serde::{Serialize, Serializer};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure, Result};
@@ -140,7 +141,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     Ok(text)
 }
 
-/// Writes to standard output. A reader who has seen enough, such as `head`, ends the command in peace.
+/// Writes to standard output. A reader who has seen enough, such as `head`, ends the command without an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -185,16 +186,16 @@ fn bold() -> Style {
     Style::new().bold()
 }
 
-/// Columns as wide as their widest cell; those that `right` names are flushed right.
+/// Columns as wide as their widest cell is in a terminal; those that `right` names are flushed right.
 pub(crate) fn table(header: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
     let lines: Vec<&Vec<String>> = std::iter::once(&header).chain(rows).collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max();
     let mut text = String::new();
     for line in &lines {
         let mut row = String::new();
         for (column, cell) in line.iter().enumerate() {
-            let padding = " ".repeat(width(column).unwrap_or(0) - cell.chars().count());
+            let padding = " ".repeat(width(column).unwrap_or(0) - cell.width());
             let gap = if column == 0 { "" } else { "  " };
             if right.contains(&column) {
                 row.extend([gap, &padding, cell]);

@@ -52,7 +52,7 @@ pub(crate) fn extract(extractor: &Extractor, path: &Path) -> Result<Extraction> 
     extract_bytes(extractor, path, &read(path)?)
 }
 
-/// As [`extract`], of a picture whose bytes are at hand.
+/// As [`extract`], of a picture whose bytes have been read.
 pub(crate) fn extract_bytes(extractor: &Extractor, path: &Path, bytes: &[u8]) -> Result<Extraction> {
     extractor.extract(&decode(path, bytes)?).map_err(|error| refused(path, error))
 }
@@ -84,7 +84,7 @@ pub(crate) fn subject(folder: &Path) -> Result<&str> {
     folder
         .file_name()
         .and_then(|name| name.to_str())
-        .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is no text", shown(folder))))
+        .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is not UTF-8", shown(folder))))
 }
 
 /// What is directly in `folder`, by name.

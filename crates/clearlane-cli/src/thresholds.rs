@@ -49,12 +49,12 @@ pub(crate) fn uncalibrated(embedder: &str, error: &dyn Error) -> Failure {
 
 /// A comparison score on the command line.
 pub(crate) fn score(text: &str) -> Result<f32, String> {
-    let score: f32 = text.parse().map_err(|_| "a number is wanted".to_owned())?;
-    if (-1.0..=1.0).contains(&score) { Ok(score) } else { Err("a score lies in [-1, 1]".to_owned()) }
+    let score = text.parse::<f32>().ok().filter(|score| (-1.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a score in [-1, 1]".to_owned())
 }
 
 /// An error rate on the command line.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "a number is wanted, such as 1e-4".to_owned())?;
-    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err("a rate lies between 0 and 1".to_owned()) }
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
+    rate.ok_or_else(|| "expected a rate between 0 and 1, such as 1e-4".to_owned())
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
+use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection, Stage};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let timings = extractor.extract(&frame)?.timings;
         let all = start.elapsed();
         if run >= runs.div_ceil(10) {
-            let taken = [read, timings.detect, timings.align, timings.quality, timings.embed, all];
+            let [detect, align, quality, embed] =
+                [Stage::Detect, Stage::Align, Stage::Quality, Stage::Embed].map(|stage| timings[stage]);
+            let taken = [read, detect, align, quality, embed, all];
             stages.iter_mut().zip(taken).for_each(|(times, time)| times.push(time));
         }
     }

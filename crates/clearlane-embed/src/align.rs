@@ -1,4 +1,4 @@
-//! Alignment: a face turned, scaled and shifted onto the five reference points that face models are trained with.
+//! Alignment: a face rotated, scaled and shifted onto the five reference points that face models are trained with.
 
 use clearlane_infer::{Loops, Wiped, vectorised, wipe};
 

@@ -2,8 +2,8 @@
 
 #[cfg(feature = "builtin")]
 const FILES: &[(&str, &[u8])] = &[
-    ("detector.onnx", include_bytes!("../../../models/detector.onnx")),
-    ("embedder.onnx", include_bytes!("../../../models/embedder.onnx")),
+    ("detector.onnx", include_bytes!("../models/detector.onnx")),
+    ("embedder.onnx", include_bytes!("../models/embedder.onnx")),
 ];
 #[cfg(not(feature = "builtin"))]
 const FILES: &[(&str, &[u8])] = &[];

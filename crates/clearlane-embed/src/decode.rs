@@ -1,5 +1,6 @@
 //! Picture files: JPEG, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use image::error::LimitErrorKind;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::announced;
 use crate::frame::{Frame, FrameError, check_size};
+use crate::headers;
 
 /// Bytes for each pixel while samples become upright RGB.
 const CONVERSION_BYTES_A_PIXEL: u64 = 4;
@@ -137,7 +138,7 @@ impl Frame<'static> {
         let format = reader.format();
         match format {
             Some(ImageFormat::Jpeg) => check_jpeg_is_whole(bytes)?,
-            Some(ImageFormat::Png) => announced::check_png_chunks(bytes)?,
+            Some(ImageFormat::Png) => headers::check_png_chunks(bytes)?,
             _ => {}
         }
         let mut decoder = reader.into_decoder().map_err(failed)?;
@@ -149,8 +150,8 @@ impl Frame<'static> {
         check_size(width, height)?;
         memory.max_alloc = Some(limits.max_memory_bytes);
         // What the decoder holds is gone when its samples become upright RGB.
-        let besides = announced::check(bytes, format, pixels, limits)?.max(CONVERSION_BYTES_A_PIXEL * pixels);
-        memory.reserve(decoder.total_bytes().saturating_add(besides)).map_err(failed)?;
+        let further = headers::check(bytes, format, pixels, limits)?.max(CONVERSION_BYTES_A_PIXEL * pixels);
+        memory.reserve(decoder.total_bytes().saturating_add(further)).map_err(failed)?;
         let size = usize::try_from(decoder.total_bytes());
         let size = size.map_err(|_| DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes })?;
         decoder.set_limits(memory).map_err(failed)?;
@@ -160,7 +161,7 @@ impl Frame<'static> {
         let mut samples = Wiped::zeroed(size);
         decoder.read_image(&mut samples).map_err(failed)?;
         let rgb = upright_rgb(samples, colour, orientation, [width as usize, height as usize])?;
-        let (width, height) = if turns(orientation) { (height, width) } else { (width, height) };
+        let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
         Ok(Self::rgb8(width, height, rgb.into_vec())?)
     }
 }
@@ -179,7 +180,7 @@ fn read(mut from: impl Read) -> std::io::Result<Wiped<u8>> {
 }
 
 /// Whether width and height change places.
-fn turns(orientation: Orientation) -> bool {
+fn swaps_sides(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
@@ -273,9 +274,7 @@ fn check_jpeg_is_whole(bytes: &[u8]) -> Result<(), DecodeError> {
 
 fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {
     match error {
-        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated { reason: error.to_string() }
-        }
+        ImageError::IoError(error) if ended_early(&error) => DecodeError::Truncated { reason: error.to_string() },
         ImageError::IoError(error) => DecodeError::Damaged { reason: error.to_string() },
         ImageError::Limits(error) => match error.kind() {
             LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => {
@@ -287,11 +286,15 @@ fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {
             image::error::UnsupportedErrorKind::Format(_) => DecodeError::UnknownFormat,
             _ => DecodeError::Unsupported { reason: error.to_string() },
         },
-        ImageError::Decoding(error) => {
-            let reason = error.to_string();
-            let cut = ["end of file", "EOF", "Exhausted data", "exhausted"].iter().any(|sign| reason.contains(sign));
-            if cut { DecodeError::Truncated { reason } } else { DecodeError::Damaged { reason } }
-        }
+        ImageError::Decoding(error) if ended_early(&error) => DecodeError::Truncated { reason: error.to_string() },
         error => DecodeError::Damaged { reason: error.to_string() },
     }
+}
+
+/// Whether an error arose from reading past the last byte.
+fn ended_early(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof)
+    })
 }

@@ -8,7 +8,7 @@ use crate::error::{ExtractError, ModelError};
 use crate::manifest::{CalibratedThreshold, InputSpec, ModelEntry, Task};
 use crate::tensor::batch;
 
-/// What turns an aligned face into a template: a network, bound to its preprocessing by the [`ModelId`] that every
+/// Makes templates of aligned faces: a network, bound to its preprocessing by the [`ModelId`] that every
 /// template of it carries. `Send + Sync`; any number of threads may share one.
 pub struct Embedder {
     name: String,
@@ -25,13 +25,13 @@ impl Embedder {
     /// is refused here.
     pub fn new(entry: &ModelEntry, onnx: &[u8]) -> Result<Self, ModelError> {
         let Task::Embedding { dimension, thresholds } = &entry.task else {
-            return Err(ModelError::Task { name: entry.name.clone(), wanted: "embedding" });
+            return Err(entry.not_for(Task::EMBEDDING));
         };
         let network = Network::from_onnx(onnx, [3, entry.input.height, entry.input.width])
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let sizes: Vec<usize> = network.outputs().iter().map(|output| output.shape().iter().product()).collect();
         if sizes.first() != Some(dimension) {
-            let problem = format!("outputs of {sizes:?} values where {dimension} are wanted");
+            let problem = format!("expected {dimension} values, got outputs of {sizes:?}");
             return Err(ModelError::Outputs { name: entry.name.clone(), problem });
         }
         Ok(Self {
@@ -87,7 +87,7 @@ impl Embedder {
     pub fn embed(&self, face: &AlignedFace) -> Result<Template, ExtractError> {
         let mut templates = self.embed_batch(std::slice::from_ref(face))?;
         // One face in, one template out.
-        templates.pop().ok_or_else(|| self.outputs_error("no output for the face".to_owned()).into())
+        templates.pop().ok_or_else(|| self.outputs_error("expected an output for the face, got none".to_owned()).into())
     }
 
     /// The templates of several aligned faces, in one run of the network.
@@ -104,7 +104,7 @@ impl Embedder {
         let rows = faces.len() + mirrored.len();
         let values = match outputs.first().and_then(|output| output.as_slice()) {
             Some(values) if values.len() == rows * self.dimension => values,
-            _ => return Err(self.outputs_error(format!("not {rows} x {} values", self.dimension)).into()),
+            _ => return Err(self.outputs_error(format!("expected {rows} x {} values", self.dimension)).into()),
         };
         let mut templates = values
             .chunks_exact(self.dimension)

@@ -12,16 +12,16 @@ use crate::manifest::ManifestError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// No model of this name is at hand.
-    #[error("no model is named `{name}`; at hand: {}", listed(known))]
+    /// No model of this name is available.
+    #[error("no model is named `{name}`; available: {}", listed(known))]
     Unknown {
         /// The name asked for.
         name: String,
-        /// The names at hand.
+        /// The names that are available.
         known: Vec<String>,
     },
-    /// No model at hand does this task.
-    #[error("no {task} model is at hand: name a folder that holds one")]
+    /// No available model does this task.
+    #[error("no {task} model is available: name a folder that holds one")]
     NoneForTask {
         /// The task.
         task: &'static str,
@@ -53,7 +53,7 @@ pub enum ModelError {
         limit: u64,
     },
     /// The file is not the one that the manifest describes: damaged, cut short or replaced.
-    #[error("model `{name}` is not the file of its manifest: its SHA-256 is {found}, not {expected}")]
+    #[error("model `{name}`: expected a file with the SHA-256 {expected}, as its manifest says, got {found}")]
     Digest {
         /// The model.
         name: String,
@@ -63,18 +63,22 @@ pub enum ModelError {
         found: String,
     },
     /// The model does another task than the one it was loaded for.
-    #[error("model `{name}` is not for {wanted}")]
+    #[error("model `{name}`: expected a model for {expected}, got one for {found}")]
     Task {
         /// The model.
         name: String,
         /// What it was loaded for.
-        wanted: &'static str,
+        expected: &'static str,
+        /// Its task in the manifest.
+        found: &'static str,
     },
-    /// The manifest names a family of detectors that is not known here.
-    #[error("model `{name}` is of the unknown detector family `{family}`; known: {}", listed(known))]
+    /// The manifest names a family of models that is not known here.
+    #[error("model `{name}`: expected one of the {task} families {}, got `{family}`", listed(known))]
     Family {
         /// The model.
         name: String,
+        /// Its task.
+        task: &'static str,
         /// Its family.
         family: String,
         /// The families there are.
@@ -97,7 +101,7 @@ pub enum ModelError {
         source: QuantiseError,
     },
     /// The network's outputs are not those of its family.
-    #[error("model `{name}` has other outputs than its manifest says: {problem}")]
+    #[error("the outputs of model `{name}` do not fit its manifest: {problem}")]
     Outputs {
         /// The model.
         name: String,
@@ -106,21 +110,21 @@ pub enum ModelError {
     },
 }
 
-/// Why a frame gave no template. The fault is in the picture, but for `Model`.
+/// Why a frame is a failure to acquire. The fault is in the picture, but for `Model`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
     /// No face was found.
     #[error("no face in the picture")]
     NoFace,
-    /// Several faces were found where one is wanted.
-    #[error("{count} faces in the picture where one is wanted")]
+    /// Several faces were found.
+    #[error("expected one face in the picture, got {count}")]
     SeveralFaces {
         /// How many.
         count: usize,
     },
     /// The face is smaller than asked for.
-    #[error("the face is too small: {eye_distance:.0} pixels between the eyes, {minimum:.0} are wanted")]
+    #[error("the face is too small: expected {minimum:.0} pixels between the eyes, got {eye_distance:.0}")]
     FaceTooSmall {
         /// Pixels between the eyes.
         eye_distance: f32,
@@ -136,8 +140,8 @@ pub enum ExtractError {
     /// The landmarks give no alignment.
     #[error(transparent)]
     Align(#[from] AlignError),
-    /// The embedder's output is no template: NaN, of no direction.
-    #[error("the embedder gave no template")]
+    /// The embedder's output has NaN, or no direction.
+    #[error("the embedder's output cannot be a template")]
     Template(#[from] TemplateError),
     /// A model failed on this frame.
     #[error(transparent)]

@@ -1,11 +1,10 @@
-//! The whole way of a frame: detect, select, align, assess, embed — with the time that each stage took.
+//! From a frame to a template: each stage in turn, with the time that it took.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clearlane_template::Template;
 use serde::{Deserialize, Serialize};
-use tracing::{Span, debug_span};
+use tracing::debug_span;
 
 use crate::align::{AlignError, AlignedFace, FacePatch};
 use crate::detect::{Detector, Face};
@@ -13,8 +12,9 @@ use crate::embed::Embedder;
 use crate::error::ExtractError;
 use crate::frame::Frame;
 use crate::geometry::Point;
-use crate::liveness::Liveness;
+use crate::pad::Pad;
 use crate::quality::Quality;
+use crate::stage::{Stage, Timings};
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub enum Selection {
 pub struct Extractor {
     detector: Arc<Detector>,
     embedder: Arc<Embedder>,
-    liveness: Option<Arc<Liveness>>,
+    pad: Option<Arc<Pad>>,
     selection: Selection,
     minimum_eye_distance: f32,
     maximum_outside: f32,
@@ -48,18 +48,18 @@ pub struct Extraction {
     pub face: Face,
     /// How many faces were found.
     pub faces: usize,
-    /// The size of the largest further face beside the selected one's, as lengths: √(area / area) of their boxes, above 1
+    /// The size of the largest other face relative to the selected one, as lengths: √(area / area) of their boxes, above 1
     /// where it is the larger. `None` where the face is alone.
     pub second: Option<f32>,
     /// The face as the embedder saw it.
     pub aligned: AlignedFace,
     /// Its quality.
     pub quality: Quality,
-    /// Its PAD score, in [0, 1]; `None` without a liveness stage: not assessed.
-    pub liveness: Option<f32>,
+    /// Its PAD score, in [0, 1], 1 for a bona fide face; `None` without a PAD stage: not assessed.
+    pub pad: Option<f32>,
     /// Its template.
     pub template: Template,
-    /// The time of each stage.
+    /// The time that each stage took.
     pub timings: Timings,
 }
 
@@ -76,33 +76,10 @@ pub struct Observation {
     pub aligned: AlignedFace,
     /// Its quality.
     pub quality: Quality,
-    /// As [`Extraction::liveness`].
-    pub liveness: Option<f32>,
-    /// The time of each stage.
+    /// As [`Extraction::pad`].
+    pub pad: Option<f32>,
+    /// The time that each stage took.
     pub timings: Timings,
-}
-
-/// The time that each stage of an extraction took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// Scaling the frame and finding faces.
-    pub detect: Duration,
-    /// Cutting out the aligned face.
-    pub align: Duration,
-    /// Measuring its quality.
-    pub quality: Duration,
-    /// The PAD score; zero without a liveness stage.
-    pub liveness: Duration,
-    /// The template.
-    pub embed: Duration,
-}
-
-impl Timings {
-    /// The sum of all stages.
-    #[must_use]
-    pub fn total(&self) -> Duration {
-        self.detect + self.align + self.quality + self.liveness + self.embed
-    }
 }
 
 impl Extractor {
@@ -112,7 +89,7 @@ impl Extractor {
         Self {
             detector: detector.into(),
             embedder: embedder.into(),
-            liveness: None,
+            pad: None,
             selection: Selection::default(),
             minimum_eye_distance: 0.0,
             maximum_outside: 0.25,
@@ -126,10 +103,10 @@ impl Extractor {
         self
     }
 
-    /// The same extractor with a liveness stage.
+    /// The same extractor with a PAD stage.
     #[must_use]
-    pub fn with_liveness(mut self, liveness: impl Into<Arc<Liveness>>) -> Self {
-        self.liveness = Some(liveness.into());
+    pub fn with_pad(mut self, pad: impl Into<Arc<Pad>>) -> Self {
+        self.pad = Some(pad.into());
         self
     }
 
@@ -140,7 +117,7 @@ impl Extractor {
         self
     }
 
-    /// The same extractor, refusing faces of whose box more than this part, in [0, 1], is outside the frame. A landmark
+    /// The same extractor, refusing faces with more than this part of their box, in [0, 1], outside the frame. A landmark
     /// outside counts as a whole face outside.
     #[must_use]
     pub fn with_maximum_outside(mut self, part: f32) -> Self {
@@ -160,13 +137,13 @@ impl Extractor {
         &self.embedder
     }
 
-    /// The template of the selected face of a frame, with all that was seen on the way.
+    /// The template of the selected face of a frame, and everything else that was found out about it.
     pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
         self.complete(self.observe_where(frame, |face| self.limits(frame, face))?)
     }
 
-    /// As [`Extractor::extract`], of a face that is too small or cut as well: for a caller who has to judge all that was
-    /// seen. [`Extractor::limits`] says whether it is.
+    /// As [`Extractor::extract`], but of a face that is too small or cut as well, for a caller who has to judge every face.
+    /// [`Extractor::limits`] says whether it is.
     pub fn extract_any(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
         self.complete(self.observe(frame)?)
     }
@@ -200,32 +177,28 @@ impl Extractor {
         let span = debug_span!("extract", width = frame.width(), height = frame.height());
         let _entered = span.enter();
         let mut timings = Timings::default();
-        let faces = timed(debug_span!("detect"), &mut timings.detect, || self.detector.detect(frame))?;
+        let faces = timings.timed(Stage::Detect, || self.detector.detect(frame))?;
         let face = self.select(frame, &faces)?;
         accept(face)?;
         let second = second(face, &faces);
-        let (patch, aligned) = timed(debug_span!("align"), &mut timings.align, || {
+        let (patch, aligned) = timings.timed(Stage::Align, || {
             let patch = FacePatch::new(frame, &face.landmarks)?;
             let aligned = patch.aligned();
             Ok::<_, AlignError>((patch, aligned))
         })?;
-        let quality =
-            timed(debug_span!("quality"), &mut timings.quality, || Quality::of_patch(frame, &patch, face, &faces))?;
-        let liveness = match &self.liveness {
-            Some(stage) => {
-                let span = debug_span!("liveness");
-                Some(timed(span, &mut timings.liveness, || stage.assess(frame, &face.bounding_box))?)
-            }
+        let quality = timings.timed(Stage::Quality, || Quality::of_patch(frame, &patch, face, &faces))?;
+        let pad = match &self.pad {
+            Some(pad) => Some(timings.timed(Stage::Pad, || pad.assess(frame, face))?),
             None => None,
         };
         let (faces, face) = (faces.len(), face.clone());
-        Ok(Observation { face, faces, second, aligned, quality, liveness, timings })
+        Ok(Observation { face, faces, second, aligned, quality, pad, timings })
     }
 
     /// The template of an observed face. Its time is added to the observation's.
     pub fn embed(&self, observation: &mut Observation) -> Result<Template, ExtractError> {
         let Observation { aligned, timings, .. } = observation;
-        let template = timed(debug_span!("embed"), &mut timings.embed, || self.embedder.embed(aligned))?;
+        let template = timings.timed(Stage::Embed, || self.embedder.embed(aligned))?;
         let total_us = timings.total().as_micros() as u64;
         tracing::debug!(faces = observation.faces, total_us, "extracted");
         Ok(template)
@@ -233,8 +206,8 @@ impl Extractor {
 
     fn complete(&self, mut observation: Observation) -> Result<Extraction, ExtractError> {
         let template = self.embed(&mut observation)?;
-        let Observation { face, faces, second, aligned, quality, liveness, timings } = observation;
-        Ok(Extraction { face, faces, second, aligned, quality, liveness, template, timings })
+        let Observation { face, faces, second, aligned, quality, pad, timings } = observation;
+        Ok(Extraction { face, faces, second, aligned, quality, pad, template, timings })
     }
 
     fn select<'f>(&self, frame: &Frame<'_>, faces: &'f [Face]) -> Result<&'f Face, ExtractError> {
@@ -250,18 +223,9 @@ impl Extractor {
     }
 }
 
-/// The size of the largest of the other faces beside this one's.
+/// The size of the largest of the other faces relative to this one's.
 fn second(face: &Face, faces: &[Face]) -> Option<f32> {
     let others = faces.iter().filter(|other| !std::ptr::eq(*other, face));
     let largest = others.map(|other| other.bounding_box.area()).max_by(f32::total_cmp)?;
     Some((largest / face.bounding_box.area()).sqrt())
-}
-
-/// Runs a stage within its span, and takes the time.
-fn timed<T>(span: Span, spent: &mut Duration, work: impl FnOnce() -> T) -> T {
-    let _entered = span.entered();
-    let start = Instant::now();
-    let result = work();
-    *spent = start.elapsed();
-    result
 }

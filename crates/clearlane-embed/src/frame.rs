@@ -259,7 +259,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The luma of each row, one byte a pixel: as the camera gave it, or of RGB by ITU-R BT.601. Taken row by row, it costs
-    /// no memory beside a row.
+    /// no memory but a row's.
     pub fn luma_rows(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         /// In 1/256.
         fn luma([r, g, b]: [u8; 3]) -> u8 {
@@ -271,7 +271,7 @@ impl<'a> Frame<'a> {
                 PixelFormat::Gray8 | PixelFormat::Nv12 => Cow::Borrowed(row),
                 PixelFormat::Rgb8 => row.as_chunks().0.iter().map(|&rgb| luma(rgb)).collect(),
                 PixelFormat::Bgr8 => row.as_chunks().0.iter().map(|&[b, g, r]| luma([r, g, b])).collect(),
-                // Of an odd width, the last pair's second pixel is none.
+                // In a row of odd width the last pair has one pixel.
                 PixelFormat::Yuyv => {
                     row.as_chunks().0.iter().take(self.width as usize).map(|&[luma, _]| luma).collect()
                 }

@@ -1,4 +1,4 @@
-//! From a camera frame to a face template, on the CPU: detection, alignment, quality, liveness and embedding.
+//! From a camera frame to a face template, on the CPU: detection, alignment, quality, presentation attack detection and embedding.
 //!
 //! ```no_run
 //! use clearlane_embed::{DecodeLimits, Extractor, Frame, Models};
@@ -24,8 +24,11 @@
     reason = "pixel loops are compiled for each instruction set: see `clearlane_infer::Loops`"
 )]
 
+#[cfg(all(doctest, feature = "builtin"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod align;
-mod announced;
 mod builtin;
 mod decode;
 mod detect;
@@ -34,13 +37,15 @@ mod error;
 mod extract;
 mod frame;
 mod geometry;
-mod liveness;
+mod headers;
 mod manifest;
 mod models;
+mod pad;
 mod patch;
 mod quality;
 mod quantise;
 mod resize;
+mod stage;
 mod tensor;
 
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
@@ -50,11 +55,12 @@ pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
-pub use extract::{Extraction, Extractor, Observation, Selection, Timings};
+pub use extract::{Extraction, Extractor, Observation, Selection};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
-pub use liveness::Liveness;
 pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
 pub use models::{Location, Models};
+pub use pad::Pad;
 pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
-pub use quantise::{Calibration, QuantisedModel};
+pub use quantise::{QuantisationSamples, QuantisedModel};
+pub use stage::{Stage, Timings};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ModelError;
+
 /// The models that one manifest describes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +39,7 @@ pub struct ModelEntry {
 pub enum Task {
     /// Finds faces with five landmarks.
     Detection {
-        /// How its outputs are read: `scrfd` or `yunet`.
+        /// How its outputs are read, such as `scrfd` or `yunet`.
         family: String,
         /// Faces of a lower score are dropped. In (0, 1).
         score_threshold: f32,
@@ -52,13 +54,37 @@ pub enum Task {
         #[serde(default)]
         thresholds: Vec<CalibratedThreshold>,
     },
-    /// Presentation attack detection on a crop around the face.
-    Liveness {
+    /// Presentation attack detection (PAD) on a crop around the face. Manifests may call it `liveness` too.
+    #[serde(alias = "liveness")]
+    Pad {
+        /// How faces are cut out and its outputs are read; `minivision` where the manifest names none.
+        #[serde(default = "minivision")]
+        family: String,
         /// The crop's size as a multiple of the face box's.
         crop: f32,
         /// Which output is a live face.
         live_class: usize,
     },
+}
+
+fn minivision() -> String {
+    "minivision".to_owned()
+}
+
+impl Task {
+    pub(crate) const DETECTION: &str = "detection";
+    pub(crate) const EMBEDDING: &str = "embedding";
+    pub(crate) const PAD: &str = "pad";
+
+    /// The word for it in manifests: `detection`, `embedding` or `pad`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Detection { .. } => Self::DETECTION,
+            Self::Embedding { .. } => Self::EMBEDDING,
+            Self::Pad { .. } => Self::PAD,
+        }
+    }
 }
 
 /// How pixels become a model's input: `(value − mean) / std` for each channel, planes in the order of `colour`.
@@ -154,7 +180,7 @@ impl Manifest {
     }
 }
 
-/// Derived types read a table from a list of its values too, which nobody meant who wrote one: lists stand where they belong.
+/// Derived types also read a table from a list of its values, which nobody means to write: such lists are refused.
 fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestError> {
     const LISTS: [&str; 4] = ["model", "mean", "std", "thresholds"];
     match value {
@@ -163,7 +189,7 @@ fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestErro
         }
         toml::Value::Array(values) if list => values.iter().try_for_each(|value| tables_are_tables(value, false)),
         toml::Value::Array(values) => {
-            let reason = format!("a list of {} values stands where a table is expected", values.len());
+            let reason = format!("expected a table, got a list of {} values", values.len());
             Err(ManifestError::Syntax { reason })
         }
         _ => Ok(()),
@@ -171,6 +197,21 @@ fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestErro
 }
 
 impl ModelEntry {
+    /// The family that the entry names, out of those known for its task.
+    pub(crate) fn family<F: Copy>(&self, family: &str, known: &[(&str, F)]) -> Result<F, ModelError> {
+        let found = known.iter().find(|(name, _)| *name == family);
+        found.map(|(_, family)| *family).ok_or_else(|| ModelError::Family {
+            name: self.name.clone(),
+            task: self.task.name(),
+            family: family.to_owned(),
+            known: known.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        })
+    }
+
+    pub(crate) fn not_for(&self, task: &'static str) -> ModelError {
+        ModelError::Task { name: self.name.clone(), expected: task, found: self.task.name() }
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         let require = |holds: bool, field: &'static str, problem: &str| {
             let error = || ManifestError::Field { model: self.name.clone(), field, problem: problem.to_owned() };
@@ -184,7 +225,7 @@ impl ModelEntry {
         require(printable(&self.licence), "licence", &words)?;
         require(printable(&self.source), "source", &words)?;
         require(digits, "sha256", "must be 64 hexadecimal digits")?;
-        // A manifest names files beside itself, never elsewhere on the machine.
+        // A manifest names files in its own folder, never elsewhere on the machine.
         let plain = printable(&self.file) && !self.file.contains(['/', '\\']) && self.file != ".." && self.file != ".";
         require(plain, "file", "must be a file's name without a folder")?;
         let InputSpec { width, height, mean, std, .. } = &self.input;
@@ -206,7 +247,7 @@ impl ModelEntry {
                 let sound = |t: &CalibratedThreshold| t.fmr > 0.0 && t.fmr < 1.0 && (-1.0..=1.0).contains(&t.threshold);
                 require(thresholds.iter().all(sound), "thresholds", "need fmr in (0, 1) and threshold in [-1, 1]")
             }
-            Task::Liveness { crop, .. } => require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]"),
+            Task::Pad { crop, .. } => require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]"),
         }
     }
 }

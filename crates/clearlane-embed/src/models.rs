@@ -12,11 +12,11 @@ use crate::builtin;
 use crate::detect::Detector;
 use crate::embed::Embedder;
 use crate::error::ModelError;
-use crate::liveness::Liveness;
 use crate::manifest::{Manifest, ManifestError, ModelEntry, Task};
+use crate::pad::Pad;
 
 /// The manifest of the models that this project knows: its own, and public ones whose files users bring.
-const KNOWN: &str = include_str!("../../../models/manifest.toml");
+const KNOWN: &str = include_str!("../models/manifest.toml");
 
 /// The name that a manifest has in a folder of models.
 const MANIFEST_FILE: &str = "manifest.toml";
@@ -27,7 +27,7 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// The largest model file that is read.
 const MAX_MODEL_BYTES: u64 = 1 << 30;
 
-/// The models at hand, by name.
+/// The available models, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
     models: Vec<(ModelEntry, Location)>,
@@ -52,7 +52,7 @@ impl Models {
     }
 
     /// Adds a folder's models: those of its `manifest.toml`, or where it has none those that this project's own manifest
-    /// knows by file name. A name that is at hand already now means the folder's model.
+    /// knows by file name. A name that was available already now means the folder's model.
     pub fn add_folder(&mut self, folder: impl AsRef<Path>) -> Result<(), ModelError> {
         let folder = folder.as_ref();
         let path = folder.join(MANIFEST_FILE);
@@ -80,7 +80,7 @@ impl Models {
         Ok(())
     }
 
-    /// Every model at hand.
+    /// Every available model.
     pub fn iter(&self) -> impl Iterator<Item = (&ModelEntry, &Location)> {
         self.models.iter().map(|(entry, location)| (entry, location))
     }
@@ -120,35 +120,38 @@ impl Models {
         Embedder::new(entry, &self.read(name)?)
     }
 
-    /// Loads a liveness stage out of one or several models, whose live probabilities are averaged.
-    pub fn liveness<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Liveness, ModelError> {
+    /// Loads the PAD stage out of one or several models, whose scores are averaged.
+    pub fn pad<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Pad, ModelError> {
         let mut parts = Vec::new();
         for name in names {
             let (entry, _) = self.get(name)?;
             parts.push((entry, self.read(name)?));
         }
-        Liveness::new(parts.iter().map(|(entry, bytes)| (*entry, &**bytes)))
+        Pad::new(parts.iter().map(|(entry, bytes)| (*entry, &**bytes)))
     }
 
-    /// The name of the detector to take where the user names none: the first at hand.
+    /// The name of the detector to take where the user names none: the first available.
     pub fn default_detector(&self) -> Result<&str, ModelError> {
-        self.first("detection", |task| matches!(task, Task::Detection { .. }))
+        self.first(Task::DETECTION)
     }
 
-    /// The name of the embedder to take where the user names none: the first at hand.
+    /// The name of the embedder to take where the user names none: the first available.
     pub fn default_embedder(&self) -> Result<&str, ModelError> {
-        self.first("embedding", |task| matches!(task, Task::Embedding { .. }))
+        self.first(Task::EMBEDDING)
     }
 
-    /// The names of all liveness models at hand.
-    pub fn liveness_names(&self) -> impl Iterator<Item = &str> {
-        let models = self.models.iter().filter(|(entry, _)| matches!(entry.task, Task::Liveness { .. }));
+    /// The names of all available PAD models.
+    pub fn pad_names(&self) -> impl Iterator<Item = &str> {
+        self.names(Task::PAD)
+    }
+
+    fn first(&self, task: &'static str) -> Result<&str, ModelError> {
+        self.names(task).next().ok_or(ModelError::NoneForTask { task })
+    }
+
+    fn names(&self, task: &'static str) -> impl Iterator<Item = &str> {
+        let models = self.models.iter().filter(move |(entry, _)| entry.task.name() == task);
         models.map(|(entry, _)| entry.name.as_str())
-    }
-
-    fn first(&self, task: &'static str, wanted: impl Fn(&Task) -> bool) -> Result<&str, ModelError> {
-        let found = self.models.iter().find(|(entry, _)| wanted(&entry.task));
-        found.map(|(entry, _)| entry.name.as_str()).ok_or(ModelError::NoneForTask { task })
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a model on floats to one on bytes.
+//! INT8 quantisation of detectors and embedders.
 
 use clearlane_infer::{Quantised, quantise};
 use sha2::{Digest, Sha256};
@@ -10,17 +10,17 @@ use crate::manifest::{ModelEntry, Task};
 use crate::models::hex;
 use crate::tensor::{Input, Letterbox, batch};
 
-/// Pictures to quantise an embedder or a detector by: some hundred, of the kind that it will see. Each takes twelve bytes a pixel
-/// of the model's input.
+/// The pictures by which an embedder or a detector is quantised: some hundred, of the kind that it will see. Each takes twelve
+/// bytes a pixel of the model's input.
 #[derive(Clone, Debug)]
-pub struct Calibration<'m> {
+pub struct QuantisationSamples<'m> {
     entry: &'m ModelEntry,
     onnx: &'m [u8],
     inputs: Input,
 }
 
-/// A quantised model. It is another model than the one it was made from: of an embedder's, templates are never compared with
-/// those of the other.
+/// An INT8 model. It is another model than the one it was made from: an INT8 embedder's templates are never compared with those
+/// of the embedder that it was made from.
 #[derive(Clone, Debug)]
 pub struct QuantisedModel {
     /// The ONNX file's bytes.
@@ -28,13 +28,13 @@ pub struct QuantisedModel {
     /// Its manifest entry. An embedder's has no thresholds, which have to be measured anew; a detector's has those of the
     /// detector it was made from, which have to be measured again.
     pub entry: ModelEntry,
-    /// How many convolutions and matrix products run on bytes.
+    /// How many convolutions and matrix products run in INT8.
     pub operators: usize,
-    /// How many values between them are bytes.
+    /// How many values between them are INT8.
     pub values: usize,
 }
 
-impl<'m> Calibration<'m> {
+impl<'m> QuantisationSamples<'m> {
     /// Begins with the model's manifest entry and its ONNX bytes.
     #[must_use]
     pub fn new(entry: &'m ModelEntry, onnx: &'m [u8]) -> Self {
@@ -43,14 +43,14 @@ impl<'m> Calibration<'m> {
 
     /// Adds a face, for an embedder.
     pub fn add_face(&mut self, face: &AlignedFace) -> Result<(), ModelError> {
-        self.check(matches!(self.entry.task, Task::Embedding { .. }), "embedding")?;
+        self.expect(Task::EMBEDDING)?;
         self.inputs.append(&batch(std::iter::once(face.as_rgb8()), &self.entry.input));
         Ok(())
     }
 
     /// Adds a frame, for a detector.
     pub fn add_frame(&mut self, frame: &Frame<'_>) -> Result<(), ModelError> {
-        self.check(matches!(self.entry.task, Task::Detection { .. }), "detection")?;
+        self.expect(Task::DETECTION)?;
         self.inputs.append(&Letterbox::new(frame, &self.entry.input).input(frame, &self.entry.input));
         Ok(())
     }
@@ -83,7 +83,7 @@ impl<'m> Calibration<'m> {
         Ok(QuantisedModel { onnx, entry, operators, values })
     }
 
-    fn check(&self, holds: bool, wanted: &'static str) -> Result<(), ModelError> {
-        if holds { Ok(()) } else { Err(ModelError::Task { name: self.entry.name.clone(), wanted }) }
+    fn expect(&self, task: &'static str) -> Result<(), ModelError> {
+        if self.entry.task.name() == task { Ok(()) } else { Err(self.entry.not_for(task)) }
     }
 }

@@ -1,7 +1,7 @@
 //! Scaling a frame into a network's planes: resized, converted to RGB and normalised row by row, in one pass over the frame.
 //!
-//! An output is the mean over the square that it covers, or that one sample covers where this is larger: shrinking, nothing of
-//! the frame is passed over; enlarging, that is bilinear. Rows are mixed before columns, since fewer are left then, and colours
+//! An output is the mean over the square that it covers, or that one sample covers where this is larger: shrinking skips no
+//! pixel of the frame; enlarging is bilinear. Rows are mixed before columns, since fewer are left then, and colours
 //! are converted when few pixels are left.
 
 use clearlane_infer::{Loops, Wiped};
@@ -82,7 +82,7 @@ impl Loops for Scaling<'_> {
 struct Axis {
     /// The first sample of each output.
     starts: Vec<usize>,
-    /// Samples an output; those that it has not, it has with a weight of zero.
+    /// Samples an output; an output of fewer has weights of zero for the others.
     taps: usize,
     /// The weights of each output's samples.
     weights: Vec<f32>,
@@ -131,7 +131,7 @@ impl Axis {
     }
 }
 
-/// The columns of one row: samples of `C` channels each, and what becomes of them.
+/// The columns of one row: samples of `C` channels each, and the outputs made of them.
 ///
 /// Four values are worked on at a time: four samples of one channel, two of two, or one of three and a value of the next
 /// one, whose weight is zero.
@@ -142,18 +142,18 @@ struct Columns<const C: usize> {
     weights: Vec<[f32; 4]>,
     /// Zeros follow the last sample, so that every output has its taps.
     samples: Wiped<f32>,
-    /// The sums, the first `C` of them the channels'. All four are kept, since the compiler takes them for one vector then.
+    /// The sums, the first `C` of them the channels'. All four are kept, so that the compiler makes one vector of them.
     outputs: Wiped<[f32; 4]>,
 }
 
 impl<const C: usize> Columns<C> {
-    /// Samples that are worked on at a time.
-    const ABREAST: usize = 4 / C;
+    /// Samples that one step takes.
+    const SAMPLES: usize = 4 / C;
 
     fn new(from: usize, to: usize) -> Self {
-        let axis = Axis::new(from, to, Self::ABREAST);
+        let axis = Axis::new(from, to, Self::SAMPLES);
         let spread = |weights: &[f32]| std::array::from_fn(|i| weights.get(i / C).copied().unwrap_or(0.0));
-        let weights = axis.weights.chunks_exact(Self::ABREAST).map(spread).collect();
+        let weights = axis.weights.chunks_exact(Self::SAMPLES).map(spread).collect();
         let samples = Wiped::zeroed((from + axis.taps) * C + 4);
         let starts = axis.starts.iter().map(|start| start * C).collect();
         Self { starts, weights, samples, outputs: Wiped::zeroed(to) }
@@ -176,11 +176,11 @@ impl<const C: usize> Columns<C> {
         let Self { starts, weights, samples, outputs } = self;
         for ((output, &start), weights) in outputs.iter_mut().zip(&*starts).zip(split(weights)) {
             let weights = weights.as_ref();
-            let reach = (weights.len() - 1) * Self::ABREAST * C + 4;
+            let reach = (weights.len() - 1) * Self::SAMPLES * C + 4;
             let Some(samples) = samples.get(start..start + reach) else { continue };
             let mut sums = [0.0; 4];
             for (step, weights) in weights.iter().enumerate() {
-                let samples = &samples[step * Self::ABREAST * C..][..4];
+                let samples = &samples[step * Self::SAMPLES * C..][..4];
                 for ((sum, sample), weight) in sums.iter_mut().zip(samples).zip(weights) {
                     *sum += sample * weight;
                 }

@@ -84,7 +84,7 @@ fn a_wide_and_a_high_frame_give_the_faces_that_the_same_frame_in_a_square_gives(
     }
 }
 
-/// Two people beside each other, the second in a picture of this part of the first's extents.
+/// Two people side by side, the second in a picture of this part of the first's extents.
 fn pair(part: usize) -> Frame<'static> {
     let open = |folder: &Path| Frame::open(folder.join("plain-1.jpg"), &DecodeLimits::default()).unwrap();
     let folders = identities(2);

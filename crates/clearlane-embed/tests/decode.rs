@@ -68,7 +68,7 @@ fn an_empty_file_is_said_to_be_empty() {
 }
 
 #[test]
-fn what_is_no_picture_is_said_to_be_none() {
+fn what_is_not_a_picture_is_refused() {
     for text in [&b"hello, this is no picture at all"[..], &[0; 64], b"%PDF-1.7\n"] {
         assert!(matches!(decode(text), Err(DecodeError::UnknownFormat)), "{:?}", decode(text));
     }
@@ -80,7 +80,11 @@ fn a_file_cut_anywhere_is_an_error_and_never_half_a_face() {
         let whole = bytes(name);
         // A few bytes at the end may be no part of the picture: PNG's closing chunk, padding.
         for length in (1..whole.len() - 16).step_by(7) {
-            assert!(decode(&whole[..length]).is_err(), "{name} cut to {length} of {} bytes", whole.len());
+            let refused = decode(&whole[..length]);
+            // Within the pixels, what is missing is known by its kind; a WebP's bits are damaged for its decoder.
+            let known = name != "pattern.webp" && length > whole.len() / 2;
+            let truncated = matches!(refused, Err(DecodeError::Truncated { .. }));
+            assert!(if known { truncated } else { refused.is_err() }, "{name} cut to {length}: {refused:?}");
         }
     }
 }
@@ -153,7 +157,7 @@ fn scans_of_a_thumbnail_and_what_follows_the_picture_do_not_count() {
 
 #[test]
 fn the_memory_of_a_progressive_jpegs_coefficients_counts() {
-    // Six bytes a pixel, beside the three of the samples; under a kilobyte in the file.
+    // Six bytes a pixel, in addition to the three of the samples; under a kilobyte in the file.
     let picture = hostile::jpeg([4000, 4000], true, 1);
     assert!(picture.len() < 1000);
     let limits = DecodeLimits { max_memory_bytes: 130 << 20, ..DecodeLimits::default() };

@@ -79,7 +79,7 @@ fn an_unknown_family_is_named_with_the_known_ones() {
 }
 
 #[test]
-fn an_embedder_is_no_detector() {
+fn an_embedder_is_not_taken_for_a_detector() {
     let entry = common::embedder_entry("embed_mean");
     assert!(matches!(Detector::new(&entry, &bytes("embed_mean.onnx")), Err(ModelError::Task { .. })));
 }

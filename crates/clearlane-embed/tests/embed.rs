@@ -58,7 +58,7 @@ fn flip_averaging_gives_a_face_and_its_mirror_image_one_template() {
 }
 
 #[test]
-fn nan_and_nothing_are_no_templates() {
+fn an_output_with_nan_or_without_direction_gives_no_template() {
     let error = |name| embedder(name).embed(&face(0)).unwrap_err();
     assert!(matches!(error("embed_zero"), ExtractError::Template(TemplateError::ZeroNorm { .. })));
     assert!(matches!(error("embed_nan"), ExtractError::Template(TemplateError::NotFinite { .. })));
@@ -130,7 +130,7 @@ fn a_model_file_with_another_digest_than_its_manifest_says_is_not_loaded() {
 }
 
 #[test]
-fn a_name_that_is_not_at_hand_is_answered_with_those_that_are() {
+fn an_unknown_name_is_answered_with_the_available_ones() {
     let folder = folder(&manifest(&"0".repeat(64)));
     let error = models(folder.path()).unwrap().embedder("other").unwrap_err();
     assert!(error.to_string().contains("mean"), "{error}");

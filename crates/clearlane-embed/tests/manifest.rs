@@ -7,14 +7,14 @@ use std::path::Path;
 use clearlane_embed::{CalibratedThreshold, Manifest, ModelError, Models, Task};
 use toml::Value;
 
-/// This project's manifest, with a liveness model and measured thresholds whatever it has.
+/// This project's manifest, with a PAD model and measured thresholds whatever it has.
 fn manifest() -> Value {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/manifest.toml")).unwrap();
     let mut manifest = Manifest::parse(&text).unwrap();
-    let mut liveness = manifest.models[0].clone();
-    "liveness".clone_into(&mut liveness.name);
-    liveness.task = Task::Liveness { crop: 2.7, live_class: 1 };
-    manifest.models.push(liveness);
+    let mut pad = manifest.models[0].clone();
+    "pad".clone_into(&mut pad.name);
+    pad.task = Task::Pad { family: "minivision".to_owned(), crop: 2.7, live_class: 1 };
+    manifest.models.push(pad);
     for model in &mut manifest.models {
         if let Task::Embedding { thresholds, .. } = &mut model.task {
             thresholds.push(CalibratedThreshold { fmr: 0.25, threshold: 0.1, measured_on: "a test".to_owned() });
@@ -94,7 +94,8 @@ fn unknown_keys_missing_keys_and_values_of_another_type_are_refused_in_every_tab
         let Step::Key(field) = last else { unreachable!() };
         let mut without = manifest.clone();
         at(&mut without, above).as_table_mut().unwrap().remove(field);
-        let optional = ["model", "model[].task.embedding.thresholds"].contains(&name(key).as_str());
+        let optional = ["model", "model[].task.embedding.thresholds", "model[].task.pad.family"];
+        let optional = optional.contains(&name(key).as_str());
         assert_eq!(parsed(&without).is_ok(), optional, "without `{}`", name(key));
 
         let is = at(&mut manifest.clone(), key).clone();
@@ -134,8 +135,8 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
             "task.detection.overlap_threshold" => &[Value::Float(0.0), Value::Float(1.1), Value::Float(f64::NAN)],
             "task.embedding.dimension" => &[Value::Integer(0), Value::Integer(-1), Value::Integer(i64::MAX)],
             "task.embedding.thresholds[].threshold" => &[Value::Float(1.1), Value::Float(f64::NAN)],
-            "task.liveness.crop" => &[Value::Float(0.9), Value::Float(f64::INFINITY), Value::Float(f64::NAN)],
-            "task.liveness.live_class" => &[Value::Integer(-1)],
+            "task.pad.crop" => &[Value::Float(0.9), Value::Float(f64::INFINITY), Value::Float(f64::NAN)],
+            "task.pad.live_class" => &[Value::Integer(-1)],
             _ => &[],
         };
         for value in out_of_range {
@@ -159,6 +160,15 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
         let error = Manifest::parse(&Manifest { models: vec![wrong] }.to_toml().unwrap()).unwrap_err();
         assert!(error.to_string().contains("name "), "{name:?}: {error}");
     }
+}
+
+#[test]
+fn a_pad_model_of_an_earlier_manifest_is_one_of_minivisions_family() {
+    let manifest = manifest();
+    let earlier = toml::to_string(&manifest).unwrap();
+    let earlier = earlier.replace("[model.task.pad]", "[model.task.liveness]").replace("family = \"minivision\"\n", "");
+    assert!(earlier.contains("liveness") && !earlier.contains("minivision"));
+    assert_eq!(Manifest::parse(&earlier), Manifest::parse(&toml::to_string(&manifest).unwrap()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The whole way on real photographs, where research models and datasets are at hand.
+//! The whole way on real photographs, where research models and datasets are available.
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
@@ -61,13 +61,13 @@ fn detectors_agree_about_the_landmarks() {
 }
 
 #[test]
-fn the_published_liveness_samples_are_told_apart() {
-    let Some((models, datasets)) = research_data("the_published_liveness_samples_are_told_apart") else { return };
-    let liveness = models.liveness(["minifasnet-v2-2.7", "minifasnet-v1se-4.0"]).unwrap();
-    let extractor = extractor(&models, "scrfd-500m-640").with_liveness(liveness).with_selection(Selection::Largest);
+fn the_published_pad_samples_are_told_apart() {
+    let Some((models, datasets)) = research_data("the_published_pad_samples_are_told_apart") else { return };
+    let pad = models.pad(["minifasnet-v2-2.7", "minifasnet-v1se-4.0"]).unwrap();
+    let extractor = extractor(&models, "scrfd-500m-640").with_pad(pad).with_selection(Selection::Largest);
     let score = |name: &str| {
         let path = datasets.join(format!("pad-samples/image_{name}.jpg"));
-        extractor.extract(&Frame::open(path, &DecodeLimits::default()).unwrap()).unwrap().liveness.unwrap()
+        extractor.extract(&Frame::open(path, &DecodeLimits::default()).unwrap()).unwrap().pad.unwrap()
     };
     // Published for these pictures and models: live 1.000, attacks 0.169 and 0.006.
     assert!(score("T1") > 0.95, "{}", score("T1"));

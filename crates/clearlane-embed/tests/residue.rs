@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clearlane_embed::{
-    Calibration, ColourOrder, DecodeLimits, Extractor, Frame, InputSpec, Liveness, ModelEntry, Models, PixelFormat,
-    Quality, Selection, Task,
+    ColourOrder, DecodeLimits, Extractor, Frame, InputSpec, Models, Pad, PixelFormat, Quality, QuantisationSamples,
+    Selection,
 };
 use clearlane_infer::Wiped;
 use memory::{Needle, distinct, found};
@@ -30,11 +30,10 @@ fn picture() -> PathBuf {
 fn extractor(models: &Models) -> Extractor {
     let detector = models.detector(models.default_detector().unwrap()).unwrap();
     let embedder = models.embedder(models.default_embedder().unwrap()).unwrap().with_flip(true);
-    // No model for liveness is part of this project: an embedder's outputs serve as classes.
-    let entry =
-        ModelEntry { task: Task::Liveness { crop: 1.5, live_class: 0 }, ..common::embedder_entry("embed_mean") };
-    let liveness = Liveness::new([(&entry, &*common::bytes("embed_mean.onnx"))]).unwrap();
-    Extractor::new(detector, embedder).with_liveness(liveness).with_selection(Selection::Largest)
+    // No PAD model is part of this project: an embedder's outputs serve as classes.
+    let entry = common::pad_entry("embed_mean", "minivision", 0);
+    let pad = Pad::new([(&entry, &*common::bytes("embed_mean.onnx"))]).unwrap();
+    Extractor::new(detector, embedder).with_pad(pad).with_selection(Selection::Largest)
 }
 
 /// Held by a test while it runs: all look for pixels of one picture.
@@ -144,13 +143,13 @@ fn pictures_to_quantise_by_leave_nothing_in_memory() {
     let (entry, _) = models.get(name).unwrap();
     let onnx = models.read(name).unwrap();
     let mut needles = Vec::new();
-    let mut calibration = Calibration::new(entry, &onnx);
+    let mut samples = QuantisationSamples::new(entry, &onnx);
     for _ in 0..3 {
         let frame = frame(PixelFormat::Rgb8);
         of_frame(&frame, &entry.input, &mut needles);
-        calibration.add_frame(&frame).unwrap();
+        samples.add_frame(&frame).unwrap();
     }
-    calibration.quantise("detector-int8.onnx").unwrap();
-    drop(calibration);
+    samples.quantise("detector-int8.onnx").unwrap();
+    drop(samples);
     assert_eq!(found(&needles), [""; 0]);
 }

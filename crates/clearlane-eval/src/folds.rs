@@ -22,7 +22,7 @@ pub struct Accuracy {
     pub mean: f64,
     /// The standard error of that mean: the folds' sample standard deviation over the root of their number.
     pub standard_error: f64,
-    /// Each fold in turn.
+    /// Each fold.
     pub folds: Vec<Fold>,
 }
 

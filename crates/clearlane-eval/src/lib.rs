@@ -24,16 +24,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod calibration;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod folds;
 pub mod lfw;
 mod rate;
 pub mod report;
 mod scores;
 mod searches;
+mod threshold;
 
-pub use calibration::{Calibration, Calibrator, Method};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use rate::{Interval, Rate};
 pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};
 pub use searches::{MatedSearch, Searches};
+pub use threshold::{Calibrator, FmrThreshold, Method};

@@ -24,7 +24,7 @@ pub enum ScoreError {
         kind: &'static str,
     },
     /// A score is NaN or infinite.
-    #[error("{kind} score {index} is {value}: every score must be finite")]
+    #[error("{kind} score {index}: expected a finite value, got {value}")]
     NotFinite {
         /// `mated` or `non-mated`.
         kind: &'static str,
@@ -34,13 +34,13 @@ pub enum ScoreError {
         value: f32,
     },
     /// A rate that was asked for lies outside (0, 1).
-    #[error("{value} is no target for a rate: it must lie between 0 and 1")]
+    #[error("expected a target rate between 0 and 1, got {value}")]
     Target {
         /// The target.
         value: f64,
     },
     /// A fold holds no comparison, or there are fewer than two folds.
-    #[error("{folds} folds, {empty} of them empty: cross-validation needs two or more, none empty")]
+    #[error("expected two or more folds, none empty, got {folds} with {empty} empty")]
     Folds {
         /// How many folds the comparisons name.
         folds: usize,

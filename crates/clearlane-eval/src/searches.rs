@@ -3,10 +3,10 @@
 use crate::scores::{sorted, threshold_at};
 use crate::{Rate, ScoreError};
 
-/// A search whose subject is enrolled: where its mate came in the candidate list.
+/// A search whose subject is enrolled: its mate's place in the candidate list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MatedSearch {
-    /// The mate's rank among subjects, from 1. None where the list did not hold it or the probe gave no template.
+    /// The mate's rank among subjects, from 1. None where the list did not hold it, or for a failure to acquire.
     pub rank: Option<usize>,
     /// The mate's score; not read where there is no rank.
     pub score: f32,

@@ -1,11 +1,11 @@
-//! How long a model takes: `bench MODEL CHANNELS HEIGHT WIDTH [PATH] [BATCH] [RUNS] [THREADS]`.
+//! How long a model takes: `bench MODEL CHANNELS HEIGHT WIDTH [BACKEND] [BATCH] [RUNS] [THREADS]`.
 //!
 //! Prints one line of JSON: the time to load, and of the runs the median, the 95th and the 99th percentile, all in
 //! milliseconds a batch.
 
 use std::time::Instant;
 
-use clearlane_infer::{Network, Options, Path};
+use clearlane_infer::{Backend, Isa, Network, Options};
 use ndarray::Array4;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,33 +13,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [file, extents @ ..] = &arguments[..] else { return Err("which model?".into()) };
     let number = |index: usize, default: usize| extents.get(index).map_or(Ok(default), |text| text.parse());
     let input = [number(0, 3)?, number(1, 112)?, number(2, 112)?];
-    let path = match extents.get(3).map_or("auto", String::as_str) {
-        "auto" => Path::Auto,
-        "avx512" => Path::Avx512,
-        "avx2" => Path::Avx2,
-        "avxvnni" => Path::AvxVnni,
-        "neon" => Path::Neon,
-        "portable" => Path::Portable,
-        "reference" => Path::Reference,
-        other => return Err(format!("no path is called {other}").into()),
+    let backend = match extents.get(3).map_or("auto", String::as_str) {
+        "auto" => Backend::Auto,
+        "tract" => Backend::Tract,
+        name => {
+            let isa = Isa::by_name(name);
+            Backend::Kernels(isa.ok_or_else(|| {
+                let names: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+                format!("expected auto, tract or one of {names:?}, got {name}")
+            })?)
+        }
     };
     let (batch, runs, threads) = (number(4, 1)?, number(5, 200)?, number(6, 1)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
 
     let bytes = std::fs::read(file)?;
     let start = Instant::now();
-    let network = Network::with_options(&bytes, input, &Options::on(path))?;
+    let network = Network::with_options(&bytes, input, &Options::on(backend))?;
     let load = start.elapsed().as_secs_f64() * 1e3;
     let image = Array4::from_shape_fn((batch, input[0], input[1], input[2]), |(n, c, y, x)| {
         ((n * 31 + c * 17 + y * 7 + x * 3) % 255) as f32 / 127.5 - 1.0
     });
     for _ in 0..runs.div_ceil(10) {
-        network.run_on(&pool, image.view())?;
+        pool.install(|| network.run_parallel(image.view()))?;
     }
     let mut times = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
-        network.run_on(&pool, image.view())?;
+        pool.install(|| network.run_parallel(image.view()))?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_unstable_by(f64::total_cmp);

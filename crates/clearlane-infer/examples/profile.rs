@@ -1,6 +1,6 @@
 //! Where a model's time goes: `profile MODEL CHANNELS HEIGHT WIDTH [RUNS]`, on one thread.
 
-use clearlane_infer::{Network, Path, fma_peak};
+use clearlane_infer::{Isa, Network, fma_peak};
 use ndarray::Array3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let total: f64 = steps.iter().map(|step| step.time.as_secs_f64()).sum();
     let products: usize = steps.iter().map(|step| step.products).sum();
-    let (rate, peak) = (2.0 * products as f64 / total / 1e9, fma_peak(Path::Auto)?);
+    let (rate, peak) = (2.0 * products as f64 / total / 1e9, fma_peak(Isa::best()));
     println!("{:8.1} us in all, {rate:.1} GFLOP/s of a peak of {peak:.1}", total * 1e6);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Weights that a file keeps as signed bytes and dequantises for a convolution or a matrix product. Kernels take the bytes;
-//! floats are only made of them where no kernel does.
+//! INT8 weights that a file dequantises for a convolution or a matrix product. Kernels take them as they are; floats are
+//! made of them only where no kernel does.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType}
 
 use crate::graph::{Attributes, constants, floats_of, keep_second_operands};
 
-/// A constant of signed bytes, with a scale for all or one for each index of an axis.
+/// An INT8 constant, with a scale for all or one for each index of an axis.
 pub(crate) struct Dequantised<'a> {
     pub(crate) tensor: &'a TensorProto,
     scales: Cow<'a, [f32]>,
@@ -61,7 +61,7 @@ impl<'a> Dequantised<'a> {
         bytes_of(self.tensor)
     }
 
-    /// The scale of each of `outputs`, which lie along an axis; `None` where there are zero points, which no kernel takes.
+    /// The scale of each of `outputs`, which lie along an axis; `None` where there are zero points, which no kernel supports.
     pub(crate) fn scales(&self, axis: usize, outputs: usize) -> Option<Vec<f32>> {
         if self.zeros.iter().any(|&zero| zero != 0) {
             return None;
@@ -83,12 +83,12 @@ impl<'a> Dequantised<'a> {
     }
 }
 
-/// Whether a scale holds for a run of values along an axis, which no kernel is made for.
+/// Whether a scale holds for a run of values along an axis, which no kernel supports.
 pub(crate) fn is_grouped(node: &NodeProto) -> bool {
     node.int("block_size").unwrap_or(0) != 0
 }
 
-/// A tensor's signed bytes, without a copy where they can be read as they are.
+/// An INT8 tensor's values, without a copy where they can be read as they are.
 fn bytes_of(tensor: &TensorProto) -> Cow<'_, [i8]> {
     if tensor.raw_data.is_empty() {
         return tensor.int32_data.iter().map(|&value| value as i8).collect();

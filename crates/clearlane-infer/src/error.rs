@@ -3,19 +3,19 @@
 #[non_exhaustive]
 pub enum InferError {
     /// The bytes do not decode as an ONNX model: another kind of file, or one that was cut short.
-    #[error("the bytes are not a whole ONNX model: {detail}")]
+    #[error("expected a whole ONNX model, got other or truncated bytes: {detail}")]
     Decode {
         /// What the decoder met.
         detail: String,
     },
     /// The model keeps a tensor in another file. A model is one sequence of bytes here.
-    #[error("tensor `{tensor}` lies in another file; save the model with its weights inside")]
+    #[error("tensor `{tensor}` is stored in another file: save the model with its weights inside")]
     ExternalData {
         /// The tensor's name in the graph.
         tensor: String,
     },
     /// A tensor's extents and the bytes stored for it disagree.
-    #[error("tensor `{tensor}` has extents {extents:?}, which its stored data do not fill")]
+    #[error("tensor `{tensor}`: expected data for the extents {extents:?}, got more or less")]
     TensorSize {
         /// The tensor's name in the graph.
         tensor: String,
@@ -23,15 +23,15 @@ pub enum InferError {
         extents: Vec<i64>,
     },
     /// A value of the graph would take more memory than a network is allowed to.
-    #[error("value `{value}` would have the extents {extents:?}, which is more than a network may take")]
+    #[error("value `{value}` has extents {extents:?}, more than the limit of 2^28 elements")]
     TooLarge {
         /// The value's name in the graph.
         value: String,
         /// Its extents for one image.
         extents: Vec<usize>,
     },
-    /// A convolution's or pooling's window is beyond what image networks have.
-    #[error("node `{node}` has a window, stride, dilation or padding of {number}; {limit} is the most")]
+    /// A convolution's or pooling's window, stride, dilation or padding is out of range.
+    #[error("node `{node}`: expected a window, stride, dilation and padding of at most {limit}, got {number}")]
     Window {
         /// The node's name in the graph.
         node: String,
@@ -40,8 +40,8 @@ pub enum InferError {
         /// The most that is taken.
         limit: u64,
     },
-    /// No operator of this name is known.
-    #[error("node `{node}` uses the operator {operator}, which is not supported")]
+    /// The model uses an operator that is not supported.
+    #[error("node `{node}`: unsupported operator {operator}")]
     UnknownOperator {
         /// The operator's ONNX name, with its domain unless that is the default one.
         operator: String,
@@ -49,33 +49,27 @@ pub enum InferError {
         node: String,
     },
     /// The graph itself is wrong: an edge to nowhere, extents that do not fit, a missing attribute.
-    #[error("the graph does not hold together: {detail}")]
+    #[error("invalid graph: {detail}")]
     Graph {
         /// Where, and what.
         detail: String,
     },
     /// The model does not take exactly one tensor.
-    #[error("the model has {found} inputs; one image batch is expected")]
+    #[error("expected a model with one input, a batch of images, got {found} inputs")]
     InputCount {
         /// How many the graph declares.
         found: usize,
     },
-    /// The graph's input cannot have the wanted shape.
-    #[error("the model's input is declared as {declared} and cannot be 1 x {wanted:?}")]
+    /// The graph's input is declared with another shape than the network is to be made for.
+    #[error("expected a model whose input can be 1 x {expected:?}, got one declared as {declared}")]
     DeclaredInput {
         /// The declared extents, `?` where the model leaves one open.
         declared: String,
-        /// The wanted shape of one input: channels, height, width.
-        wanted: [usize; 3],
-    },
-    /// The CPU does not have the instructions of the wanted path.
-    #[error("this CPU does not have the instructions of {path:?}")]
-    Instructions {
-        /// The path that was asked for.
-        path: crate::Path,
+        /// The shape of one input that was asked for: channels, height, width.
+        expected: [usize; 3],
     },
     /// An output is not made of 32-bit floats.
-    #[error("output `{output}` is of type {found}; 32-bit floats are expected")]
+    #[error("output `{output}`: expected 32-bit floats, got {found}")]
     OutputType {
         /// The output's name.
         output: String,
@@ -83,12 +77,18 @@ pub enum InferError {
         found: String,
     },
     /// The batch handed to [`Network::run`](crate::Network::run) has another shape than the network was made for.
-    #[error("the input is {given:?}; a batch of at least one of {expected:?} is expected")]
+    #[error("expected a batch of at least one {expected:?}, got {given:?}")]
     InputShape {
         /// The shape of one input: channels, height, width.
         expected: [usize; 3],
         /// The shape that was handed in, batch first.
         given: [usize; 4],
+    },
+    /// The system gave no memory for a run.
+    #[error("the system refused {bytes} bytes of memory for a run of the network")]
+    OutOfMemory {
+        /// How much was asked for.
+        bytes: usize,
     },
     /// A node failed while running.
     #[error("the network failed while running: {detail}")]
@@ -103,10 +103,10 @@ pub enum InferError {
 #[non_exhaustive]
 pub enum QuantiseError {
     /// The model does not load, or does not run on the images.
-    #[error(transparent)]
+    #[error("the model does not run on the calibration images")]
     Model(#[from] InferError),
     /// There is nothing to calibrate with.
-    #[error("there is no image to calibrate with")]
+    #[error("expected at least one image to calibrate with, got none")]
     NoImages,
     /// The model is quantised already.
     #[error("the model is quantised already: node `{node}` is a {operator}")]
@@ -117,12 +117,10 @@ pub enum QuantiseError {
         node: String,
     },
     /// No node is a convolution or matrix product with weights of the model.
-    #[error("the model has no convolution and no matrix product with constant weights")]
+    #[error("expected a convolution or matrix product with constant weights, got a model without one")]
     NothingToQuantise,
     /// The quantised graph needs a newer operator set, in which an operator of the model means something else.
-    #[error(
-        "the model is of operator set {version}; its {operator} is not the one of set 13, which quantisation needs"
-    )]
+    #[error("expected operator set 13 or an equivalent {operator}, got operator set {version}: export the model anew")]
     OperatorSet {
         /// The model's operator set.
         version: i64,
@@ -130,7 +128,7 @@ pub enum QuantiseError {
         operator: String,
     },
     /// A value became infinite or no number on an image.
-    #[error("value `{value}` is not finite on these images")]
+    #[error("value `{value}` is infinite or not a number on the calibration images")]
     NotFinite {
         /// The value's name in the graph.
         value: String,

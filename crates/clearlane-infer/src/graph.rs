@@ -1,6 +1,6 @@
 //! The ONNX graph with what tract's analysis finds out about each value: its shape, and its contents where they do
-//! not depend on the input. Weights are kept from the analysis, which would copy them, and make floats of bytes: their shapes
-//! are all it needs.
+//! not depend on the input. Weights are kept from the analysis, which would copy and dequantise them: it needs only their
+//! shapes.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -140,7 +140,7 @@ impl<'a> Graph<'a> {
         self.elements(value)
     }
 
-    /// Weights that the file keeps as bytes, by the value that they are dequantised to.
+    /// INT8 weights of the file, by the value that they are dequantised to.
     pub(crate) fn dequantised(&self, value: &str) -> Option<&Dequantised<'a>> {
         self.dequantised.get(value)
     }

@@ -1,6 +1,6 @@
 //! Runs ONNX networks on the CPU.
 //!
-//! A [`Network`] is made once from the bytes of an ONNX model and then run from as many threads as wanted:
+//! A [`Network`] is made once from the bytes of an ONNX model and then run from any number of threads:
 //!
 //! ```no_run
 //! use clearlane_infer::Network;
@@ -33,11 +33,15 @@ mod reference;
 mod refit;
 mod wiped;
 
+pub use clearlane_simd::{Isa, Loops, vectorised};
 pub use error::{InferError, QuantiseError};
 pub use kernel::allocator::WipingAllocator;
-pub use kernel::loops::{Loops, vectorised};
-pub use network::{Network, NodeInfo, NodePath, OutputInfo, Outputs, StepProfile};
-pub use options::{Options, Path};
+pub use network::{Network, NodeBackend, NodeInfo, OutputInfo, Outputs, StepProfile};
+pub use options::{Backend, Options};
 pub use peak::fma_peak;
 pub use quantise::{Quantised, quantise};
-pub use wiped::{Wiped, wipe};
+pub use wiped::{Plain, Wiped, wipe};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

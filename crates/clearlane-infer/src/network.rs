@@ -3,16 +3,15 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use ndarray::{ArrayD, ArrayView, ArrayView3, ArrayView4, Axis, Dimension};
-use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto};
 
 use crate::InferError;
 use crate::graph::Graph;
-use crate::kernel::isa::Isa;
 use crate::kernel::memory::View;
 use crate::kernel::program::{Program, Step};
+use crate::kernel::set::KernelSet;
 use crate::lower::lower;
 use crate::options::Options;
 use crate::proto;
@@ -49,24 +48,24 @@ pub struct NodeInfo {
     pub name: String,
     /// The operator's ONNX name.
     pub operator: String,
-    /// Who carries it out.
-    pub path: NodePath,
+    /// What runs it.
+    pub backend: NodeBackend,
 }
 
-/// Who carries out a node.
+/// What runs a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NodePath {
+pub enum NodeBackend {
     /// This crate's kernels.
-    Fused,
+    Kernels,
     /// tract.
-    Reference,
+    Tract,
 }
 
 /// One step of a network's run, as [`Network::profile`] measures it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepProfile {
-    /// Positions in [`Network::nodes`] of the nodes that the step carries out; none where it only moves values.
+    /// Positions in [`Network::nodes`] of the nodes that the step runs; none where it only moves values.
     pub nodes: Vec<usize>,
     /// Channels, height and width of what it reads first and of what it makes.
     pub extents: [[usize; 3]; 2],
@@ -77,8 +76,8 @@ pub struct StepProfile {
 }
 
 enum Engine {
-    Fused(Program),
-    Reference(Runnable),
+    Kernels(Program),
+    Tract(Runnable),
 }
 
 impl OutputInfo {
@@ -152,37 +151,37 @@ impl Network {
         };
         let image = proto::only_input(graph)?;
         proto::check_input(image, input)?;
-        let isa = options.path.isa()?;
+        let kernels = options.backend.isa().map(KernelSet::of);
         if let Ok(known) = Graph::analyse(&onnx, &model, graph, &image.name, input) {
             known.check_sizes()?;
-            if let Some(network) = isa.and_then(|isa| Self::fused(&known, input, &isa)) {
+            if let Some(network) = kernels.and_then(|kernels| Self::with_kernels(&known, input, &kernels)) {
                 return Ok(network);
             }
         }
-        Self::reference(onnx, &model, graph, input)
+        Self::with_tract(onnx, &model, graph, input)
     }
 
-    /// `None` where the graph is not one that the fast path can carry out, even with tract's help.
-    fn fused(graph: &Graph<'_>, input: [usize; 3], isa: &Isa) -> Option<Self> {
+    /// `None` where kernels cannot run the graph, even with tract's help.
+    fn with_kernels(graph: &Graph<'_>, input: [usize; 3], kernels: &KernelSet) -> Option<Self> {
         let outputs = graph.proto.output.iter().map(|output| {
             let shape = graph.shape(&output.name).filter(|_| graph.is_float(&output.name))?;
             Some(OutputInfo::new(output.name.clone(), shape))
         });
         let outputs = outputs.collect::<Option<Vec<_>>>()?;
         let lowered = lower(graph, input).ok()?;
-        let path = |own: &bool| if *own { NodePath::Fused } else { NodePath::Reference };
-        let nodes = nodes(graph.proto, lowered.own.iter().map(path));
-        let program = crate::plan::program(isa, lowered.layers, lowered.input)?;
-        Some(Self { input, outputs, nodes, engine: Engine::Fused(program) })
+        let backend = |own: &bool| if *own { NodeBackend::Kernels } else { NodeBackend::Tract };
+        let nodes = nodes(graph.proto, lowered.own.iter().map(backend));
+        let program = crate::plan::program(kernels, lowered.layers, lowered.input)?;
+        Some(Self { input, outputs, nodes, engine: Engine::Kernels(program) })
     }
 
-    fn reference(onnx: Onnx, model: &ModelProto, proto: &GraphProto, input: [usize; 3]) -> Result<Self, InferError> {
+    fn with_tract(onnx: Onnx, model: &ModelProto, proto: &GraphProto, input: [usize; 3]) -> Result<Self, InferError> {
         let [c, h, w] = input;
         let runnable = Runnable::new(onnx, model, &[vec![1, c, h, w]])?;
         let names: Vec<String> = proto.output.iter().map(|output| output.name.clone()).collect();
         let outputs = runnable.outputs(&names)?;
-        let nodes = nodes(proto, std::iter::repeat(NodePath::Reference));
-        Ok(Self { input, outputs, nodes, engine: Engine::Reference(runnable) })
+        let nodes = nodes(proto, std::iter::repeat(NodeBackend::Tract));
+        Ok(Self { input, outputs, nodes, engine: Engine::Tract(runnable) })
     }
 
     /// The shape of one image, batch excluded: channels, height, width.
@@ -197,7 +196,7 @@ impl Network {
         &self.outputs
     }
 
-    /// The graph's nodes, in its order, and who carries out each.
+    /// The graph's nodes, in its order, and what runs each.
     #[must_use]
     pub fn nodes(&self) -> &[NodeInfo] {
         &self.nodes
@@ -207,26 +206,27 @@ impl Network {
     /// as its first axis.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
-        self.run_with(None, &input)
+        self.run_with(1, &input)
     }
 
-    /// As [`run`](Self::run), with the help of a pool's threads: for one image they share the work, for a batch of as
-    /// many images as there are threads or more, each takes images of its own. The results are the same.
+    /// As [`run`](Self::run), with all threads of the current rayon pool (the one whose `install` this is called in, or
+    /// else the global one): for one image they share the work, for a batch of as many images as there are threads or
+    /// more, each takes images of its own. The results are the same.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
-    pub fn run_on(&self, pool: &ThreadPool, input: ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
-        self.run_with((pool.current_num_threads() > 1).then_some(pool), &input)
+    pub fn run_parallel(&self, input: ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
+        self.run_with(rayon::current_num_threads(), &input)
     }
 
-    fn run_with(&self, pool: Option<&ThreadPool>, input: &ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
+    fn run_with(&self, threads: usize, input: &ArrayView4<'_, f32>) -> Result<Outputs, InferError> {
         let (n, c, h, w) = input.dim();
         if n == 0 || [c, h, w] != self.input {
             return Err(InferError::InputShape { expected: self.input, given: [n, c, h, w] });
         }
         let zeros = self.outputs.iter().map(|output| ArrayD::zeros([&[n], output.shape()].concat()));
         let mut outputs = Outputs(zeros.collect());
-        let run = |pool: Option<&ThreadPool>, index: usize, outputs: &mut [&mut [f32]]| {
+        let run = |threads: usize, index: usize, outputs: &mut [&mut [f32]]| {
             let image = input.index_axis(Axis(0), index);
-            in_order(&image, |image| self.run_one(pool, image, outputs))
+            in_order(&image, |image| self.run_one(threads, image, outputs))
         };
         let mut rows: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::new()).collect();
         for output in &mut outputs.0 {
@@ -234,26 +234,24 @@ impl Network {
                 rows.extend(row.into_slice());
             }
         }
-        match pool {
-            Some(pool) if n >= pool.current_num_threads() => {
-                let each = || rows.par_iter_mut().enumerate().try_for_each(|(index, rows)| run(None, index, rows));
-                pool.install(each)?;
-            }
-            _ => rows.iter_mut().enumerate().try_for_each(|(index, rows)| run(pool, index, rows))?,
+        if threads > 1 && n >= threads {
+            rows.par_iter_mut().enumerate().try_for_each(|(index, rows)| run(1, index, rows))?;
+        } else {
+            rows.iter_mut().enumerate().try_for_each(|(index, rows)| run(threads, index, rows))?;
         }
         drop(rows);
         Ok(outputs)
     }
 
-    /// Times each step of the fast path over some runs of one image, plain C x H x W; nothing where tract carries out
-    /// the whole graph.
+    /// Times each step of the kernels over some runs of one image, plain C x H x W; nothing where tract runs the whole
+    /// graph.
     #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub fn profile(&self, image: ArrayView3<'_, f32>, runs: usize) -> Result<Vec<StepProfile>, InferError> {
         let (c, h, w) = image.dim();
         if [c, h, w] != self.input {
             return Err(InferError::InputShape { expected: self.input, given: [1, c, h, w] });
         }
-        let Engine::Fused(program) = &self.engine else { return Ok(Vec::new()) };
+        let Engine::Kernels(program) = &self.engine else { return Ok(Vec::new()) };
         let times = in_order(&image, |image| program.profile(image, runs))?;
         let extents = |views: &[View]| views.first().map_or([0; 3], |view| [view.channels, view.height, view.width]);
         let profile = |(step, time): (&Step, Duration)| StepProfile {
@@ -265,10 +263,10 @@ impl Network {
         Ok(program.steps().iter().zip(times).map(profile).collect())
     }
 
-    fn run_one(&self, pool: Option<&ThreadPool>, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
+    fn run_one(&self, threads: usize, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
         let runnable = match &self.engine {
-            Engine::Fused(program) => return program.run(pool, image, outputs),
-            Engine::Reference(runnable) => runnable,
+            Engine::Kernels(program) => return program.run(threads, image, outputs),
+            Engine::Tract(runnable) => runnable,
         };
         let [c, h, w] = self.input;
         runnable.run(&[(&[1, c, h, w], image)], outputs)
@@ -285,11 +283,11 @@ pub(crate) fn in_order<D: Dimension, T>(array: &ArrayView<'_, f32, D>, work: imp
     work(&values)
 }
 
-fn nodes(proto: &GraphProto, paths: impl Iterator<Item = NodePath>) -> Vec<NodeInfo> {
-    let info = |(node, path): (&tract_onnx::pb::NodeProto, NodePath)| NodeInfo {
+fn nodes(proto: &GraphProto, backends: impl Iterator<Item = NodeBackend>) -> Vec<NodeInfo> {
+    let info = |(node, backend): (&tract_onnx::pb::NodeProto, NodeBackend)| NodeInfo {
         name: node.name.clone(),
         operator: node.op_type.clone(),
-        path,
+        backend,
     };
-    proto.node.iter().zip(paths).map(info).collect()
+    proto.node.iter().zip(backends).map(info).collect()
 }

@@ -10,7 +10,7 @@ use tract_onnx::pb::{
 
 use crate::InferError;
 
-/// The most that a window's size, stride, dilation or padding may be: far more than image networks have.
+/// The most that a window's size, stride, dilation or padding may be: far more than image networks use.
 const LARGEST_WINDOW: u64 = 1 << 12;
 
 /// Decodes a model and checks that its graph can be built: known operators, edges that lead somewhere, tensors whose
@@ -34,22 +34,22 @@ pub(crate) fn only_input(graph: &GraphProto) -> Result<&ValueInfoProto, InferErr
     }
 }
 
-/// Checks that the declared input may be `1 x wanted`: a fixed extent has to agree, an open one takes the wanted size.
-pub(crate) fn check_input(input: &ValueInfoProto, wanted: [usize; 3]) -> Result<(), InferError> {
+/// Checks that the declared input may be `1 x expected`: a fixed extent has to agree, an open one takes the expected size.
+pub(crate) fn check_input(input: &ValueInfoProto, expected: [usize; 3]) -> Result<(), InferError> {
     let declared = declared_extents(input);
-    let agrees = |(extent, want): (&Option<i64>, i64)| extent.is_none_or(|extent| extent == want);
-    let [c, h, w] = wanted.map(|extent| i64::try_from(extent).unwrap_or(i64::MAX));
+    let agrees = |(extent, expected): (&Option<i64>, i64)| extent.is_none_or(|extent| extent == expected);
+    let [c, h, w] = expected.map(|extent| i64::try_from(extent).unwrap_or(i64::MAX));
     let fits = match &declared {
         None => true,
         Some(extents) => extents.len() == 4 && extents.iter().zip([1, c, h, w]).all(agrees),
     };
-    if fits && wanted.iter().all(|&extent| extent > 0) {
+    if fits && expected.iter().all(|&extent| extent > 0) {
         return Ok(());
     }
     let names = declared.unwrap_or_default();
     let names: Vec<_> =
         names.iter().map(|extent| extent.map_or_else(|| "?".into(), |extent| extent.to_string())).collect();
-    Err(InferError::DeclaredInput { declared: format!("[{}]", names.join(", ")), wanted })
+    Err(InferError::DeclaredInput { declared: format!("[{}]", names.join(", ")), expected })
 }
 
 /// The declared channels, height and width, where all of them are fixed.
@@ -91,15 +91,15 @@ fn check(onnx: &Onnx, graph: &GraphProto) -> Result<(), InferError> {
         .chain(graph.input.iter().map(|input| &input.name))
         .map(String::as_str)
         .collect();
-    let wanted = graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name));
-    match wanted.filter(|name| !name.is_empty()).find(|name| !made.contains(name.as_str())) {
-        Some(name) => Err(InferError::Graph { detail: format!("nothing makes the value `{name}`") }),
+    let read = graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name));
+    match read.filter(|name| !name.is_empty()).find(|name| !made.contains(name.as_str())) {
+        Some(name) => Err(InferError::Graph { detail: format!("no node makes the value `{name}`") }),
         None if graph.output.is_empty() => Err(InferError::Graph { detail: "it has no output".into() }),
         None => Ok(()),
     }
 }
 
-/// A window's numbers are believed only as far as images go: whoever carries out the node allocates by them.
+/// Limits a window's numbers: tract and the kernels allocate by them.
 fn check_window(node: &NodeProto) -> Result<(), InferError> {
     const NAMES: [&str; 4] = ["kernel_shape", "strides", "dilations", "pads"];
     let named = node.attribute.iter().filter(|attribute| NAMES.contains(&attribute.name.as_str()));
@@ -109,7 +109,7 @@ fn check_window(node: &NodeProto) -> Result<(), InferError> {
     }
 }
 
-/// A transposition has to name every axis once: tract looks for ever for a way to one that does not.
+/// Checks that a transposition names every axis once: tract never returns from one that does not.
 fn check_order(node: &NodeProto) -> Result<(), InferError> {
     let Some(order) = node.attribute.iter().find(|attribute| attribute.name == "perm") else { return Ok(()) };
     let mut axes = order.ints.clone();
@@ -117,10 +117,12 @@ fn check_order(node: &NodeProto) -> Result<(), InferError> {
     if axes.iter().zip(0..).all(|(&axis, place)| axis == place) {
         return Ok(());
     }
-    Err(InferError::Graph { detail: format!("node `{}` orders axes as {:?}", node.name, order.ints) })
+    Err(InferError::Graph {
+        detail: format!("node `{}`: expected a permutation of its axes, got {:?}", node.name, order.ints),
+    })
 }
 
-/// A tensor's extents are believed only as far as the file holds data for them.
+/// Checks that the file holds the data that a tensor's extents ask for.
 fn check_tensor(tensor: &TensorProto) -> Result<(), InferError> {
     use tensor_proto::{DataLocation, DataType};
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
@@ -137,8 +139,9 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), InferError> {
         Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Int16 | DataType::Uint16) => 2,
         _ => 1,
     };
-    let wanted = tensor.dims.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.try_into().ok()?));
-    if wanted == Some(stored(bytes_each)) {
+    let expected =
+        tensor.dims.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.try_into().ok()?));
+    if expected == Some(stored(bytes_each)) {
         Ok(())
     } else {
         Err(InferError::TensorSize { tensor: tensor.name.clone(), extents: tensor.dims.clone() })

@@ -1,4 +1,4 @@
-//! Models through tract: the reference that the fast path is held to, and its fallback.
+//! Models through tract: the reference that the kernels are tested against, and their fallback.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Runnable {
                     return Err(InferError::OutputType { output: name.clone(), found });
                 }
                 let Some(shape) = fact.shape.as_concrete() else {
-                    let detail = format!("the shape of output `{name}` is not known: {:?}", fact.shape);
+                    let detail = format!("output `{name}`: expected a fixed shape, got {:?}", fact.shape);
                     return Err(InferError::Graph { detail });
                 };
                 Ok(OutputInfo::new(name.clone(), shape))
@@ -63,7 +63,7 @@ impl Runnable {
     /// tract computes on the way is wiped; only its operators' own scratch is out of reach.
     pub(crate) fn run(&self, inputs: &[(&[usize], &[f32])], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
         let run = || {
-            // Dropped last, when nobody else holds a value any more.
+            // Dropped last, when no operator holds a value any more.
             let mut values = Values::default();
             let mut given = TVec::new();
             for (shape, input) in inputs {
@@ -76,10 +76,15 @@ impl Runnable {
                 made.iter().for_each(|value| drop(values.watch(value.clone())));
                 TractResult::Ok(made)
             })?;
-            ensure!(made.len() == outputs.len(), "{} outputs came out", made.len());
+            ensure!(made.len() == outputs.len(), "expected {} outputs, got {}", outputs.len(), made.len());
             for (made, output) in made.iter().zip(outputs.iter_mut()) {
                 let made = made.try_as_plain_ram()?.as_slice::<f32>()?;
-                ensure!(made.len() == output.len(), "an output came out with {} values", made.len());
+                ensure!(
+                    made.len() == output.len(),
+                    "expected an output of {} values, got {}",
+                    output.len(),
+                    made.len()
+                );
                 output.copy_from_slice(made);
             }
             Ok(())
@@ -88,7 +93,7 @@ impl Runnable {
     }
 }
 
-/// The values of one run of tract: each is wiped once nobody else holds it. Since they are held here as well, no operator
+/// The values of one run of tract: each is wiped once no operator holds it. Since they are held here as well, no operator
 /// frees or reuses one unseen.
 #[derive(Default)]
 struct Values(Vec<TValue>);
@@ -99,7 +104,7 @@ impl Values {
         value
     }
 
-    /// Wipes what nobody needs any more.
+    /// Wipes what no operator needs any more.
     fn sweep(&mut self) {
         for value in self.0.extract_if(.., |value| value.is_exclusive()) {
             let mut tensor = value.into_tensor();
@@ -116,7 +121,7 @@ impl Drop for Values {
     }
 }
 
-/// tract answers some corrupt graphs with a panic; here that is an error like any other.
+/// Runs tract; its panics, which some corrupt graphs cause, become errors.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| {
@@ -128,7 +133,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Str
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("the graph could not be processed")
+            .unwrap_or("tract panicked without a message")
             .to_owned()),
     }
 }

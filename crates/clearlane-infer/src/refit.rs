@@ -1,4 +1,4 @@
-//! A graph that fixes its input's height and width, made over for others.
+//! A graph that fixes its input's height and width, adapted to others.
 
 use tract_onnx::Onnx;
 use tract_onnx::pb::{
@@ -10,8 +10,8 @@ use crate::graph::{Attributes, Graph};
 use crate::proto;
 
 /// Gives the image input this height and width. Sizes that a resize states become the scales that they amount to, and
-/// declared shapes of other values are dropped, since they hold for the old size only. What is not known how to make over
-/// is left as it is; where that no longer fits, building the graph says so.
+/// declared shapes of other values are dropped, since they hold for the old size only. Everything else is left as it
+/// is; where that no longer fits, building the graph says so.
 pub(crate) fn refit(onnx: &Onnx, model: &mut ModelProto, [_, height, width]: [usize; 3]) {
     let scales = resize_scales(onnx, model).unwrap_or_default();
     let Some(graph) = &mut model.graph else { return };

@@ -5,7 +5,7 @@
 #[path = "common/memory.rs"]
 mod memory;
 
-use clearlane_infer::{Network, Options, Path, WipingAllocator};
+use clearlane_infer::{Backend, Network, Options, WipingAllocator};
 use memory::{Needle, found};
 use ndarray::Array4;
 
@@ -26,7 +26,7 @@ fn what_is_freed_is_zero_wherever_it_was() {
 #[test]
 fn tract_leaves_no_image_and_no_embedding() {
     let onnx = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/embedder.onnx")).unwrap();
-    let network = Network::with_options(&onnx, [3, 112, 112], &Options::on(Path::Reference)).unwrap();
+    let network = Network::with_options(&onnx, [3, 112, 112], &Options::on(Backend::Tract)).unwrap();
     let noise = |(_, c, y, x)| ((c * 112 + y) * 112 + x) as f32 * 0.618_034 % 1.0;
     let image = Array4::from_shape_fn((1, 3, 112, 112), noise);
     let outputs = network.run(image.view()).unwrap();

@@ -1,4 +1,4 @@
-//! Quantised networks: exact to the last bit on every path, and close to what the same file means in floats.
+//! Quantised networks: exact to the last bit on every backend, and close to what the same file means in floats.
 #![allow(
     clippy::unwrap_used,
     clippy::needless_pass_by_value,
@@ -7,8 +7,8 @@
 
 mod common;
 
-use clearlane_infer::{InferError, Network, Options, Outputs, Path, QuantiseError, quantise};
-use common::{Graph, assert_fused, float, images, int, ints, model, on_every_path};
+use clearlane_infer::{Backend, InferError, Network, Options, Outputs, QuantiseError, quantise};
+use common::{Graph, assert_fused, float, images, int, ints, model, on_every_backend};
 use ndarray::{Array4, ArrayD, ArrayView4};
 use proptest::prelude::*;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -80,12 +80,12 @@ impl Naive {
     }
 }
 
-fn assert_same(what: &str, given: &[(Path, Outputs)], expected: &[f32]) {
-    for (path, outputs) in given {
+fn assert_same(what: &str, given: &[(Backend, Outputs)], expected: &[f32]) {
+    for (backend, outputs) in given {
         let values: Vec<f32> = outputs[0].iter().copied().collect();
-        assert_eq!(values.len(), expected.len(), "{what} on {path:?}");
+        assert_eq!(values.len(), expected.len(), "{what} on {backend:?}");
         let wrong = values.iter().zip(expected).position(|(a, b)| a.to_bits() != b.to_bits() && a != b);
-        assert_eq!(wrong, None, "{what} on {path:?}: {:?}", wrong.map(|at| (values[at], expected[at])));
+        assert_eq!(wrong, None, "{what} on {backend:?}: {:?}", wrong.map(|at| (values[at], expected[at])));
     }
 }
 
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_integer_convolution_is_exact_on_every_path(
+    fn any_integer_convolution_is_exact_on_every_backend(
         (inputs, outputs, depthwise) in prop_oneof![
             4 => (1..40_usize, 1..50_usize).prop_map(|(inputs, outputs)| (inputs, outputs, false)),
             3 => (5..50_usize).prop_map(|channels| (channels, channels, true)),
@@ -158,11 +158,11 @@ proptest! {
         if kernel[0].max(kernel[1]) < 6 {
             assert_fused(&onnx, [inputs, size[0], size[1]]);
         }
-        assert_same("convolution", &on_every_path(&onnx, image.view()), &expected);
+        assert_same("convolution", &on_every_backend(&onnx, image.view()), &expected);
     }
 
     #[test]
-    fn any_quantised_sum_is_exact_on_every_path(
+    fn any_quantised_sum_is_exact_on_every_backend(
         channels in 1..36_usize,
         size in [4..13_usize, 4..18_usize],
         zeros in [any::<u8>(), any::<u8>(), any::<u8>()],
@@ -184,15 +184,15 @@ proptest! {
         assert_fused(&onnx, [channels, size[0], size[1]]);
         // In these scales tract's floats are exact as well.
         let image = images([1, channels, size[0], size[1]]).mapv(|value| value * 8.0);
-        let reference = on(&onnx, Path::Reference, image.view());
+        let reference = on(&onnx, Backend::Tract, image.view());
         let expected: Vec<f32> = reference[0].iter().copied().collect();
-        assert_same("sum", &on_every_path(&onnx, image.view()), &expected);
+        assert_same("sum", &on_every_backend(&onnx, image.view()), &expected);
     }
 }
 
-fn on(onnx: &[u8], path: Path, image: ArrayView4<'_, f32>) -> Outputs {
+fn on(onnx: &[u8], backend: Backend, image: ArrayView4<'_, f32>) -> Outputs {
     let (_, c, h, w) = image.dim();
-    Network::with_options(onnx, [c, h, w], &Options::on(path)).unwrap().run(image).unwrap()
+    Network::with_options(onnx, [c, h, w], &Options::on(backend)).unwrap().run(image).unwrap()
 }
 
 fn conv(graph: &mut Graph, from: &str, [inputs, outputs]: [usize; 2], kernel: usize, attributes: [i64; 2]) -> String {
@@ -242,35 +242,35 @@ fn cosine(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// Asserts that a quantised network gives the same bits on every path, with and without threads, and that they lie close
+/// Asserts that a quantised network gives the same bits on every backend, with and without threads, and that they lie close
 /// to tract's floats of the same file: a sum that ends near the middle between two bytes may fall to either.
 fn assert_one_answer(what: &str, onnx: &[u8], image: ArrayView4<'_, f32>, least: f32) {
-    let given = on_every_path(onnx, image);
+    let given = on_every_backend(onnx, image);
     let expected: Vec<f32> = given[0].1[0].iter().copied().collect();
     assert_same(what, &given, &expected);
     let (_, c, h, w) = image.dim();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    let outputs = Network::from_onnx(onnx, [c, h, w]).unwrap().run_on(&pool, image).unwrap();
-    assert_same(what, &[(Path::Auto, outputs)], &expected);
-    let similar = cosine(&given[0].1[0], &on(onnx, Path::Reference, image)[0]);
+    let outputs = pool.install(|| Network::from_onnx(onnx, [c, h, w]).unwrap().run_parallel(image).unwrap());
+    assert_same(what, &[(Backend::Auto, outputs)], &expected);
+    let similar = cosine(&given[0].1[0], &on(onnx, Backend::Tract, image)[0]);
     assert!(similar >= least, "{what}: a cosine of {similar} with tract's");
 }
 
 #[test]
-fn a_quantised_network_gives_the_same_bits_on_every_path() {
+fn a_quantised_network_gives_the_same_bits_on_every_backend() {
     let onnx = embedder();
     let quantised = quantise(&onnx, [3, 28, 28], images([24, 3, 28, 28]).view()).unwrap();
     assert_eq!((quantised.operators, quantised.values), (9, 10));
     assert_fused(&quantised.onnx, [3, 28, 28]);
     let image = images([1, 3, 28, 28]).mapv(|value| value * 0.9);
     assert_one_answer("embedder", &quantised.onnx, image.view(), 0.9995);
-    let float = on(&onnx, Path::Auto, image.view());
-    let similar = cosine(&float[0], &on(&quantised.onnx, Path::Auto, image.view())[0]);
+    let float = on(&onnx, Backend::Auto, image.view());
+    let similar = cosine(&float[0], &on(&quantised.onnx, Backend::Auto, image.view())[0]);
     assert!(similar > 0.99, "a cosine of {similar} with the network on floats");
 }
 
 #[test]
-fn a_quantised_mobilefacenet_gives_the_same_bits_on_every_path() {
+fn a_quantised_mobilefacenet_gives_the_same_bits_on_every_backend() {
     let Some(onnx) = model("mobilefacenet.onnx") else { return };
     let quantised = quantise(&onnx, [3, 112, 112], images([4, 3, 112, 112]).view()).unwrap();
     assert_fused(&quantised.onnx, [3, 112, 112]);
@@ -291,11 +291,11 @@ fn values_that_others_read_as_floats_are_dequantised() {
     let flat = graph.node("Flatten", &[&map], vec![]);
     let onnx = graph.onnx(&[&pooled, &bent, &flat, &map]);
     let image = images([1, 3, 10, 9]);
-    let reference = on(&onnx, Path::Reference, image.view());
-    for (path, outputs) in on_every_path(&onnx, image.view()) {
+    let reference = on(&onnx, Backend::Tract, image.view());
+    for (backend, outputs) in on_every_backend(&onnx, image.view()) {
         for (at, (given, expected)) in outputs.iter().zip(&reference).enumerate() {
             let error = given.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(error < 1e-6, "output {at} on {path:?}: an error of {error}");
+            assert!(error < 1e-6, "output {at} on {backend:?}: an error of {error}");
         }
     }
 }
@@ -309,7 +309,7 @@ fn weights_with_a_zero_point_run_as_floats() {
     let weights = graph.node("DequantizeLinear", &[&bytes, &scale, &zero], vec![]);
     let out = graph.node("Conv", &[&input, &weights], vec![]);
     let onnx = graph.onnx(&[&out]);
-    common::assert_every_path_agrees("unsigned weights", &onnx, images([1, 4, 6, 6]).view());
+    common::assert_every_backend_agrees("unsigned weights", &onnx, images([1, 4, 6, 6]).view());
 }
 
 /// The image as it is, so that no kernel on bytes can take over; scales and zero points along either axis.
@@ -331,7 +331,7 @@ fn weights_on_bytes_for_values_on_floats_run_as_floats() {
     let flat = graph.node("Flatten", &[&map], vec![]);
     graph.node("Gemm", &[&flat, &matrix], vec![]);
     let onnx = graph.onnx(&["Gemm_6"]);
-    common::assert_every_path_agrees("bytes dequantised for floats", &onnx, images([1, 4, 6, 6]).view());
+    common::assert_every_backend_agrees("INT8 weights dequantised for floats", &onnx, images([1, 4, 6, 6]).view());
 }
 
 fn refusal(onnx: &[u8], images: ArrayView4<'_, f32>) -> QuantiseError {

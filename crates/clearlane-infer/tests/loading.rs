@@ -2,7 +2,7 @@
 
 mod common;
 
-use clearlane_infer::{InferError, Network, Options, Path};
+use clearlane_infer::{Backend, InferError, Isa, Network, Options};
 use common::{Graph, images, int, ints, model, text};
 use ndarray::{Array4, Axis};
 use tract_onnx::pb::tensor_proto::DataLocation;
@@ -28,13 +28,10 @@ fn bytes_that_are_no_model_are_refused() {
 }
 
 #[test]
-fn neon_is_at_hand_on_64_bit_arm_and_refused_elsewhere() {
+fn a_network_runs_with_the_kernels_of_each_instruction_set_that_the_processor_has() {
     let bytes = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
-    let network = Network::with_options(&bytes, [3, 4, 4], &Options::on(Path::Neon));
-    if cfg!(target_arch = "aarch64") {
-        assert!(network.is_ok());
-    } else {
-        assert!(matches!(network.err(), Some(InferError::Instructions { path: Path::Neon })));
+    for isa in Isa::available() {
+        assert!(Network::with_options(&bytes, [3, 4, 4], &Options::on(Backend::Kernels(isa))).is_ok(), "{isa}");
     }
 }
 
@@ -221,9 +218,9 @@ fn extents_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn a_fixed_input_extent_has_to_agree_and_an_open_one_takes_the_wanted_size() {
+fn a_fixed_input_extent_has_to_agree_and_an_open_one_takes_the_size_asked_for() {
     let fixed = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
-    assert!(matches!(failure(&fixed, [3, 8, 4]), InferError::DeclaredInput { wanted: [3, 8, 4], .. }));
+    assert!(matches!(failure(&fixed, [3, 8, 4]), InferError::DeclaredInput { expected: [3, 8, 4], .. }));
 
     let open = small(&[0, 3, 0, 0]).onnx(&["Relu_1"]);
     let network = Network::from_onnx(&open, [3, 8, 6]).unwrap();
@@ -252,11 +249,11 @@ fn pyramid([height, width]: [usize; 2]) -> Vec<u8> {
 fn a_fixed_height_and_width_give_way_where_that_is_asked() {
     let image = images([1, 3, 6, 10]);
     let made_so = Network::from_onnx(&pyramid([6, 10]), [3, 6, 10]).unwrap();
-    for path in [Path::Auto, Path::Reference] {
-        let made_over = Network::with_options(&pyramid([8, 8]), [3, 6, 10], &Options::on(path).refitted()).unwrap();
+    for backend in [Backend::Auto, Backend::Tract] {
+        let made_over = Network::with_options(&pyramid([8, 8]), [3, 6, 10], &Options::on(backend).refitted()).unwrap();
         assert_eq!(made_over.outputs(), made_so.outputs());
         let (ours, theirs) = (made_over.run(image.view()).unwrap(), made_so.run(image.view()).unwrap());
-        assert!(ours[0].iter().zip(&theirs[0]).all(|(ours, theirs)| (ours - theirs).abs() < 1e-5), "{path:?}");
+        assert!(ours[0].iter().zip(&theirs[0]).all(|(ours, theirs)| (ours - theirs).abs() < 1e-5), "{backend:?}");
     }
     let channels = Network::with_options(&pyramid([8, 8]), [4, 6, 10], &Options::default().refitted());
     assert!(matches!(channels, Err(InferError::DeclaredInput { .. })));
@@ -363,7 +360,7 @@ fn a_pool_of_threads_gives_the_same_numbers_for_one_image_and_for_batches() {
         let images = images([batch, 3, 40, 50]);
         let alone = network.run(images.view()).unwrap();
         for _ in 0..10 {
-            assert_eq!(network.run_on(&pool, images.view()).unwrap(), alone, "a batch of {batch}");
+            assert_eq!(pool.install(|| network.run_parallel(images.view())).unwrap(), alone, "a batch of {batch}");
         }
     }
 }
@@ -374,6 +371,6 @@ fn an_output_that_is_the_input_transposed_keeps_its_values() {
     graph.node("Transpose", &["input"], vec![ints("perm", &[0, 2, 3, 1])]);
     let network = Network::from_onnx(&graph.onnx(&["Transpose_0"]), [3, 4, 4]).unwrap();
     let image = images([1, 3, 4, 4]);
-    let turned = image.view().permuted_axes([0, 2, 3, 1]);
-    assert_eq!(network.run(image.view()).unwrap()[0], turned.to_owned().into_dyn());
+    let transposed = image.view().permuted_axes([0, 2, 3, 1]);
+    assert_eq!(network.run(image.view()).unwrap()[0], transposed.to_owned().into_dyn());
 }

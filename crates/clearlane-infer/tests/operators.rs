@@ -1,9 +1,9 @@
-//! Each operator of the fast path against tract, over odd sizes, strides, paddings and channel counts.
+//! Each operator with kernels against tract, over odd sizes, strides, paddings and channel counts.
 
 mod common;
 
-use clearlane_infer::{Network, NodePath};
-use common::{Graph, assert_every_path_agrees, assert_fused, float, images, int, ints, text};
+use clearlane_infer::{Network, NodeBackend};
+use common::{Graph, assert_every_backend_agrees, assert_fused, float, images, int, ints, text};
 use proptest::prelude::*;
 
 /// A graph of these extents and random seeds.
@@ -16,7 +16,7 @@ fn seeded(extents: [usize; 3], seed: u64) -> Graph {
 }
 
 fn check(what: &str, graph: Graph, outputs: &[&str], [c, h, w]: [usize; 3]) {
-    assert_every_path_agrees(what, &graph.onnx(outputs), images([1, c, h, w]).view());
+    assert_every_backend_agrees(what, &graph.onnx(outputs), images([1, c, h, w]).view());
 }
 
 /// A convolution with random weights, padded to keep its input's size where the stride is 1.
@@ -98,7 +98,7 @@ proptest! {
         if stride < 3 && (group == 1 || group == inputs && group == outputs) {
             assert_fused(&bytes, [inputs, height, width]);
         }
-        assert_every_path_agrees("convolution", &bytes, images([1, inputs, height, width]).view());
+        assert_every_backend_agrees("convolution", &bytes, images([1, inputs, height, width]).view());
     }
 
     #[test]
@@ -126,7 +126,7 @@ proptest! {
         let out = activation(&mut graph, &sum, after, channels);
         let bytes = graph.onnx(&[&out, &sum]);
         assert_fused(&bytes, [3, size[0], size[1]]);
-        assert_every_path_agrees("residual block", &bytes, images([1, 3, size[0], size[1]]).view());
+        assert_every_backend_agrees("residual block", &bytes, images([1, 3, size[0], size[1]]).view());
     }
 
     #[test]
@@ -155,7 +155,7 @@ proptest! {
         };
         let bytes = graph.onnx(&[&out]);
         assert_fused(&bytes, [channels, size[0], size[1]]);
-        assert_every_path_agrees("pooling", &bytes, images([1, channels, size[0], size[1]]).view());
+        assert_every_backend_agrees("pooling", &bytes, images([1, channels, size[0], size[1]]).view());
     }
 
     #[test]
@@ -179,9 +179,9 @@ proptest! {
             if sigmoid && early {
                 head = graph.node("Sigmoid", &[&head], vec![]);
             }
-            let turned = graph.node("Transpose", &[&head], vec![ints("perm", &[0, 2, 3, 1])]);
+            let transposed = graph.node("Transpose", &[&head], vec![ints("perm", &[0, 2, 3, 1])]);
             let shape = graph.integers(&[1, -1, count as i64]);
-            let mut list = graph.node("Reshape", &[&turned, &shape], vec![]);
+            let mut list = graph.node("Reshape", &[&transposed, &shape], vec![]);
             if sigmoid && !early {
                 list = graph.node("Sigmoid", &[&list], vec![]);
             }
@@ -189,7 +189,7 @@ proptest! {
         }
         let bytes = graph.onnx(&outputs.iter().map(String::as_str).collect::<Vec<_>>());
         assert_fused(&bytes, [3, size[0], size[1]]);
-        assert_every_path_agrees("heads", &bytes, images([1, 3, size[0], size[1]]).view());
+        assert_every_backend_agrees("heads", &bytes, images([1, 3, size[0], size[1]]).view());
     }
 }
 
@@ -211,7 +211,7 @@ fn a_pyramid_with_nearest_upsampling_agrees() {
         let out = if joins { graph.node("Add", &[&fine, &up], vec![]) } else { up };
         let bytes = graph.onnx(&[&out]);
         assert_fused(&bytes, [3, 12, 18]);
-        assert_every_path_agrees(mode, &bytes, images([1, 3, 12, 18]).view());
+        assert_every_backend_agrees(mode, &bytes, images([1, 3, 12, 18]).view());
     }
 }
 
@@ -233,7 +233,7 @@ fn an_embedding_head_agrees() {
         let out = graph.node("MatMul", &[&normed, &matrix], vec![]);
         let bytes = graph.onnx(&[&out, &normed]);
         assert_fused(&bytes, [3, 14, 14]);
-        assert_every_path_agrees("embedding head", &bytes, images([1, 3, 14, 14]).view());
+        assert_every_backend_agrees("embedding head", &bytes, images([1, 3, 14, 14]).view());
     }
 }
 
@@ -250,7 +250,7 @@ fn a_global_depthwise_head_agrees() {
     let out = graph.node("Reshape", &[&narrow, &shape], vec![]);
     let bytes = graph.onnx(&[&out]);
     assert_fused(&bytes, [3, 28, 28]);
-    assert_every_path_agrees("global depthwise", &bytes, images([1, 3, 28, 28]).view());
+    assert_every_backend_agrees("global depthwise", &bytes, images([1, 3, 28, 28]).view());
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn channels_weighed_by_their_own_mean_agree() {
     let out = conv(&mut graph, &weighed, [20, 7], 3, 1);
     let bytes = graph.onnx(&[&out]);
     assert_fused(&bytes, [3, 9, 11]);
-    assert_every_path_agrees("squeeze and excite", &bytes, images([1, 3, 9, 11]).view());
+    assert_every_backend_agrees("squeeze and excite", &bytes, images([1, 3, 9, 11]).view());
 }
 
 #[test]
@@ -277,15 +277,15 @@ fn joined_maps_and_joined_lists_agree() {
     let joined = graph.node("Concat", &maps, vec![int("axis", 1)]);
     let lists = [1_usize, 2].map(|stride| {
         let head = conv(&mut graph, &joined, [29, 4], 1, stride);
-        let turned = graph.node("Transpose", &[&head], vec![ints("perm", &[0, 2, 3, 1])]);
+        let transposed = graph.node("Transpose", &[&head], vec![ints("perm", &[0, 2, 3, 1])]);
         let shape = graph.integers(&[1, -1, 2]);
-        graph.node("Reshape", &[&turned, &shape], vec![])
+        graph.node("Reshape", &[&transposed, &shape], vec![])
     });
     let list = graph.node("Concat", &[&lists[0], &lists[1]], vec![int("axis", 1)]);
     let shares = graph.node("Softmax", &[&list], vec![int("axis", -1)]);
     let bytes = graph.onnx(&[&shares, &list]);
     assert_fused(&bytes, [3, 10, 10]);
-    assert_every_path_agrees("joined", &bytes, images([1, 3, 10, 10]).view());
+    assert_every_backend_agrees("joined", &bytes, images([1, 3, 10, 10]).view());
 }
 
 #[test]
@@ -309,16 +309,16 @@ fn an_operator_without_a_kernel_goes_through_tract_and_the_rest_does_not() {
     let out = conv(&mut graph, &bent, [20, 7], 3, 1);
     let out = graph.node("HardSigmoid", &[&out], vec![]);
     let bytes = graph.onnx(&[&out]);
-    assert_every_path_agrees("mixed", &bytes, images([1, 3, 9, 7]).view());
+    assert_every_backend_agrees("mixed", &bytes, images([1, 3, 9, 7]).view());
     let network = Network::from_onnx(&bytes, [3, 9, 7]).unwrap();
-    let paths: Vec<_> = network.nodes().iter().map(|node| (node.operator.as_str(), node.path)).collect();
+    let backends: Vec<_> = network.nodes().iter().map(|node| (node.operator.as_str(), node.backend)).collect();
     let expected = [
-        ("Conv", NodePath::Fused),
-        ("Tanh", NodePath::Reference),
-        ("Conv", NodePath::Fused),
-        ("HardSigmoid", NodePath::Reference),
+        ("Conv", NodeBackend::Kernels),
+        ("Tanh", NodeBackend::Tract),
+        ("Conv", NodeBackend::Kernels),
+        ("HardSigmoid", NodeBackend::Tract),
     ];
-    assert_eq!(paths, expected);
+    assert_eq!(backends, expected);
 }
 
 #[test]

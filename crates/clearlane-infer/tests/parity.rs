@@ -1,9 +1,9 @@
-//! The fast path against tract's plain output, for the models that lanes are built with.
+//! The kernels against tract's plain output, for the models that lanes are built with.
 
 mod common;
 
-use clearlane_infer::{Network, NodePath};
-use common::{assert_every_path_agrees, images, model};
+use clearlane_infer::{Network, NodeBackend};
+use common::{assert_every_backend_agrees, images, model};
 
 /// Every model with its input's extents and the range of its values.
 const MODELS: [(&str, [usize; 3], f32); 8] = [
@@ -18,11 +18,11 @@ const MODELS: [(&str, [usize; 3], f32); 8] = [
 ];
 
 #[test]
-fn every_path_agrees_with_tract_on_every_model() {
+fn every_backend_agrees_with_tract_on_every_model() {
     for (file, input, range) in MODELS {
         let Some(bytes) = model(file) else { continue };
         let image = images([1, input[0], input[1], input[2]]).mapv(|value| value * range);
-        assert_every_path_agrees(file, &bytes, image.view());
+        assert_every_backend_agrees(file, &bytes, image.view());
     }
 }
 
@@ -31,7 +31,7 @@ fn no_node_of_these_models_is_left_to_tract() {
     for (file, input, _) in MODELS {
         let Some(bytes) = model(file) else { continue };
         let network = Network::from_onnx(&bytes, input).unwrap();
-        let left = network.nodes().iter().filter(|node| node.path == NodePath::Reference);
+        let left = network.nodes().iter().filter(|node| node.backend == NodeBackend::Tract);
         let left: Vec<_> = left.map(|node| format!("{} {}", node.operator, node.name)).collect();
         assert!(left.is_empty(), "{file}: {left:?}");
     }

@@ -5,7 +5,7 @@
 #[path = "common/memory.rs"]
 mod memory;
 
-use clearlane_infer::{InferError, Network, Options, Path, Wiped, quantise, wipe};
+use clearlane_infer::{Backend, Isa, Network, Options, Wiped, quantise, wipe};
 use memory::{Needle, found, kept_out_of_dumps};
 use ndarray::{Array4, ArrayView4, Axis, ShapeBuilder as _};
 use rayon::ThreadPoolBuilder;
@@ -29,29 +29,29 @@ fn rows(image: &[f32]) -> impl Iterator<Item = Needle> {
     starts.into_iter().map(|at| Needle::floats("the image", image[at..at + 8].iter().copied()))
 }
 
-const PATHS: [Path; 6] = [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable];
+/// The backends that the CPU has, tract not among them.
+fn backends() -> impl Iterator<Item = Backend> {
+    std::iter::once(Backend::Auto).chain(Isa::available().into_iter().map(Backend::Kernels))
+}
 
 /// One test alone, since it looks at all arenas of the process.
 #[test]
-fn a_run_leaves_nothing_in_memory_on_any_path() {
+fn a_run_leaves_nothing_in_memory_on_any_backend() {
     let onnx = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/embedder.onnx")).unwrap();
     let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    for (seed, path) in (1..).zip(PATHS.into_iter().chain([Path::Reference])) {
-        let network = match Network::with_options(&onnx, [3, 112, 112], &Options::on(path)) {
-            Err(InferError::Instructions { .. }) => continue,
-            network => network.unwrap(),
-        };
+    for (seed, backend) in (1..).zip(backends().chain([Backend::Tract])) {
+        let network = Network::with_options(&onnx, [3, 112, 112], &Options::on(backend)).unwrap();
         let image = image(seed);
         let mut needles: Vec<Needle> = rows(&image).collect();
         // The same numbers as an image whose planes lie column by column, so that they have to be put in order.
         let straight = ArrayView4::from_shape(SHAPE, &image).unwrap();
-        let turned = ArrayView4::from_shape(SHAPE.f(), &image).unwrap();
-        needles.push(Needle::floats("the turned image", turned.iter().take(8).copied()));
+        let transposed = ArrayView4::from_shape(SHAPE.f(), &image).unwrap();
+        needles.push(Needle::floats("the transposed image", transposed.iter().take(8).copied()));
         let outputs = [
             network.run(straight).unwrap(),
-            network.run(turned).unwrap(),
-            network.run_on(&pool, straight).unwrap(),
-            network.run_on(&pool, straight.slice(ndarray::s![..1, .., .., ..])).unwrap(),
+            network.run(transposed).unwrap(),
+            pool.install(|| network.run_parallel(straight)).unwrap(),
+            pool.install(|| network.run_parallel(straight.slice(ndarray::s![..1, .., .., ..]))).unwrap(),
         ];
         for outputs in &outputs {
             needles.push(Needle::floats("an embedding", outputs[0].iter().skip(8).take(8).copied()));
@@ -60,35 +60,34 @@ fn a_run_leaves_nothing_in_memory_on_any_path() {
         assert!(sees.iter().any(|name| name.starts_with("an embedding")), "the search finds nothing: {sees:?}");
         assert!(sees.iter().any(|name| name.starts_with("the image")), "the search finds nothing: {sees:?}");
         drop((image, outputs));
-        if path == Path::Reference {
+        if backend == Backend::Tract {
             // Operators of tract free copies of what they read; `allocator.rs` sees to those.
             needles.retain(|needle| needle.name.contains("embedding"));
         }
-        assert_eq!(found(&needles), [""; 0], "{path:?}");
+        assert_eq!(found(&needles), [""; 0], "{backend:?}");
     }
     arenas_are_zero_after_each_run();
 }
 
-/// Every arena is zero after a run: of the models in this repository, of floats and of bytes, on each path, on one thread
+/// Every arena is zero after a run: of the models in this repository, of floats and INT8, on each backend, on one thread
 /// and on several. Called by the one test that looks at arenas.
 fn arenas_are_zero_after_each_run() {
     let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     for (name, side) in [("embedder", 112), ("detector", 320)] {
         let floats = std::fs::read(format!("{}/../../models/{name}.onnx", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let images = Array4::from_shape_fn((2, 3, side, side), |(n, c, y, x)| (n + c + x * y) as f32 % 251.0);
-        let bytes = quantise(&floats, [3, side, side], images.view()).unwrap().onnx;
-        for (onnx, path) in [&floats, &bytes].into_iter().flat_map(|onnx| PATHS.map(|path| (onnx, path))) {
-            let network = match Network::with_options(onnx, [3, side, side], &Options::on(path)) {
-                Err(InferError::Instructions { .. }) => continue,
-                network => network.unwrap(),
-            };
+        let quantised = quantise(&floats, [3, side, side], images.view()).unwrap().onnx;
+        for (onnx, backend) in
+            [&floats, &quantised].into_iter().flat_map(|onnx| backends().map(move |backend| (onnx, backend)))
+        {
+            let network = Network::with_options(onnx, [3, side, side], &Options::on(backend)).unwrap();
             for image in images.axis_chunks_iter(Axis(0), 1) {
                 network.run(image).unwrap();
-                network.run_on(&pool, image).unwrap();
+                pool.install(|| network.run_parallel(image)).unwrap();
             }
             network.profile(images.index_axis(Axis(0), 0), 1).unwrap();
             let [arenas, used] = kept_out_of_dumps();
-            assert_eq!((arenas > 0, used), (true, 0), "{name} on {path:?}: bytes that are not zero");
+            assert_eq!((arenas > 0, used), (true, 0), "{name} on {backend:?}: an arena is not wiped");
         }
     }
 }

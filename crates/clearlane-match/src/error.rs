@@ -1,4 +1,4 @@
-//! Everything that a gallery refuses, and why.
+//! Why a gallery refuses a request.
 
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 
@@ -7,7 +7,7 @@ use clearlane_template::{ModelId, SubjectId, TemplateId};
 #[non_exhaustive]
 pub enum GalleryError {
     /// The template was made by another model than the gallery's.
-    #[error("the gallery holds templates of model {gallery:.12}, the given one is of {template:.12}: extract it again")]
+    #[error("expected a template of model {gallery:.12}, got one of {template:.12}: extract it again")]
     OtherModel {
         /// The gallery's model.
         gallery: ModelId,
@@ -15,7 +15,7 @@ pub enum GalleryError {
         template: ModelId,
     },
     /// The template has another dimension than the gallery's.
-    #[error("the gallery holds templates of {gallery} values, the given one has {template}")]
+    #[error("expected a template of {gallery} values, got {template}")]
     OtherDimension {
         /// The gallery's dimension.
         gallery: usize,
@@ -23,7 +23,7 @@ pub enum GalleryError {
         template: usize,
     },
     /// A gallery's dimension must be that of a template.
-    #[error("a gallery's dimension lies in 1 to {max}, not at {dimension}")]
+    #[error("expected a gallery dimension of 1 to {max}, got {dimension}")]
     Dimension {
         /// The dimension that was asked for.
         dimension: usize,
@@ -31,7 +31,7 @@ pub enum GalleryError {
         max: usize,
     },
     /// The codes of this dimension do not fit in the stated budget.
-    #[error("a code of {dimension} dimensions takes {least} bytes or more, the budget is {budget}")]
+    #[error("expected a code budget of at least {least} bytes for {dimension} dimensions, got {budget}")]
     CodeBudget {
         /// The gallery's dimension.
         dimension: usize,
@@ -41,7 +41,7 @@ pub enum GalleryError {
         least: usize,
     },
     /// A row of the given matrix is not a unit vector.
-    #[error("row {row} is no template: {source}")]
+    #[error("row {row} of the matrix is not a unit vector")]
     Row {
         /// Its place, from 0.
         row: usize,
@@ -49,7 +49,7 @@ pub enum GalleryError {
         source: clearlane_template::TemplateError,
     },
     /// The matrix does not have one row for each id.
-    #[error("{ids} ids of {dimension} values each need a matrix of {} values, not {values}", ids * dimension)]
+    #[error("expected a matrix of {ids} x {dimension} values, got {values}")]
     Matrix {
         /// How many ids were given.
         ids: usize,
@@ -102,23 +102,23 @@ pub enum GalleryError {
     /// There is nothing to search.
     #[error("the gallery is empty: enrol templates first")]
     Empty,
-    /// A search for no candidates at all.
-    #[error("k is 0: ask for one candidate at least")]
+    /// A search for 0 candidates.
+    #[error("expected a k of at least 1, got 0")]
     NoCandidatesAskedFor,
     /// A threshold that no comparison score can be compared with.
-    #[error("the threshold {threshold} is no comparison score: it must lie in [-1, 1]")]
+    #[error("expected a threshold in [-1, 1], got {threshold}")]
     Threshold {
         /// The threshold.
         threshold: f32,
     },
     /// A miss probability outside (0, 0.5).
-    #[error("the miss probability {miss} must lie between 0 and 0.5, both excluded")]
+    #[error("expected a miss probability between 0 and 0.5, both excluded, got {miss}")]
     Miss {
         /// The probability.
         miss: f64,
     },
     /// This processor cannot run the kernel that the builder asked for.
-    #[error("this processor has no {kernel} kernel")]
+    #[error("this processor cannot run a kernel named {kernel}")]
     Kernel {
         /// The name that was asked for.
         kernel: String,

@@ -31,3 +31,7 @@ pub use search::{
     Candidate, Completeness, DuplicateBlock, DuplicateCursor, DuplicatePair, Duplicates, Margin, Mode, SearchOptions,
     SearchOutcome, SearchStats,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

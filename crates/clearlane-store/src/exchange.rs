@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{Enrolment, Register, Result, StoreError, Turn};
 use line::Line;
 use pieces::{Kind, Pieces};
-pub use rows::{CsvColumns, csv_rows};
+pub use rows::{CsvColumns, csv_rows, write_csv};
 
 /// A text format for subjects and crossing records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,7 @@ pub use code::{CheckingCode, ParseCodeError};
 pub use digest::{ImageDigest, NumberDigest, ParseDigestError, RecordHash};
 pub use enrol::{Enrolled, EnrolledAll};
 pub use error::{Fault, Result, Row, StoreError};
-pub use exchange::{CsvColumns, Format, ImportError, Imported, MAX_REFUSALS, Refusal, csv_rows};
+pub use exchange::{CsvColumns, Format, ImportError, Imported, MAX_REFUSALS, Refusal, csv_rows, write_csv};
 pub use gather::{Standing, Verdict};
 pub use key::{Key, KeyError, KeyFile, KeyId, KeySource, Keyring};
 pub use load::{Changes, Position};

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 
 use clearlane_store::{
     Consent, ConsentScope, CsvColumns, Details, Endorsement, EndorsementKind, Enrolment, Entries, Format, ImageDigest,
-    ImportError, Imported, MAX_REFUSALS, NewTemplate, Register, StoreError, Subject, csv_rows,
+    ImportError, Imported, MAX_REFUSALS, NewTemplate, Register, StoreError, Subject, csv_rows, write_csv,
 };
 use clearlane_template::SubjectId;
 use jiff::civil::date;
@@ -366,6 +366,28 @@ fn lines_are_read_whatever_ends_them_and_what_is_not_text_is_refused() {
             text.escape_ascii()
         );
     }
+}
+
+#[test]
+fn what_is_written_as_csv_is_read_back() {
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Row {
+        name: String,
+        share: Option<f64>,
+    }
+    const COLUMNS: CsvColumns = CsvColumns { needed: &["name", "share"], others: &[] };
+    let names = ["plain", "with, comma", "with \"quotes\"", "of two\nlines", "陳大文"];
+    let rows: Vec<_> = names.iter().zip([Some(0.1), None].into_iter().cycle()).collect();
+    let rows: Vec<_> = rows.into_iter().map(|(name, share)| Row { name: (*name).to_owned(), share }).collect();
+    let mut text = Vec::new();
+    write_csv(&mut text, &rows).unwrap();
+    let mut bytes = text.as_slice();
+    let read: Vec<Row> = csv_rows(&mut bytes, COLUMNS).unwrap().map(|row| row.unwrap().1.unwrap()).collect();
+    assert_eq!(read, rows);
+    // By another reader, too.
+    let theirs: Vec<Row> = csv::Reader::from_reader(text.as_slice()).into_deserialize().map(Result::unwrap).collect();
+    assert_eq!(theirs, rows);
 }
 
 proptest! {

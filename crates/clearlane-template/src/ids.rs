@@ -1,4 +1,4 @@
-//! The numbers under which a register keeps people and their templates.
+//! The ids under which a register keeps subjects and their templates.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The words that every part of clearlane shares: a [`Template`], the [`ModelId`] it is bound to, and the ids under
-//! which a register keeps it.
+//! The types that every part of clearlane shares: a [`Template`], the [`ModelId`] it is bound to, and the ids under which a
+//! register keeps it.
 //!
 //! A [`Template`] is unit-norm and finite and belongs to one model, because nothing else constructs one. Comparing
 //! across models is an error, never a low score.
@@ -22,3 +22,7 @@ mod template;
 pub use ids::{SubjectId, TemplateId};
 pub use model_id::{ModelId, ParseModelIdError};
 pub use template::{MAX_DIMENSION, Template, TemplateError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 digest that names a model: its ONNX bytes together with the preprocessing that feeds it.
+/// The SHA-256 digest that identifies a model: its ONNX bytes together with the preprocessing that feeds it.
 ///
 /// Written and parsed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,9 +57,9 @@ impl fmt::Debug for ModelId {
     }
 }
 
-/// The text is not a model id: 64 hexadecimal digits are wanted.
+/// The text is not a model id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a model id: 64 hexadecimal digits are wanted")]
+#[error("expected a model id of 64 hexadecimal digits, got `{text}`")]
 pub struct ParseModelIdError {
     /// What was given.
     pub text: String,

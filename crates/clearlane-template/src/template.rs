@@ -22,18 +22,18 @@ pub struct Template {
     values: Vec<f32>,
 }
 
-/// Why a vector is no template, or why two templates cannot be compared.
+/// Why a vector is not a template, or why two templates cannot be compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
     /// The vector has no values, or more than [`MAX_DIMENSION`].
-    #[error("a template has 1 to {MAX_DIMENSION} values, not {dimension}")]
+    #[error("expected a template of 1 to {MAX_DIMENSION} values, got {dimension}")]
     Dimension {
         /// How many values were given.
         dimension: usize,
     },
     /// A value is NaN or infinite.
-    #[error("value {index} of the template is {value}: every value must be finite")]
+    #[error("expected finite values, got {value} as value {index} of the template")]
     NotFinite {
         /// Its place in the vector.
         index: usize,
@@ -41,13 +41,13 @@ pub enum TemplateError {
         value: f32,
     },
     /// All values are zero, or too small to give a direction.
-    #[error("the vector's norm is {norm:e}: it has no direction to normalise")]
+    #[error("expected a vector with a direction, got one of norm {norm:e}")]
     ZeroNorm {
         /// The Euclidean norm.
         norm: f64,
     },
-    /// A vector that was said to be a unit vector is not one.
-    #[error("the vector's norm is {norm}, not 1: normalise it first")]
+    /// A vector that is given as a unit vector is not one.
+    #[error("expected a vector of norm 1, got one of norm {norm}: normalise it first")]
     NotUnit {
         /// The Euclidean norm.
         norm: f64,
@@ -84,8 +84,8 @@ impl Template {
         Ok(Self { model, values })
     }
 
-    /// A template from a vector that is one already, as a register stores it: its norm must be 1 within rounding. The
-    /// values are kept bit for bit.
+    /// A template from a unit vector, as a register stores it: its norm must be 1 within rounding. The values are kept bit
+    /// for bit.
     pub fn from_unit(model: ModelId, mut values: Vec<f32>) -> Result<Self, TemplateError> {
         match checked_norm(&values) {
             Ok(norm) if (norm * norm - 1.0).abs() <= UNIT_TOLERANCE => Ok(Self { model, values }),
@@ -171,7 +171,7 @@ fn checked_norm(values: &[f32]) -> Result<f64, TemplateError> {
     Ok(values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt())
 }
 
-/// A refused vector may still be somebody's template.
+/// Wipes a refused vector, which may still be a person's template.
 fn wiped(values: &mut Vec<f32>, error: TemplateError) -> TemplateError {
     values.zeroize();
     error

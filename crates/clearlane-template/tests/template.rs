@@ -17,7 +17,7 @@ fn a_model_id_survives_text_and_json() {
 }
 
 #[test]
-fn a_text_that_is_no_model_id_is_named_in_the_error() {
+fn a_text_that_is_not_a_model_id_is_named_in_the_error() {
     for text in ["", "12", &"g".repeat(64), &"é".repeat(32)] {
         assert_eq!(text.parse::<ModelId>().unwrap_err().text, text);
     }

@@ -121,7 +121,7 @@ impl Watch {
             return Err(vec![Reason::SeveralFaces { faces: observation.faces }]);
         }
         let template = template.map_err(|error| vec![refused(&error)])?;
-        self.pad.push(observation.liveness);
+        self.pad.push(observation.pad);
         match template {
             Some(template) if reasons.is_empty() => {
                 self.add_good(rank, template)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearlane_embed::Timings;
+use clearlane_embed::{Stage, Timings};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -112,11 +112,11 @@ impl Decision {
 
 impl StageTimes {
     pub(crate) fn add_extraction(&mut self, taken: &Timings) {
-        self.detect += taken.detect;
-        self.align += taken.align;
-        self.quality += taken.quality;
-        self.pad += taken.liveness;
-        self.embed += taken.embed;
+        self.detect += taken[Stage::Detect];
+        self.align += taken[Stage::Align];
+        self.quality += taken[Stage::Quality];
+        self.pad += taken[Stage::Pad];
+        self.embed += taken[Stage::Embed];
     }
 
     /// Frames to template.

@@ -47,7 +47,6 @@ mod print;
 mod proof;
 mod reason;
 mod references;
-pub mod simulate;
 mod threshold;
 mod upgrade;
 
@@ -70,6 +69,7 @@ pub use enrol::{
     Unfinished,
 };
 pub use evidence::Evidence;
+pub use jiff;
 pub use lane::{Guidance, Lane, LaneError, PassageSession, PassageStep, ShownDocument};
 pub use metrics::{Latency, Metrics, MetricsSnapshot};
 pub use policy::{Modality, ParsePortIdError, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId};

@@ -196,6 +196,12 @@ impl Policy {
         &self.time_zone
     }
 
+    /// The false positive identification rate that a search may have, in (0, 1).
+    #[must_use]
+    pub fn fpir(&self) -> f64 {
+        self.comparison.fpir
+    }
+
     /// The time that a decision may take.
     #[must_use]
     pub fn budget(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! All that the frames of a passage show is judged: who is in them, how many, and whether an attack is among them. On the
 //! fictional people and the built-in models, with a PAD model that takes bright pictures for live faces.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -99,7 +100,7 @@ fn an_attack_in_any_frame_with_a_face_counts_and_not_only_in_those_of_the_probe(
     let gate = Gate::open();
     let mut models = Models::builtin().unwrap();
     models.add_folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pad")).unwrap();
-    let assessing = gate.extractor.clone().with_liveness(models.liveness(["bright"]).unwrap());
+    let assessing = gate.extractor.clone().with_pad(models.pad(["bright"]).unwrap());
     let (bright, dark) = (picture(TRAVELLER, "enrol"), darkened(&picture(TRAVELLER, "enrol")));
     let dark_and_poor = blurred(&dark);
     let rule = |pad: &str| format!("pad = \"if-assessed\" => pad = \"{pad}\"\n{}", gate.sharp());

@@ -64,6 +64,7 @@ fn no_subject_template_document_or_claim_is_in_any_log() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "builtin"), ignore = "needs the built-in models")]
 fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures() {
     let models = Models::builtin().unwrap();
     let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();

@@ -1,5 +1,6 @@
 //! The whole way on real pictures: enrolment, the lane, documents and claims. Needs research data, which is not part of
 //! the project: see `research_data`.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,6 +1,7 @@
 //! Going over to a new model: templates of two side by side, made of pictures that are supplied again, and lanes that change
 //! when the policy says so. On the fictional people, with the built-in embedder and the same network fed otherwise, which is
 //! another model.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

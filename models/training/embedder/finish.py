@@ -1,7 +1,7 @@
 """Solves the student's last layer exactly: ridge regression from its 512 gathered values to the teacher's unit vectors.
 
 A short training leaves the last layer behind the rest; its best weights for the rest as it stands have a closed form. The
-ridge is chosen on a tenth of the views that are left out of the sums. Writes `finished.pt` beside the checkpoint, unless the
+ridge is chosen on a tenth of the views that are left out of the sums. Writes `finished.pt` next to the checkpoint, unless the
 trained layer does better on that tenth, as it does after a long training.
 """
 

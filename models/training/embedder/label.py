@@ -1,6 +1,6 @@
 """Makes the bank: shards of views, each with the teacher's unit vector and stage maps for that very view.
 
-Runs beside the training, one process or several (each with its own --worker), until stopped. The oldest shards of a
+Runs during the training, one process or several (each with its own --worker), until stopped. The oldest shards of a
 worker are overwritten once it holds --shards of them, so the variety is without limit and the disk's use is not.
 Interrupted at any moment it leaves only whole shards, and goes on where it was.
 """

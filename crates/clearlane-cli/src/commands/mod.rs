@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Look into the crossing records
     #[command(subcommand)]
     Records(records::RecordsCommand),
-    /// Say which models are at hand, and check them
+    /// List the available models, and check them
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Measure how well models recognise, by public protocols and on your own captures

@@ -48,8 +48,6 @@ impl Face {
 
 /// How a family of detectors lays out its outputs. A new family is one file, and a line in [`FAMILIES`].
 trait Family: Send + Sync {
-    fn name(&self) -> &'static str;
-
     /// Adds every face of at least `min_score`, in input pixels. An error says what does not fit.
     fn decode(
         &self,
@@ -60,7 +58,7 @@ trait Family: Send + Sync {
     ) -> Result<(), String>;
 }
 
-const FAMILIES: [&dyn Family; 2] = [&scrfd::Scrfd, &yunet::YuNet];
+const FAMILIES: &[(&str, &dyn Family)] = &[("scrfd", &scrfd::Scrfd), ("yunet", &yunet::YuNet)];
 
 /// Faces that one frame may give before overlaps are removed; the rest, of lower score, is dropped. A crowd has hundreds;
 /// a broken model could mark every cell, and removing overlaps takes time with the square of their number.
@@ -85,14 +83,9 @@ impl Detector {
     /// not fit its family is refused here.
     pub fn new(entry: &ModelEntry, onnx: &[u8]) -> Result<Self, ModelError> {
         let Task::Detection { family, score_threshold, overlap_threshold } = &entry.task else {
-            return Err(ModelError::Task { name: entry.name.clone(), wanted: "detection" });
+            return Err(entry.not_for(Task::DETECTION));
         };
-        let known = FAMILIES.into_iter().find(|known| known.name() == family);
-        let family = known.ok_or_else(|| ModelError::Family {
-            name: entry.name.clone(),
-            family: family.clone(),
-            known: FAMILIES.iter().map(|family| family.name().to_owned()).collect(),
-        })?;
+        let family = entry.family(family, FAMILIES)?;
         let shapes = Shapes::new(onnx, &entry.input)
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let detector = Self {
@@ -209,10 +202,10 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 
 /// The values of output `index`, which must be `rows` × `columns`.
 fn values(outputs: &[ArrayD<f32>], index: usize, rows: usize, columns: usize) -> Result<&[f32], String> {
-    let output = outputs.get(index).ok_or_else(|| format!("{} outputs are too few", outputs.len()))?;
+    let output = outputs.get(index).ok_or_else(|| format!("expected an output {index}, got {}", outputs.len()))?;
     match output.as_slice() {
         Some(values) if values.len() == rows * columns => Ok(values),
-        _ => Err(format!("output {index} has shape {:?} where {rows} x {columns} values are wanted", output.shape())),
+        _ => Err(format!("output {index}: expected {rows} x {columns} values, got shape {:?}", output.shape())),
     }
 }
 

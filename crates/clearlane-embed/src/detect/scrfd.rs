@@ -12,10 +12,6 @@ pub(super) struct Scrfd;
 const ANCHORS: usize = 2;
 
 impl Family for Scrfd {
-    fn name(&self) -> &'static str {
-        "scrfd"
-    }
-
     fn decode(
         &self,
         outputs: &[ArrayD<f32>],

@@ -10,10 +10,6 @@ use crate::manifest::InputSpec;
 pub(super) struct YuNet;
 
 impl Family for YuNet {
-    fn name(&self) -> &'static str {
-        "yunet"
-    }
-
     fn decode(
         &self,
         outputs: &[ArrayD<f32>],

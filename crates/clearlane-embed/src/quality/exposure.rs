@@ -110,7 +110,7 @@ fn within(columns: Range<usize>, inside: impl Fn(usize) -> bool) -> Range<usize>
 
 /// The parts of the values that fall into each of `LEVELS` equal ranges; they sum to 1, or to 0 without values.
 fn histogram<const LEVELS: usize>(values: impl Iterator<Item = u8>) -> [f32; LEVELS] {
-    // Neighbours are often alike: counted in turn in four places, none has to wait for the last.
+    // Neighbours are often alike: with four counts in rotation, none waits for the one before.
     let mut counts = [[0_u32; LEVELS]; 4];
     for (index, value) in values.enumerate() {
         counts[index % 4][usize::from(value) * LEVELS / 256] += 1;

@@ -146,7 +146,7 @@ impl Quality {
         Self::of_patch(frame, &FacePatch::new(frame, &face.landmarks)?, face, faces)
     }
 
-    /// The same where the face's part of the frame is at hand.
+    /// The same from the face's part of the frame.
     pub(crate) fn of_patch(
         frame: &Frame<'_>,
         patch: &FacePatch,

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: the data beside them, and entries for the models in it.
+//! What the tests of this crate share: the data in this folder, and entries for the models in it.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::PathBuf;
@@ -24,6 +24,10 @@ pub(crate) fn detector_entry(family: &str, score_threshold: f32, overlap_thresho
 
 pub(crate) fn embedder_entry(name: &str) -> ModelEntry {
     entry(name, Task::Embedding { dimension: 192, thresholds: Vec::new() }, 112)
+}
+
+pub(crate) fn pad_entry(name: &str, family: &str, live_class: usize) -> ModelEntry {
+    entry(name, Task::Pad { family: family.to_owned(), crop: 1.5, live_class }, 112)
 }
 
 fn entry(name: &str, task: Task, side: usize) -> ModelEntry {

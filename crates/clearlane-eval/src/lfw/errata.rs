@@ -17,15 +17,15 @@ pub struct Errata {
 #[non_exhaustive]
 pub enum ErrataError {
     /// A line is neither `drop IMAGE` nor `merge PERSON PERSON`.
-    #[error("line {line}: `{text}` is no erratum: `drop IMAGE` or `merge PERSON PERSON` is wanted")]
+    #[error("line {line}: expected `drop IMAGE` or `merge PERSON PERSON`, got `{text}`")]
     Line {
         /// Its number, from 1.
         line: usize,
         /// What it says.
         text: String,
     },
-    /// The image of a `drop` has no such name.
-    #[error("line {line}: {source}")]
+    /// The image of a `drop` does not have an image's name.
+    #[error("line {line} does not name an image")]
     Image {
         /// Its number, from 1.
         line: usize,

@@ -15,13 +15,13 @@ pub struct ImageName {
 #[non_exhaustive]
 pub enum ImageNameError {
     /// The person's name is empty or could lead out of the data set's folder.
-    #[error("`{text}` is no person's name: it may not be empty, begin with a dot, or hold a slash or a backslash")]
+    #[error("expected a person's name, not empty, without a leading dot, slash or backslash, got `{text}`")]
     Person {
         /// What was given.
         text: String,
     },
     /// The number is not one.
-    #[error("`{text}` is no image number: 1 to 9999 is wanted")]
+    #[error("expected an image number of 1 to 9999, got `{text}`")]
     Number {
         /// What was given.
         text: String,

@@ -28,15 +28,15 @@ pub struct Pair {
 #[non_exhaustive]
 pub enum PairsError {
     /// The first line does not say how many pairs follow.
-    #[error(
-        "line 1: `{text}` does not say how many pairs follow: `FOLDS PAIRS`, or `PAIRS` alone for one fold, is wanted"
-    )]
+    #[error("line 1: expected `FOLDS PAIRS`, or `PAIRS` alone for one fold, got `{text}`")]
     Header {
         /// The line.
         text: String,
     },
     /// A line has neither three nor four fields.
-    #[error("line {line}: {fields} fields: a mated pair has 3 (person, number, number), a non-mated one 4")]
+    #[error(
+        "line {line}: expected 3 fields of a mated pair (person, number, number) or 4 of a non-mated one, got {fields}"
+    )]
     Fields {
         /// Its number, from 1.
         line: usize,
@@ -44,7 +44,7 @@ pub enum PairsError {
         fields: usize,
     },
     /// A line has a mated pair where the file's order wants a non-mated one, or the other way round.
-    #[error("line {line}: a {found} pair where fold {fold} should have a {expected} one")]
+    #[error("line {line}: expected a {expected} pair in fold {fold}, got a {found} one")]
     Order {
         /// Its number, from 1.
         line: usize,
@@ -56,7 +56,7 @@ pub enum PairsError {
         expected: &'static str,
     },
     /// A field does not name an image.
-    #[error("line {line}: {source}")]
+    #[error("line {line} does not name an image")]
     Image {
         /// Its number, from 1.
         line: usize,
@@ -64,7 +64,7 @@ pub enum PairsError {
         source: ImageNameError,
     },
     /// The file has fewer or more pairs than its first line says.
-    #[error("{found} pairs, but line 1 announces {announced}: the file is cut, or it is not whole")]
+    #[error("expected {announced} pairs by line 1, got {found}: the file is not whole")]
     Count {
         /// How many the first line announces.
         announced: u64,

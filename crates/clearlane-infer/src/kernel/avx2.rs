@@ -8,10 +8,11 @@ use std::arch::x86_64::{
 use super::vector::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(pub(super) __m256, pub(super) __m256);
+pub(crate) struct Avx2Block(pub(super) __m256, pub(super) __m256);
 
-// SAFETY: each method touches what its contract says, and is only reached behind `Isa::Avx2`'s check of the CPU.
-unsafe impl Vector for Avx2 {
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
+// for a token that proves that the CPU has the instructions.
+unsafe impl Vector for Avx2Block {
     const ACCUMULATORS: usize = 6;
 
     #[inline(always)]

@@ -8,10 +8,11 @@ use std::arch::x86_64::{
 use super::vector::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(pub(super) __m512);
+pub(crate) struct Avx512Block(pub(super) __m512);
 
-// SAFETY: each method touches what its contract says, and is only reached behind `Isa::Avx512`'s check of the CPU.
-unsafe impl Vector for Avx512 {
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
+// for a token that proves that the CPU has the instructions.
+unsafe impl Vector for Avx512Block {
     const ACCUMULATORS: usize = 28;
 
     #[inline(always)]

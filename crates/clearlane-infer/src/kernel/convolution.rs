@@ -6,7 +6,7 @@ use super::memory::View;
 
 /// A convolution: weights as output x input x height x width (depthwise: output x height x width), a bias an output.
 ///
-/// Weights and biases are floats, or the signed bytes and 32-bit integers of a quantised one.
+/// Weights and biases are floats, or INT8 and 32-bit integers where it is quantised.
 #[derive(Clone, Debug)]
 pub(crate) struct Convolution<'a, W: Clone = f32, B = f32> {
     pub(crate) outputs: usize,
@@ -69,11 +69,11 @@ impl<W: Clone, B> Convolution<'_, W, B> {
 
     /// The halo that an input has to have for an output of this height and width.
     pub(crate) fn halo(&self, from: [usize; 2], to: [usize; 2]) -> usize {
-        let along = |axis: usize| {
+        let on_axis = |axis: usize| {
             let reach = (to[axis].max(1) - 1) * self.stride + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
             self.pad[axis].max(reach.saturating_sub(from[axis] + self.pad[axis]))
         };
-        along(0).max(along(1))
+        on_axis(0).max(on_axis(1))
     }
 
     /// Whether the numbers belong together and every pixel that the output depends on lies inside the input's halo.

@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use super::convolution::{Convolution, Corner, Tap};
-use super::finish::{Finish, Finisher};
+use super::epilogue::{Epilogue, TileEpilogue};
 use super::groups::Groups;
-use super::isa::Isa;
 use super::memory::{Arena, Block, View, blocks};
+use super::set::KernelSet;
 use super::vector::{LANES, Vector};
 
 /// A dense convolution, packed for one instruction set and placed in an arena.
@@ -21,31 +21,31 @@ pub(crate) struct Dense {
     groups: Groups<DenseKernel>,
     weights: Vec<Block>,
     bias: Vec<Block>,
-    finisher: Finisher,
+    epilogue: Epilogue,
 }
 
 impl Dense {
-    /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
+    /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel supports.
     pub(crate) fn new(
-        isa: &Isa,
+        kernels: &KernelSet,
         convolution: &Convolution<'_>,
         from: View,
         to: View,
-        finisher: Finisher,
+        epilogue: Epilogue,
     ) -> Option<Self> {
         if !convolution.fits(&from, &to) || convolution.stride > 2 {
             return None;
         }
         let step = convolution.stride * from.lanes;
-        let kernel = |blocks: usize, pixels: usize, rows: usize| (isa.dense)(blocks, pixels, rows, step);
-        let groups = Groups::new(to.planes(), to.width, isa.accumulators, kernel)?;
+        let kernel = |blocks: usize, pixels: usize, rows: usize| (kernels.dense)(blocks, pixels, rows, step);
+        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernel)?;
         let each = convolution.inputs * convolution.kernel[0] * convolution.kernel[1];
         let mut weights = Vec::with_capacity(to.planes() * each);
         groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let mut bias = blocks(&convolution.bias);
         bias.resize(to.planes(), Block::default());
         let taps = taps(convolution, &from);
-        Some(Self { corner: convolution.corner(&from), to, taps, groups, weights, bias, finisher })
+        Some(Self { corner: convolution.corner(&from), to, taps, groups, weights, bias, epilogue })
     }
 
     pub(crate) fn groups(&self) -> usize {
@@ -68,7 +68,7 @@ impl Dense {
                 row: self.corner.row(),
                 weights: self.weights[group.first * each..].as_ptr().cast(),
                 bias: self.bias[group.first..].as_ptr().cast(),
-                finish: self.finisher.at(arena, &self.to, group.first, group.blocks, y, x),
+                epilogue: self.epilogue.at(arena, &self.to, group.first, group.blocks, y, x),
             };
             // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
             // the instruction set's kernels exist only where the CPU has it.
@@ -119,7 +119,7 @@ pub(crate) struct DenseTile<'a> {
     pub(crate) row: usize,
     pub(crate) weights: *const f32,
     pub(crate) bias: *const f32,
-    pub(crate) finish: Finish,
+    pub(crate) epilogue: TileEpilogue,
 }
 
 /// A tile's kernel in one instruction set.
@@ -129,7 +129,7 @@ pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
 ///
 /// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, of which `W` are in a row, readable under every tap;
 /// `weights` to
-/// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `finish` as [`Finish::store`] asks.
+/// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `epilogue` as [`TileEpilogue::store`] asks.
 #[inline(always)]
 pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const W: usize, const STEP: usize>(
     tile: &DenseTile<'_>,
@@ -159,12 +159,12 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
             }
         }
         // Named one by one: sums that a loop picks from would have to lie in memory.
-        tile.finish.store::<V, P, W>(sums[0], 0);
+        tile.epilogue.store::<V, P, W>(sums[0], 0);
         if B > 1 {
-            tile.finish.store::<V, P, W>(sums[1 % B], 1);
+            tile.epilogue.store::<V, P, W>(sums[1 % B], 1);
         }
         if B > 2 {
-            tile.finish.store::<V, P, W>(sums[2 % B], 2);
+            tile.epilogue.store::<V, P, W>(sums[2 % B], 2);
         }
     }
 }

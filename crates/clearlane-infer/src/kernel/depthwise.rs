@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::convolution::{Convolution, Corner};
-use super::finish::{Finish, Finisher};
-use super::isa::Isa;
+use super::epilogue::{Epilogue, TileEpilogue};
 use super::memory::{Arena, Block, View, blocks};
+use super::set::KernelSet;
 use super::tile;
 use super::vector::{LANES, Vector};
 
@@ -20,7 +20,7 @@ pub(crate) struct Depthwise {
     tiles: Vec<(usize, DepthwiseKernel)>,
     /// Tiles of two rows, where there are kernels for them.
     two_rows: Option<Vec<(usize, DepthwiseKernel)>>,
-    finisher: Finisher,
+    epilogue: Epilogue,
 }
 
 /// The most pixels in each row of a tile of two: their sums share the registers with the nine weights, of which a tile of one row
@@ -30,23 +30,24 @@ pub(crate) const fn two_rows(accumulators: usize) -> usize {
 }
 
 impl Depthwise {
-    /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel is made for.
+    /// `None` if the convolution reaches outside of its input's halo, or has a stride that no kernel supports.
     pub(crate) fn new(
-        isa: &Isa,
+        kernels: &KernelSet,
         convolution: &Convolution<'_>,
         from: View,
         to: View,
-        finisher: Finisher,
+        epilogue: Epilogue,
     ) -> Option<Self> {
         if !convolution.fits(&from, &to) || from.lanes != LANES || convolution.stride > 2 {
             return None;
         }
-        let cut = tile::cut(to.width, 1, isa.accumulators);
-        let tiles = cut.iter().map(|tile| Some((tile.x, (isa.depthwise)(tile.pixels, convolution.stride * LANES)?)));
+        let cut = tile::cut(to.width, 1, kernels.accumulators);
+        let tiles =
+            cut.iter().map(|tile| Some((tile.x, (kernels.depthwise)(tile.pixels, convolution.stride * LANES)?)));
         let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
         let tiles_of_two = || {
-            let cut = tile::cut(to.width, 1, two_rows(isa.accumulators));
-            cut.iter().map(|tile| Some((tile.x, (isa.depthwise_two_rows)(tile.pixels)?))).collect()
+            let cut = tile::cut(to.width, 1, two_rows(kernels.accumulators));
+            cut.iter().map(|tile| Some((tile.x, (kernels.depthwise_two_rows)(tile.pixels)?))).collect()
         };
         let positions = convolution.kernel[0] * convolution.kernel[1];
         let weight = |plane: usize, position: usize, lane: usize| {
@@ -62,7 +63,7 @@ impl Depthwise {
             bias: blocks(&convolution.bias),
             tiles: tiles.collect::<Option<_>>()?,
             two_rows: plain.then(tiles_of_two).flatten(),
-            finisher,
+            epilogue,
         })
     }
 
@@ -81,7 +82,7 @@ impl Depthwise {
                         from: arena.at(self.corner.at(plane, y, x)),
                         weights: self.weights[plane * self.taps.len()..].as_ptr().cast(),
                         bias: self.bias[plane..].as_ptr().cast(),
-                        finish: self.finisher.at(arena, &self.to, plane, 1, y, x),
+                        epilogue: self.epilogue.at(arena, &self.to, plane, 1, y, x),
                     };
                     // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every
                     // plane; the instruction set's kernels exist only where the CPU has it.
@@ -99,7 +100,7 @@ pub(crate) struct DepthwiseTile<'a> {
     from: *const f32,
     weights: *const f32,
     bias: *const f32,
-    finish: Finish,
+    epilogue: TileEpilogue,
 }
 
 /// A tile's kernel in one instruction set.
@@ -108,7 +109,7 @@ pub(crate) type DepthwiseKernel = unsafe fn(&DepthwiseTile<'_>);
 /// # Safety
 ///
 /// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, readable under every tap; `weights` to a block a
-/// tap; `bias` to a block; `finish` as [`Finish::store`] asks.
+/// tap; `bias` to a block; `epilogue` as [`TileEpilogue::store`] asks.
 #[inline(always)]
 pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize>(tile: &DepthwiseTile<'_>) {
     // SAFETY: the caller gives pointers that reach what is read and written here.
@@ -121,7 +122,7 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize
                 *sum = V::load(from.add(pixel * STEP)).mul_add(weight, *sum);
             }
         }
-        tile.finish.store::<V, P, P>(sums, 0);
+        tile.epilogue.store::<V, P, P>(sums, 0);
     }
 }
 
@@ -148,8 +149,8 @@ pub(crate) unsafe fn depthwise_two_rows<V: Vector, const P: usize>(tile: &Depthw
         add_row(&mut upper, &weights[6..], tile.from.add(2 * pitch));
         add_row(&mut lower, &weights[3..6], tile.from.add(2 * pitch));
         add_row(&mut lower, &weights[6..], tile.from.add(3 * pitch));
-        tile.finish.store::<V, P, P>(upper, 0);
-        tile.finish.below().store::<V, P, P>(lower, 0);
+        tile.epilogue.store::<V, P, P>(upper, 0);
+        tile.epilogue.below().store::<V, P, P>(lower, 0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::finish;
+use super::epilogue;
 use super::memory::{Arena, Element, View};
 
 /// Copies a tensor into some of the channels of another of the same height and width, whatever their layouts.
@@ -87,7 +87,7 @@ impl ToRows {
                 // SAFETY: `new` saw that the list holds this row, which was just written.
                 let row = unsafe { std::slice::from_raw_parts_mut(target, from.width * count) };
                 for value in row {
-                    *value = finish::sigmoid(*value);
+                    *value = epilogue::sigmoid(*value);
                 }
             }
         }
@@ -171,7 +171,8 @@ impl Softmax {
     }
 }
 
-/// Fills the halo around some rows of some planes, with what stands for 0 where the tensor is quantised; the first and the last row bring the halo's own rows along.
+/// Fills the halo around some rows of some planes, with what stands for 0 where the tensor is quantised; with the first and
+/// the last row also the rows above and below them.
 pub(crate) fn fill_halo(arena: &Arena, view: &View, fill: Option<&[f32]>, rows: Range<usize>, planes: Range<usize>) {
     let View { halo, lanes, width, height, .. } = *view;
     if halo == 0 {

@@ -1,17 +1,17 @@
 //! The arena that a run computes in, and where tensors lie in it.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::Range;
-use std::ptr::NonNull;
 
+use clearlane_simd::Pages;
 use zeroize::Zeroize;
 
 use super::vector::LANES;
+use crate::InferError;
 
 /// Bytes in a float.
 pub(crate) const BYTES: usize = size_of::<f32>();
 
-/// Unused bytes at the end of a tensor of bytes.
+/// Unused bytes at the end of a quantised tensor.
 const TAIL: usize = 4 * LANES;
 
 /// One channel block, on a cache line of its own.
@@ -25,35 +25,25 @@ pub(crate) fn blocks(values: &[f32]) -> Vec<Block> {
     values.chunks(LANES).map(chunk).collect()
 }
 
-/// The memory of one run, allocated once: whole pages, which core dumps leave out where the system can.
+/// The memory of one run, allocated once: whole pages, which core dumps leave out where the system can. It is zeroed before
+/// it is given back.
 ///
 /// Operators read and write it through pointers, since those that run side by side write different parts of the same
 /// tensor. [`Program`](super::program::Program) holds it exclusively while it runs and lets no two operators overlap.
 pub(crate) struct Arena {
-    base: NonNull<Block>,
-    layout: Layout,
+    pages: Pages,
 }
 
-// SAFETY: the memory is the arena's own; shared access goes through `Program`, whose workers write disjoint parts.
-unsafe impl Send for Arena {}
-// SAFETY: as above.
-unsafe impl Sync for Arena {}
-
 impl Arena {
-    pub(crate) fn new(floats: usize) -> Self {
-        let page = page_size();
-        let bytes = (floats.max(1) * BYTES).next_multiple_of(page);
-        let layout = Layout::from_size_align(bytes, page.max(align_of::<Block>())).expect("plans are of 4 GiB at most");
-        // SAFETY: the layout has a size. Zeros are blocks.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        advise(base, layout, KEPT_OUT_OF_DUMPS);
-        Self { base: base.cast(), layout }
+    pub(crate) fn new(floats: usize) -> Result<Self, InferError> {
+        let bytes = floats.saturating_mul(BYTES);
+        Ok(Self { pages: Pages::new(bytes).ok_or(InferError::OutOfMemory { bytes })? })
     }
 
     /// The place `offset` floats from the start.
     pub(crate) fn at(&self, offset: usize) -> *mut f32 {
-        debug_assert!(offset * BYTES <= self.layout.size(), "{offset} lies outside of the arena");
-        self.base.as_ptr().cast::<f32>().wrapping_add(offset)
+        debug_assert!(offset * BYTES <= self.pages.size(), "{offset} lies outside of the arena");
+        self.pages.base().as_ptr().cast::<f32>().wrapping_add(offset)
     }
 
     /// Zeroes a range of its floats.
@@ -65,62 +55,13 @@ impl Arena {
 
     /// Zeroes all of it.
     pub(crate) fn wipe(&mut self) {
-        // SAFETY: the whole allocation, borrowed exclusively; every byte of it has been written, if by `alloc_zeroed`.
-        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().cast::<u8>(), self.layout.size()) }.zeroize();
+        self.pages.wipe(self.pages.size());
     }
-}
 
-impl Drop for Arena {
-    fn drop(&mut self) {
-        self.wipe();
-        // Whoever is given these pages next decides for itself.
-        advise(self.base.cast(), self.layout, BACK_IN_DUMPS);
-        // SAFETY: the memory came from `alloc_zeroed` with this very layout.
-        unsafe { dealloc(self.base.as_ptr().cast(), self.layout) };
-    }
-}
-
-#[cfg(target_os = "linux")]
-const KEPT_OUT_OF_DUMPS: i32 = libc::MADV_DONTDUMP;
-#[cfg(target_os = "linux")]
-const BACK_IN_DUMPS: i32 = libc::MADV_DODUMP;
-#[cfg(not(target_os = "linux"))]
-const KEPT_OUT_OF_DUMPS: i32 = 0;
-#[cfg(not(target_os = "linux"))]
-const BACK_IN_DUMPS: i32 = 0;
-
-#[cfg(target_os = "linux")]
-fn advise(base: NonNull<u8>, layout: Layout, advice: i32) {
-    // SAFETY: the range is whole pages of one allocation of ours; the advice changes what a core dump holds, not what the
-    // memory does. Where the system refuses, the wipes alone protect it.
-    unsafe { libc::madvise(base.as_ptr().cast(), layout.size(), advice) };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise(_base: NonNull<u8>, _layout: Layout, _advice: i32) {}
-
-#[cfg(target_os = "linux")]
-fn page_size() -> usize {
-    // SAFETY: it reads a constant of the system.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
-        .ok()
-        .filter(|page| page.is_power_of_two())
-        .unwrap_or(PAGE)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn page_size() -> usize {
-    PAGE
-}
-
-/// The pages of most systems.
-const PAGE: usize = 4096;
-
-impl Arena {
     /// The place `offset` bytes from the start.
     pub(crate) fn at_byte(&self, offset: usize) -> *mut u8 {
-        debug_assert!(offset <= self.layout.size(), "byte {offset} lies outside of the arena");
-        self.base.as_ptr().cast::<u8>().wrapping_add(offset)
+        debug_assert!(offset <= self.pages.size(), "byte {offset} lies outside of the arena");
+        self.pages.base().as_ptr().wrapping_add(offset)
     }
 
     /// A flat tensor's values.
@@ -147,6 +88,12 @@ impl Arena {
                 to.iter().map(place).map(|(at, len)| std::slice::from_raw_parts_mut(at, len)).collect(),
             )
         }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 
@@ -196,7 +143,7 @@ impl View {
     }
 
     /// The part of the arena that the tensor takes, in floats. Kernels that read bytes by fours of pixels may read past
-    /// the last one, so that a tensor of bytes ends in a [`TAIL`].
+    /// the last one, so that a quantised tensor ends in a [`TAIL`].
     pub(crate) fn span(&self) -> Range<usize> {
         match self.element {
             Element::Float => self.start..self.start + self.len(),
@@ -221,34 +168,5 @@ impl View {
     /// Whether the values lie one after the other with nothing between them, so that they may be read as a flat list.
     pub(crate) fn is_flat(&self) -> bool {
         self.halo == 0 && (self.lanes == 1 || self.height * self.width == 1)
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    /// The mapping that an address lies in, as the kernel describes it.
-    fn flags(at: usize) -> String {
-        let maps = std::fs::read_to_string("/proc/self/smaps").expect("the kernel tells a process about its memory");
-        let mut inside = false;
-        for line in maps.lines() {
-            let mut ends = line.split(' ').next().unwrap_or("").split('-').map(|end| usize::from_str_radix(end, 16));
-            if let (Some(Ok(start)), Some(Ok(end))) = (ends.next(), ends.next()) {
-                inside = (start..end).contains(&at);
-            } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| inside) {
-                return flags.to_owned();
-            }
-        }
-        panic!("no mapping holds {at:x}");
-    }
-
-    #[test]
-    fn no_page_of_an_arena_is_part_of_a_core_dump() {
-        let arena = Arena::new(100_000);
-        for offset in [0, 50_000, 99_999] {
-            let flags = flags(arena.at(offset).addr());
-            assert!(flags.split(' ').any(|flag| flag == "dd"), "float {offset}: {flags}");
-        }
     }
 }

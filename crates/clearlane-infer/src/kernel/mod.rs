@@ -1,7 +1,7 @@
 //! The operators that take the time, in the blocked layout, for each instruction set.
 //!
-//! One algorithm an operator, generic over [`vector::Vector`]; [`isa::Isa`] compiles it for each instruction set and
-//! hands out the one that the CPU has. All of the crate's `unsafe` is in this folder: operators are constructed only
+//! One algorithm an operator, generic over [`vector::Vector`]; [`set::KernelSet`] compiles it for each instruction
+//! set and hands it out for the token that proves that the CPU has the set. All of the crate's `unsafe` is in this folder: operators are constructed only
 //! where every access stays inside their tensors, and [`program::Program`] runs them one after the other.
 
 pub(crate) mod allocator;
@@ -10,20 +10,19 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod convolution;
-mod crew;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
-pub(crate) mod finish;
+pub(crate) mod epilogue;
 mod groups;
 pub(crate) mod integer;
-pub(crate) mod isa;
 pub(crate) mod layout;
-pub(crate) mod loops;
 pub(crate) mod memory;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 pub(crate) mod program;
 pub(crate) mod rowwise;
+pub(crate) mod set;
+mod thread_team;
 mod tile;
 pub(crate) mod vector;

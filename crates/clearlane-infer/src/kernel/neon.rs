@@ -8,18 +8,19 @@ use std::arch::aarch64::{
 use super::vector::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Neon([float32x4_t; 4]);
+pub(crate) struct NeonBlock([float32x4_t; 4]);
 
-impl Neon {
+impl NeonBlock {
     #[inline(always)]
     fn zip(self, other: Self, combine: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
         Self(std::array::from_fn(|quarter| combine(self.0[quarter], other.0[quarter])))
     }
 }
 
-// SAFETY: each method touches what its contract says, and is only reached behind `Isa::neon`'s check of the CPU.
-unsafe impl Vector for Neon {
-    /// Twenty-four registers, beside four of weights and four of values.
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
+// for a token that proves that the CPU has the instructions.
+unsafe impl Vector for NeonBlock {
+    /// Twenty-four of the 32 registers; weights and values take four each.
     const ACCUMULATORS: usize = 6;
 
     #[inline(always)]

@@ -1,11 +1,11 @@
-//! Plain arrays, which the compiler turns into what the target always has.
+//! Plain arrays, which the compiler compiles to what every CPU of the target has.
 
 use super::vector::{LANES, Vector};
 
 #[derive(Clone, Copy)]
-pub(crate) struct Portable(pub(super) [f32; LANES]);
+pub(crate) struct PortableBlock(pub(super) [f32; LANES]);
 
-impl Portable {
+impl PortableBlock {
     #[inline(always)]
     fn zip(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
         Self(std::array::from_fn(|lane| combine(self.0[lane], other.0[lane])))
@@ -13,7 +13,7 @@ impl Portable {
 }
 
 // SAFETY: each method touches what its contract says and uses no instruction beyond the target's own.
-unsafe impl Vector for Portable {
+unsafe impl Vector for PortableBlock {
     const ACCUMULATORS: usize = 2;
 
     #[inline(always)]

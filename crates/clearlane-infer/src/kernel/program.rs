@@ -4,9 +4,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rayon::ThreadPool;
-
-use super::crew::{Crew, Task, Work};
 use super::dense::Dense;
 use super::depthwise::Depthwise;
 use super::integer::dense::IntegerDense;
@@ -15,6 +12,7 @@ use super::integer::recode::Recode;
 use super::layout::{Copy, Resize, Softmax, ToRows, fill_halo};
 use super::memory::{Arena, View};
 use super::rowwise::{Combine, Pool};
+use super::thread_team::{Task, ThreadTeam, Work};
 use crate::InferError;
 
 /// What an operator does.
@@ -31,11 +29,11 @@ pub(crate) enum Operator {
     Copy(Vec<Copy>),
     ToRows(ToRows),
     Softmax(Softmax),
-    Foreign(Arc<dyn Foreign>),
+    Fallback(Arc<dyn Fallback>),
 }
 
-/// An operator that is no kernel of this crate: flat tensors in, flat tensors out.
-pub(crate) trait Foreign: Send + Sync {
+/// An operator without a kernel in this crate: flat tensors in, flat tensors out.
+pub(crate) trait Fallback: Send + Sync {
     fn run(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> Result<(), InferError>;
 }
 
@@ -46,7 +44,7 @@ pub(crate) struct Step {
     pub(crate) to: Vec<View>,
     /// What the output's halo holds, a value a channel; zeros by default.
     pub(crate) fill: Option<Vec<f32>>,
-    /// The graph's nodes that it carries out.
+    /// The graph's nodes that it runs.
     pub(crate) nodes: Vec<usize>,
     /// Products that are summed up in one run.
     pub(crate) products: usize,
@@ -96,18 +94,13 @@ impl Program {
         Some(Self { floats, input, steps, tasks, outputs, left, arenas: Mutex::default() })
     }
 
-    /// Runs one image, plain C x H x W, into the outputs' slices, each as long as its output; with the help of a pool's
-    /// threads where there is one.
-    pub(crate) fn run(
-        &self,
-        pool: Option<&ThreadPool>,
-        image: &[f32],
-        outputs: &mut [&mut [f32]],
-    ) -> Result<(), InferError> {
+    /// Runs one image, plain C x H x W, into the outputs' slices, each as long as its output; on so many threads of the
+    /// current rayon pool.
+    pub(crate) fn run(&self, threads: usize, image: &[f32], outputs: &mut [&mut [f32]]) -> Result<(), InferError> {
         let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // Should a task panic, the arena is not kept, and wiped as it is dropped.
-        let mut arena = kept.unwrap_or_else(|| Arena::new(self.floats));
-        let result = self.run_in(&arena, pool, image);
+        let mut arena = kept.map_or_else(|| Arena::new(self.floats), Ok)?;
+        let result = self.run_in(&arena, threads, image);
         if result.is_ok() {
             for (view, output) in self.outputs.iter().zip(outputs) {
                 output.copy_from_slice(&arena.slice(view)[..output.len()]);
@@ -120,25 +113,22 @@ impl Program {
         result
     }
 
-    fn run_in(&self, arena: &Arena, pool: Option<&ThreadPool>, image: &[f32]) -> Result<(), InferError> {
+    fn run_in(&self, arena: &Arena, threads: usize, image: &[f32]) -> Result<(), InferError> {
         let run = |task: &Task| self.task(arena, image, task);
-        match pool {
-            Some(pool) => {
-                let threads = pool.current_num_threads();
-                let crew = &Crew::new(&self.tasks, threads, &run);
-                pool.in_place_scope(|scope| {
-                    (1..threads).for_each(|thread| scope.spawn(move |_| crew.work(thread)));
-                    crew.work(0);
-                });
-                crew.outcome()
-            }
-            None => self.tasks.iter().try_for_each(run),
+        if threads <= 1 {
+            return self.tasks.iter().try_for_each(run);
         }
+        let team = &ThreadTeam::new(&self.tasks, threads, &run);
+        rayon::in_place_scope(|scope| {
+            (1..threads).for_each(|thread| scope.spawn(move |_| team.work(thread)));
+            team.work(0);
+        });
+        team.outcome()
     }
 
     /// How long each step takes, in the order of the steps: the shortest of some runs.
     pub(crate) fn profile(&self, image: &[f32], runs: usize) -> Result<Vec<Duration>, InferError> {
-        let arena = Arena::new(self.floats);
+        let arena = Arena::new(self.floats)?;
         let mut shortest = vec![Duration::MAX; self.steps.len()];
         for _ in 0..runs {
             for tasks in self.tasks.chunk_by(|a, b| a.work == b.work) {
@@ -215,10 +205,10 @@ fn wave(tasks: &mut Vec<Task>, work: &Work, unused: &[Range<usize>], [rows, part
             tasks.push(Task { work, rows: 0..0, parts: 0..0, after });
         }
     }
-    let wanted = (cost / TASK).max(1);
+    let tasks_worth = (cost / TASK).max(1);
     // Whole rows keep their input in the cache; where there are few, the channels are split as well or instead.
-    let by_parts = if rows >= 16 { 1 } else { wanted.min(parts) };
-    let by_rows = if by_parts >= 4 || parts == 0 { 1 } else { wanted.div_ceil(by_parts).min(rows) };
+    let by_parts = if rows >= 16 { 1 } else { tasks_worth.min(parts) };
+    let by_rows = if by_parts >= 4 || parts == 0 { 1 } else { tasks_worth.div_ceil(by_parts).min(rows) };
     for part in 0..by_parts {
         let parts = part * parts / by_parts..(part + 1) * parts / by_parts;
         for row in 0..by_rows {
@@ -239,7 +229,7 @@ impl Step {
             Operator::ToRows(_) => [self.from.first().map_or(0, |from| from.height), 1],
             Operator::Softmax(softmax) => [softmax.rows(), 1],
             Operator::Copy(_) => [rows, 1],
-            Operator::Foreign(_) => [1, 1],
+            Operator::Fallback(_) => [1, 1],
             _ => [rows, planes],
         }
     }
@@ -249,10 +239,10 @@ impl Step {
         let values = self.to.first().map_or(0, View::len);
         match &self.operator {
             Operator::Dense(_) => self.products,
-            // Products of bytes come four at a time; rounding the sums takes as long as some tens of them.
+            // INT8 products come four at a time; rounding the sums takes as long as some tens of them.
             Operator::IntegerDense(_) => self.products / 4 + 4 * values,
             Operator::IntegerDepthwise(_) => self.products + 4 * values,
-            Operator::Foreign(_) => 0,
+            Operator::Fallback(_) => 0,
             _ => 3 * self.products + 8 * values,
         }
     }
@@ -280,9 +270,9 @@ impl Step {
             Operator::Copy(copies) => copies.iter().for_each(|copy| copy.run(arena, rows.clone())),
             Operator::ToRows(to_rows) => to_rows.run(arena, rows),
             Operator::Softmax(softmax) => softmax.run(arena, rows),
-            Operator::Foreign(foreign) => {
+            Operator::Fallback(fallback) => {
                 let (inputs, mut outputs) = arena.split(&self.from, &self.to);
-                return foreign.run(&inputs, &mut outputs);
+                return fallback.run(&inputs, &mut outputs);
             }
         }
         Ok(())

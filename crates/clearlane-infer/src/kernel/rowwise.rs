@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::finish::{Activation, ActivationAt, PackedActivation, sigmoid};
-use super::isa::Isa;
+use super::epilogue::{Activation, ActivationAt, PackedActivation, sigmoid};
 use super::memory::{Arena, Block, View, blocks};
+use super::set::KernelSet;
 use super::vector::{LANES, Vector};
 
 /// What a tensor is combined with, value by value.
@@ -39,7 +39,13 @@ enum PackedOperand {
 
 impl Combine {
     /// `None` if the tensors' extents do not belong together.
-    pub(crate) fn new(isa: &Isa, from: View, operand: &Operand, to: View, activation: &Activation) -> Option<Self> {
+    pub(crate) fn new(
+        kernels: &KernelSet,
+        from: View,
+        operand: &Operand,
+        to: View,
+        activation: &Activation,
+    ) -> Option<Self> {
         let extents = |view: &View| [view.lanes, view.channels, view.height, view.width];
         let one_pixel =
             |view: &View| [view.lanes, view.channels, view.height, view.width] == [LANES, to.channels, 1, 1];
@@ -56,7 +62,7 @@ impl Combine {
         };
         let slopes_fit = !matches!(activation, Activation::Slope(slopes) if slopes.len() != to.channels);
         let fits = extents(&from) == extents(&to) && from.lanes == LANES && slopes_fit;
-        fits.then(|| Self { from, operand, to, activation: PackedActivation::new(activation), kernel: isa.combine })
+        fits.then(|| Self { from, operand, to, activation: PackedActivation::new(activation), kernel: kernels.combine })
     }
 
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, planes: Range<usize>) {
@@ -173,7 +179,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// `None` if the tensors' extents do not belong together, or a window lies wholly outside.
-    pub(crate) fn new(isa: &Isa, from: View, to: View, window: Window, reduction: Reduction) -> Option<Self> {
+    pub(crate) fn new(kernels: &KernelSet, from: View, to: View, window: Window, reduction: Reduction) -> Option<Self> {
         let reaches = |axis: usize, from: usize, to: usize| {
             let last = (to - 1) * window.stride[axis];
             window.pad[axis] < window.kernel[axis] && last < from + window.pad[axis]
@@ -183,7 +189,7 @@ impl Pool {
             && from.channels == to.channels
             && reaches(0, from.height, to.height)
             && reaches(1, from.width, to.width);
-        fits.then_some(Self { from, to, window, reduction, kernel: isa.pool })
+        fits.then_some(Self { from, to, window, reduction, kernel: kernels.pool })
     }
 
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, planes: Range<usize>) {

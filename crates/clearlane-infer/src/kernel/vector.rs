@@ -7,10 +7,10 @@ pub(crate) const LANES: usize = 16;
 ///
 /// # Safety
 ///
-/// Every method may use instructions that the running CPU has only if the set's entry point checked for them; a method
-/// that takes a pointer reads or writes [`LANES`] floats there (one for `splat_at`), aligned or not.
+/// Every method may use instructions of its set: callers run only where a token of `clearlane_simd` proves that the CPU has
+/// them. A method that takes a pointer reads or writes [`LANES`] floats there (one for `splat_at`), aligned or not.
 pub(crate) unsafe trait Vector: Copy {
-    /// Accumulators that fit in the registers beside the operands they are fed from.
+    /// Accumulators that fit in the registers together with their operands.
     const ACCUMULATORS: usize;
 
     unsafe fn load(from: *const f32) -> Self;

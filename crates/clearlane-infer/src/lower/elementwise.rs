@@ -4,7 +4,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::{Form, Lowering, input, output};
 use crate::graph::Attributes;
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::integer::Rescale;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Kind, TensorId};

@@ -1,8 +1,8 @@
 //! From the graph's nodes to layers: each operator that a kernel exists for becomes a layer or joins the one before
-//! it, and any other is left to tract.
+//! it, and any other falls back to tract.
 
 mod elementwise;
-mod foreign;
+mod fallback;
 mod quantised;
 mod shape;
 mod sum;
@@ -21,22 +21,23 @@ use crate::plan::layer::{Kind, Layers, TensorId};
 pub(crate) struct Lowered<'a> {
     pub(crate) layers: Layers<'a>,
     pub(crate) input: TensorId,
-    /// For each node of the graph, whether kernels of this crate carry it out.
+    /// For each node of the graph, whether kernels of this crate run it.
     pub(crate) own: Vec<bool>,
 }
 
-/// Turns the graph into layers. A node that neither a kernel nor tract can carry out is an error.
+/// Turns the graph into layers. A node that neither a kernel nor tract can run is an error.
 pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lowered<'a>, InferError> {
     let mut layers = Layers::default();
     let input = layers.tensor(1, image);
-    let mut lowering = Lowering { graph, layers, forms: HashMap::new(), flats: HashMap::new(), bytes: HashMap::new() };
+    let mut lowering =
+        Lowering { graph, layers, forms: HashMap::new(), flats: HashMap::new(), quantised: HashMap::new() };
     lowering.bind(graph.input, Form::Tensor(input));
     let mut own = Vec::new();
     for (index, node) in graph.proto.node.iter().enumerate() {
         let folded = node.output.iter().all(|output| graph.is_constant(output));
         let done = folded || lowering.node(index, node).is_some();
         if !done {
-            lowering.foreign(index, node)?;
+            lowering.fall_back(index, node)?;
         }
         own.push(done);
     }
@@ -50,7 +51,7 @@ pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lower
     Ok(Lowered { layers: lowering.layers, input, own })
 }
 
-/// The layers so far, and in which form each value of the graph is at hand.
+/// The layers so far, and the form in which each value of the graph is available.
 struct Lowering<'a> {
     graph: &'a Graph<'a>,
     layers: Layers<'a>,
@@ -58,10 +59,10 @@ struct Lowering<'a> {
     /// Values that have been written out as flat lists.
     flats: HashMap<&'a str, TensorId>,
     /// Quantised values, and dequantised ones that have not been made; in the same forms.
-    bytes: HashMap<&'a str, Form>,
+    quantised: HashMap<&'a str, Form>,
 }
 
-/// How a value is kept. Moves of values that nothing needs are put off, and often never made.
+/// How a value is kept. Moves are put off until an operator needs them, and often never made.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// As it is: blocked or plain.
@@ -98,7 +99,7 @@ impl<'a> Lowering<'a> {
             _ => {}
         }
         for value in node.input.iter().filter(|value| self.graph.is_float(value)) {
-            // What is at hand in no form is a constant, or missed by whoever reads it.
+            // A value without a form is a constant, or the operator that reads it finds it missing.
             let _ = self.dequantised(value);
         }
         match node.op_type.as_str() {
@@ -118,7 +119,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Records in which form a value is at hand.
+    /// Records the form in which a value is available.
     fn bind(&mut self, value: &'a str, form: Form) {
         self.forms.insert(value, form);
         if self.graph.uses(value) != 1 {
@@ -159,7 +160,7 @@ impl<'a> Lowering<'a> {
         let entry = self.layers.get(tensor);
         let in_order = entry.lanes == 1 || height * width == 1;
         let flat = if in_order && entry.halo == 0 {
-            // Whoever reads the flat list relies on there being no halo.
+            // Readers of the flat list rely on there being no halo.
             let flat = self.layers.alias(tensor, 1, [channels, height, width]);
             self.layers.tensors[tensor.0].shared = true;
             flat

@@ -1,8 +1,8 @@
-//! Quantised tensors: `QuantizeLinear` and `DequantizeLinear`, and the operators that run on bytes between them.
+//! Quantised tensors: `QuantizeLinear` and `DequantizeLinear`, and the operators between them that run quantised.
 //!
-//! A dequantised value is not made before somebody reads it as floats: convolutions, matrix products and sums whose
-//! operands are dequantised read the bytes, and a convolution whose sums are quantised writes bytes. Signed tensors are
-//! kept as unsigned ones, 128 higher.
+//! A dequantised value is not made before an operator reads it as floats: convolutions, matrix products and sums whose
+//! operands are dequantised read the quantised values, and a convolution whose sums are quantised writes them. INT8
+//! tensors are kept as UINT8, 128 higher.
 
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
@@ -11,7 +11,7 @@ use super::{Form, Lowering, input, output};
 use crate::dequantised::is_grouped;
 use crate::graph::Attributes;
 use crate::kernel::convolution::Convolution;
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::integer::recode::IMAGE_LANES;
 use crate::kernel::integer::{Addend, Quantisation, Rescale};
 use crate::kernel::vector::LANES;
@@ -40,10 +40,10 @@ impl<'a> Lowering<'a> {
     pub(super) fn quantise(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
         let quantisation = self.quantisation(node)?;
-        if let Some(&form) = self.bytes.get(from)
+        if let Some(&form) = self.quantised.get(from)
             && self.layers.get(form.tensor()).quantisation == Some(quantisation)
         {
-            self.bind_bytes(to, form);
+            self.bind_quantised(to, form);
             return Some(());
         }
         self.dequantised(from)?;
@@ -57,7 +57,7 @@ impl<'a> Lowering<'a> {
             let layer = &mut self.layers.order[producer];
             layer.to = vec![made];
             layer.nodes.push(index);
-            self.bind_bytes(to, form.with(made));
+            self.bind_quantised(to, form.with(made));
             return Some(());
         }
         let image = self.is_image(tensor, self.extents(tensor)) && self.graph.image(from) == Some(self.extents(tensor));
@@ -71,22 +71,22 @@ impl<'a> Lowering<'a> {
         };
         let made = self.layers.quantised(lanes, self.extents(tensor), quantisation);
         self.layers.push(Kind::Recode, vec![tensor], made, Some(index));
-        self.bind_bytes(to, form.with(made));
+        self.bind_quantised(to, form.with(made));
         Some(())
     }
 
     pub(super) fn dequantise(&mut self, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
-        let form = *self.bytes.get(from)?;
+        let form = *self.quantised.get(from)?;
         let known = self.layers.get(form.tensor()).quantisation;
         if known.is_none() || known != self.quantisation(node) {
             return None;
         }
-        self.bind_bytes(to, form);
+        self.bind_quantised(to, form);
         Some(())
     }
 
-    /// A node that runs on bytes as they are; `None`, and nothing done, if it needs floats.
+    /// A node that runs on quantised values; `None`, and nothing done, if it needs floats.
     pub(super) fn integer(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         match node.op_type.as_str() {
             "Conv" => self.integer_conv(index, node),
@@ -102,8 +102,8 @@ impl<'a> Lowering<'a> {
             "Add" => self.integer_sum(index, node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => {
                 let (from, to) = (input(node, 0)?, output(node)?);
-                let form = self.reshaped(*self.bytes.get(from)?, from, to)?;
-                self.bind_bytes(to, form);
+                let form = self.reshaped(*self.quantised.get(from)?, from, to)?;
+                self.bind_quantised(to, form);
                 Some(())
             }
             _ => None,
@@ -112,7 +112,7 @@ impl<'a> Lowering<'a> {
 
     fn integer_conv(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
-        let &Form::Tensor(tensor) = self.bytes.get(from)? else { return None };
+        let &Form::Tensor(tensor) = self.quantised.get(from)? else { return None };
         let weights = self.graph.dequantised(input(node, 1)?)?;
         let outputs = self.graph.image(to)?[0];
         let scales = weights.scales(0, outputs)?;
@@ -126,7 +126,7 @@ impl<'a> Lowering<'a> {
 
     fn integer_product(&mut self, index: usize, node: &'a NodeProto, transposed: bool, bias: &[f32]) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
-        let tensor = match *self.bytes.get(from)? {
+        let tensor = match *self.quantised.get(from)? {
             Form::Tensor(tensor) | Form::Flattened(tensor) => tensor,
             Form::Rows(_) => return None,
         };
@@ -191,7 +191,9 @@ impl<'a> Lowering<'a> {
     /// The sum of two quantised tensors, made by the convolution that makes one of them.
     fn integer_sum(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (a, b, to) = (input(node, 0)?, input(node, 1)?, output(node)?);
-        let (&Form::Tensor(of_a), &Form::Tensor(of_b)) = (self.bytes.get(a)?, self.bytes.get(b)?) else { return None };
+        let (&Form::Tensor(of_a), &Form::Tensor(of_b)) = (self.quantised.get(a)?, self.quantised.get(b)?) else {
+            return None;
+        };
         let alike = self.graph.image(a)? == self.graph.image(b)? && of_a != of_b;
         let joins = |kind: &Kind<'_>| matches!(kind, Kind::Integer { rescale: Rescale { addend: None, .. }, .. });
         let (position, other) = self.sums(of_a, of_b, joins).filter(|_| alike)?;
@@ -215,12 +217,12 @@ impl<'a> Lowering<'a> {
         Some(())
     }
 
-    /// Makes the floats of a value that is at hand as bytes; `None` where it is at hand in neither form.
+    /// Makes the floats of a quantised value; `None` where it is available in neither form.
     pub(super) fn dequantised(&mut self, value: &'a str) -> Option<()> {
         if self.forms.contains_key(value) {
             return Some(());
         }
-        let form = *self.bytes.get(value).filter(|_| self.graph.is_float(value))?;
+        let form = *self.quantised.get(value).filter(|_| self.graph.is_float(value))?;
         let tensor = form.tensor();
         let lanes = if self.layers.get(tensor).lanes == IMAGE_LANES { 1 } else { LANES };
         let made = self.layers.tensor(lanes, self.extents(tensor));
@@ -229,8 +231,8 @@ impl<'a> Lowering<'a> {
         Some(())
     }
 
-    fn bind_bytes(&mut self, value: &'a str, form: Form) {
-        self.bytes.insert(value, form);
+    fn bind_quantised(&mut self, value: &'a str, form: Form) {
+        self.quantised.insert(value, form);
         if self.graph.uses(value) != 1 {
             self.layers.tensors[form.tensor().0].shared = true;
         }

@@ -1,4 +1,4 @@
-//! Operators that move values without computing with them, and softmax, which goes along the last axis.
+//! Operators that move values without computing with them, and softmax over the last axis.
 
 use tract_onnx::pb::NodeProto;
 
@@ -29,7 +29,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// Channels last, which is put off until somebody reads the list.
+    /// Channels last, which is put off until an operator reads the list.
     pub(super) fn transpose(&mut self, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
         let axes = node.lengths("perm", &[])?;

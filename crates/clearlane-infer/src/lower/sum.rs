@@ -9,7 +9,7 @@ use super::window::pads;
 use super::{Form, Lowering, input, output};
 use crate::graph::Attributes;
 use crate::kernel::convolution::Convolution;
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Fill, Kind, TensorId};
 
@@ -30,7 +30,7 @@ impl<'a> Lowering<'a> {
         Some(())
     }
 
-    /// The convolution that a node asks for, and the height and width of its output; `None` where no kernel is made for
+    /// The convolution that a node asks for, and the height and width of its output; `None` where no kernel supports
     /// it.
     pub(super) fn convolution<W: Clone>(
         &self,

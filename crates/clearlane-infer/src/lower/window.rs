@@ -35,7 +35,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// What a window is padded with above and to the left; `None` for windows that are left to tract.
+/// What a window is padded with above and to the left; `None` for windows that fall back to tract.
 pub(super) fn pads(
     node: &NodeProto,
     size: [usize; 2],

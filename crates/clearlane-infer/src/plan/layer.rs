@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::kernel::convolution::Convolution;
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::integer::{Quantisation, Rescale};
-use crate::kernel::program::Foreign;
+use crate::kernel::program::Fallback;
 use crate::kernel::rowwise::{Reduction, Window};
 
 /// An index into [`Layers::tensors`].
@@ -26,7 +26,7 @@ pub(crate) struct Tensor {
     pub(crate) fill: Option<Fill>,
     /// Another tensor whose memory this is, read with other extents.
     pub(crate) alias: Option<TensorId>,
-    /// What its bytes stand for, where it is made of bytes.
+    /// What its values stand for, where it is quantised.
     pub(crate) quantisation: Option<Quantisation>,
     /// More than one reader, or readers that need the values themselves.
     pub(crate) shared: bool,
@@ -39,7 +39,7 @@ pub(crate) enum Fill {
     Values(Vec<f32>),
 }
 
-/// What a layer does; its tensors are beside it in [`Layer`].
+/// What a layer does, without its tensors, which [`Layer`] names.
 pub(crate) enum Kind<'a> {
     /// The convolution of the first tensor; the second, if any, is added.
     Convolution {
@@ -52,7 +52,7 @@ pub(crate) enum Kind<'a> {
         convolution: Convolution<'a, i8, i32>,
         rescale: Rescale,
     },
-    /// From floats to bytes and back.
+    /// Quantises or dequantises.
     Recode,
     Activate(Activation),
     Add(Activation),
@@ -72,7 +72,7 @@ pub(crate) enum Kind<'a> {
     },
     /// The tensors' channels one after the other.
     Concat,
-    /// Some channels as a flat list, pixel by pixel, through a sigmoid where wanted.
+    /// Some channels as a flat list, pixel by pixel, through a sigmoid where `sigmoid` says so.
     ToRows {
         skip: usize,
         count: usize,
@@ -81,7 +81,7 @@ pub(crate) enum Kind<'a> {
     Softmax {
         length: usize,
     },
-    Foreign(Arc<dyn Foreign>),
+    Fallback(Arc<dyn Fallback>),
 }
 
 /// An operator before it is packed.
@@ -89,7 +89,7 @@ pub(crate) struct Layer<'a> {
     pub(crate) kind: Kind<'a>,
     pub(crate) from: Vec<TensorId>,
     pub(crate) to: Vec<TensorId>,
-    /// The graph's nodes that it carries out.
+    /// The graph's nodes that it runs.
     pub(crate) nodes: Vec<usize>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Layers<'a> {
         TensorId(self.tensors.len() - 1)
     }
 
-    /// A tensor of bytes.
+    /// A quantised tensor.
     pub(crate) fn quantised(&mut self, lanes: usize, extents: [usize; 3], quantisation: Quantisation) -> TensorId {
         let id = self.tensor(lanes, extents);
         self.tensors[id.0].quantisation = Some(quantisation);
@@ -151,7 +151,7 @@ impl<'a> Layers<'a> {
         self.order.iter().position(|layer| layer.to.contains(&tensor))
     }
 
-    /// Asks for a halo around a tensor; `false` if it already has another kind of one, or cannot have one.
+    /// Requests a halo around a tensor; `false` if it has one with other values, or cannot have one.
     pub(crate) fn ask_halo(&mut self, tensor: TensorId, halo: usize, fill: Fill) -> bool {
         if halo == 0 {
             return true;

@@ -5,7 +5,7 @@
 
 use super::layer::{Kind, Layer, Layers, TensorId};
 use crate::kernel::convolution::Convolution;
-use crate::kernel::finish::Activation;
+use crate::kernel::epilogue::Activation;
 use crate::kernel::vector::LANES;
 
 /// Joins convolutions that read the same tensor in the same way and end in flat lists, directly or after a depthwise

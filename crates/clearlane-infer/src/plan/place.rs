@@ -3,21 +3,21 @@
 use super::layer::{Fill, Kind, Layer, Layers, Tensor, TensorId};
 use crate::kernel::dense::Dense;
 use crate::kernel::depthwise::Depthwise;
-use crate::kernel::finish::{Activation, Finisher};
+use crate::kernel::epilogue::{Activation, Epilogue};
 use crate::kernel::integer::Quantisation;
 use crate::kernel::integer::dense::IntegerDense;
 use crate::kernel::integer::depthwise::IntegerDepthwise;
-use crate::kernel::integer::finish::Finisher as IntegerFinisher;
+use crate::kernel::integer::epilogue::Epilogue as IntegerEpilogue;
 use crate::kernel::integer::recode::Recode;
-use crate::kernel::isa::Isa;
 use crate::kernel::layout::{Copy, Resize, Softmax, ToRows};
 use crate::kernel::memory::{BYTES, Element, View};
 use crate::kernel::program::{Operator, Program, Step};
 use crate::kernel::rowwise::{Combine, Operand, Pool};
+use crate::kernel::set::KernelSet;
 use crate::kernel::vector::LANES;
 
-/// `None` if the layers do not hold together, which a graph whose shapes were analysed cannot cause.
-pub(crate) fn program(isa: &Isa, mut layers: Layers<'_>, input: TensorId) -> Option<Program> {
+/// `None` if the layers' extents disagree, which a graph whose shapes were analysed cannot cause.
+pub(crate) fn program(kernels: &KernelSet, mut layers: Layers<'_>, input: TensorId) -> Option<Program> {
     super::merge::siblings(&mut layers);
     let (starts, floats) = places(&layers, input)?;
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
@@ -25,7 +25,7 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers<'_>, input: TensorId) -> Opt
     for layer in &layers.order {
         let from: Vec<View> = layer.from.iter().map(|&id| view(id)).collect();
         let to: Vec<View> = layer.to.iter().map(|&id| view(id)).collect();
-        let operator = operator(isa, &layers, layer, &from, &to)?;
+        let operator = operator(kernels, &layers, layer, &from, &to)?;
         let fill = layer.to.first().and_then(|&id| match &layers.get(id).fill {
             Some(Fill::Values(values)) => Some(values.clone()),
             _ => None,
@@ -41,7 +41,13 @@ pub(crate) fn program(isa: &Isa, mut layers: Layers<'_>, input: TensorId) -> Opt
     Program::new(floats, view(input), steps, outputs)
 }
 
-fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to: &[View]) -> Option<Operator> {
+fn operator(
+    kernels: &KernelSet,
+    layers: &Layers<'_>,
+    layer: &Layer<'_>,
+    from: &[View],
+    to: &[View],
+) -> Option<Operator> {
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
         // A flat list is combined a block at a time, whatever its extents.
         let blocked = |view: View| match view.lanes {
@@ -53,31 +59,37 @@ fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to
             Operand::Multiply(view) => Operand::Multiply(blocked(view)),
             other => other,
         };
-        Some(Operator::Combine(Combine::new(isa, blocked(from), &operand, blocked(to), activation)?))
+        Some(Operator::Combine(Combine::new(kernels, blocked(from), &operand, blocked(to), activation)?))
     };
     let (first, target) = (*from.first()?, *to.first()?);
     match &layer.kind {
         Kind::Convolution { convolution, activation, add_first } => {
-            let finisher = Finisher::new(activation, from.get(1).copied(), *add_first, &target)?;
+            let epilogue = Epilogue::new(activation, from.get(1).copied(), *add_first, &target)?;
             Some(if convolution.depthwise {
-                Operator::Depthwise(Depthwise::new(isa, convolution, first, target, finisher)?)
+                Operator::Depthwise(Depthwise::new(kernels, convolution, first, target, epilogue)?)
             } else {
-                Operator::Dense(Dense::new(isa, convolution, first, target, finisher)?)
+                Operator::Dense(Dense::new(kernels, convolution, first, target, epilogue)?)
             })
         }
         Kind::Integer { convolution, rescale } => {
             let output = layers.get(*layer.to.first()?).quantisation;
-            let finisher = IntegerFinisher::new(rescale, from.get(1).copied(), output, &target)?;
+            let epilogue = IntegerEpilogue::new(rescale, from.get(1).copied(), output, &target)?;
             Some(if convolution.depthwise {
-                Operator::IntegerDepthwise(IntegerDepthwise::new(&isa.integer, convolution, first, target, finisher)?)
+                Operator::IntegerDepthwise(IntegerDepthwise::new(
+                    &kernels.integer,
+                    convolution,
+                    first,
+                    target,
+                    epilogue,
+                )?)
             } else {
-                Operator::IntegerDense(IntegerDense::new(&isa.integer, convolution, first, target, finisher)?)
+                Operator::IntegerDense(IntegerDense::new(&kernels.integer, convolution, first, target, epilogue)?)
             })
         }
         Kind::Recode => {
             let bytes = |tensor: &TensorId| layers.get(*tensor).quantisation;
             let quantisation = layer.from.iter().chain(&layer.to).find_map(bytes)?;
-            Some(Operator::Recode(Recode::new(&isa.integer, first, target, quantisation)?))
+            Some(Operator::Recode(Recode::new(&kernels.integer, first, target, quantisation)?))
         }
         Kind::Activate(activation) => combine(first, Operand::Nothing, target, activation),
         Kind::Add(activation) => combine(first, Operand::Add(*from.get(1)?), target, activation),
@@ -86,7 +98,9 @@ fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to
             let operand = Operand::Affine { scale: scale.clone(), shift: shift.clone() };
             combine(first, operand, target, activation)
         }
-        Kind::Pool { window, reduction } => Some(Operator::Pool(Pool::new(isa, first, target, *window, *reduction)?)),
+        Kind::Pool { window, reduction } => {
+            Some(Operator::Pool(Pool::new(kernels, first, target, *window, *reduction)?))
+        }
         Kind::Resize { rows, columns } => {
             Some(Operator::Resize(Resize::new(first, target, rows.clone(), columns.clone())?))
         }
@@ -103,15 +117,15 @@ fn operator(isa: &Isa, layers: &Layers<'_>, layer: &Layer<'_>, from: &[View], to
             Some(Operator::ToRows(ToRows::new(first, *skip, *count, target, *sigmoid)?))
         }
         Kind::Softmax { length } => Some(Operator::Softmax(Softmax::new(first, target, *length)?)),
-        Kind::Foreign(foreign) => Some(Operator::Foreign(foreign.clone())),
+        Kind::Fallback(fallback) => Some(Operator::Fallback(fallback.clone())),
     }
 }
 
 /// The most floats that an arena may have: 4 GiB of them.
 const LARGEST: usize = 1 << 30;
 
-/// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once. `None` where
-/// that is more than an arena may have.
+/// Where each tensor starts, and how many floats all of them take: first fit among the tensors that live at once. `None`
+/// where that is more than an arena may have.
 fn places(layers: &Layers<'_>, input: TensorId) -> Option<(Vec<usize>, usize)> {
     let count = layers.tensors.len();
     let (mut born, mut dies) = (vec![usize::MAX; count], vec![0; count]);

@@ -1,8 +1,8 @@
-//! Static quantisation: from a model on floats to one on bytes, by what its values are on calibration images.
+//! Static quantisation: from a model on floats to an INT8 model, by what its values are on calibration images.
 //!
-//! The result is an ONNX model in QDQ form, which any runtime can run: every value that is to be bytes goes through a
-//! `QuantizeLinear` and a `DequantizeLinear`, unsigned and with one scale and zero point; weights are signed bytes with a
-//! scale an output channel, biases 32-bit integers in the scale of their sums. Activations stay between a convolution
+//! The result is an ONNX model in QDQ form, which any runtime can run: every value to quantise goes through a
+//! `QuantizeLinear` and a `DequantizeLinear`, as UINT8 with one scale and zero point; weights are INT8 with a scale an
+//! output channel, biases 32-bit integers in the scale of their sums. Activations stay between a convolution
 //! and its `QuantizeLinear`, so that they cost no accuracy of their own.
 
 mod range;
@@ -20,9 +20,9 @@ use crate::proto;
 pub struct Quantised {
     /// The model, as ONNX.
     pub onnx: Vec<u8>,
-    /// How many convolutions and matrix products run on bytes.
+    /// How many convolutions and matrix products are quantised.
     pub operators: usize,
-    /// How many values between them are bytes.
+    /// How many values between them are quantised.
     pub values: usize,
 }
 

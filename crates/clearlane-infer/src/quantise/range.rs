@@ -1,4 +1,4 @@
-//! Which range of each value its bytes stand for.
+//! The range of each value that its quantised form covers.
 
 use ndarray::{ArrayView4, Axis};
 use prost::Message;
@@ -145,7 +145,7 @@ fn best([low, high]: [f32; 2], histogram: &[u64]) -> Quantisation {
         .map_or_else(|| over(low, high), |(_, candidate)| candidate)
 }
 
-/// The quantisation whose bytes span a range, which holds 0.
+/// The quantisation that spans a range, which holds 0.
 fn over(low: f32, high: f32) -> Quantisation {
     let scale = (high - low) / 255.0;
     if !scale.is_normal() {

@@ -7,7 +7,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType}
 use crate::error::QuantiseError;
 use crate::graph::{Attributes, constants};
 
-/// The operators to quantise, and the values that become bytes.
+/// The operators to quantise, and the values.
 pub(super) struct Selection {
     pub(super) operators: Vec<Operator>,
     /// In the order in which the graph makes them.
@@ -19,7 +19,7 @@ pub(super) struct Operator {
     /// Its position among the graph's nodes.
     pub(super) node: usize,
     pub(super) weights: Constant,
-    /// The axis of the weights along which the outputs lie.
+    /// The axis of the weights that indexes the outputs.
     pub(super) axis: usize,
     pub(super) bias: Option<Constant>,
 }

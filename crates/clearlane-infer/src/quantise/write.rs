@@ -37,7 +37,7 @@ const CHANGED: [&str; 16] = [
 /// Of those, the ones that have been as they are since operator set 11.
 const SINCE_11: [&str; 5] = ["Clip", "Pad", "Resize", "Slice", "TopK"];
 
-/// Rewrites the model so that the selected values are bytes, of these quantisations.
+/// Rewrites the model so that the selected values have these quantisations.
 pub(super) fn write(
     model: &mut ModelProto,
     selection: &Selection,
@@ -118,7 +118,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// A name that nothing has yet.
+    /// A name that no value and no node has yet.
     fn name(&mut self, of: &str, what: &str) -> String {
         let mut name = format!("{of}.{what}");
         while !self.names.insert(name.clone()) {
@@ -197,7 +197,7 @@ impl Writer {
         nodes
     }
 
-    /// A node that dequantises a constant along an axis, and the name of what comes out.
+    /// A node that dequantises a constant with a scale for each index of an axis, and the name of what comes out.
     fn dequantised(
         &mut self,
         of: &str,

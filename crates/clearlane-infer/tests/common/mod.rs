@@ -9,6 +9,7 @@
 
 use std::path::PathBuf;
 
+use clearlane_infer::{Backend, Isa, Network, NodeBackend, Options, Outputs};
 use prost::Message;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -184,47 +185,42 @@ pub fn images(shape: [usize; 4]) -> ndarray::Array4<f32> {
     })
 }
 
-/// A network's outputs on every path that the CPU has.
-pub fn on_every_path(
-    bytes: &[u8],
-    image: ndarray::ArrayView4<'_, f32>,
-) -> Vec<(clearlane_infer::Path, clearlane_infer::Outputs)> {
-    use clearlane_infer::{InferError, Network, Options, Path};
-    let (_, c, h, w) = image.dim();
-    let paths = [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable].into_iter();
-    let networks = paths.filter_map(|path| match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
-        Err(InferError::Instructions { .. }) => None,
-        network => Some((path, network.unwrap())),
-    });
-    networks.map(|(path, network)| (path, network.run(image).unwrap())).collect()
+/// The backends that the CPU has, tract not among them.
+pub fn backends() -> Vec<Backend> {
+    std::iter::once(Backend::Auto).chain(Isa::available().into_iter().map(Backend::Kernels)).collect()
 }
 
-/// Asserts that the kernels carry out every node of a graph.
+/// A network's outputs on every backend that the CPU has.
+pub fn on_every_backend(bytes: &[u8], image: ndarray::ArrayView4<'_, f32>) -> Vec<(Backend, Outputs)> {
+    let (_, c, h, w) = image.dim();
+    let run = |backend| {
+        let network = Network::with_options(bytes, [c, h, w], &Options::on(backend)).unwrap();
+        (backend, network.run(image).unwrap())
+    };
+    backends().into_iter().map(run).collect()
+}
+
+/// Asserts that kernels run every node of a graph.
 pub fn assert_fused(bytes: &[u8], input: [usize; 3]) {
-    use clearlane_infer::{Network, NodePath};
     let network = Network::from_onnx(bytes, input).expect("the graph is sound");
-    let left: Vec<_> = network.nodes().iter().filter(|node| node.path != NodePath::Fused).collect();
+    let left: Vec<_> = network.nodes().iter().filter(|node| node.backend != NodeBackend::Kernels).collect();
     assert!(left.is_empty(), "left to tract: {left:?}");
 }
 
-/// Asserts that every path that the CPU has agrees with tract: relative to an output's largest value within 1e-4, and
+/// Asserts that every backend that the CPU has agrees with tract: relative to an output's largest value within 1e-4, and
 /// in direction within a cosine of 0.99999.
-pub fn assert_every_path_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayView4<'_, f32>) {
-    use clearlane_infer::{InferError, Network, Options, Path};
+pub fn assert_every_backend_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayView4<'_, f32>) {
     let (_, c, h, w) = image.dim();
-    let reference = Network::with_options(bytes, [c, h, w], &Options::on(Path::Reference)).unwrap();
+    let reference = Network::with_options(bytes, [c, h, w], &Options::on(Backend::Tract)).unwrap();
     let expected = reference.run(image).unwrap();
-    for path in [Path::Auto, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::Neon, Path::Portable] {
-        let network = match Network::with_options(bytes, [c, h, w], &Options::on(path)) {
-            Err(InferError::Instructions { .. }) => continue,
-            network => network.unwrap(),
-        };
-        assert_eq!(network.outputs(), reference.outputs(), "{what} on {path:?}");
+    for backend in backends() {
+        let network = Network::with_options(bytes, [c, h, w], &Options::on(backend)).unwrap();
+        assert_eq!(network.outputs(), reference.outputs(), "{what} on {backend:?}");
         let given = network.run(image).unwrap();
         for (output, (given, expected)) in network.outputs().iter().zip(given.iter().zip(&expected)) {
             let largest = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
             let error = given.iter().zip(expected).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max);
-            assert!(error <= 1e-4, "{what} on {path:?}, output {}: relative error {error:e}", output.name());
+            assert!(error <= 1e-4, "{what} on {backend:?}, output {}: relative error {error:e}", output.name());
             let (mut dot, mut norms) = (0.0_f64, [0.0_f64; 2]);
             for (&a, &b) in given.iter().zip(expected) {
                 dot += f64::from(a) * f64::from(b);
@@ -232,7 +228,7 @@ pub fn assert_every_path_agrees(what: &str, bytes: &[u8], image: ndarray::ArrayV
                 norms[1] += f64::from(b).powi(2);
             }
             let cosine = if norms[1] > 0.0 { dot / (norms[0] * norms[1]).sqrt() } else { 1.0 };
-            assert!(cosine >= 0.999_99, "{what} on {path:?}, output {}: cosine {cosine}", output.name());
+            assert!(cosine >= 0.999_99, "{what} on {backend:?}, output {}: cosine {cosine}", output.name());
         }
     }
 }

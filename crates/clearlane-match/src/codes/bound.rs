@@ -8,7 +8,7 @@
 //!
 //! ⟨r, o⟩ = β ⟨q, o⟩ + ⟨r', o⟩,  ⟨q, o⟩ = α ⟨q, x⟩ + ⟨q, o'⟩.
 //!
-//! The part of q along x is ⟨q, x⟩ / u long. So where ⟨q, x⟩ ≥ τ > 0, the part at right angles to x, the only one that o'
+//! The part of q parallel to x is ⟨q, x⟩ / u long. So where ⟨q, x⟩ ≥ τ > 0, the part at right angles to x, the only one that o'
 //! meets, is at most w = √(v² - τ² / U²) long, and
 //!
 //! - always, ⟨q, o'⟩ ≥ -b w and ⟨r', o⟩ ≥ -B l (Cauchy and Schwarz). With α and β positive, for every row whose ⟨q, x⟩ is τ
@@ -82,9 +82,9 @@ const LEAST_REST: f64 = 1.0 / (1 << 20) as f64;
 pub(crate) struct Bound {
     contract: Contract,
     /// What β lies between; `None` where the probe rules nothing out.
-    along: Option<[f64; 2]>,
+    parallel: Option<[f64; 2]>,
     /// B.
-    beside: f64,
+    perpendicular: f64,
     /// v.
     norm: f64,
     /// By how much a computed score may lie above ⟨q, x⟩ of the rotated vectors.
@@ -95,11 +95,11 @@ pub(crate) struct Bound {
 /// The bound for one probe and one threshold: products below it are of rows that score below the threshold.
 #[derive(Clone, Copy)]
 pub(crate) struct Thresholds {
-    /// What a row's `along` counts.
-    along: f32,
-    /// What a row's `beside` takes off.
-    beside: f32,
-    /// What a row's `length` takes off.
+    /// The factor of a row's `parallel`, which is added.
+    parallel: f32,
+    /// The factor of a row's `perpendicular`, which is taken off.
+    perpendicular: f32,
+    /// The factor of a row's `length`, which is taken off.
     length: f32,
     /// Whether the two add as independent deviations do, or as lengths.
     independent: bool,
@@ -113,13 +113,13 @@ impl Bound {
         let norm = fit.norm();
         let roundings = score_roundings(dimension) + 2 * roundings;
         let error = roundings as f64 * ONE_ROUNDING * norm * f64::from(Factors::NORM);
-        Self { contract, along: fit.along(), beside: fit.beside(), norm, error, dimension }
+        Self { contract, parallel: fit.parallel(), perpendicular: fit.perpendicular(), norm, error, dimension }
     }
 
     /// The bound for computed scores of `threshold` and above. `None` where it says nothing: for thresholds near 0 and less.
     pub(crate) fn at(&self, threshold: f32) -> Option<Thresholds> {
         let reach = f64::from(threshold) - self.error;
-        let [least, most] = self.along.filter(|_| reach >= LEAST_REACH)?;
+        let [least, most] = self.parallel.filter(|_| reach >= LEAST_REACH)?;
         let on_row = reach / f64::from(Factors::NORM);
         let rest = (self.norm * self.norm - on_row * on_row).max(LEAST_REST).sqrt();
         let (deviation, independent) = match self.contract {
@@ -127,29 +127,33 @@ impl Bound {
             Contract::Deviations(z) => (f64::from(z) / ((self.dimension - 1).max(1) as f64).sqrt(), true),
         };
         Some(Thresholds {
-            along: below(least * reach * (1.0 - ROUNDING)),
-            beside: above(most * rest * deviation * (1.0 + ROUNDING)),
-            length: above(self.beside * deviation * (1.0 + ROUNDING)),
+            parallel: below(least * reach * (1.0 - ROUNDING)),
+            perpendicular: above(most * rest * deviation * (1.0 + ROUNDING)),
+            length: above(self.perpendicular * deviation * (1.0 + ROUNDING)),
             independent,
         })
     }
 }
 
 impl Thresholds {
-    fn product(&self, along: f32, beside: f32, length: f32) -> i32 {
-        let (beside, length) = (self.beside * beside, self.length * length);
-        let off = if self.independent { (beside * beside + length * length).sqrt() } else { beside + length };
+    fn product(&self, parallel: f32, perpendicular: f32, length: f32) -> i32 {
+        let (perpendicular, length) = (self.perpendicular * perpendicular, self.length * length);
+        let off = if self.independent {
+            (perpendicular * perpendicular + length * length).sqrt()
+        } else {
+            perpendicular + length
+        };
         // One less, since the cast rounds towards zero: never above the bound, and a vector instruction where `floor` is a call.
-        (self.along * along - off - 1.0) as i32
+        (self.parallel * parallel - off - 1.0) as i32
     }
 
     /// The least product of a block's codes that could belong to a row at the threshold.
     pub(crate) fn of_block(&self, block: &BlockFactors) -> i32 {
-        self.product(block.least_along, block.most_beside, block.most_length)
+        self.product(block.least_parallel, block.most_perpendicular, block.most_length)
     }
 
     /// The least product of a code that could belong to a row at the threshold.
     pub(crate) fn of_row(&self, row: Factors) -> i32 {
-        self.product(row.along, row.beside, row.length())
+        self.product(row.parallel, row.perpendicular, row.length())
     }
 }

@@ -1,13 +1,13 @@
-//! Where the bits of a code stand.
+//! Where the bits of a code are stored.
 //!
-//! Codes stand in blocks of 32, so that one instruction works on the same dimensions of several codes.
+//! Codes are stored in blocks of 32, so that one instruction works on the same dimensions of several codes.
 //!
 //! - One bit: four groups of 8 codes; a group has a line of 64 bytes for each 64 dimensions, with 8 bytes of each code.
 //! - Two and four bits: two groups of 16 codes; a group has a line of 64 bytes for each 16 or 8 dimensions, with 4 bytes of
 //!   each code. Byte i of these holds, in fields from the lowest bits up, dimensions i, 4 + i, 8 + i, ... of the line's.
 //!
-//! The groups' lines alternate, so that a kernel that works on all groups at once reads memory straight on: one that took
-//! turns between places half a KiB apart read a third less in a second.
+//! The groups' lines alternate, so that a kernel that works on all groups at once reads memory straight on: one that
+//! alternated between places half a KiB apart read a third less in a second.
 
 use crate::kernel::BLOCK;
 
@@ -36,7 +36,7 @@ impl Layout {
         self.bits
     }
 
-    /// Whether codes have second bits beside them: see [`super::refinement`].
+    /// Whether codes have second bits in addition: see [`super::refinement`].
     pub(crate) const fn is_refined(self) -> bool {
         self.bits == 1
     }

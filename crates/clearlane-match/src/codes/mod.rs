@@ -1,8 +1,8 @@
-//! Codes: small images of the stored vectors, scanned in place of them.
+//! Codes: compact approximations of the stored vectors, scanned in place of them.
 //!
 //! A vector x is rotated by a random orthogonal matrix and its values are rounded to 2ᵇ levels each: its code o, odd
 //! integers. A probe q is rounded likewise, to r. The scan computes ⟨r, o⟩ in integers, and [`bound`] turns a threshold on
-//! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector: how long o is along x, and at right angles to it. The
+//! ⟨q, x⟩ into one on ⟨r, o⟩, by way of two numbers for each vector: the lengths of o parallel and perpendicular to x. The
 //! estimator is RaBitQ's (Gao and Long, SIGMOD 2024; Gao and others, SIGMOD 2025, for several bits).
 //!
 //! Codes of one bit rule out all but some thousandths of a gallery, and these are many: see [`refinement`].
@@ -23,11 +23,12 @@ mod worst_alignment;
 use std::ops::Range;
 use std::sync::Arc;
 
+use clearlane_simd::Loops;
 use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, Loops, RowCount, Step, prefetch};
+use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, RowCount, Step, prefetch};
 use quantise::{Factors, Fit};
 use refinement::Refinement;
 
@@ -43,8 +44,8 @@ pub(crate) fn bytes_a_row(layout: Layout) -> usize {
     layout.code_bytes() + factors + refinement
 }
 
-/// Rows of a block that are encoded abreast: one to each value of the widest vectors.
-const ABREAST: usize = 16;
+/// Rows of a block that are encoded interleaved: one to each lane of the widest vectors.
+const INTERLEAVED: usize = 16;
 
 /// From this many blocks on, encoding is spread over the threads of the current rayon pool.
 const PARALLEL_BLOCKS: usize = 64;
@@ -64,8 +65,8 @@ pub(crate) struct Codes {
 /// What bounds the [`Factors`] of a block's rows.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockFactors {
-    least_along: f32,
-    most_beside: f32,
+    least_parallel: f32,
+    most_perpendicular: f32,
     most_length: f32,
 }
 
@@ -73,8 +74,8 @@ impl BlockFactors {
     fn of(rows: &[Factors]) -> Self {
         let most = |value: fn(&Factors) -> f32| rows.iter().map(value).fold(0.0, f32::max);
         Self {
-            least_along: rows.iter().map(|row| row.along).fold(f32::INFINITY, f32::min),
-            most_beside: most(|row| row.beside),
+            least_parallel: rows.iter().map(|row| row.parallel).fold(f32::INFINITY, f32::min),
+            most_perpendicular: most(|row| row.perpendicular),
             most_length: most(|row| row.length()),
         }
     }
@@ -95,9 +96,9 @@ impl Drop for EncodedBlock {
     }
 }
 
-/// What encoding needs room for, kept from one step to the next and wiped at the end.
+/// Buffers of an encoding, kept from one step to the next and wiped at the end.
 struct Scratch {
-    levels: Zeroizing<Vec<[u8; ABREAST]>>,
+    levels: Zeroizing<Vec<[u8; INTERLEAVED]>>,
     /// The levels of one row.
     row: Zeroizing<Vec<u8>>,
 }
@@ -117,11 +118,13 @@ impl<R: Fn(usize, &mut [f32])> Loops for Encoding<'_, R> {
     fn run(self) -> Self::Output {
         let mut encoded: Vec<_> = self.all.iter().map(|codes| codes.empty_block()).collect();
         let mut row = Zeroizing::new(vec![0.0_f32; self.rotation.dimension()]);
-        let mut vectors = Zeroizing::new(vec![[0.0_f32; ABREAST]; row.len()]);
-        let mut scratch =
-            Scratch { levels: Zeroizing::new(vec![[0; ABREAST]; row.len()]), row: Zeroizing::new(vec![0; row.len()]) };
-        for first in (0..BLOCK).step_by(ABREAST) {
-            for lane in 0..ABREAST {
+        let mut vectors = Zeroizing::new(vec![[0.0_f32; INTERLEAVED]; row.len()]);
+        let mut scratch = Scratch {
+            levels: Zeroizing::new(vec![[0; INTERLEAVED]; row.len()]),
+            row: Zeroizing::new(vec![0; row.len()]),
+        };
+        for first in (0..BLOCK).step_by(INTERLEAVED) {
+            for lane in 0..INTERLEAVED {
                 (self.read)(self.block * BLOCK + first + lane, &mut row);
                 vectors.iter_mut().zip(row.iter()).for_each(|(values, value)| values[lane] = *value);
             }
@@ -192,7 +195,7 @@ impl Codes {
 
     /// Encodes the next rows of a block, rotated.
     #[inline(always)]
-    fn encode_rows(&self, rotated: &[[f32; ABREAST]], scratch: &mut Scratch, block: &mut EncodedBlock) {
+    fn encode_rows(&self, rotated: &[[f32; INTERLEAVED]], scratch: &mut Scratch, block: &mut EncodedBlock) {
         let first = block.scanned.len();
         let bits = if self.layout.is_refined() { refinement::BITS } else { self.layout.bits() };
         let fits = quantise::nearest(rotated, bits, &mut scratch.levels);
@@ -203,7 +206,7 @@ impl Codes {
         } else {
             block.scanned.extend(fits.map(Factors::new));
         }
-        for lane in 0..ABREAST {
+        for lane in 0..INTERLEAVED {
             let row = &mut scratch.row;
             row.iter_mut().zip(scratch.levels.iter()).for_each(|(level, levels)| *level = levels[lane]);
             if self.layout.is_refined() {
@@ -235,7 +238,7 @@ impl Codes {
         &self.bounds.as_slice()[blocks]
     }
 
-    /// Asks for what is known of a row beside its code, and will be read soon.
+    /// Prefetches what is known of a row besides its code.
     pub(crate) fn prefetch(&self, row: usize) {
         prefetch(&self.rows.as_slice()[row..=row]);
         if let Some(refinement) = &self.refinement {

@@ -1,4 +1,4 @@
-//! A probe in the form that the scan wants.
+//! A probe in the form that the scan takes.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -11,7 +11,7 @@ use crate::kernel::{LevelProbe, PLANES, PlaneProbe, Survivor};
 /// is dropped.
 pub(crate) struct CodedProbe {
     form: Form,
-    /// How the probe stands to its rounded self.
+    /// How the probe relates to its rounded form.
     pub(super) fit: Fit,
     /// See [`Rotation::roundings`].
     pub(super) roundings: usize,

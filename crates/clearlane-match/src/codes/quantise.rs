@@ -1,6 +1,6 @@
 //! Rounding vectors to a few levels a dimension.
 //!
-//! `L` vectors stand abreast, one value of each after the other: a vector instruction then works on all of them at once.
+//! `L` vectors are interleaved, one value of each after the other: a vector instruction then works on all of them at once.
 
 use super::outward::{above, below};
 
@@ -8,7 +8,7 @@ use super::outward::{above, below};
 /// precision; so do the few steps that are taken with them here.
 const ROUNDING: f64 = 1.0 / (1_u64 << 40) as f64;
 
-/// How a vector x of any length stands to its code o, odd integers -(2ᵇ - 1), ..., -1, 1, ..., 2ᵇ - 1: three sums.
+/// How a vector x of any length relates to its code o, odd integers -(2ᵇ - 1), ..., -1, 1, ..., 2ᵇ - 1: three sums.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fit {
     /// ⟨x, o⟩.
@@ -20,7 +20,7 @@ pub(crate) struct Fit {
 }
 
 impl Fit {
-    /// How vectors stand to their codes.
+    /// How vectors relate to their codes.
     #[inline(always)]
     pub(crate) fn of<const L: usize>(vectors: &[[f32; L]], codes: impl Iterator<Item = [f32; L]>) -> [Self; L] {
         let (mut product, mut vector, mut code) = ([0.0_f64; L], [0.0_f64; L], [0.0_f64; L]);
@@ -36,9 +36,9 @@ impl Fit {
         std::array::from_fn(|lane| Self { product: product[lane], vector: vector[lane], code: code[lane] })
     }
 
-    /// What α = ⟨x, o⟩ / ‖x‖² lies between, for o = α x + (what stands at right angles to x). `None` unless it is certain to
+    /// What α = ⟨x, o⟩ / ‖x‖² lies between, for o = α x + (a part at right angles to x). `None` unless it is certain to
     /// be positive.
-    pub(crate) fn along(self) -> Option<[f64; 2]> {
+    pub(crate) fn parallel(self) -> Option<[f64; 2]> {
         // Σ |xᵢ oᵢ| is ‖x‖ ‖o‖ at most.
         let error = ROUNDING * (self.vector * self.code).sqrt();
         let low = (self.product - error) / (self.vector * (1.0 + ROUNDING));
@@ -46,8 +46,8 @@ impl Fit {
         (low > 0.0 && high.is_finite()).then_some([low, high])
     }
 
-    /// What the length of the code at right angles to x does not exceed.
-    pub(crate) fn beside(self) -> f64 {
+    /// What the length of the code's part perpendicular to x does not exceed.
+    pub(crate) fn perpendicular(self) -> f64 {
         let error = ROUNDING * (self.vector * self.code).sqrt();
         let least = (self.product - error).max(0.0);
         let square = self.code * (1.0 + ROUNDING) - least * least / (self.vector * (1.0 + ROUNDING));
@@ -63,10 +63,10 @@ impl Fit {
 /// What the bound needs to know of a row and its code, rounded to the safe side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Factors {
-    /// α, or less.
-    pub(crate) along: f32,
-    /// The code's length at right angles to the row, or more.
-    pub(crate) beside: f32,
+    /// The code's part parallel to the row, in units of the row: α, or less.
+    pub(crate) parallel: f32,
+    /// The length of the code's part perpendicular to the row, or more.
+    pub(crate) perpendicular: f32,
 }
 
 impl Factors {
@@ -75,12 +75,12 @@ impl Factors {
     pub(crate) const NORM: f32 = 1.0 + 1.0 / 1024.0;
 
     /// With these, no bound rules the row out.
-    const UNKNOWN: Self = Self { along: 0.0, beside: 1e30 };
+    const UNKNOWN: Self = Self { parallel: 0.0, perpendicular: 1e30 };
 
     pub(crate) fn new(fit: Fit) -> Self {
-        match fit.along() {
+        match fit.parallel() {
             Some([least, _]) if fit.norm() <= f64::from(Self::NORM) => {
-                Self { along: below(least), beside: above(fit.beside()) }
+                Self { parallel: below(least), perpendicular: above(fit.perpendicular()) }
             }
             _ => Self::UNKNOWN,
         }
@@ -88,9 +88,9 @@ impl Factors {
 
     /// What the code's length does not exceed: a row is no longer than [`Self::NORM`].
     pub(crate) fn length(self) -> f32 {
-        /// `along` may lie 2⁻²³ of itself under what it stands for, and three more roundings take less than that.
+        /// `parallel` may lie 2⁻²³ of itself under what it stands for, and three more roundings take less than that.
         const ROUNDING: f32 = 1.0 / (1 << 20) as f32;
-        (self.along * Self::NORM).hypot(self.beside) * (1.0 + ROUNDING)
+        (self.parallel * Self::NORM).hypot(self.perpendicular) * (1.0 + ROUNDING)
     }
 }
 
@@ -127,16 +127,16 @@ pub(crate) fn nearest<const L: usize>(vectors: &[[f32; L]], bits: u32, levels: &
 fn best_scales<const L: usize>(vectors: &[[f32; L]], top: f32, scales: [f32; 5]) -> [f32; L] {
     let (mut best, mut cosines) = ([scales[2]; L], [f32::NEG_INFINITY; L]);
     for scale in scales {
-        let (mut along, mut square) = ([0.0_f32; L], [0.0_f32; L]);
+        let (mut product, mut square) = ([0.0_f32; L], [0.0_f32; L]);
         for vectors in vectors {
-            for ((along, square), x) in along.iter_mut().zip(&mut square).zip(vectors) {
+            for ((product, square), x) in product.iter_mut().zip(&mut square).zip(vectors) {
                 let level = half_odd(*x, scale, top);
-                *along += x * level;
+                *product += x * level;
                 *square += level * level;
             }
         }
         for (lane, (best, most)) in best.iter_mut().zip(&mut cosines).enumerate() {
-            let cosine = along[lane] / square[lane].sqrt();
+            let cosine = product[lane] / square[lane].sqrt();
             if cosine > *most {
                 (*best, *most) = (scale, cosine);
             }

@@ -13,7 +13,7 @@ use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, RowCount, Step, Surv
 /// Bits of a refined code.
 pub(super) const BITS: u32 = 2;
 
-/// Turns the levels of a two-bit code into those of s, and adds m to `seconds`: bit after bit, padded to whole words.
+/// Changes the levels of a two-bit code to those of s, and adds m to `seconds`: bit after bit, padded to whole words.
 #[inline(always)]
 pub(super) fn split(levels: &mut [u8], seconds: &mut Vec<u8>) {
     let start = seconds.len();
@@ -47,13 +47,13 @@ impl Refinement {
         &self.codes.as_slice()[row * size..][..size]
     }
 
-    /// Asks for what refines a row's code.
+    /// Prefetches what refines a row's code.
     pub(super) fn prefetch(&self, row: usize) {
         prefetch(self.code(row));
     }
 
-    /// Turns the products of at most a block of rows with their codes into those with their refined codes. `block` is kept
-    /// from one call to the next.
+    /// Changes the products of at most a block of rows with their codes to those with their refined codes. `block` is a
+    /// buffer that is kept from one call to the next.
     pub(crate) fn refine(&self, kernel: Kernel, probe: &CodedProbe, rows: &mut [Survivor], block: &mut Vec<u8>) {
         if rows.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! A random rotation, so that no vector's values are arranged against its code.
+//! A random rotation, so that no vector can be chosen for a poor code.
 
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ const ROUNDS: usize = 4;
 /// on the first or, in turn, the last 2ⁿ values, the most that there are. It takes d log d steps and keeps any dimension as
 /// it is. (Ailon and Chazelle 2009; the overlapping windows are those of RaBitQ's library.)
 ///
-/// The signs are a secret: who knows them can look for faces that a statistical bound rules out.
+/// The signs are a secret: an attacker who knows them can look for faces that a statistical bound rules out.
 pub(crate) struct Rotation {
     /// ±1 for each value in each round.
     signs: Zeroizing<Vec<f32>>,
@@ -19,7 +19,7 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// A rotation that nobody can foresee: every sign is a bit of the system's randomness.
+    /// An unpredictable rotation: every sign is a bit of the system's randomness.
     pub(crate) fn random(dimension: usize) -> Result<Self, GalleryError> {
         let mut bits = Zeroizing::new(vec![0_u8; (ROUNDS * dimension).div_ceil(8)]);
         getrandom::fill(&mut bits).map_err(|_| GalleryError::NoEntropy)?;
@@ -48,7 +48,7 @@ impl Rotation {
         ROUNDS * (self.dimension.ilog2() as usize + 3) + 1
     }
 
-    /// Turns `L` vectors, which stand abreast: one value of each after the other.
+    /// Rotates `L` vectors, which are interleaved: one value of each after the other.
     #[inline(always)]
     pub(crate) fn apply<const L: usize>(&self, vectors: &mut [[f32; L]]) {
         let window = 1 << self.dimension.ilog2();
@@ -66,7 +66,7 @@ impl Rotation {
 
 #[cfg(test)]
 impl Rotation {
-    /// Turns a vector back: transforms and signs are their own inverses.
+    /// Rotates a vector back: transforms and signs are their own inverses.
     pub(super) fn undo(&self, vector: &mut [f32]) {
         let window = 1 << self.dimension.ilog2();
         for (round, signs) in self.signs.chunks_exact(self.dimension).enumerate().rev() {
@@ -82,7 +82,7 @@ impl Rotation {
 fn walsh_hadamard<const L: usize>(values: &mut [[f32; L]]) {
     let mut half = 1;
     while half < values.len() {
-        // Sums and differences of values that stand `half` apart.
+        // Sums and differences of values that are `half` apart.
         for pair in values.chunks_exact_mut(2 * half) {
             let (low, high) = pair.split_at_mut(half);
             for (a, b) in low.as_flattened_mut().iter_mut().zip(high.as_flattened_mut()) {

@@ -1,8 +1,8 @@
-//! Encoding by every kernel, and beside arithmetic in the open.
+//! Encoding by every kernel, against plain arithmetic.
 
 use std::sync::Arc;
 
-use super::{ABREAST, BLOCK, Codes, EncodedBlock, Encoding, Factors, Fit, Layout, Rotation, quantise};
+use super::{INTERLEAVED, BLOCK, Codes, EncodedBlock, Encoding, Factors, Fit, Layout, Rotation, quantise};
 use crate::kernel::{Kernel, RowCount};
 
 /// Unit vectors that look random and are the same in every run.
@@ -34,7 +34,7 @@ fn encode(kernel: Kernel, codes: &[Codes], rotation: &Rotation, vectors: &[Vec<f
 
 fn bits_of(block: &EncodedBlock) -> (Vec<u8>, Vec<u8>, Vec<[u32; 2]>) {
     let factors = block.scanned.iter().chain(&block.refined.1);
-    let factors = factors.map(|factors| [factors.along.to_bits(), factors.beside.to_bits()]).collect();
+    let factors = factors.map(|factors| [factors.parallel.to_bits(), factors.perpendicular.to_bits()]).collect();
     (block.bytes.clone(), block.refined.0.clone(), factors)
 }
 
@@ -52,7 +52,7 @@ fn every_kernel_encodes_alike_bit_for_bit() {
 }
 
 #[test]
-fn a_row_is_encoded_abreast_as_it_is_alone() {
+fn a_row_is_encoded_interleaved_as_it_is_alone() {
     for dimension in [1, 7, 64, 100, 128, 333, 512] {
         let (rotation, vectors) = (Rotation::of_seed(dimension, 7), unit_vectors(dimension, BLOCK));
         let encoded = encode(Kernel::best(), &all_layouts(dimension), &rotation, &vectors);
@@ -62,7 +62,7 @@ fn a_row_is_encoded_abreast_as_it_is_alone() {
                 let (mut rotated, mut levels) = (vector.clone(), vec![0; dimension]);
                 rotation.apply::<1>(rotated.as_chunks_mut().0);
                 let [fit] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
-                assert_eq!(Factors::new(fit).along.to_bits(), block.scanned[lane].along.to_bits());
+                assert_eq!(Factors::new(fit).parallel.to_bits(), block.scanned[lane].parallel.to_bits());
                 Layout::new(dimension, bits).pack(&levels, lane, &mut bytes);
             }
             assert_eq!(bytes, block.bytes, "{bits} bits at {dimension}");
@@ -73,7 +73,7 @@ fn a_row_is_encoded_abreast_as_it_is_alone() {
 #[test]
 fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic_and_on_the_safe_side() {
     for (dimension, bits) in [(1, 1), (1, 4), (2, 2), (64, 1), (100, 2), (128, 3), (512, 4)] {
-        for (vector, norm) in unit_vectors(dimension, ABREAST).into_iter().zip([0.99995, 1.0, 1.0005].iter().cycle()) {
+        for (vector, norm) in unit_vectors(dimension, INTERLEAVED).into_iter().zip([0.99995, 1.0, 1.0005].iter().cycle()) {
             let vector: Vec<f32> = vector.iter().map(|x| x * norm).collect();
             let mut levels = vec![0; dimension];
             let [fit] = quantise::nearest(vector.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
@@ -81,12 +81,18 @@ fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic_and_on_the_s
             let top = f64::from((1 << bits) - 1);
             let code: Vec<f64> = levels.iter().map(|level| 2.0 * f64::from(*level) - top).collect();
             let product: f64 = vector.iter().zip(&code).map(|(x, o)| f64::from(*x) * o).sum();
-            let along = product / vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-            let beside: Vec<f64> = vector.iter().zip(&code).map(|(x, o)| o - along * f64::from(*x)).collect();
-            let beside = beside.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let parallel = product / vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+            let perpendicular: Vec<f64> = vector.iter().zip(&code).map(|(x, o)| o - parallel * f64::from(*x)).collect();
+            let perpendicular = perpendicular.iter().map(|x| x * x).sum::<f64>().sqrt();
             let length = code.iter().map(|o| o * o).sum::<f64>().sqrt();
-            assert!((0.0..1e-6 * along).contains(&(along - f64::from(factors.along))), "{factors:?} {along}");
-            assert!((-1e-12..1e-5 * length).contains(&(f64::from(factors.beside) - beside)), "{factors:?} {beside}");
+            assert!(
+                (0.0..1e-6 * parallel).contains(&(parallel - f64::from(factors.parallel))),
+                "{factors:?} {parallel}"
+            );
+            assert!(
+                (-1e-12..1e-5 * length).contains(&(f64::from(factors.perpendicular) - perpendicular)),
+                "{factors:?} {perpendicular}"
+            );
             assert!((0.0..2e-3 * length).contains(&(f64::from(factors.length()) - length)), "{factors:?} {length}");
             // A code of more bits lies closer to its vector.
             let cosine = product / length / f64::from(*norm);
@@ -111,13 +117,13 @@ fn a_row_that_is_longer_than_the_bound_reckons_with_is_never_ruled_out() {
 
 #[test]
 fn rotations_are_drawn_anew_unless_their_seed_is_given() {
-    let turned = |rotation: &Rotation| {
+    let rotated = |rotation: &Rotation| {
         let mut vector = [[1.0_f32]; 64];
         rotation.apply(&mut vector);
         vector
     };
-    assert_ne!(turned(&Rotation::random(64).unwrap()), turned(&Rotation::random(64).unwrap()));
-    assert_eq!(turned(&Rotation::of_seed(64, 9)), turned(&Rotation::of_seed(64, 9)));
+    assert_ne!(rotated(&Rotation::random(64).unwrap()), rotated(&Rotation::random(64).unwrap()));
+    assert_eq!(rotated(&Rotation::of_seed(64, 9)), rotated(&Rotation::of_seed(64, 9)));
 }
 
 #[test]
@@ -126,13 +132,13 @@ fn a_rotation_keeps_every_product() {
         let rotation = Rotation::of_seed(dimension, 3);
         let vectors = unit_vectors(dimension, 2);
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        let mut turned = vectors.clone();
-        for vector in &mut turned {
+        let mut rotated = vectors.clone();
+        for vector in &mut rotated {
             rotation.apply::<1>(vector.as_chunks_mut().0);
         }
         for (a, b) in [(0, 0), (0, 1)] {
-            assert!((product(&vectors[a], &vectors[b]) - product(&turned[a], &turned[b])).abs() < 1e-5);
+            assert!((product(&vectors[a], &vectors[b]) - product(&rotated[a], &rotated[b])).abs() < 1e-5);
         }
-        assert!(dimension < 64 || product(&vectors[0], &turned[0]).abs() < 0.5);
+        assert!(dimension < 64 || product(&vectors[0], &rotated[0]).abs() < 0.5);
     }
 }

@@ -56,8 +56,8 @@ fn rotate(rotation: &Rotation, vector: &[f32]) -> Vec<f32> {
     rotated
 }
 
-/// The probe of this norm that a rotation turns into the direction of a vector.
-fn turned_back(rotation: &Rotation, vector: &[f64], norm: f64) -> Vec<f32> {
+/// The probe of this norm that a rotation maps to the direction of a vector.
+fn rotated_back(rotation: &Rotation, vector: &[f64], norm: f64) -> Vec<f32> {
     let mut probe = single(&scaled(vector, 1.0));
     rotation.undo(&mut probe);
     single(&scaled(&double(&probe), norm))
@@ -90,18 +90,18 @@ fn check(shape: &Shape, row: &[f32]) -> usize {
 
     let mut stored = vec![0.0; dimension];
     segment.rows.read(0, &mut stored);
-    let turned = rotate(rotation, &stored);
+    let rotated = rotate(rotation, &stored);
     let bits = if layout.is_refined() { BITS } else { layout.bits() };
     let mut levels = vec![0; dimension];
-    let _ = nearest(turned.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
+    let _ = nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
     let top = f64::from((1 << bits) - 1);
     let code: Vec<f64> = levels.iter().map(|level| 2.0 * f64::from(*level) - top).collect();
-    let turned = double(&turned);
-    let along = product(&turned, &code) / product(&turned, &turned);
-    let beside: Vec<f64> = code.iter().zip(&turned).map(|(o, x)| o - along * x).collect();
-    // A code that lies in its row's direction has no side.
-    let flat = product(&beside, &beside) < 1e-18 * product(&code, &code);
-    let (ahead, aside) = (scaled(&turned, 1.0), scaled(&beside, if flat { 0.0 } else { 1.0 }));
+    let rotated = double(&rotated);
+    let parallel = product(&rotated, &code) / product(&rotated, &rotated);
+    let perpendicular: Vec<f64> = code.iter().zip(&rotated).map(|(o, x)| o - parallel * x).collect();
+    // A code in its row's direction has no perpendicular part.
+    let flat = product(&perpendicular, &perpendicular) < 1e-18 * product(&code, &code);
+    let (ahead, aside) = (scaled(&rotated, 1.0), scaled(&perpendicular, if flat { 0.0 } else { 1.0 }));
 
     let mut pairs = 0;
     for cosine in COSINES {
@@ -109,7 +109,7 @@ fn check(shape: &Shape, row: &[f32]) -> usize {
         let far: Vec<f64> = ahead.iter().zip(&aside).map(|(x, o)| cosine * x - sine * o).collect();
         for direction in [on_lattice(&far), far] {
             for norm in NORMS {
-                pairs += usize::from(survives(shape, &segment, &turned_back(rotation, &direction, norm)));
+                pairs += usize::from(survives(shape, &segment, &rotated_back(rotation, &direction, norm)));
             }
         }
     }

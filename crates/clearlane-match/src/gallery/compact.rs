@@ -1,4 +1,4 @@
-//! Giving back what withdrawn rows take.
+//! Freeing the memory of withdrawn rows.
 
 use std::sync::Arc;
 
@@ -22,16 +22,16 @@ pub struct Compaction {
 const ROWS_AT_ONCE: usize = 1 << 13;
 
 impl Gallery {
-    /// Copies what stands out of segments with withdrawn rows and out of small ones into new segments, and wipes the old
+    /// Copies what is enrolled out of segments with withdrawn rows and out of small ones into new segments, and wipes the old
     /// ones once no snapshot holds them.
     ///
-    /// It runs beside searches and writers, on the calling thread and the current rayon pool; writers wait only while a new
+    /// It runs at the same time as searches and writers, on the calling thread and the current rayon pool; writers wait only while a new
     /// segment takes the place of old ones. It takes as much further memory as one segment, two million templates at
     /// most.
     pub fn compact(&self) -> Result<Compaction, GalleryError> {
         let _compacting = self.compacting.lock();
         let before = {
-            // From here on, the rows that there are keep their number; whoever adds gets a new segment.
+            // From here on, existing rows keep their number; new rows get a new segment.
             let _index = self.index.lock();
             let version = self.published.read();
             version.segments.iter().filter(|segment| segment.written() > 0).for_each(|segment| segment.seal());

@@ -8,7 +8,7 @@ use roaring::RoaringTreemap;
 pub struct SubjectFilter(RoaringTreemap);
 
 impl SubjectFilter {
-    /// A filter that lets nobody through.
+    /// A filter that lets no subject through.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -36,7 +36,7 @@ impl SubjectFilter {
         self.0.len()
     }
 
-    /// Whether the filter lets nobody through.
+    /// Whether the filter lets no subject through.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -25,14 +25,14 @@ impl Place {
     }
 }
 
-/// The templates of one subject; hardly anyone has more than one.
+/// The templates of one subject; most have only one.
 #[derive(Clone, Debug)]
 enum Templates {
     One(TemplateId),
     Several(Vec<TemplateId>),
 }
 
-/// The templates that stand, by id, and by subject.
+/// The enrolled templates, by id, and by subject.
 #[derive(Default)]
 pub(super) struct Index {
     places: HashMap<TemplateId, Place>,
@@ -80,7 +80,7 @@ impl Index {
         self.next_serial
     }
 
-    /// Says that a template's row has moved; nothing where the template no longer stands.
+    /// Says that a template's row has moved; nothing where the template has been withdrawn.
     pub(super) fn moved(&mut self, template: TemplateId, place: Place) {
         if let Some(known) = self.places.get_mut(&template) {
             *known = place;

@@ -1,8 +1,8 @@
 //! The gallery: templates in memory that are searched while others come and go.
 //!
 //! A writer appends to the last [`segment`](segment::Segment) or withdraws rows, and then publishes a new version. A
-//! [`Snapshot`] is a version: it sees the rows that stood then, whatever happens later. Nobody waits for a search, and no
-//! search waits for a writer.
+//! [`Snapshot`] is a version: it sees the rows that were enrolled then, whatever happens later. No writer waits for a search,
+//! and no search for a writer.
 
 mod compact;
 mod filter;
@@ -41,7 +41,7 @@ use snapshot::Version;
 /// its usual load.
 const BYTES_OF_IDS: usize = 24 + 80;
 
-/// The first segment's rows; each further one has room for as many as stand before it, up to [`MOST_ROWS`].
+/// The first segment's rows; each further one has room for as many as there are before it, up to [`MOST_ROWS`].
 const FIRST_ROWS: usize = 1 << 12;
 /// The most rows of one segment.
 const MOST_ROWS: usize = 1 << 21;
@@ -101,7 +101,7 @@ impl Gallery {
         self.append(&owners, |row| enrolments[row].template.as_slice())
     }
 
-    /// Adds templates that stand one after the other in a matrix, all of them or, on an error, none: for each pair of ids
+    /// Adds templates that lie one after the other in a matrix, all of them or, on an error, none: for each pair of ids
     /// one row of [`Self::dimension`] values, a unit vector of the gallery's model. All threads of the current rayon pool
     /// take part.
     pub fn extend_rows(&self, ids: &[(SubjectId, TemplateId)], values: &[f32]) -> Result<(), GalleryError> {
@@ -162,7 +162,7 @@ impl Gallery {
         Ok(())
     }
 
-    /// Withdraws one template; its subject keeps the others. Says whose it was.
+    /// Withdraws one template; its subject keeps the others. Returns the subject.
     pub fn remove(&self, id: TemplateId) -> Result<SubjectId, GalleryError> {
         let mut index = self.index.lock();
         let place = index.place(id).ok_or(GalleryError::UnknownTemplate { template: id })?;
@@ -175,7 +175,7 @@ impl Gallery {
         Ok(owner.subject)
     }
 
-    /// Withdraws all templates of a subject, and says how many there were. No search that starts after this returned has
+    /// Withdraws all templates of a subject, and returns how many there were. No search that starts after this returned has
     /// the subject among its candidates.
     pub fn revoke(&self, subject: SubjectId) -> Result<usize, GalleryError> {
         let mut index = self.index.lock();
@@ -200,24 +200,24 @@ impl Gallery {
         Ok(rows.len())
     }
 
-    /// The gallery as it stands now. Costs a few reference counts, whatever the gallery's size.
+    /// The gallery as it is now. Costs a few reference counts, whatever the gallery's size.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(Arc::clone(&self.shape), self.published.read().clone())
     }
 
-    /// Searches the gallery as it stands now: [`Snapshot::search`].
+    /// Searches the gallery as it is now: [`Snapshot::search`].
     pub fn search(&self, probe: &Template, options: &SearchOptions<'_>) -> Result<SearchOutcome, GalleryError> {
         self.snapshot().search(probe, options)
     }
 
-    /// How many templates stand in the gallery.
+    /// How many templates are enrolled.
     #[must_use]
     pub fn len(&self) -> usize {
         self.published.read().standing
     }
 
-    /// Whether no template stands in the gallery.
+    /// Whether no template is enrolled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -229,7 +229,7 @@ impl Gallery {
         self.index.lock().subjects()
     }
 
-    /// Whether a template of this id stands in the gallery.
+    /// Whether a template of this id is enrolled.
     #[must_use]
     pub fn contains(&self, id: TemplateId) -> bool {
         self.index.lock().place(id).is_some()
@@ -267,7 +267,7 @@ impl Gallery {
         Writer { shape: &self.shape, version }
     }
 
-    /// Shows the version, and the rows that it has, to whoever asks from now on. Nothing here can fail.
+    /// Shows the version, and the rows that it has, to later snapshots. Nothing here can fail.
     fn publish(&self, mut writer: Writer<'_>, withdrawn: usize) {
         writer.version.standing -= withdrawn;
         for (segment, rows) in writer.version.places(0..writer.version.rows) {

@@ -42,7 +42,7 @@ pub(crate) struct Rows {
 enum Values {
     F32(AppendBuffer<f32>),
     F16(AppendBuffer<f16>),
-    /// What the sum over the integers has to be multiplied with stands beside each row.
+    /// With each row the factor that its sum over the integers is multiplied by.
     I8(AppendBuffer<i8>, AppendBuffer<f32>),
 }
 
@@ -114,12 +114,12 @@ impl Rows {
             }
         }
         for score in scores {
-            // Rounding may pass 1 by an ulp; adding zero turns -0 into 0, so that order is the same for both.
+            // Rounding may pass 1 by an ulp; adding zero makes 0 of -0, so that order is the same for both.
             *score = score.clamp(-1.0, 1.0) + 0.0;
         }
     }
 
-    /// Asks for the vector of `row`, that will be scored soon.
+    /// Prefetches the vector of `row`.
     pub(crate) fn prefetch(&self, row: usize) {
         let range = self.range(row);
         match &self.values {

@@ -11,7 +11,7 @@ use crate::GalleryError;
 use crate::codes::{Codes, Layout};
 use crate::kernel::{AppendBuffer, Appending, BLOCK, RowCount, Step};
 
-/// Who a row belongs to.
+/// The subject and template that a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) subject: SubjectId,
@@ -101,7 +101,7 @@ impl Segment {
         self.own(&mut appending, shape, first, &owners);
     }
 
-    /// Encodes the rows that have just been written, and says whose they are.
+    /// Encodes the rows that have just been written, and records their owners.
     fn own(&self, appending: &mut Appending<'_>, shape: &Shape, first: usize, owners: &[Owner]) {
         let blocks = first / BLOCK..(first + owners.len()) / BLOCK;
         let codes: Vec<&Codes> = [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten().collect();
@@ -112,7 +112,7 @@ impl Segment {
         self.owners.write_slice(appending, first, owners);
     }
 
-    /// Shows the first `rows` rows to whoever may see them. Nothing here can fail.
+    /// Shows the first `rows` rows to readers. Nothing here can fail.
     pub(crate) fn publish(&self, rows: usize) {
         if self.written() < rows {
             self.count.append().publish(rows);

@@ -118,7 +118,7 @@ impl GalleryBuilder {
 
     /// A seed for the rotation of the codes, **for tests and benchmarks only**, so that every run does the same work.
     ///
-    /// Without it, the rotation is drawn from the system's randomness when the gallery is built, and nobody knows it: which
+    /// Without it, the rotation is drawn from the system's randomness when the gallery is built, and stays secret: which
     /// pairs [`Mode::Sketch`](crate::Mode::Sketch) misses, within what it states, cannot be foreseen, and differs from one
     /// gallery to the next. Of a gallery with a known seed, an adversary can look for faces that it misses. The candidate
     /// lists of the other modes do not depend on the rotation.

@@ -23,12 +23,12 @@ pub(super) struct Version {
     pub(super) layout: u64,
     /// Rows in all segments, withdrawn ones included.
     pub(super) rows: usize,
-    /// Rows that stand.
+    /// Rows that are enrolled: not withdrawn.
     pub(super) standing: usize,
 }
 
 impl Version {
-    /// The segments that the rows of these numbers stand in or are to come into, with their places there.
+    /// The segments that the rows of these numbers are or will be in, with their places there.
     pub(super) fn places(&self, rows: Range<usize>) -> impl Iterator<Item = (&Arc<Segment>, Range<usize>)> {
         let mut first = 0;
         self.segments.iter().filter_map(move |segment| {
@@ -58,7 +58,7 @@ pub(crate) struct SegmentView<'a> {
 }
 
 impl SegmentView<'_> {
-    /// Whether `row` stood when the snapshot was taken.
+    /// Whether `row` was enrolled when the snapshot was taken.
     pub(crate) fn stands(&self, row: usize) -> bool {
         self.segment.stands(row, self.version)
     }
@@ -93,13 +93,13 @@ impl Snapshot {
         Duplicates::new(self, options, from)
     }
 
-    /// How many templates stand in the snapshot.
+    /// How many templates the snapshot has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.version.standing
     }
 
-    /// Whether no template stands in the snapshot.
+    /// Whether the snapshot has no template.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! Writers that unwind half-way: what they wrote belongs to nobody, and everybody else keeps their own row.
+//! Writers that unwind half-way: what they wrote belongs to no subject, and all other subjects keep their own row.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

@@ -1,18 +1,17 @@
 //! Memory that grows at its end while others read what is already there.
 //!
-//! What belongs to one run of rows, vectors and codes and owners, stands in several buffers. All of them go by one
+//! What belongs to one run of rows, vectors and codes and owners, lies in several buffers. All of them go by one
 //! [`RowCount`]: a row is there in all of them, or in none. Rows beyond it can be written, and written again, until it is
-//! raised; so a writer that unwinds half-way has written nothing that anyone reads, and the next one writes over it.
+//! raised; so a writer that unwinds half-way has written nothing that readers see, and the next one writes over it.
 
-use std::hint::black_box;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clearlane_simd::Pages;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::pages::Pages;
 use super::scan::BLOCK;
 use crate::GalleryError;
 
@@ -23,7 +22,7 @@ pub(crate) struct RowCount {
     writer: Mutex<()>,
 }
 
-/// The right to write rows beyond those that are published, which one holds at a time.
+/// The right to write rows beyond those that are published, which one writer holds at a time.
 pub(crate) struct Appending<'a> {
     count: &'a RowCount,
     _alone: MutexGuard<'a, ()>,
@@ -35,7 +34,7 @@ impl RowCount {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Waits until nobody else appends.
+    /// Waits until no other writer appends.
     pub(crate) fn append(&self) -> Appending<'_> {
         Appending { count: self, _alone: self.writer.lock() }
     }
@@ -75,8 +74,7 @@ pub(crate) struct AppendBuffer<T> {
 // SAFETY: the buffer owns its values; moving it to another thread moves them.
 unsafe impl<T: Send> Send for AppendBuffer<T> {}
 // SAFETY: readers share only values of published rows, which nobody writes again; writers exclude each other by `Appending`
-// and write only values of rows that are not. Values arrive from any thread that appends, so `T: Send` is wanted besides
-// `T: Sync`.
+// and write only values of rows that are not. Values arrive from any thread that appends, so `T` is `Send` as well as `Sync`.
 unsafe impl<T: Send + Sync> Sync for AppendBuffer<T> {}
 
 /// Says how far a writer has come, even if it unwinds.
@@ -104,7 +102,7 @@ impl<T> AppendBuffer<T> {
         let (Some(capacity), Some(bytes)) = (capacity, bytes) else {
             return Err(GalleryError::OutOfMemory { bytes: usize::MAX });
         };
-        let pages = Pages::new(bytes).ok_or(GalleryError::OutOfMemory { bytes })?;
+        let pages = Pages::huge(bytes).ok_or(GalleryError::OutOfMemory { bytes })?;
         let (count, written) = (Arc::clone(count), AtomicUsize::new(0));
         Ok(Self { pages, count, values, shift, capacity, written, holds: PhantomData })
     }
@@ -119,7 +117,7 @@ impl<T> AppendBuffer<T> {
         unsafe { std::slice::from_raw_parts(self.base(), len) }
     }
 
-    /// All that has been written, for the writer, who alone could change what is not published.
+    /// All that has been written, for the writer, which alone may change what is not published.
     pub(crate) fn unpublished<'a>(&'a self, appending: &'a Appending<'_>) -> &'a [T] {
         self.check(appending);
         let len = self.written.load(Ordering::Relaxed);
@@ -140,7 +138,7 @@ impl<T> AppendBuffer<T> {
         }
     }
 
-    /// Where the values of step `first` stand, and how many fit from there on.
+    /// Where the values of step `first` begin, and how many fit from there on.
     fn place(&self, appending: &Appending<'_>, first: usize) -> (usize, usize) {
         self.check(appending);
         let start = first.checked_mul(self.values).filter(|start| *start <= self.written.load(Ordering::Relaxed));
@@ -161,11 +159,9 @@ impl<T> AppendBuffer<T> {
 
     /// Overwrites all that was ever written.
     pub(super) fn wipe(&mut self) {
-        let len = std::mem::take(self.written.get_mut());
-        // SAFETY: the first `len` values lie within the pages and are no longer shared; `T` needs no drop (asserted above).
-        unsafe { ptr::write_bytes(self.base(), 0, len) };
-        // The wipe must not be taken for a dead store before the pages go.
-        black_box(self.base());
+        let written = std::mem::take(self.written.get_mut());
+        // `T` needs no drop, as `with_capacity` asserts.
+        self.pages.wipe(written * size_of::<T>());
     }
 }
 

@@ -15,18 +15,6 @@ use half::f16;
 use super::LANES;
 use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
 
-/// Proof that the processor has what these kernels need.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Avx2(());
-
-impl Avx2 {
-    pub(super) fn new() -> Option<Self> {
-        let has =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        has.then_some(Self(()))
-    }
-}
-
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
         #[target_feature(enable = "avx2,fma,f16c")]
@@ -225,7 +213,7 @@ fn load_line(line: &[u8; LINE]) -> [__m256i; 2] {
     unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] }
 }
 
-/// Asks for memory ahead of a line of codes.
+/// Prefetches memory ahead of a line of codes.
 #[inline]
 fn prefetch(line: &[u8; LINE]) {
     // SAFETY: a prefetch never faults, whatever the address.

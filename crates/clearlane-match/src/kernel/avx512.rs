@@ -14,24 +14,6 @@ use half::f16;
 use super::LANES;
 use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
 
-/// Proof that the processor has what these kernels need.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Avx512(());
-
-impl Avx512 {
-    pub(super) fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-            && is_x86_feature_detected!("avx512vpopcntdq")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma");
-        has.then_some(Self(()))
-    }
-}
-
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -186,7 +168,7 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
     }
 }
 
-/// Line `line` of a block; asks for the one that stands [`AHEAD`] of it.
+/// Line `line` of a block; prefetches the one that lies [`AHEAD`] of it.
 ///
 /// # Safety
 /// The block has more than `line` lines.

@@ -4,6 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use clearlane_simd::{Loops, vectorised};
+
 use super::{AppendBuffer, RowCount, Step};
 use crate::GalleryError;
 
@@ -26,35 +28,26 @@ pub fn read_bandwidth(threads: usize) -> Result<f64, GalleryError> {
         if threads > 1 {
             std::thread::scope(|scope| {
                 for part in buffer.as_slice().chunks(part) {
-                    scope.spawn(|| black_box(fold(part)));
+                    scope.spawn(|| black_box(vectorised(Fold(part))));
                 }
             });
         } else {
-            black_box(fold(buffer.as_slice()));
+            black_box(vectorised(Fold(buffer.as_slice())));
         }
         BYTES as f64 / start.elapsed().as_secs_f64()
     };
     Ok((0..PASSES).map(|_| pass()).fold(0.0, f64::max))
 }
 
-fn fold(values: &[u64]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    if super::avx512::Avx512::new().is_some() {
-        // SAFETY: the processor has AVX-512 F, and more.
-        return unsafe { fold_avx512(values) };
+/// Reads all values; the compiler makes it the widest loads that it may use, four at a time.
+struct Fold<'a>(&'a [u64]);
+
+impl Loops for Fold<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it takes on its caller's instruction set")]
+    fn run(self) -> u64 {
+        self.0.iter().fold(0, |all, value| all ^ value)
     }
-    fold_any(values)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn fold_avx512(values: &[u64]) -> u64 {
-    fold_any(values)
-}
-
-/// The compiler turns it into the widest loads that it may use, four at a time.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "it takes on its caller's instruction set")]
-fn fold_any(values: &[u64]) -> u64 {
-    values.iter().fold(0, |all, value| all ^ value)
 }

@@ -2,7 +2,7 @@
 //!
 //! Every kernel gives the same numbers, bit for bit: scans count in integers, and scores are summed in [`LANES`] lanes of
 //! fused multiply-adds that are then folded in one order (see [`portable`]). simsimd's sums depend on the instruction set, and
-//! take longer: the bench `rows` sets them beside these.
+//! take longer: the bench `rows` compares them.
 #![allow(unsafe_code)]
 
 mod append;
@@ -11,10 +11,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bandwidth;
-mod loops;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod pages;
 mod portable;
 mod prefetch;
 mod scan;
@@ -23,11 +21,15 @@ mod tests;
 
 use std::fmt;
 
+#[cfg(target_arch = "aarch64")]
+use clearlane_simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use clearlane_simd::{Avx2, Avx512IceLake};
+use clearlane_simd::{Isa, Loops};
 use half::f16;
 
 pub(crate) use append::{AppendBuffer, Appending, RowCount, Step};
 pub use bandwidth::read_bandwidth;
-pub(crate) use loops::Loops;
 pub(crate) use prefetch::prefetch;
 pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
@@ -48,34 +50,35 @@ pub(crate) enum RowSlice<'a> {
     I8(&'a [i8]),
 }
 
-/// A set of search kernels that this processor can run: there is no value of this type for one that it cannot.
+/// A set of search kernels that this processor can run: no value of this type exists for one that it cannot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Isa);
+pub struct Kernel(Token);
 
+/// The proof of what a kernel's instructions need.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Isa {
+enum Token {
     #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Avx512),
+    Avx512(Avx512IceLake),
     #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2),
+    Avx2(Avx2),
     #[cfg(target_arch = "aarch64")]
-    Neon(neon::Neon),
+    Neon(Neon),
     Portable,
 }
 
 macro_rules! dispatch {
     ($kernel:expr, $function:ident($($argument:expr),*)) => {
         match $kernel.0 {
-            // SAFETY: a value of this type proves that the processor has the features.
+            // SAFETY: the token proves that the processor has the features.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => unsafe { avx512::$function($($argument),*) },
+            Token::Avx512(_) => unsafe { avx512::$function($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => unsafe { avx2::$function($($argument),*) },
+            Token::Avx2(_) => unsafe { avx2::$function($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => unsafe { neon::$function($($argument),*) },
-            Isa::Portable => portable::$function($($argument),*),
+            Token::Neon(_) => unsafe { neon::$function($($argument),*) },
+            Token::Portable => portable::$function($($argument),*),
         }
     };
 }
@@ -84,22 +87,41 @@ impl Kernel {
     /// The kernels that this processor can run, fastest first. The portable one is always among them.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let mut kernels = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            kernels.extend(avx512::Avx512::new().map(Isa::Avx512));
-            kernels.extend(avx2::Avx2::new().map(Isa::Avx2));
+        Isa::available().into_iter().filter_map(Self::of).collect()
+    }
+
+    /// The kernels for an instruction set, if it has some of its own and the processor has all that they need.
+    fn of(isa: Isa) -> Option<Self> {
+        let token = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Token::Avx512(Avx512IceLake::new()?),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(token) => Token::Avx2(token),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(token) => Token::Neon(token),
+            Isa::Portable => Token::Portable,
+            _ => return None,
+        };
+        Some(Self(token))
+    }
+
+    /// The instruction set that the kernels are for.
+    fn isa(self) -> Isa {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => Isa::Avx512(token.avx512()),
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(token) => Isa::Avx2(token),
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(token) => Isa::Neon(token),
+            Token::Portable => Isa::Portable,
         }
-        #[cfg(target_arch = "aarch64")]
-        kernels.extend(neon::Neon::new().map(Isa::Neon));
-        kernels.push(Isa::Portable);
-        kernels.into_iter().map(Self).collect()
     }
 
     /// The fastest kernel that this processor can run.
     #[must_use]
     pub fn best() -> Self {
-        Self::available().first().copied().unwrap_or(Self(Isa::Portable))
+        Self::available().first().copied().unwrap_or(Self(Token::Portable))
     }
 
     /// The kernel of this name (`avx512`, `avx2`, `neon`, `portable`), if the processor can run it.
@@ -111,15 +133,13 @@ impl Kernel {
     /// The kernel's name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => "avx2",
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => "neon",
-            Isa::Portable => "portable",
-        }
+        self.isa().name()
+    }
+
+    /// Does the work with the instructions of the kernels' set.
+    #[inline]
+    pub(crate) fn vectorise<W: Loops>(self, work: W) -> W::Output {
+        self.isa().vectorise(work)
     }
 
     /// The scores of `probe` with each of the rows: `rows` holds `scores.len()` rows of `probe.len()` values.

@@ -1,4 +1,6 @@
 //! Kernels for 64-bit Arm with Advanced SIMD: all that run an operating system.
+//!
+//! Lines are compared with the probe's words byte by byte, lowest first: a `Neon` token proves that order too.
 
 use std::arch::aarch64::{
     float32x4_t, int32x4_t, uint8x16_t, uint16x8_t, uint32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddq_u16, vaddvq_u32,
@@ -9,25 +11,13 @@ use std::arch::aarch64::{
     vpadds_f32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vreinterpretq_s32_u32, vreinterpretq_u8_u64, vshrq_n_u8,
     vst1q_s32,
 };
-use std::arch::{asm, is_aarch64_feature_detected};
+use std::arch::asm;
 
 use half::f16;
 
 use super::LANES;
 use super::prefetch::prefetch_line;
 use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
-
-/// Proof that the processor has what these kernels need.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Neon(());
-
-impl Neon {
-    pub(super) fn new() -> Option<Self> {
-        // Lines are compared with the probe's words byte by byte, lowest first.
-        let has = cfg!(target_endian = "little") && is_aarch64_feature_detected!("neon");
-        has.then_some(Self(()))
-    }
-}
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {

@@ -1,15 +1,15 @@
-//! Asking for memory before it is read.
+//! Prefetching memory before it is read.
 
 use super::scan::LINE;
 
-/// Asks for the cache lines of some values that will be read soon.
+/// Prefetches the cache lines of some values.
 pub(crate) fn prefetch<T>(values: &[T]) {
     for line in (0..size_of_val(values)).step_by(LINE) {
         prefetch_line(values.as_ptr().wrapping_byte_add(line));
     }
 }
 
-/// Asks for the cache line of an address, which may be any.
+/// Prefetches the cache line of an address, which may be any.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn prefetch_line<T>(address: *const T) {
@@ -18,7 +18,7 @@ pub(super) fn prefetch_line<T>(address: *const T) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
 }
 
-/// Asks for the cache line of an address, which may be any.
+/// Prefetches the cache line of an address, which may be any.
 #[cfg(target_arch = "aarch64")]
 #[inline]
 pub(super) fn prefetch_line<T>(address: *const T) {

@@ -12,7 +12,7 @@ pub(crate) const PLANES: usize = 3;
 /// Bytes of a line: see [`crate::codes::Layout`].
 pub(super) const LINE: usize = 64;
 
-/// How far ahead of the scan memory is asked for: far enough for its latency, near enough to be there still.
+/// How far ahead of the scan memory is prefetched, in bytes: far enough for its latency, near enough to be there still.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) const AHEAD: usize = 8 << 10;
 

@@ -114,7 +114,7 @@ fn check_scan(dimension: usize, bits: u32, count: usize, seed: u64) {
 }
 
 #[test]
-fn neon_is_at_hand_on_64_bit_arm_and_only_there() {
+fn neon_is_available_on_64_bit_arm_and_only_there() {
     assert_eq!(Kernel::by_name("neon").is_some(), cfg!(target_arch = "aarch64"));
 }
 
@@ -181,38 +181,6 @@ fn a_buffer_is_wiped_with_what_an_unwound_writer_left() {
     assert_eq!(all(&rows).iter().filter(|value| **value != 0).count(), 300);
     rows.wipe();
     assert_eq!(all(&rows), [0; 1000]);
-}
-
-/// What the system says of the mapping that an address lies in: whether it is a core dump's.
-#[cfg(target_os = "linux")]
-fn is_dumped(address: usize) -> bool {
-    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut inside = false;
-    for line in maps.lines() {
-        let range = line.split_whitespace().next().and_then(|range| range.split_once('-'));
-        let number = |text| usize::from_str_radix(text, 16).ok();
-        if let Some((start, end)) = range.and_then(|(start, end)| Some((number(start)?, number(end)?))) {
-            inside = (start..end).contains(&address);
-        } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
-            return !flags.split_whitespace().any(|flag| flag == "dd");
-        }
-    }
-    panic!("{address:x} is mapped nowhere");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn buffers_of_every_size_are_kept_out_of_core_dumps() {
-    let count = Arc::new(RowCount::default());
-    for size in [0, 1, 100, 4096, 5000, 1 << 20, (2 << 20) - 1, 2 << 20, (5 << 20) + 1] {
-        let buffer = AppendBuffer::<u8>::with_capacity(&count, Step::Row(1), size).unwrap();
-        buffer.write(&mut count.append(), 0, std::iter::repeat_n(7, size));
-        for at in [0, size / 2, size.saturating_sub(1)] {
-            assert!(!is_dumped(buffer.base().wrapping_add(at) as usize), "byte {at} of {size}");
-        }
-    }
-    let other = [1_u8; 64];
-    assert!(is_dumped(other.as_ptr() as usize), "what is not asked for is dumped");
 }
 
 proptest! {

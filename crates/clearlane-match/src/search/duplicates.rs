@@ -1,4 +1,4 @@
-//! All against all: who is enrolled twice.
+//! All against all: subjects that are enrolled twice.
 
 use clearlane_template::{SubjectId, TemplateId};
 use zeroize::Zeroizing;

@@ -14,8 +14,8 @@ pub enum Mode {
     /// Entries are skipped only on an upper bound of their score that always holds: the candidate list is that of
     /// [`Mode::Exhaustive`].
     Certified,
-    /// Entries are skipped on a statistical bound of their score. It counts on a rotation that whoever presents a probe or
-    /// a template does not know: each gallery draws its own.
+    /// Entries are skipped on a statistical bound of their score. It relies on a rotation that nobody who presents a
+    /// probe or a template knows: each gallery draws its own.
     Sketch {
         /// The most probable miss of one entry that belongs in the list, above 0 and below 0.5. [`Mode::SKETCH`] has 1e-9.
         miss: f64,

@@ -21,7 +21,7 @@ pub struct SearchOutcome {
 pub enum Completeness {
     /// All of it.
     Complete,
-    /// A part of it: a better candidate may stand in the rest.
+    /// A part of it: the rest may hold a better candidate.
     Partial {
         /// Rows that were searched.
         scanned: usize,
@@ -44,7 +44,7 @@ pub struct SearchStats {
     pub scored: u64,
 }
 
-/// How far the best candidate stands before the next subject.
+/// By how much the best candidate leads the next subject.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Margin {
     /// The difference of the two best subjects' scores.
@@ -64,8 +64,8 @@ impl SearchOutcome {
         Self { candidates, completeness, stats, asked: (k, threshold) }
     }
 
-    /// How far the best candidate stands before the next *subject*. `None` where there is no candidate, or where k was 1,
-    /// so that nobody looked for the next.
+    /// By how much the best candidate leads the next *subject*. `None` where there is no candidate, or where k was 1, so
+    /// that the next was not looked for.
     #[must_use]
     pub fn margin(&self) -> Option<Margin> {
         let (k, threshold) = self.asked;

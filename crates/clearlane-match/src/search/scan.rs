@@ -1,5 +1,5 @@
-//! One probe's way through a span of rows: the codes rule most rows out, the others wait until their vectors are near, and
-//! are scored.
+//! One probe's way through a span of rows: the codes rule most rows out; the others wait until their vectors are in the
+//! cache, and are scored.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::codes::{Bound, CodedProbe, Contract, Layout};
 use crate::gallery::{SegmentView, Shape, Snapshot};
 use crate::kernel::{BLOCK, Survivor};
 
-/// Rows that are asked for before the first of them is scored: enough to hide the memory's latency, few enough to stay in
+/// Rows that are prefetched before the first of them is scored: enough to hide the memory's latency, few enough to stay in
 /// the first-level cache.
 const WAITING_ROWS: usize = 16;
 
@@ -36,11 +36,11 @@ pub(super) struct Found {
     pub(super) best: Best,
     pub(super) stats: SearchStats,
     survivors: Vec<Survivor>,
-    /// Rows of the current span whose second bits were asked for.
+    /// Rows of the current span whose second bits were prefetched.
     refining: Vec<Survivor>,
-    /// The second bits of some rows, side by side.
+    /// The second bits of some rows, as a block.
     block: Zeroizing<Vec<u8>>,
-    /// Rows of the current span that were asked for.
+    /// Rows of the current span whose vectors were prefetched.
     waiting: Vec<usize>,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Scan<'a> {
         Some(blocks.end * BLOCK)
     }
 
-    /// Rules out what the second bits can, of the rows whose second bits were asked for.
+    /// Rules out what the second bits can, of the rows whose second bits were prefetched.
     fn refine(&self, found: &mut Found, view: SegmentView<'_>) {
         let Some((layout, coded, bound)) = &self.coded else { return };
         let codes = view.segment.codes(*layout);
@@ -149,7 +149,7 @@ impl<'a> Scan<'a> {
         found.refining = rows;
     }
 
-    /// Asks for a row's vector, to score it when it is near.
+    /// Prefetches a row's vector, to score it when it has arrived.
     fn wait(&self, found: &mut Found, view: SegmentView<'_>, row: usize) {
         view.segment.rows.prefetch(row);
         found.waiting.push(row);

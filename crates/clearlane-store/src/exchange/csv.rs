@@ -54,7 +54,7 @@ impl Writer {
 
     pub(super) fn row(&mut self, line: &Line) -> Result<String> {
         let failed = |error: String| StoreError::Invalid { field: "key", reason: error };
-        let mut writer = ::csv::WriterBuilder::new().has_headers(self.header).from_writer(Vec::new());
+        let mut writer = rows::writer(Vec::new(), self.header);
         writer.serialize(Columns::new(line)).map_err(|error| failed(error.to_string()))?;
         self.header = false;
         let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{BATCH, Format};
+use super::{BATCH, Format, rows};
 use crate::{Record, RecordQuery, Register, Result, StoreError};
 
 /// The columns of CSV, by the names of a record's fields.
@@ -53,7 +53,7 @@ impl Register {
                 out.flush().map_err(stream)?;
             }
             Format::Csv => {
-                let mut csv = ::csv::WriterBuilder::new().has_headers(false).from_writer(out);
+                let mut csv = rows::writer(out, false);
                 let failed = |error| stream(io::Error::other(error));
                 csv.write_record(COLUMNS).map_err(failed)?;
                 for record in self.records(query) {

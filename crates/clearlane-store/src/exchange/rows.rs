@@ -1,13 +1,14 @@
-//! Rows of CSV as values: strict, and within limits.
+//! Rows of CSV as values: read strictly and within limits, and written.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::pieces::{BYTE_ORDER_MARK, Kind, Pieces};
 use super::{Part, invalid_line};
-use crate::Result;
+use crate::{Result, StoreError};
 
 /// The columns of a CSV text, in any order, each once.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,20 @@ pub fn csv_rows<'a, T: DeserializeOwned + 'a>(
 ) -> Result<impl Iterator<Item = Result<(u64, Result<T>)>> + 'a> {
     let rows = parts(text, columns)?;
     Ok(rows.map(|part| part.map(|Part { line, content, .. }| (line, content))))
+}
+
+/// Writes rows as [`csv_rows`] reads them; the first line names the columns by the fields of a row.
+pub fn write_csv<T: Serialize>(out: &mut dyn Write, rows: impl IntoIterator<Item = T>) -> Result<()> {
+    let mut csv = writer(out, true);
+    for row in rows {
+        csv.serialize(row).map_err(|error| StoreError::Stream { source: error.into() })?;
+    }
+    csv.flush().map_err(|source| StoreError::Stream { source })
+}
+
+/// What all CSV is written by.
+pub(super) fn writer<W: Write>(out: W, has_header: bool) -> csv::Writer<W> {
+    WriterBuilder::new().has_headers(has_header).from_writer(out)
 }
 
 pub(super) fn parts<'a, T: DeserializeOwned + 'a>(

@@ -22,24 +22,31 @@ const MAX_SCALE: u32 = 64;
 #[non_exhaustive]
 pub enum QrError {
     /// The claim does not fit into a QR code.
-    #[error("the claim does not fit into a QR code: {0}")]
-    Code(#[from] qrcode::types::QrError),
+    #[error("a claim of {bytes} bytes does not fit into a QR code: name fewer ports")]
+    TooLong {
+        /// The length of its text.
+        bytes: usize,
+    },
     /// The side of a module is out of range.
     #[error("a module is 1 to {MAX_SCALE} pixels wide, not {scale}")]
     Scale {
         /// What was asked for.
         scale: u32,
     },
-    /// The picture could not be written.
-    #[error("the picture could not be written: {0}")]
-    Image(#[from] image::ImageError),
+    /// The picture could not be encoded.
+    #[error("the picture could not be encoded as PNG: {reason}")]
+    Encoding {
+        /// What the encoder said.
+        reason: String,
+    },
 }
 
 impl SignedClaim {
     /// The claim as a PNG, one byte a pixel, `scale` pixels for a side of a module (1 to 64).
     pub fn to_png(&self, scale: u32) -> Result<Vec<u8>, QrError> {
         let mut png = Cursor::new(Vec::new());
-        self.to_picture(scale)?.write_to(&mut png, ImageFormat::Png)?;
+        let written = self.to_picture(scale)?.write_to(&mut png, ImageFormat::Png);
+        written.map_err(|error| QrError::Encoding { reason: error.to_string() })?;
         Ok(png.into_inner())
     }
 
@@ -71,7 +78,8 @@ impl SignedClaim {
     }
 
     fn code(&self) -> Result<QrCode, QrError> {
-        Ok(QrCode::with_error_correction_level(self.text(), EcLevel::M)?)
+        let code = QrCode::with_error_correction_level(self.text(), EcLevel::M);
+        code.map_err(|_| QrError::TooLong { bytes: self.text().len() })
     }
 }
 

@@ -114,22 +114,19 @@ impl PassageSession {
     /// Takes another matcher's score for whom the traveller turns out to be.
     pub fn evidence(&mut self, evidence: Evidence) -> Option<PassageStep> {
         self.evidence.push(evidence);
-        let held = self.held.take_if(|held| admits(&self.lane, held, &self.evidence))?;
+        let ready = self.doubts().is_empty();
+        let held = self.held.take_if(|held| ready && admits(&self.lane, held, &self.evidence))?;
         Some(self.conclude(held))
     }
 
-    /// Decides with the frames that came: the traveller went away, or nothing better is to come.
+    /// What was decided; or the decision with the frames that came, where the traveller went away or nothing better is to come.
     pub fn finish(mut self) -> Passage {
-        if let Some(passage) = self.decided {
-            return passage;
-        }
-        let _span = self.lane.span("session");
-        match self.decide() {
-            PassageStep::Decided(passage) => *passage,
-            // `decide` has decided; a referral is right where a defect made it not.
-            PassageStep::Continue(_) => {
-                let refused = Compared::refused(vec![Reason::InternalError { stage: "session" }]);
-                self.passage(refused)
+        match self.decided.take() {
+            Some(passage) => passage,
+            None => {
+                let _span = self.lane.span("session");
+                let compared = self.last();
+                self.passage(compared)
             }
         }
     }
@@ -151,16 +148,9 @@ impl PassageSession {
 
     /// What to do after a frame that refers nobody by itself.
     fn after(&mut self, sight: &Sight, began: Instant) -> PassageStep {
-        if self.held.is_some() {
-            return match began.elapsed() >= self.patience || self.is_full() {
-                true => self.decide(),
-                false => PassageStep::Continue(Guidance::OtherCheck),
-            };
-        }
-        if matches!(sight, Sight::Good) && self.is_time_to_search() {
-            if let Some(step) = self.search() {
-                return step;
-            }
+        let due = self.held.is_none() && matches!(sight, Sight::Good) && self.is_time_to_search();
+        if let Some(step) = due.then(|| self.search()).flatten() {
+            return step;
         }
         if began.elapsed() >= self.patience || self.is_full() {
             return self.decide();
@@ -183,26 +173,25 @@ impl PassageSession {
         self.searches + 1 < SEARCHES && self.watch.as_ref().is_some_and(|watch| watch.good() >= wanted)
     }
 
-    /// The rate of one search, and whether it is one of several. A calibration that does not reach down to a share has the
-    /// whole rate in one search, with the number of frames that the policy asks for.
-    fn rate(&self) -> (f64, bool) {
-        let (whole, entries) = (self.lane.fpir(), self.lane.port.references.len());
-        let share = whole / SEARCHES as f64;
-        match self.lane.rules.calibration.threshold_for_fpir(share, entries) {
-            Ok(_) => (share, true),
-            Err(_) => (whole, false),
-        }
+    /// The rate of one of several searches.
+    fn share(&self) -> f64 {
+        self.lane.fpir() / SEARCHES as f64
+    }
+
+    /// Whether there is a threshold for a share of the rate. Where there is none, the session has one search, at the whole
+    /// rate and with the number of frames that the policy asks for.
+    fn may_search_again(&self) -> bool {
+        let entries = self.lane.port.references.len();
+        self.lane.rules.calibration.threshold_for_fpir(self.share(), entries).is_ok()
     }
 
     /// Searches with the best frames so far; decides if that is enough, or if it is the only search.
     fn search(&mut self) -> Option<PassageStep> {
-        let (rate, again) = self.rate();
-        // Frames that do not agree yet may be spoken for by the next good one.
-        let compared = guarded("search", || self.compare(rate));
-        if !again && self.searches == 0 {
-            return Some(self.conclude(compared.unwrap_or_else(Compared::refused)));
+        if self.searches == 0 && !self.may_search_again() {
+            return Some(self.decide());
         }
-        let Ok(compared) = compared else { return None };
+        // Frames that do not agree yet may be spoken for by the next good one.
+        let compared = self.compared(self.share()).ok()?;
         self.searches += 1;
         if admits(&self.lane, &compared, &self.evidence) {
             return Some(self.conclude(compared));
@@ -211,26 +200,39 @@ impl PassageSession {
         None
     }
 
-    fn compare(&mut self, rate: f64) -> Result<Compared, Vec<Reason>> {
+    fn compared(&mut self, rate: f64) -> Result<Compared, Vec<Reason>> {
+        let (compared, spent) = guarded("search", || self.compare(rate))?;
+        self.times.search += spent;
+        Ok(compared)
+    }
+
+    fn compare(&self, rate: f64) -> Result<(Compared, Duration), Vec<Reason>> {
         let watch = self.watch.as_ref().ok_or_else(|| vec![Reason::NoFace])?;
         let capture = watch.capture(&self.lane.rules.policy.capture, self.times)?;
         let mut course = self.lane.start(None);
         let compared = self.lane.identify(&capture, rate, &mut course);
-        self.times.search += course.times.search;
-        Ok(compared)
+        Ok((compared, course.times.search))
     }
 
-    /// The last search, where nobody is held, and the decision.
     fn decide(&mut self) -> PassageStep {
-        let compared = match self.held.take() {
-            Some(held) => held,
-            None => {
-                let (share, _) = self.rate();
-                let rate = if self.searches == 0 { self.lane.fpir() } else { share };
-                guarded("search", || self.compare(rate)).unwrap_or_else(Compared::refused)
-            }
-        };
+        let compared = self.last();
         self.conclude(compared)
+    }
+
+    /// Whoever is held, or else what the last search finds.
+    fn last(&mut self) -> Compared {
+        if let Some(mut held) = self.held.take() {
+            held.reasons.extend(self.doubts());
+            return held;
+        }
+        let rate = if self.searches == 0 { self.lane.fpir() } else { self.share() };
+        self.compared(rate).unwrap_or_else(Compared::refused)
+    }
+
+    /// What the frames since somebody was identified say against the passage.
+    fn doubts(&self) -> Vec<Reason> {
+        let rule = &self.lane.rules.policy.capture;
+        self.watch.as_ref().and_then(|watch| watch.capture(rule, self.times).err()).unwrap_or_default()
     }
 
     fn conclude(&mut self, compared: Compared) -> PassageStep {

@@ -55,6 +55,9 @@ pub enum PortError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// Nobody said where the register's keys are.
+    #[error("expected the register's keys: name a file of them, or where else they come from")]
+    NoKeys,
     /// The keys.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clearlane_embed::{Embedder, Extractor, Models, Selection};
 use clearlane_match::Mode;
-use clearlane_store::{KeyFile, KeySource, Keyring, Register, RegisterOptions, StoreError, WitnessFile};
+use clearlane_store::{KeyFile, KeySource, Register, RegisterOptions, StoreError, WitnessFile};
 use jiff::Timestamp;
 
 use super::{OpenError, Port};
@@ -226,8 +226,8 @@ impl PortOptions {
         let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
         let (detector, embedder) = (models.detector(detector)?, models.embedder(embedder)?);
         let named = self.pad.iter().map(String::as_str);
-        let pad: Vec<_> = if self.pad.is_empty() { models.liveness_names().collect() } else { named.collect() };
-        let pad = if pad.is_empty() { None } else { Some(models.liveness(pad)?) };
+        let pad: Vec<_> = if self.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
+        let pad = if pad.is_empty() { None } else { Some(models.pad(pad)?) };
 
         let register = Arc::new(open_register(&self.register, self.access, self.key_file, self.keys, self.witness)?);
         let (embedder, choice) = match &policy {
@@ -248,7 +248,7 @@ impl PortOptions {
         }
         let mut extractor = Extractor::new(detector, embedder).with_selection(self.selection);
         if let Some(pad) = pad {
-            extractor = extractor.with_liveness(pad);
+            extractor = extractor.with_pad(pad);
         }
         let mut builder = Port::builder(references)
             .extractor(extractor)
@@ -299,7 +299,7 @@ fn open_register(
     let keys: Arc<dyn KeySource> = match (keys, key_file) {
         (Some(keys), _) => keys.into(),
         (None, Some(path)) => Arc::new(KeyFile::open(path)?),
-        (None, None) => Arc::new(Keyring::empty()),
+        (None, None) => return Err(OpenError::NoKeys),
     };
     let mut options = RegisterOptions::new();
     if let Some(witness) = witness {

@@ -9,14 +9,14 @@ use crate::output::Output;
 pub(super) fn run(output: &Output) -> Result<Exit> {
     let (best, threads) = (Kernel::best().name(), rayon::current_num_threads());
     let all = ["avx512", "avx2", "neon", "portable"];
-    let at_hand: Vec<_> = all.into_iter().filter(|name| Kernel::by_name(name).is_some()).collect();
+    let available: Vec<_> = all.into_iter().filter(|name| Kernel::by_name(name).is_some()).collect();
     let value =
-        json!({ "architecture": std::env::consts::ARCH, "threads": threads, "kernel": best, "kernels": at_hand });
+        json!({ "architecture": std::env::consts::ARCH, "threads": threads, "kernel": best, "kernels": available });
     output.result(&value, || {
         format!(
             "architecture   {}\nthreads        {threads}\nsearch kernel  {best} (of {})\n",
             std::env::consts::ARCH,
-            at_hand.join(", ")
+            available.join(", ")
         )
     })?;
     Ok(Exit::Yes)

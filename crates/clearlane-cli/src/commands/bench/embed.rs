@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clearlane_embed::{Extractor, Frame, Timings};
-use clearlane_infer::{Network, Path, fma_peak};
+use clearlane_embed::{Extractor, Frame, Stage, Timings};
+use clearlane_infer::{Isa, Network, fma_peak};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use ndarray::{Array4, Axis};
@@ -68,9 +68,6 @@ impl FromStr for Size {
     }
 }
 
-/// The time of one stage among those of an extraction.
-type StageTime = fn(&Timings) -> Duration;
-
 /// Milliseconds.
 #[derive(Debug, Serialize)]
 struct Percentiles {
@@ -111,7 +108,7 @@ pub(super) fn run(args: &EmbedArgs, output: &Output) -> Result<Exit> {
     for &size in &args.sizes {
         stages.extend(extracted(args, &extractor, &laid_on(&picture, size)?)?);
     }
-    let peak = fma_peak(Path::Auto).map_err(|error| Failure::of(Exit::System, &error))?;
+    let peak = fma_peak(Isa::best());
     let (detector, embedder) = (extractor.detector(), extractor.embedder());
     let mut networks = Vec::new();
     for (name, network) in [(detector.name(), detector.network()), (embedder.name(), embedder.network())] {
@@ -155,18 +152,14 @@ fn extracted(args: &EmbedArgs, extractor: &Extractor, frame: &Frame<'_>) -> Resu
         extract()?;
     }
     let timings = (0..args.repeat).map(|_| Ok(extract()?.timings)).collect::<Result<Vec<Timings>>>()?;
-    let stages: [(&'static str, StageTime); 5] = [
-        ("detect", |timings| timings.detect),
-        ("align", |timings| timings.align),
-        ("quality", |timings| timings.quality),
-        ("embed", |timings| timings.embed),
-        ("total", Timings::total),
-    ];
-    let row = |(stage, time): (&'static str, StageTime)| {
+    let row = |stage: &'static str, time: &dyn Fn(&Timings) -> Duration| {
         let ms = Percentiles::of(timings.iter().map(time));
         StageRow { width: frame.width(), height: frame.height(), stage, ms }
     };
-    Ok(stages.into_iter().map(row).collect())
+    // There is no PAD stage here.
+    let stages = Stage::ALL.into_iter().filter(|stage| *stage != Stage::Pad);
+    let rows = stages.map(|stage| row(stage.name(), &|timings| timings[stage]));
+    Ok(rows.chain([row("total", &Timings::total)]).collect())
 }
 
 fn ran(args: &EmbedArgs, name: &str, network: &Network, [threads, batch]: [u16; 2], peak: f64) -> Result<NetworkRow> {
@@ -176,9 +169,11 @@ fn ran(args: &EmbedArgs, name: &str, network: &Network, [threads, batch]: [u16; 
     let [channels, height, width] = network.input_shape();
     let images = Array4::from_elem((usize::from(batch), channels, height, width), 0.5);
     let run = || {
-        let start = Instant::now();
-        network.run_on(&pool, images.view()).map_err(|error| failed(&error))?;
-        Ok(start.elapsed())
+        pool.install(|| {
+            let start = Instant::now();
+            network.run_parallel(images.view()).map_err(|error| failed(&error))?;
+            Ok(start.elapsed())
+        })
     };
     for _ in 0..args.repeat.min(5) {
         run()?;

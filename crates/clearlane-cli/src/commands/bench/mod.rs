@@ -2,6 +2,7 @@
 
 mod cpu;
 mod embed;
+mod plot;
 mod search;
 
 use clap::{Args, Subcommand};

@@ -1,11 +1,11 @@
-//! `clearlane bench search`: a front to the measurement in `benches/`.
+//! `clearlane bench search`: a front to the measurement of `clearlane-simulate`.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_benches::plot;
-use clearlane_benches::search::{BenchError, Given, SearchBench, SearchReport, SearchRow, run_on};
+use clearlane_simulate::search::{self, BenchError, Given, SearchBench, SearchReport, SearchRow};
 
+use super::plot;
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table, write_whole};
@@ -42,8 +42,8 @@ Examples:
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
     let progress = |doing: &str| output.note(doing);
     let report = match &args.register {
-        Some(path) => run_on(&args.bench, &given(args, path)?, progress),
-        None => clearlane_benches::search::run(&args.bench, progress),
+        Some(path) => search::run_on(&args.bench, &given(args, path)?, progress),
+        None => search::run(&args.bench, progress),
     }
     .map_err(|error| match error {
         BenchError::Vectors(_) => Failure::of(Exit::Input, &error),

@@ -1,28 +1,22 @@
-//! A register with the fictional people, each fit to pass, among as many synthetic strangers as are asked for.
+//! A register with the fictional people, each fit to pass, among as many synthetic subjects as are asked for.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use clearlane::{Application, Calibration, Enroller, EnrolmentOutcome, Picture, Policy, References};
-use clearlane_embed::{DecodeLimits, Extractor, Frame, ModelId, Template};
+use clearlane_embed::{DecodeLimits, Extractor, Frame, ModelId};
+use clearlane_simulate::vectors;
 use clearlane_store::{
     Category, Consent, ConsentScope, Details, Document, DocumentKind, Endorsement, EndorsementKind, Enrolment, Entries,
     Nationality, Register,
 };
 use jiff::Timestamp;
 use jiff::civil::date;
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
-use rand_distr::StandardNormal;
-use rayon::prelude::*;
 
 use super::faces::Capture;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
 use crate::reasons;
-
-/// Synthetic strangers that are stored in one transaction.
-const BATCH: u64 = 20_000;
 
 /// Enrols the people of `captures` in `register`, by the rules of `policy`, and fills it up to `size` templates.
 pub(super) fn build(
@@ -108,23 +102,14 @@ fn details(register: &Register, person: &str) -> Result<Details> {
     })
 }
 
-/// Enrols strangers whose templates are random directions.
+/// Enrols synthetic subjects, whose templates are random directions.
 fn fill(register: &Register, model: ModelId, dimension: usize, count: u64, output: &Output) -> Result<()> {
     let progress = output.progress(count, "filling");
-    for first in (0..count).step_by(BATCH as usize) {
-        let stranger = |number: u64| {
-            let mut random = StdRng::seed_from_u64(number);
-            let values = (0..dimension).map(|_| random.sample(StandardNormal)).collect();
-            let template = Template::normalised(model, values).map_err(|error| Failure::of(Exit::System, &error))?;
-            Ok(Enrolment::new(format!("synthetic-{number}")).with_template(template))
-        };
-        let batch: Vec<Enrolment> =
-            (first..count.min(first + BATCH)).into_par_iter().map(stranger).collect::<Result<_>>()?;
-        for outcome in register.enrol_all(&batch)? {
-            outcome?;
-        }
-        progress.at(first + batch.len() as u64, count);
-    }
+    let synthetic = |number: u64| {
+        let template = vectors::template(model, dimension, number)?;
+        Ok(Enrolment::new(format!("synthetic-{number}")).with_template(template))
+    };
+    clearlane_simulate::enrol(register, count, synthetic, |done| progress.at(done, count))?;
     progress.done();
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! Enrolment by the rules of a policy.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use clearlane::{Application, Picture, Port};
 use clearlane_embed::{DecodeLimits, Frame};
@@ -13,15 +11,13 @@ use jiff::Timestamp;
 use super::plan::Candidate;
 use super::{Failed, Report};
 use crate::failure::{Exit, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::job::Job;
 use crate::output::Output;
 use crate::pictures;
 
 pub(super) fn run(port: &Port, candidates: &[Candidate], output: &Output) -> Result<Report> {
     let enroller = port.enroller()?;
-    let interrupt = Interrupt::listen()?;
-    let progress = output.progress(candidates.len() as u64, "enrolling");
-    let (start, unreadable) = (Instant::now(), Unreadable::default());
+    let (job, unreadable) = (Job::begin(candidates.len(), "enrolling", output)?, Unreadable::default());
     let applications = candidates.iter().map(|candidate| {
         let unreadable = &unreadable;
         let read = move || {
@@ -30,19 +26,16 @@ pub(super) fn run(port: &Port, candidates: &[Candidate], output: &Output) -> Res
         };
         (candidate.key.clone(), read)
     });
-    let report = enroller.enrol_many(applications, Timestamp::now(), |reached| {
-        progress.at(reached.done, candidates.len() as u64);
-        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    progress.done();
+    let report = enroller.enrol_many(applications, Timestamp::now(), |reached| job.reached(reached.done))?;
+    let (seconds, interrupted) = job.end(report.progress.done);
     Ok(Report {
         subjects: candidates.len(),
         enrolled: report.progress.enrolled as usize,
         templates: report.progress.templates as usize,
         passed_over: report.progress.already as usize,
         failed: unreadable.with(report.unfinished.into_iter().map(Failed::from)),
-        interrupted: report.stopped && report.progress.done < candidates.len() as u64,
-        seconds: start.elapsed().as_secs_f64(),
+        interrupted,
+        seconds,
     })
 }
 

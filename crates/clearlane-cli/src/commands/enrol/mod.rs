@@ -5,7 +5,6 @@ pub(in crate::commands) mod plan;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::Args;
 use clearlane::{BulkStop, OpenError, Port, PortOptions, Reason, Unfinished};
@@ -16,7 +15,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::job::Job;
 use crate::models::ModelArgs;
 use crate::output::{Output, ShownPath, shown};
 use crate::pictures::{self, Face};
@@ -137,27 +136,17 @@ pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     let port = open(options, output)?;
     let (extractor, register) = (port.extractor()?, port.register());
 
-    let interrupt = Interrupt::listen()?;
-    let progress = output.progress(candidates.len() as u64, "enrolling");
-    let start = Instant::now();
-    let mut report = Report { subjects: candidates.len(), ..Report::default() };
+    let job = Job::begin(candidates.len(), "enrolling", output)?;
+    let (mut report, mut done) = (Report { subjects: candidates.len(), ..Report::default() }, 0);
     for batch in candidates.chunks(BATCH) {
-        if interrupt.requested() {
-            report.interrupted = true;
+        let extracted = batch.par_iter().map(|candidate| work(register, extractor, candidate));
+        store(register, extracted.collect::<Result<_>>()?, &mut report)?;
+        done += batch.len() as u64;
+        if job.reached(done).is_break() {
             break;
         }
-        let extracted: Vec<_> = batch
-            .par_iter()
-            .map(|candidate| {
-                let work = work(register, extractor, candidate);
-                progress.step();
-                work
-            })
-            .collect::<Result<_>>()?;
-        store(register, extracted, &mut report)?;
     }
-    progress.done();
-    report.seconds = start.elapsed().as_secs_f64();
+    (report.seconds, report.interrupted) = job.end(done);
     conclude(&report, output)
 }
 

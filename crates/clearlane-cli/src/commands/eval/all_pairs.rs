@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clearlane_embed::Template;
-use clearlane_eval::{Calibration, Calibrator, Method, OperatingPoint, Scores};
+use clearlane_eval::{Calibrator, FmrThreshold, Method, OperatingPoint, Scores};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn all_scores(people: &[(&str, &Template)]) -> (Vec<f32>, Vec<f32>) {
     (mated.concat(), non_mated.concat())
 }
 
-fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresholds: &[Calibration]) -> String {
+fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresholds: &[FmrThreshold]) -> String {
     let (mated, non_mated) = scores.counts();
     let mut text = format!("\n{protocol}: {mated} mated, {non_mated} non-mated comparisons\n");
     // Writing to a String cannot fail.
@@ -72,8 +72,8 @@ fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresho
     }
     text.push_str("\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n");
     let mut last = -1.0;
-    for Calibration { target_fmr, threshold, method, .. } in thresholds {
-        // A manifest wants each threshold above the one before; what lies above every possible score is none.
+    for FmrThreshold { target_fmr, threshold, method, .. } in thresholds {
+        // In a manifest each threshold is higher than the one before, and none is higher than every possible score.
         let rounded = (threshold * 1e4).ceil() / 1e4;
         if rounded <= last || rounded > 1.0 {
             continue;

@@ -16,7 +16,7 @@ use crate::pictures;
 ///
 /// Each DIR holds captures as SUBJECT/IMAGE, as `enrol` takes them; a subject's name in two folders is one person. Captures
 /// should come from the cameras that the threshold is for, of people like those who will pass, and of several hundred people
-/// or more: a false match rate that the comparisons at hand do not reach is extrapolated, and said to be so.
+/// or more: a false match rate that the comparisons do not reach is extrapolated, and marked so.
 ///
 /// A capture that gives no template is a failure to acquire: it is listed, and takes no part in the comparisons.
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
             format!("{} captures of {distinct} people: nothing to measure error rates on", captures.len()),
         )
         .with_help(
-            "folders SUBJECT/IMAGE are wanted, two subjects or more, one of them at least with several captures",
+            "expected folders SUBJECT/IMAGE: two subjects or more, one of them at least with several captures",
         ));
     }
     let extractor = args.models.load_extractor(args.face.into())?;

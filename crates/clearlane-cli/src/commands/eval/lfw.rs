@@ -65,7 +65,7 @@ pub(super) struct Lfw<'a> {
 pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
     if let Some(beside) = &args.beside {
         // Not after minutes with the first: an embedder that is not there.
-        args.models.at_hand()?.embedder(beside)?;
+        args.models.available()?.embedder(beside)?;
     }
     let path = args.dir.join("errata.txt");
     let errata = if path.exists() {

@@ -7,12 +7,13 @@ use std::path::Path;
 use clearlane_embed::Template;
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 use clearlane_eval::{AccuracyDifference, Comparison, Scores, report};
+use clearlane_store::write_csv;
 use serde_json::json;
 
 use super::lfw::{Lfw, Made, score};
 use super::templates::Extracted;
-use crate::failure::{Exit, Result};
-use crate::output::{Output, percent, write_whole};
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{Output, percent, write_streamed};
 
 /// With 3,000 non-mated pairs, a lower rate than one in a thousand would rest on fewer than three of them.
 const TARGET_FMRS: [f64; 2] = [1e-2, 1e-3];
@@ -46,7 +47,7 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
 struct Measured {
     made: Extracted,
     raw: Vec<Comparison>,
-    /// The pairs as published, and where errata are at hand, without them.
+    /// The pairs as published, and without errata, where the data set has a list of them.
     reports: Vec<(&'static str, report::Verification)>,
 }
 
@@ -96,12 +97,7 @@ fn comparisons(pairs: &Pairs, templates: &HashMap<&ImageName, Template>) -> Resu
 
 /// Writes the whole trade-off.
 pub(super) fn write_det(scores: &Scores, path: &Path) -> Result<()> {
-    let mut csv = String::from("threshold,fmr,fnmr\n");
-    for point in scores.det() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(csv, "{},{},{}", point.threshold, point.fmr, point.fnmr);
-    }
-    write_whole(path, csv.as_bytes())
+    write_streamed(path, |out| write_csv(out, scores.det()).map_err(|error| Failure::writing(path, &error)))
 }
 
 fn described(name: &str, report: &report::Verification) -> String {

@@ -28,7 +28,8 @@ pub(super) struct Extracted {
     pub(super) templates: Vec<Option<Template>>,
 }
 
-/// The templates of the pictures at `paths`. A picture without a face is no error; one that cannot be read is.
+/// The templates of the pictures at `paths`. A picture without a face is a failure to acquire; one that
+/// cannot be read is an error.
 pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Extracted> {
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(paths.len() as u64, "templates");
@@ -79,7 +80,7 @@ impl Extracted {
         let Self { detector, embedder, images, seconds, threads, failed, .. } = self;
         let rate = *images as f64 / seconds;
         let mut text = format!(
-            "{detector} and {embedder}: {images} images in {seconds:.1} s on {threads} threads ({rate:.0} a second), {} without a template\n",
+            "{detector} and {embedder}: {images} images in {seconds:.1} s on {threads} threads ({rate:.0} a second), {} failures to acquire\n",
             failed.len()
         );
         for why in failed.iter().take(10) {

@@ -1,4 +1,4 @@
-//! `clearlane lane`: lanes as a port runs them, fed from files or made up.
+//! `clearlane lane`: lanes as a port runs them, fed from files or simulated.
 
 mod live;
 mod queue;
@@ -11,12 +11,12 @@ use clearlane::Latency;
 use crate::failure::{Exit, Result};
 use crate::output::Output;
 
-/// Run lanes as a port does, fed from files or made up
+/// Run lanes as a port does, fed from files or simulated
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaneCommand {
     /// Let a queue of passengers through one lane or several
     Run(run::RunArgs),
-    /// Live through a day at a busy port, with made-up templates in place of pictures
+    /// Live through a day at a busy port, with synthetic templates in place of pictures
     Simulate(simulate::SimulateArgs),
 }
 

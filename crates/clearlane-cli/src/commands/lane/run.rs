@@ -56,8 +56,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     claim_issuer: Option<PathBuf>,
     /// The models for presentation attack detection, by name [default: all at hand]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
-    liveness: Vec<String>,
+    #[arg(long, alias = "liveness", value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
+    pad: Vec<String>,
     #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
@@ -142,7 +142,7 @@ fn open(args: &RunArgs, output: &Output) -> Result<Port> {
         .choose(args.register.port()?)
         .policy_file(&args.policy)
         .port(args.port.clone())
-        .pad(&args.liveness)
+        .pad(&args.pad)
         .selection(args.face.into())
         // One lane has the machine to itself; several keep out of each other's way.
         .parallel(args.lanes == 1);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearlane::Policy;
-use clearlane::simulate::{DayPlan, DayReport, SimulationError};
+use clearlane_simulate::{DayPlan, DayReport};
 use serde::Serialize;
 
 use super::{LATENCIES, latency};
@@ -14,9 +14,9 @@ use crate::output::{Output, table};
 /// The policy of the pilot ports.
 const POLICY: &str = include_str!("../../../../../policies/shenzhen-bay-and-gongbei.toml");
 
-/// Live through a day at a busy port, with made-up templates in place of pictures
+/// Live through a day at a busy port, with synthetic templates in place of pictures
 ///
-/// Travellers and strangers pass through the real search, rules, decision and crossing records; each record is on disk
+/// Enrolled travellers and non-enrolled subjects pass through the real search, rules, decision and crossing records; each record is on disk
 /// before its passage is answered. Templates are random directions, whose false match rates are known exactly, so that this
 /// shows the lanes' work and not a model's accuracy. The face decides alone, and presentation attack detection passes. The
 /// register is made in a folder of its own, which is removed at the end.
@@ -32,9 +32,9 @@ pub(crate) struct SimulateArgs {
     /// Passages of the day
     #[arg(long, value_name = "N", default_value_t = DayPlan::default().passages, value_parser = clap::value_parser!(u64).range(1..))]
     passages: u64,
-    /// The share of passages by people who are not enrolled, in [0, 1]
-    #[arg(long, value_name = "SHARE", default_value_t = DayPlan::default().strangers, value_parser = share)]
-    strangers: f64,
+    /// The share of passages by non-enrolled subjects, in [0, 1]
+    #[arg(long, alias = "strangers", value_name = "SHARE", default_value_t = DayPlan::default().non_enrolled, value_parser = share)]
+    non_enrolled: f64,
     /// How many lanes work at once; they share register and gallery
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     lanes: u8,
@@ -75,7 +75,7 @@ pub(super) fn run(args: &SimulateArgs, output: &Output) -> Result<Exit> {
     let plan = DayPlan {
         enrolled: args.enrolled,
         passages: args.passages,
-        strangers: args.strangers,
+        non_enrolled: args.non_enrolled,
         lanes: usize::from(args.lanes),
         dimension: usize::from(args.dimension),
         seed: args.seed,
@@ -94,11 +94,7 @@ fn live(plan: &DayPlan, folder: &Path, policy: Policy, output: &Output) -> Resul
     let progress = output.progress(plan.passages, "passages");
     let report = plan.run(&folder.join("day.register"), policy, |_| progress.step());
     progress.done();
-    report.map_err(|error| match error {
-        SimulationError::Store(error) => error.into(),
-        SimulationError::References(error) => error.into(),
-        error => Failure::of(Exit::Usage, &error),
-    })
+    Ok(report?)
 }
 
 fn text(day: &Day<'_>) -> String {
@@ -111,14 +107,14 @@ fn text(day: &Day<'_>) -> String {
         latency("total", &report.metrics.total),
     ];
     format!(
-        "{} passages, {} of them by strangers, among {} enrolled, on {} lanes; threshold {:.4}\n\
+        "{} passages, {} of them by non-enrolled subjects, among {} enrolled, on {} lanes; threshold {:.4}\n\
          \x20 admitted as themselves  {}\n\
          \x20 referred                {}\n\
          \x20 wrongly admitted        {}\n\
          \x20 recorded                {}; register and chain of records {sound}\n\
          {:.0} passages a second, {:.1} s in all\n{}",
         report.passages,
-        report.strangers,
+        report.non_enrolled,
         day.enrolled,
         day.lanes,
         report.threshold,
@@ -133,6 +129,6 @@ fn text(day: &Day<'_>) -> String {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse().map_err(|_| "a number is wanted, such as 0.05".to_owned())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share lies in [0, 1]".to_owned()) }
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a share in [0, 1], such as 0.05".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `clearlane models`: what is at hand, what it is, whether it is whole; and quantised models.
+//! `clearlane models`: which are available, what they are, whether they are whole; and quantised models.
 
 mod quantise;
 
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use clearlane_embed::{Location, ModelEntry, Models, Task};
-use clearlane_infer::{Network, NodeInfo, NodePath};
+use clearlane_infer::{Network, NodeBackend, NodeInfo};
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,19 +14,18 @@ use crate::failure::{Exit, Failure, Result, chain};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table};
 
-/// Say which models are at hand, and check them.
+/// List the available models, and check them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
     /// List the models: compiled in, and in the folder of --models
     List(ListArgs),
-    /// Show all that is known of one model, and who carries out each node of its graph
+    /// Show all that is known of one model, and which backend runs each node of its graph
     Show(ShowArgs),
     /// Check that each model is the file its manifest describes, and that it loads and runs
     ///
     /// Exit code 0 where all do, 1 where one does not.
     Verify(VerifyArgs),
-    /// Make a model that computes with bytes from an embedder or a detector on floats: two to three times faster, about as
-    /// accurate
+    /// Make an INT8 model from a floating-point embedder or detector: two to three times faster, about as accurate
     ///
     /// Its values are calibrated on pictures, which should look like those it will see and be none of those it is evaluated
     /// on: of an embedder on the faces in them, of a detector on the whole. Prints the new model's manifest entry. An embedder's
@@ -66,7 +65,7 @@ pub(super) fn run(command: &ModelsCommand, output: &Output) -> Result<Exit> {
 }
 
 fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let value: Vec<_> = models.iter().map(|(entry, location)| described(entry, location)).collect();
     output.result(&value, || {
         let row = |(entry, location): (&ModelEntry, &Location)| {
@@ -74,7 +73,7 @@ fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
         };
         let rows: Vec<_> = models.iter().map(row).collect();
         if rows.is_empty() {
-            return "no model is at hand: give a folder of models with --models DIR\n".to_owned();
+            return "no model is available: give a folder of models with --models DIR\n".to_owned();
         }
         table(&["NAME", "TASK", "INPUT", "LICENCE", "WHERE"], &[], &rows)
     })?;
@@ -82,7 +81,7 @@ fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
 }
 
 fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let (entry, location) = models.get(&args.name)?;
     let nodes = nodes(&models, entry);
     let mut value = described(entry, location);
@@ -112,7 +111,7 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
         }
         match &nodes {
             Ok(nodes) => {
-                let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.path == NodePath::Fused);
+                let (own, left): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.backend == NodeBackend::Kernels);
                 line("nodes", &format!("{} by clearlane's kernels, {} by tract", own.len(), left.len()));
                 for node in left {
                     line("by tract", &format!("{} ({})", node.name, node.operator));
@@ -133,7 +132,7 @@ fn nodes(models: &Models, entry: &ModelEntry) -> std::result::Result<Vec<NodeInf
 }
 
 fn described_node(node: &NodeInfo) -> serde_json::Value {
-    let by = if node.path == NodePath::Fused { "clearlane" } else { "tract" };
+    let by = if node.backend == NodeBackend::Kernels { "clearlane" } else { "tract" };
     json!({ "name": node.name, "operator": node.operator, "by": by })
 }
 
@@ -146,11 +145,13 @@ struct Checked {
 }
 
 fn verify(args: &VerifyArgs, output: &Output) -> Result<Exit> {
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let all = || models.iter().map(|(entry, _)| entry.name.clone()).collect();
     let names: Vec<String> = if args.names.is_empty() { all() } else { args.names.clone() };
     if names.is_empty() {
-        return Err(Failure::new(Exit::Model, "no model is at hand").with_help("give a folder of models with --models"));
+        return Err(
+            Failure::new(Exit::Model, "no model is available").with_help("give a folder of models with --models")
+        );
     }
     let mut checked = Vec::new();
     for name in names {
@@ -158,7 +159,7 @@ fn verify(args: &VerifyArgs, output: &Output) -> Result<Exit> {
         let loaded = match entry.task {
             Task::Detection { .. } => models.detector(&name).map(drop),
             Task::Embedding { .. } => models.embedder(&name).map(drop),
-            Task::Liveness { .. } => models.liveness([name.as_str()]).map(drop),
+            Task::Pad { .. } => models.pad([name.as_str()]).map(drop),
         };
         let problem = loaded.err().map(|error| chain(&error));
         checked.push(Checked { name, sound: problem.is_none(), problem });
@@ -179,7 +180,7 @@ fn task(entry: &ModelEntry) -> String {
     match &entry.task {
         Task::Detection { family, .. } => format!("detection ({family})"),
         Task::Embedding { dimension, .. } => format!("embedding ({dimension}-d)"),
-        Task::Liveness { crop, .. } => format!("liveness (crop {crop}x)"),
+        Task::Pad { family, crop, .. } => format!("pad ({family}, crop {crop}x)"),
     }
 }
 

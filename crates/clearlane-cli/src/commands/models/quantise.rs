@@ -1,9 +1,9 @@
-//! `clearlane models quantise`: a model on bytes from one on floats.
+//! `clearlane models quantise`: an INT8 model from a floating-point one.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::{AlignedFace, Calibration, Extractor, Manifest, Selection, Task};
+use clearlane_embed::{AlignedFace, Extractor, Manifest, QuantisationSamples, Selection, Task};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ Examples:
   clearlane models quantise yunet-320 --models DIR --faces frames/ --out int8/yunet-int8.onnx";
 
 pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let (entry, _) = models.get(&args.name)?;
     let onnx = models.read(&args.name)?;
     let Some(file) = args.out.file_name().and_then(|name| name.to_str()) else {
@@ -47,33 +47,33 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
     };
     let pictures = chosen(&args.faces, args.count as usize)?;
     let interrupt = Interrupt::listen()?;
-    let mut calibration = Calibration::new(entry, &onnx);
-    let wanted = if let Task::Detection { .. } = entry.task {
-        add_frames(&mut calibration, &pictures, &interrupt, output)?;
+    let mut samples = QuantisationSamples::new(entry, &onnx);
+    let needed = if let Task::Detection { .. } = entry.task {
+        add_frames(&mut samples, &pictures, &interrupt, output)?;
         "picture that can be read"
     } else {
         let extractor = Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?);
         let extractor = extractor.with_selection(Selection::Largest);
-        aligned(&extractor, &pictures, &interrupt, output)?.iter().try_for_each(|face| calibration.add_face(face))?;
+        aligned(&extractor, &pictures, &interrupt, output)?.iter().try_for_each(|face| samples.add_face(face))?;
         "face"
     };
-    if calibration.pictures() == 0 {
-        let problem = format!("{}: no {wanted} among {} pictures", shown(&args.faces), pictures.len());
+    if samples.pictures() == 0 {
+        let problem = format!("{}: no {needed} among {} pictures", shown(&args.faces), pictures.len());
         return Err(Failure::new(Exit::Input, problem));
     }
-    let quantised = calibration.quantise(file)?;
+    let quantised = samples.quantise(file)?;
     interrupt.check()?;
     write_whole(&args.out, &quantised.onnx)?;
     let manifest = Manifest { models: vec![quantised.entry.clone()] };
     let manifest = manifest.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
     let value = json!({
-        "model": quantised.entry, "used": calibration.pictures(), "pictures": pictures.len(),
+        "model": quantised.entry, "used": samples.pictures(), "pictures": pictures.len(),
         "operators": quantised.operators, "values": quantised.values, "bytes": quantised.onnx.len(),
     });
     output.note(&format!(
         "{} operators quantised on {} of {} pictures; {} bytes where there were {}",
         quantised.operators,
-        calibration.pictures(),
+        samples.pictures(),
         pictures.len(),
         quantised.onnx.len(),
         onnx.len()
@@ -121,7 +121,7 @@ fn aligned(
 
 /// Adds the pictures that can be read.
 fn add_frames(
-    calibration: &mut Calibration<'_>,
+    samples: &mut QuantisationSamples<'_>,
     paths: &[PathBuf],
     interrupt: &Interrupt,
     output: &Output,
@@ -130,7 +130,7 @@ fn add_frames(
     for path in paths {
         interrupt.check()?;
         match pictures::open(path) {
-            Ok(frame) => calibration.add_frame(&frame)?,
+            Ok(frame) => samples.add_frame(&frame)?,
             Err(failure) if failure.exit == Exit::Input => {}
             Err(failure) => return Err(failure),
         }

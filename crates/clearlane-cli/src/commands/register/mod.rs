@@ -47,7 +47,7 @@ pub(crate) enum RegisterCommand {
     Erase(erase::EraseArgs),
     /// Say that this machine's clock is right, whatever the newest crossing record says
     ConfirmClock(clock::ConfirmClockArgs),
-    /// Give a register a new key: every template is turned and sealed anew, while the register is in use
+    /// Give a register a new key: every template is transformed and sealed again, while the register is in use
     Rekey(rekey::RekeyArgs),
     /// Give those who are enrolled templates of a new embedder, beside those that they have
     Reembed(reembed::ReembedArgs),

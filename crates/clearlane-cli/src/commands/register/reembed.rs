@@ -1,10 +1,8 @@
 //! `clearlane register reembed`.
 
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use clap::Args;
 use clearlane::{ModelChoice, Policy, Reembedder};
@@ -17,7 +15,7 @@ use crate::commands::enrol::Failed;
 use crate::commands::enrol::by_policy::Unreadable;
 use crate::commands::enrol::plan;
 use crate::failure::{Exit, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::job::Job;
 use crate::models::ModelArgs;
 use crate::output::Output;
 use crate::registers::RegisterArgs;
@@ -27,10 +25,10 @@ use crate::thresholds;
 ///
 /// A register keeps no pictures, by design, so they are supplied again: SOURCE is a folder SUBJECT/IMAGE or a CSV file with
 /// the columns subject and image, as `enrol` takes them. The policy's rules of enrolment apply. Each picture must be shown to
-/// be the subject's: it is compared with their templates of the embedder at hand that covers most of the register, and where
-/// there is none it must be a picture that they were enrolled from, whose digests the register keeps.
+/// be the subject's: it is compared with their templates of the available embedder that covers most of the register, and
+/// without such an embedder it must be a picture that they were enrolled from, whose digests the register keeps.
 ///
-/// What is done is on disk. Ctrl-C stops after the pictures at hand; the same command run again goes on where it stopped,
+/// What is done is on disk. Ctrl-C stops after the current batch; the same command run again goes on where it stopped,
 /// since those who have templates of the embedder are passed over. Templates of different models are never compared: a lane
 /// goes over when it is opened once as many of the enrolled have one as `[model-upgrade]` in the policy asks.
 ///
@@ -73,22 +71,17 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
     let candidates = plan::read(&args.source)?;
     let policy = Arc::new(Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?);
     let register = Arc::new(args.register.open()?);
-    let models = args.models.at_hand()?;
+    let models = args.models.available()?;
     let extractor = args.models.load_extractor(Selection::Only)?;
     let reembedder = reembedder(&policy, &register, &models, extractor, output)?;
 
-    let interrupt = Interrupt::listen()?;
-    let progress = output.progress(candidates.len() as u64, "embedding");
-    let (start, unreadable) = (Instant::now(), Unreadable::default());
+    let (job, unreadable) = (Job::begin(candidates.len(), "embedding", output)?, Unreadable::default());
     let supplied = candidates.iter().map(|candidate| {
         let unreadable = &unreadable;
         (candidate.key.clone(), move || unreadable.read(candidate))
     });
-    let done = reembedder.reembed_many(supplied, Timestamp::now(), |reached| {
-        progress.at(reached.done, candidates.len() as u64);
-        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    progress.done();
+    let done = reembedder.reembed_many(supplied, Timestamp::now(), |reached| job.reached(reached.done))?;
+    let (seconds, interrupted) = job.end(done.progress.done);
     let embedder = args.models.load_embedder()?;
     let report = Report {
         subjects: candidates.len(),
@@ -96,8 +89,8 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
         templates: done.progress.templates,
         passed_over: done.progress.already,
         failed: unreadable.with(done.unfinished.into_iter().map(Failed::from)),
-        interrupted: done.stopped && done.progress.done < candidates.len() as u64,
-        seconds: start.elapsed().as_secs_f64(),
+        interrupted,
+        seconds,
         coverage: register.coverage(embedder.model_id())?,
         lane: ModelChoice::make(embedder, &models, &register, &policy)?.1,
     };
@@ -105,7 +98,7 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
     Ok(if report.interrupted { Exit::Interrupted } else { Exit::answer(report.failed.is_empty()) })
 }
 
-/// With the embedder that knows the register's subjects, where it is at hand.
+/// With the embedder that knows the register's subjects, where it is available.
 fn reembedder(
     policy: &Arc<Policy>,
     register: &Arc<Register>,
@@ -118,7 +111,7 @@ fn reembedder(
     let reembedder = Reembedder::new(Arc::clone(policy), Arc::clone(register), extractor, &calibration)?;
     let Some((earlier, Coverage { covered, subjects })) = earlier else {
         output.note(&format!(
-            "no embedder but {name} is at hand of which there are templates: pictures are known by their digests"
+            "no embedder but {name} is available that the register has templates of: pictures are known by their digests"
         ));
         return Ok(reembedder);
     };

@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
-/// Give a register a new key: every template is turned and sealed anew, while the register is in use
+/// Give a register a new key: every template is transformed and sealed again, while the register is in use
 ///
 /// Until it is through both keys are needed, so put them into one file first, the new key on its first line, and let
 /// --key-file name that file everywhere. Interrupted anywhere, the same command run again goes on where it stopped.

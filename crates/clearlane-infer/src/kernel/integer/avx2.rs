@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 };
 
 use super::quads::Quads;
-use crate::kernel::avx2::Avx2;
+use crate::kernel::avx2::Avx2Block;
 
 /// Sums of eight channels, and of the eight after.
 #[derive(Clone, Copy)]
@@ -22,9 +22,10 @@ pub(crate) struct Pairs {
     odd: __m256i,
 }
 
-// SAFETY: each method touches what its contract says, and is only reached behind the check of the CPU in `isa`.
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `IntegerKernels` for a
+// token that proves that the CPU has the instructions.
 unsafe impl Quads for Wide {
-    type Float = Avx2;
+    type Float = Avx2Block;
     type Bytes = [Pairs; 2];
     type Weights = [Pairs; 2];
     const ACCUMULATORS: usize = 4;
@@ -77,23 +78,23 @@ unsafe impl Quads for Wide {
     }
 
     #[inline(always)]
-    unsafe fn to_float(self) -> Avx2 {
+    unsafe fn to_float(self) -> Avx2Block {
         // SAFETY: the CPU has AVX2.
-        unsafe { Avx2(_mm256_cvtepi32_ps(self.0), _mm256_cvtepi32_ps(self.1)) }
+        unsafe { Avx2Block(_mm256_cvtepi32_ps(self.0), _mm256_cvtepi32_ps(self.1)) }
     }
 
     #[inline(always)]
-    unsafe fn widen(from: *const u8) -> Avx2 {
+    unsafe fn widen(from: *const u8) -> Avx2Block {
         // SAFETY: the caller gives 16 readable bytes, and the CPU has AVX2.
         unsafe {
             let low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()));
             let high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(8).cast()));
-            Avx2(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+            Avx2Block(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
         }
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(values: Avx2, zero: i32, to: *mut u8) {
+    unsafe fn store_bytes(values: Avx2Block, zero: i32, to: *mut u8) {
         // SAFETY: the caller gives 16 writable bytes, and the CPU has AVX2.
         unsafe {
             let zero = _mm256_set1_epi32(zero);

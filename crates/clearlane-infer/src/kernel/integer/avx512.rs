@@ -7,14 +7,15 @@ use std::arch::x86_64::{
 };
 
 use super::quads::Quads;
-use crate::kernel::avx512::Avx512;
+use crate::kernel::avx512::Avx512Block;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Vnni(__m512i);
 
-// SAFETY: each method touches what its contract says, and is only reached behind the check of the CPU in `isa`.
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `IntegerKernels` for a
+// token that proves that the CPU has the instructions.
 unsafe impl Quads for Vnni {
-    type Float = Avx512;
+    type Float = Avx512Block;
     type Bytes = __m512i;
     type Weights = __m512i;
     const ACCUMULATORS: usize = 28;
@@ -56,19 +57,19 @@ unsafe impl Quads for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn to_float(self) -> Avx512 {
+    unsafe fn to_float(self) -> Avx512Block {
         // SAFETY: the CPU has AVX-512.
-        Avx512(unsafe { _mm512_cvtepi32_ps(self.0) })
+        Avx512Block(unsafe { _mm512_cvtepi32_ps(self.0) })
     }
 
     #[inline(always)]
-    unsafe fn widen(from: *const u8) -> Avx512 {
+    unsafe fn widen(from: *const u8) -> Avx512Block {
         // SAFETY: the caller gives 16 readable bytes, and the CPU has AVX-512.
-        Avx512(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) })
+        Avx512Block(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) })
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(values: Avx512, zero: i32, to: *mut u8) {
+    unsafe fn store_bytes(values: Avx512Block, zero: i32, to: *mut u8) {
         // SAFETY: the caller gives 16 writable bytes, and the CPU has AVX-512.
         unsafe {
             let steps = _mm512_add_epi32(_mm512_cvtps_epi32(values.0), _mm512_set1_epi32(zero));

@@ -7,15 +7,16 @@ use std::arch::x86_64::{
 
 use super::avx2::Wide;
 use super::quads::Quads;
-use crate::kernel::avx2::Avx2;
+use crate::kernel::avx2::Avx2Block;
 
 /// The sums of AVX2, with another way to add to them.
 #[derive(Clone, Copy)]
 pub(crate) struct WideVnni(Wide);
 
-// SAFETY: each method touches what its contract says, and is only reached behind the check of the CPU in `isa`.
+// SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `IntegerKernels` for a
+// token that proves that the CPU has the instructions.
 unsafe impl Quads for WideVnni {
-    type Float = Avx2;
+    type Float = Avx2Block;
     type Bytes = [__m256i; 2];
     type Weights = [__m256i; 2];
     const ACCUMULATORS: usize = 6;
@@ -62,19 +63,19 @@ unsafe impl Quads for WideVnni {
     }
 
     #[inline(always)]
-    unsafe fn to_float(self) -> Avx2 {
+    unsafe fn to_float(self) -> Avx2Block {
         // SAFETY: the CPU has AVX2.
         unsafe { self.0.to_float() }
     }
 
     #[inline(always)]
-    unsafe fn widen(from: *const u8) -> Avx2 {
+    unsafe fn widen(from: *const u8) -> Avx2Block {
         // SAFETY: the caller gives 16 readable bytes, and the CPU has AVX2.
         unsafe { Wide::widen(from) }
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(values: Avx2, zero: i32, to: *mut u8) {
+    unsafe fn store_bytes(values: Avx2Block, zero: i32, to: *mut u8) {
         // SAFETY: the caller gives 16 writable bytes, and the CPU has AVX2.
         unsafe { Wide::store_bytes(values, zero, to) }
     }

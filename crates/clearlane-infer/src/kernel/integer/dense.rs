@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::finish::{Finish, Finisher};
-use super::isa::Integer;
+use super::epilogue::{Epilogue, TileEpilogue};
 use super::quads::Quads;
+use super::set::IntegerKernels;
 use super::{QuadBlock, SumBlock, sum_blocks};
 use crate::kernel::convolution::{Convolution, Corner};
 use crate::kernel::groups::Groups;
@@ -23,25 +23,24 @@ pub(crate) struct IntegerDense {
     groups: Groups<IntegerDenseKernel>,
     weights: Vec<QuadBlock>,
     bias: Vec<SumBlock>,
-    finisher: Finisher,
+    epilogue: Epilogue,
 }
 
 impl IntegerDense {
-    /// `None` if the convolution reaches outside of its input's halo, or has a layout or stride that no kernel is made
-    /// for.
+    /// `None` if the convolution reaches outside of its input's halo, or has a layout or stride that no kernel supports.
     pub(crate) fn new(
-        isa: &Integer,
+        kernels: &IntegerKernels,
         convolution: &Convolution<'_, i8, i32>,
         from: View,
         to: View,
-        finisher: Finisher,
+        epilogue: Epilogue,
     ) -> Option<Self> {
         if from.is_float() || !convolution.fits(&from, &to) || convolution.depthwise {
             return None;
         }
         let step = convolution.stride * from.lanes;
-        let kernel = |blocks: usize, pixels: usize, rows: usize| (isa.dense)(blocks, pixels, rows, step);
-        let groups = Groups::new(to.planes(), to.width, isa.accumulators, kernel)?;
+        let kernel = |blocks: usize, pixels: usize, rows: usize| (kernels.dense)(blocks, pixels, rows, step);
+        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernel)?;
         let mut weights = Vec::new();
         groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let positions: Vec<usize> = convolution.positions(&from).collect();
@@ -53,7 +52,7 @@ impl IntegerDense {
             groups,
             weights,
             bias: sum_blocks(&convolution.bias),
-            finisher,
+            epilogue,
         })
     }
 
@@ -77,7 +76,7 @@ impl IntegerDense {
                 row: self.corner.row(),
                 weights: self.weights[group.first * each..].as_ptr().cast(),
                 bias: self.bias[group.first..].as_ptr().cast(),
-                finish: self.finisher.at(arena, &self.to, group.first, y, x),
+                epilogue: self.epilogue.at(arena, &self.to, group.first, y, x),
             };
             // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
             // the instruction set's kernels exist only where the CPU has it.
@@ -114,7 +113,7 @@ pub(crate) struct IntegerDenseTile<'a> {
     row: usize,
     weights: *const i8,
     bias: *const i32,
-    finish: Finish,
+    epilogue: TileEpilogue,
 }
 
 /// A tile's kernel in one instruction set.
@@ -123,7 +122,7 @@ pub(crate) type IntegerDenseKernel = unsafe fn(&IntegerDenseTile<'_>);
 /// # Safety
 ///
 /// As for [`Quads`]; `from` leads to `P` pixels `STEP` bytes apart, of which `W` are in a row, readable under every tap;
-/// `weights` to `B` x 64 bytes a tap and four channels; `bias` to `B` x 16 sums; `finish` as [`Finish::store`] asks.
+/// `weights` to `B` x 64 bytes a tap and four channels; `bias` to `B` x 16 sums; `epilogue` as [`TileEpilogue::store`] asks.
 #[inline(always)]
 pub(crate) unsafe fn dense_tile<S: Quads, const B: usize, const P: usize, const W: usize, const STEP: usize>(
     tile: &IntegerDenseTile<'_>,
@@ -154,12 +153,12 @@ pub(crate) unsafe fn dense_tile<S: Quads, const B: usize, const P: usize, const 
             }
         }
         // Named one by one: sums that a loop picks from would have to lie in memory.
-        tile.finish.store::<S, P, W>(&sums[0], 0);
+        tile.epilogue.store::<S, P, W>(&sums[0], 0);
         if B > 1 {
-            tile.finish.store::<S, P, W>(&sums[1 % B], 1);
+            tile.epilogue.store::<S, P, W>(&sums[1 % B], 1);
         }
         if B > 2 {
-            tile.finish.store::<S, P, W>(&sums[2 % B], 2);
+            tile.epilogue.store::<S, P, W>(&sums[2 % B], 2);
         }
     }
 }

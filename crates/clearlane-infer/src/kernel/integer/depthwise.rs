@@ -1,14 +1,14 @@
 //! Integer convolution of each channel by itself, four columns of the kernel at a time.
 //!
-//! Four neighbouring pixels are one load; turned so that each channel's four values stand together, they are one step of
-//! sixteen sums. A kernel of up to three columns at stride 1 needs one such load for two outputs, with the weights moved
+//! Four neighbouring pixels are one load; transposed so that each channel's four values stand together, they are one step
+//! of sixteen sums. A kernel of up to three columns at stride 1 needs one such load for two outputs, with the weights moved
 //! one column on for the second.
 
 use std::ops::Range;
 
-use super::finish::{Finish, Finisher};
-use super::isa::Integer;
+use super::epilogue::{Epilogue, TileEpilogue};
 use super::quads::Quads;
+use super::set::IntegerKernels;
 use super::{QuadBlock, SumBlock, sum_blocks};
 use crate::kernel::convolution::{Convolution, Corner};
 use crate::kernel::memory::{Arena, View};
@@ -25,18 +25,18 @@ pub(crate) struct IntegerDepthwise {
     weights: Vec<QuadBlock>,
     bias: Vec<SumBlock>,
     tiles: Vec<(usize, IntegerDepthwiseKernel)>,
-    finisher: Finisher,
+    epilogue: Epilogue,
 }
 
 impl IntegerDepthwise {
     /// `None` if the convolution reaches outside of its input's halo, or has a layout, stride or dilation that no kernel
-    /// is made for.
+    /// supports.
     pub(crate) fn new(
-        isa: &Integer,
+        kernels: &IntegerKernels,
         convolution: &Convolution<'_, i8, i32>,
         from: View,
         to: View,
-        finisher: Finisher,
+        epilogue: Epilogue,
     ) -> Option<Self> {
         let blocked = !from.is_float() && from.lanes == LANES;
         if !blocked || !convolution.fits(&from, &to) || !convolution.depthwise || convolution.dilation[1] != 1 {
@@ -44,8 +44,8 @@ impl IntegerDepthwise {
         }
         let [rows, columns] = convolution.kernel;
         let pairs = convolution.stride == 1 && columns <= 3;
-        let cut = tile::cut(to.width, 1, isa.accumulators);
-        let kernel = |pixels: usize| (isa.depthwise)(pixels, convolution.stride * LANES, pairs);
+        let cut = tile::cut(to.width, 1, kernels.accumulators);
+        let kernel = |pixels: usize| (kernels.depthwise)(pixels, convolution.stride * LANES, pairs);
         let tiles = cut.iter().map(|tile| Some((tile.x, kernel(tile.pixels)?))).collect::<Option<_>>()?;
         let weight = |channel: usize, row: usize, column: Option<usize>| match column {
             Some(column) if column < columns && channel < convolution.outputs => {
@@ -75,7 +75,7 @@ impl IntegerDepthwise {
             weights,
             bias: sum_blocks(&convolution.bias),
             tiles,
-            finisher,
+            epilogue,
         })
     }
 
@@ -90,7 +90,7 @@ impl IntegerDepthwise {
                         from: arena.at_byte(self.corner.at(plane, y, x)),
                         weights: self.weights[plane * each..].as_ptr().cast(),
                         bias: self.bias[plane..].as_ptr().cast(),
-                        finish: self.finisher.at(arena, &self.to, plane, y, x),
+                        epilogue: self.epilogue.at(arena, &self.to, plane, y, x),
                     };
                     // SAFETY: `new` saw that every tap stays inside the input, of which at most three pixels more are
                     // read than the window has, and packed weights and biases for every plane; the instruction set's
@@ -108,7 +108,7 @@ pub(crate) struct IntegerDepthwiseTile<'a> {
     from: *const u8,
     weights: *const i8,
     bias: *const i32,
-    finish: Finish,
+    epilogue: TileEpilogue,
 }
 
 /// A tile's kernel in one instruction set.
@@ -117,8 +117,8 @@ pub(crate) type IntegerDepthwiseKernel = unsafe fn(&IntegerDepthwiseTile<'_>);
 /// # Safety
 ///
 /// As for [`Quads`]; `from` leads to `P` pixels `STEP` bytes apart, each readable with the three pixels after it under
-/// every tap; `weights` to a block a tap, two where outputs are taken in `PAIRS`; `bias` to a block; `finish` as
-/// [`Finish::store`] asks.
+/// every tap; `weights` to a block a tap, two where outputs are taken in `PAIRS`; `bias` to a block; `epilogue`
+/// as [`TileEpilogue::store`] asks.
 #[inline(always)]
 pub(crate) unsafe fn depthwise_tile<S: Quads, const P: usize, const STEP: usize, const PAIRS: bool>(
     tile: &IntegerDepthwiseTile<'_>,
@@ -147,6 +147,6 @@ pub(crate) unsafe fn depthwise_tile<S: Quads, const P: usize, const STEP: usize,
                 }
             }
         }
-        tile.finish.store::<S, P, P>(&sums, 0);
+        tile.epilogue.store::<S, P, P>(&sums, 0);
     }
 }

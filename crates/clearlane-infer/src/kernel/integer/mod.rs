@@ -1,8 +1,8 @@
-//! Convolutions of quantised tensors: products of unsigned and signed bytes, summed exactly in 32 bits.
+//! Convolutions of quantised tensors: products of UINT8 values and INT8 weights, summed exactly in 32 bits.
 //!
 //! One algorithm an operator, generic over [`quads::Quads`], as the operators on floats are over
-//! [`Vector`](super::vector::Vector). Sums are exact, and what turns them into bytes again ([`finish`]) multiplies, adds
-//! and rounds step by step in single precision, so that every instruction set gives the same bytes.
+//! [`Vector`](super::vector::Vector). Sums are exact, and the [`epilogue`] that requantises them multiplies, adds and
+//! rounds step by step in single precision, so that every instruction set gives the same bytes.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -12,15 +12,15 @@ mod avx512;
 mod avx_vnni;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
-pub(crate) mod finish;
-pub(crate) mod isa;
+pub(crate) mod epilogue;
 mod portable;
 mod quads;
 pub(crate) mod recode;
+pub(crate) mod set;
 
-pub(crate) use finish::{Addend, Rescale};
+pub(crate) use epilogue::{Addend, Rescale};
 
-/// What the bytes of a tensor stand for: `(byte - zero) * scale`.
+/// What the values of a quantised tensor stand for: `(byte - zero) * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quantisation {
     pub(crate) scale: f32,

@@ -1,8 +1,8 @@
-//! Plain arrays, which the compiler turns into what the target always has.
+//! Plain arrays, which the compiler compiles to what every CPU of the target has.
 
 use super::ROUNDING;
 use super::quads::Quads;
-use crate::kernel::portable::Portable;
+use crate::kernel::portable::PortableBlock;
 use crate::kernel::vector::LANES;
 
 #[derive(Clone, Copy)]
@@ -10,7 +10,7 @@ pub(crate) struct Plain([i32; LANES]);
 
 // SAFETY: each method touches what its contract says and uses no instruction beyond the target's own.
 unsafe impl Quads for Plain {
-    type Float = Portable;
+    type Float = PortableBlock;
     type Bytes = [[u8; 4]; LANES];
     type Weights = [[i8; 4]; LANES];
     const ACCUMULATORS: usize = 2;
@@ -48,18 +48,18 @@ unsafe impl Quads for Plain {
     }
 
     #[inline(always)]
-    unsafe fn to_float(self) -> Portable {
-        Portable(self.0.map(|sum| sum as f32))
+    unsafe fn to_float(self) -> PortableBlock {
+        PortableBlock(self.0.map(|sum| sum as f32))
     }
 
     #[inline(always)]
-    unsafe fn widen(from: *const u8) -> Portable {
+    unsafe fn widen(from: *const u8) -> PortableBlock {
         // SAFETY: the caller gives 16 readable bytes.
-        Portable(unsafe { from.cast::<[u8; LANES]>().read_unaligned() }.map(f32::from))
+        PortableBlock(unsafe { from.cast::<[u8; LANES]>().read_unaligned() }.map(f32::from))
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(values: Portable, zero: i32, to: *mut u8) {
+    unsafe fn store_bytes(values: PortableBlock, zero: i32, to: *mut u8) {
         let steps = values.0.map(|value| (value + ROUNDING).to_bits() as i32 - ROUNDING.to_bits() as i32 + zero);
         // SAFETY: the caller gives 16 writable bytes.
         unsafe { to.cast::<[u8; LANES]>().write_unaligned(steps.map(|step| step as u8)) };

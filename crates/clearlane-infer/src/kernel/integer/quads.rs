@@ -6,8 +6,8 @@ use crate::kernel::vector::Vector;
 ///
 /// # Safety
 ///
-/// Every method may use instructions that the running CPU has only if the set's entry point checked for them; pointers
-/// may be unaligned, and have to lead to as much as the method says.
+/// Every method may use instructions of its set: callers run only where a token of `clearlane_simd` proves that the CPU has
+/// them. Pointers may be unaligned, and have to lead to as much as the method says.
 pub(crate) unsafe trait Quads: Copy {
     /// The same instruction set's floats.
     type Float: Vector;
@@ -15,7 +15,7 @@ pub(crate) unsafe trait Quads: Copy {
     type Bytes: Copy;
     /// Four signed bytes for each sum.
     type Weights: Copy;
-    /// Sums of a block that fit in the registers beside the operands they are fed from.
+    /// Sums of a block that fit in the registers together with their operands.
     const ACCUMULATORS: usize;
 
     /// Sixteen sums from 64 bytes.

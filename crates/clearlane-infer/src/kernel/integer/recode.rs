@@ -1,9 +1,9 @@
-//! From floats to bytes, and back.
+//! Quantises floats to bytes, and dequantises them.
 #![expect(clippy::cast_ptr_alignment, reason = "a row is of floats or of bytes, and read and written unaligned")]
 
 use std::ops::Range;
 
-use super::isa::Integer;
+use super::set::IntegerKernels;
 use super::{Quantisation, ROUNDING};
 use crate::kernel::memory::{Arena, Element, View};
 use crate::kernel::vector::LANES;
@@ -11,7 +11,7 @@ use crate::kernel::vector::LANES;
 /// Channels of a quantised image's pixel.
 pub(crate) const IMAGE_LANES: usize = 4;
 
-/// A tensor recoded into another of the same extents.
+/// Quantises or dequantises a tensor into another of the same extents.
 pub(crate) struct Recode {
     from: View,
     to: View,
@@ -20,15 +20,15 @@ pub(crate) struct Recode {
 }
 
 impl Recode {
-    /// `None` if the tensors' extents or layouts do not belong together. `quantisation` is what the bytes of the one that
-    /// is made of bytes stand for.
-    pub(crate) fn new(isa: &Integer, from: View, to: View, quantisation: Quantisation) -> Option<Self> {
+    /// `None` if the tensors' extents or layouts do not belong together. `quantisation` is that of the
+    /// quantised one.
+    pub(crate) fn new(kernels: &IntegerKernels, from: View, to: View, quantisation: Quantisation) -> Option<Self> {
         let same = [from.channels, from.height, from.width] == [to.channels, to.height, to.width];
         let row = match (from.is_float(), to.is_float(), from.lanes, to.lanes) {
-            (true, false, LANES, LANES) => isa.quantise,
-            (true, false, 1, IMAGE_LANES) if from.channels <= IMAGE_LANES => isa.quantise_image,
-            (false, true, LANES, LANES) => isa.dequantise,
-            (false, true, IMAGE_LANES, 1) if from.channels <= IMAGE_LANES => isa.dequantise_image,
+            (true, false, LANES, LANES) => kernels.quantise,
+            (true, false, 1, IMAGE_LANES) if from.channels <= IMAGE_LANES => kernels.quantise_image,
+            (false, true, LANES, LANES) => kernels.dequantise,
+            (false, true, IMAGE_LANES, 1) if from.channels <= IMAGE_LANES => kernels.dequantise_image,
             _ => return None,
         };
         same.then_some(Self { from, to, quantisation, row })

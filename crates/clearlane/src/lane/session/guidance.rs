@@ -103,3 +103,27 @@ fn against(component: Component) -> Guidance {
         _ => Guidance::HoldStill,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_quality_component_has_words_of_its_own() {
+        for component in Component::ALL {
+            let guidance = against(component);
+            assert_eq!(guidance == Guidance::HoldStill, component == Component::Sharpness, "{component}");
+            let reason = Reason::QualityTooLow { measure: component.name(), value: 0.0, floor: 20.0 };
+            assert_eq!(Guidance::of(&[reason]), guidance);
+        }
+    }
+
+    #[test]
+    fn the_largest_shortfall_is_told_and_a_cut_face_before_all() {
+        let low = |measure, value| Reason::QualityTooLow { measure, value, floor: 40.0 };
+        let both = [low("Sharpness", 35.0), low("HeadPoseYaw", 5.0)];
+        assert_eq!(Guidance::of(&both), Guidance::LookHere);
+        let cut = [low("HeadPoseYaw", 5.0), Reason::FaceCut { outside: 0.4 }];
+        assert_eq!(Guidance::of(&cut), Guidance::MoveToCentre);
+    }
+}

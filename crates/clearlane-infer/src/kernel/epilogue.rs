@@ -1,0 +1,223 @@
+//! The epilogue of a convolution: what its sums go through in registers before they are stored, another tensor added and an
+//! activation.
+
+use super::memory::{Arena, Block, View, blocks};
+use super::vector::{LANES, Vector};
+
+/// A function of one value, by channel where it has parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Activation {
+    Identity,
+    /// `Relu`, `Relu6` and `Clip`: `max(low, min(high, x))`.
+    Clamp {
+        low: f32,
+        high: f32,
+    },
+    /// `PRelu` and `LeakyRelu`: `x` where positive, else `slope * x`; a slope a channel.
+    Slope(Vec<f32>),
+    Sigmoid,
+}
+
+/// An activation with its parameters laid out in blocks.
+pub(crate) struct PackedActivation {
+    kind: Kind,
+    slopes: Vec<Block>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Identity,
+    Clamp { low: f32, high: f32 },
+    Slope,
+    Sigmoid,
+}
+
+impl PackedActivation {
+    pub(crate) fn new(activation: &Activation) -> Self {
+        match activation {
+            Activation::Identity => Self { kind: Kind::Identity, slopes: Vec::new() },
+            Activation::Clamp { low, high } => {
+                Self { kind: Kind::Clamp { low: *low, high: *high }, slopes: Vec::new() }
+            }
+            Activation::Slope(slopes) => Self { kind: Kind::Slope, slopes: blocks(slopes) },
+            Activation::Sigmoid => Self { kind: Kind::Sigmoid, slopes: Vec::new() },
+        }
+    }
+
+    /// The activation for the channels from block `first` on, of which `blocks` are asked for.
+    pub(crate) fn at(&self, first: usize, blocks: usize) -> ActivationAt {
+        let slopes = match self.kind {
+            Kind::Slope => self.slopes[first..first + blocks].as_ptr().cast(),
+            _ => std::ptr::null(),
+        };
+        ActivationAt { kind: self.kind, slopes }
+    }
+}
+
+/// An activation, positioned at a channel block.
+#[derive(Clone, Copy)]
+pub(crate) struct ActivationAt {
+    kind: Kind,
+    slopes: *const f32,
+}
+
+impl ActivationAt {
+    pub(crate) fn is_sigmoid(&self) -> bool {
+        matches!(self.kind, Kind::Sigmoid)
+    }
+
+    /// Applies the activation to values of the block that stands `block` after the one it is positioned at.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Vector`], and `block` is below the number asked of [`PackedActivation::at`].
+    #[inline(always)]
+    pub(crate) unsafe fn apply<V: Vector, const P: usize>(&self, values: &mut [V; P], block: usize) {
+        // SAFETY: the slopes hold a block for each that was asked for; the CPU has V's instructions.
+        unsafe {
+            match self.kind {
+                Kind::Identity => {}
+                Kind::Clamp { low, high } => {
+                    let (low, high) = (V::splat(low), V::splat(high));
+                    for value in values {
+                        *value = value.max(low).min(high);
+                    }
+                }
+                Kind::Slope => {
+                    let (slope, zero) = (V::load(self.slopes.add(block * LANES)), V::splat(0.0));
+                    for value in values {
+                        *value = value.min(zero).mul_add(slope, value.max(zero));
+                    }
+                }
+                Kind::Sigmoid => {
+                    for value in values {
+                        let mut lanes = [0.0; LANES];
+                        value.store(lanes.as_mut_ptr());
+                        // `map` stays a call, which keeps its registers out of the kernels that this is a part of.
+                        *value = V::load(lanes.map(sigmoid).as_ptr());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The epilogue of one convolution.
+pub(crate) struct Epilogue {
+    activation: PackedActivation,
+    add: Option<View>,
+    /// The tensor is added before the activation rather than after it.
+    add_first: bool,
+}
+
+impl Epilogue {
+    /// `None` if the tensor to add, or the slopes, are not of the output's extents.
+    pub(crate) fn new(activation: &Activation, add: Option<View>, add_first: bool, to: &View) -> Option<Self> {
+        let fits = |add: &View| {
+            [add.lanes, add.channels, add.height, add.width] == [to.lanes, to.channels, to.height, to.width]
+        };
+        let slopes_fit = !matches!(activation, Activation::Slope(slopes) if slopes.len() != to.channels);
+        (add.as_ref().is_none_or(fits) && slopes_fit).then(|| Self {
+            activation: PackedActivation::new(activation),
+            add,
+            add_first,
+        })
+    }
+
+    /// The epilogue of a tile of some blocks from `first` on, whose first pixel is at `y`, `x`.
+    pub(crate) fn at(&self, arena: &Arena, to: &View, first: usize, blocks: usize, y: usize, x: usize) -> TileEpilogue {
+        TileEpilogue {
+            to: arena.at(to.pixel(first, y, x)),
+            to_plane: to.plane_len(),
+            to_row: to.pitch(),
+            add: self.add.map_or(std::ptr::null(), |add| arena.at(add.pixel(first, y, x)).cast_const()),
+            add_plane: self.add.map_or(0, |add| add.plane_len()),
+            add_row: self.add.map_or(0, |add| add.pitch()),
+            add_first: self.add_first,
+            activation: self.activation.at(first, blocks),
+        }
+    }
+}
+
+/// Where a tile's sums go, and what is done to them on the way.
+#[derive(Clone, Copy)]
+pub(crate) struct TileEpilogue {
+    /// The tile's first pixel in its first plane, and floats from one plane, and one row, to the next.
+    pub(crate) to: *mut f32,
+    pub(crate) to_plane: usize,
+    pub(crate) to_row: usize,
+    /// The same of the tensor to add; null where there is none.
+    pub(crate) add: *const f32,
+    pub(crate) add_plane: usize,
+    pub(crate) add_row: usize,
+    /// The sum is activated, rather than the activated value added to.
+    pub(crate) add_first: bool,
+    pub(crate) activation: ActivationAt,
+}
+
+impl TileEpilogue {
+    /// The same for the row below.
+    pub(crate) fn below(self) -> Self {
+        Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }
+    }
+
+    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first: `W` neighbours, and the
+    /// rest in the row below.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Vector`]; the pointers lead to `P` pixels in that plane, readable or writable as named.
+    #[inline(always)]
+    pub(crate) unsafe fn store<V: Vector, const P: usize, const W: usize>(&self, mut sums: [V; P], plane: usize) {
+        // SAFETY: the caller gives pointers to P pixels in this plane.
+        unsafe {
+            let add = self.add.wrapping_add(plane * self.add_plane);
+            let to = self.to.add(plane * self.to_plane);
+            if !self.add.is_null() && self.add_first {
+                add_pixels::<V, P, W>(&mut sums, add, self.add_row);
+            }
+            self.activation.apply(&mut sums, plane);
+            if !self.add.is_null() && !self.add_first {
+                add_pixels::<V, P, W>(&mut sums, add, self.add_row);
+            }
+            for (pixel, sum) in sums.iter().enumerate() {
+                sum.store(to.add(pixel / W * self.to_row + pixel % W * LANES));
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`Vector`]; `from` leads to `P` pixels, of which `W` are in a row.
+#[inline(always)]
+unsafe fn add_pixels<V: Vector, const P: usize, const W: usize>(values: &mut [V; P], from: *const f32, row: usize) {
+    for (pixel, value) in values.iter_mut().enumerate() {
+        // SAFETY: the caller gives P pixels.
+        unsafe { *value = value.add(V::load(from.add(pixel / W * row + pixel % W * LANES))) };
+    }
+}
+
+#[inline(always)]
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// e^x without a branch, so that the compiler makes vectors of it; within 2 units in the last place over ±87, and
+/// saturating beyond. Cody and Waite's reduction by ln 2 in two parts, then the polynomial of Cephes' `expf`.
+#[inline(always)]
+#[expect(clippy::excessive_precision, reason = "the constants as Cephes gives them")]
+pub(crate) fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let n = shifted - 12_582_912.0;
+    let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+    let poly = 1.987_569_15e-4;
+    let poly = poly * r + 1.398_199_950_7e-3;
+    let poly = poly * r + 8.333_451_907_3e-3;
+    let poly = poly * r + 4.166_579_589_4e-2;
+    let poly = poly * r + 1.666_666_545_9e-1;
+    let poly = poly * r + 5.000_000_120_1e-1;
+    let value = poly * r * r + r + 1.0;
+    f32::from_bits((value.to_bits() as i32 + ((n as i32) << 23)) as u32)
+}
