@@ -116,6 +116,10 @@ pub unsafe extern "C" fn clearlane_enrol(
 fn details(text: &str, register: &Register) -> Result<Details, Failure> {
     let refused = |error: serde_json::Error| Failure::argument(format!("`details`: {error}"));
     let mut value: Value = serde_json::from_str(text).map_err(refused)?;
+    // serde would take a list of the fields' values as well.
+    if !value.is_object() {
+        return Err(Failure::argument("`details`: expected a JSON object"));
+    }
     let documents = value.get_mut("documents").and_then(Value::as_array_mut);
     for document in documents.into_iter().flatten().filter_map(Value::as_object_mut) {
         let Some(Value::String(number)) = document.remove("number") else { continue };

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clearlane::embed::Models;
 use clearlane::store::{
     Category, Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Key, Keyring, Register,
 };
-use clearlane::{ClaimIssuer, DecodeLimits, Extractor, Frame};
+use clearlane::{ClaimIssuer, DecodeLimits, Extractor, Frame, MAX_CLAIM_LIFETIME};
 use tempfile::TempDir;
 
 pub(crate) struct Port {
@@ -58,7 +57,7 @@ impl Port {
         let issuer = ClaimIssuer::generate().unwrap();
         let ports = ["shenzhen-bay".parse().unwrap()];
         let now = Enrolment::new("now").enrolled;
-        let claim = issuer.issue(opened.id(), subject, &ports, now, Duration::from_secs(3600)).unwrap();
+        let claim = issuer.issue(opened.id(), subject, &ports, now, MAX_CLAIM_LIFETIME).unwrap();
         fs::write(path("claim.png"), claim.to_png(4).unwrap()).unwrap();
         fs::write(path("issuer.pem"), issuer.public_pem().unwrap()).unwrap();
         let claim = Frame::open(path("claim.png"), &DecodeLimits::default()).unwrap();
