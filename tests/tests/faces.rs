@@ -65,8 +65,8 @@ fn who_is_enrolled_is_identified_until_they_are_revoked() {
         assert!(answer["candidates"][0]["score"].as_f64().unwrap() > 0.99, "{answer}");
         assert!(answer["threshold"].as_f64().unwrap() < 1.0 && answer["reasons"].as_array().unwrap().is_empty());
     }
-    let stranger = desk.identify("unknown/u0002/plain-1.jpg");
-    assert_eq!((&stranger["subject"], &stranger["reasons"][0]["reason"]), (&Value::Null, &"no-candidate".into()));
+    let unknown = desk.identify("unknown/u0002/plain-1.jpg");
+    assert_eq!((&unknown["subject"], &unknown["reasons"][0]["reason"]), (&Value::Null, &"no-candidate".into()));
 
     desk.command(&["register", "revoke", "f0010", "--reason", "asked for it"]).assert().success();
     let answer = desk.identify("enrolled/f0010/enrol.jpg");

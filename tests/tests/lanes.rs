@@ -13,18 +13,17 @@ use predicates::str::contains;
 use serde_json::Value;
 
 #[test]
-fn four_lanes_admit_each_traveller_as_themselves_and_refer_strangers() {
+fn four_lanes_admit_each_traveller_as_themselves_and_refer_others() {
     let port = Port::shared();
     let picture = |name: &&str| format!("enrolled/{name}/enrol.jpg");
-    let strangers = ["u0002", "u0022", "u0118", "u0167"];
-    let pictures =
-        ENROLLED.iter().map(picture).chain(strangers.iter().map(|name| format!("unknown/{name}/plain-1.jpg")));
+    let unknown = ["u0002", "u0022", "u0118", "u0167"];
+    let pictures = ENROLLED.iter().map(picture).chain(unknown.iter().map(|name| format!("unknown/{name}/plain-1.jpg")));
     let queue = port.queue("four-lanes.txt", &pictures.collect::<Vec<_>>());
     let before = json(&mut port.on_register(&["records", "verify"]))["records"].as_u64().unwrap();
 
     let lines = json_lines(&mut port.run_lanes(&queue, &["--lanes", "4", "--direction", "entry"]));
     let (report, passed) = lines.split_last().unwrap();
-    assert_eq!(passed.len(), ENROLLED.len() + strangers.len());
+    assert_eq!(passed.len(), ENROLLED.len() + unknown.len());
     let by_name: BTreeMap<_, _> =
         passed.iter().map(|passage| (passage["passenger"].as_str().unwrap(), passage)).collect();
     let passage = |picture: &str| by_name[fictional(picture).to_str().unwrap()];
@@ -32,18 +31,18 @@ fn four_lanes_admit_each_traveller_as_themselves_and_refer_strangers() {
         let passage = passage(&format!("enrolled/{name}/enrol.jpg"));
         assert_eq!((&passage["decision"], &passage["subject"]), (&"admit".into(), &port.id(name).into()), "{passage}");
     }
-    for name in strangers {
+    for name in unknown {
         let passage = passage(&format!("unknown/{name}/plain-1.jpg"));
         assert_eq!(passage["decision"], "refer", "{passage}");
     }
     assert!(passed.iter().all(|passage| (1..=4).contains(&passage["lane"].as_u64().unwrap())));
 
     let metrics = &report["metrics"];
-    assert_eq!((&metrics["admitted"], &metrics["referred"]), (&ENROLLED.len().into(), &strangers.len().into()));
+    assert_eq!((&metrics["admitted"], &metrics["referred"]), (&ENROLLED.len().into(), &unknown.len().into()));
     assert_eq!((&report["passages"], &report["interrupted"]), (&passed.len().into(), &false.into()));
     assert!(report["passages_a_minute"].as_f64().unwrap() > 0.0);
     let referrals: u64 = metrics["reasons"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
-    assert!(referrals >= strangers.len() as u64, "{metrics}");
+    assert!(referrals >= unknown.len() as u64, "{metrics}");
     for stage in ["detect", "align", "quality", "embed", "capture", "search", "rules", "record", "total"] {
         let latency = &metrics[stage];
         assert!(latency["count"].as_u64().unwrap() > 0, "{stage}: {latency}");
@@ -199,8 +198,8 @@ fn a_simulated_day_has_no_wrong_admission_and_records_every_passage() {
     assert_eq!((&day["passages"], &day["records"], &day["wrong_admissions"]), (&300.into(), &300.into(), &0.into()));
     assert_eq!((&day["sound"], &day["lanes"]), (&true.into(), &3.into()));
     let count = |name: &str| day[name].as_u64().unwrap();
-    assert_eq!(count("admitted") + count("mated_referred") + count("strangers"), 300);
-    assert!(count("strangers") > 30 && count("admitted") > 200, "{day}");
+    assert_eq!(count("admitted") + count("mated_referred") + count("non_enrolled"), 300);
+    assert!(count("non_enrolled") > 30 && count("admitted") > 200, "{day}");
     assert!(day["rate"].as_f64().unwrap() > 0.0 && day["metrics"]["record"]["count"] == 300, "{day}");
     simulate().assert().success().stdout(contains("passages a second").and(contains("wrongly admitted        0")));
     // Nothing is left of it.

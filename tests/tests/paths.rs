@@ -259,7 +259,7 @@ fn a_port_whose_every_path_is_not_utf_8_works() {
     fs::write(people.join("f0000-again").join(name(".jpg")), b"no picture").unwrap();
     shows(&[1], || with(&["enrol", "--without-policy"], &people));
     let by_policy = || {
-        let mut run = with(&["enrol", "--without-policy"], &people);
+        let mut run = with(&["enrol"], &people);
         run.arg("--policy").arg(port.join("demo-policy.toml"));
         run
     };

@@ -49,7 +49,6 @@ pub struct DayReport {
     /// Passages that the lanes decided on.
     pub passages: u64,
     /// Of these, by non-enrolled subjects.
-    #[serde(rename = "strangers")]
     pub non_enrolled: u64,
     /// Enrolled travellers who were admitted as themselves.
     pub admitted: u64,

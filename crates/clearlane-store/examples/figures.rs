@@ -48,9 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = register.check(|_, _| ())?;
     println!("checked, with {} problems, in {:.2?}", report.problems.len(), start.elapsed());
 
-    let turn = register.turn(model)?;
+    let protection = register.protection(model)?;
     let probe = random(model, 3, dimension)?;
-    each("turn of a probe", 2000, |_| turn.apply(&probe).map(drop))?;
+    each("protection of a probe", 2000, |_| protection.apply(&probe).map(drop))?;
     each("look at the register's position", 2000, |_| register.position().map(drop))?;
     each("subject by id", 2000, |at| register.subject_by_id(SubjectId(at * (count / 2000).max(1) + 1)).map(drop))?;
     each("crossing record", 200, |_| register.append_record(&passage()).map(drop))?;

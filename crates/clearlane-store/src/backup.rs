@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use crate::error::Sql as _;
 use crate::file::{self, Access};
 use crate::{KeySource, Register, RegisterOptions, Result, StoreError};
 
@@ -20,7 +21,7 @@ impl Register {
     }
 
     /// Makes a register at `to` out of a backup, after SQLite's check of its structure, and opens it. An existing file is
-    /// left alone: move it away first, together with the write-ahead log beside it.
+    /// left alone: move it away first, together with its write-ahead log.
     pub fn restore(
         backup: impl AsRef<Path>,
         to: impl AsRef<Path>,
@@ -44,7 +45,7 @@ impl RegisterOptions {
         let (backup, to) = (backup.as_ref(), to.as_ref());
         let source = file::connect(backup, Access::Read, crate::DEFAULT_WAIT)?;
         let sound = source.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-        match sound.map_err(|error| StoreError::from(error).at(backup, Duration::ZERO))? {
+        match sound.map_err(|error| StoreError::sqlite(error).at(backup, Duration::ZERO))? {
             text if text == "ok" => {}
             reason => return Err(StoreError::Corrupt { path: backup.to_owned(), reason }),
         }
@@ -55,13 +56,13 @@ impl RegisterOptions {
 
 fn copy(source: &Connection, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<()> {
     file::check_free(to)?;
-    file::write_beside(to, |beside| {
+    file::write_then_name(to, |temporary| {
         // One state of the source: a reader is not disturbed by writers.
-        source.execute_batch("BEGIN; SELECT id FROM register")?;
-        let mut target = Connection::open(beside)?;
-        let backup = Backup::new(source, &mut target)?;
+        source.execute_batch("BEGIN; SELECT id FROM register").sql()?;
+        let mut target = Connection::open(temporary).sql()?;
+        let backup = Backup::new(source, &mut target).sql()?;
         loop {
-            let step = backup.step(STEP)?;
+            let step = backup.step(STEP).sql()?;
             let pages = backup.progress();
             let (left, total) = (pages.remaining.max(0) as u64, pages.pagecount.max(0) as u64);
             progress(total - left, total);
@@ -72,8 +73,8 @@ fn copy(source: &Connection, to: &Path, mut progress: impl FnMut(u64, u64)) -> R
             }
         }
         drop(backup);
-        source.execute_batch("COMMIT")?;
-        target.pragma_update(None, "synchronous", "FULL")?;
-        target.close().map_err(|(_, error)| error.into())
+        source.execute_batch("COMMIT").sql()?;
+        target.pragma_update(None, "synchronous", "FULL").sql()?;
+        target.close().map_err(|(_, error)| StoreError::sqlite(error))
     })
 }

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::check::Problem;
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::table::Table;
 use crate::tables::RecordRow;
-use crate::{Erasure, Fault, RecordHash, Register, Result, Row, StoreError};
+use crate::{Erasure, Fault, Key, RecordHash, Register, Result, Row, StoreError};
 
 /// What a verification of the crossing records found.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,11 +40,10 @@ impl Register {
     pub fn prune_records(&self, before: Timestamp) -> Result<(u64, Erasure)> {
         let pruned = self.write(|state| {
             check_ends(state)?;
-            let kept: Option<i64> = state.connection.query_row(
-                "SELECT min(seq) FROM record WHERE time >= ?1",
-                [before.as_millisecond()],
-                |row| row.get(0),
-            )?;
+            let kept: Option<i64> = state
+                .connection
+                .query_row("SELECT min(seq) FROM record WHERE time >= ?1", [before.as_millisecond()], |row| row.get(0))
+                .sql()?;
             let first = kept.unwrap_or(state.root.last_record + 1);
             // What goes is verified first: nothing that was altered is let go as if it were old.
             let mut problems = Vec::new();
@@ -54,7 +54,7 @@ impl Register {
             let Some(hash) = hash_of(state.connection, first - 1)? else { return Ok(0) };
             (state.root.first_record, state.root.hash_before) = (first, hash.0);
             state.note_deletion();
-            Ok(state.connection.execute("DELETE FROM record WHERE seq < ?1", [first])? as u64)
+            Ok(state.connection.execute("DELETE FROM record WHERE seq < ?1", [first]).sql()? as u64)
         })?;
         Ok((pruned, self.erase_now()))
     }
@@ -65,10 +65,10 @@ impl Register {
         self.read_apart(|state| verify(state, &mut progress))
     }
 
-    /// The secret that records are linked with: what an auditor needs, beside an export, to compute the chain anew. Whoever
+    /// The secret that records are linked with: what an auditor needs, together with an export, to compute the chain anew. Whoever
     /// has it can also make records that fit, so it is to be guarded like a key, and proves nothing against its holder.
-    pub fn record_key(&self) -> Result<zeroize::Zeroizing<[u8; 32]>> {
-        self.read(|state| Ok(zeroize::Zeroizing::new(*state.roster.record_secret(state.key()?)?)))
+    pub fn record_key(&self) -> Result<Key> {
+        self.read(|state| Ok(Key::from_bytes(*state.roster.record_secret(state.key()?)?)))
     }
 }
 
@@ -91,14 +91,15 @@ pub(crate) fn link(state: &State<'_>, before: &[u8; 32], row: &RecordRow) -> Res
 
 /// The hash that a record's row has.
 pub(crate) fn hash_of(connection: &Connection, seq: i64) -> Result<Option<RecordHash>> {
-    let mut statement = connection.prepare_cached("SELECT hash FROM record WHERE seq = ?1")?;
-    Ok(statement.query_row([seq], |row| row.get(0)).optional()?.map(RecordHash))
+    let mut statement = connection.prepare_cached("SELECT hash FROM record WHERE seq = ?1").sql()?;
+    Ok(statement.query_row([seq], |row| row.get(0)).optional().sql()?.map(RecordHash))
 }
 
 /// Whether the newest record is the one that the root names, before another is added to it.
 pub(crate) fn check_ends(state: &State<'_>) -> Result<()> {
     let newest = "SELECT coalesce(max(seq), ?1 - 1) FROM record";
-    let found: i64 = state.connection.prepare_cached(newest)?.query_row([state.root.first_record], |row| row.get(0))?;
+    let found: i64 =
+        state.connection.prepare_cached(newest).sql()?.query_row([state.root.first_record], |row| row.get(0)).sql()?;
     let expected = state.root.last_record;
     if found != expected {
         return Err(Row::Chain.refused(Fault::End { found: found as u64, expected: expected as u64 }));
@@ -125,7 +126,7 @@ pub(crate) fn check_one(state: &State<'_>, row: &RecordRow) -> Result<()> {
 }
 
 pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<ChainReport> {
-    let total: i64 = state.connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
+    let total: i64 = state.connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0)).sql()?;
     let mut problems = Vec::new();
     let records = follow(state, i64::MAX, &mut problems, &mut |done| progress(done, total as u64))?;
     if problems.is_empty()
@@ -134,7 +135,7 @@ pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> R
         problems.push(Problem { row, fault });
     }
     if let Some(at) =
-        state.connection.query_row("SELECT max(seq) FROM record", [], |row| row.get::<_, Option<i64>>(0))?
+        state.connection.query_row("SELECT max(seq) FROM record", [], |row| row.get::<_, Option<i64>>(0)).sql()?
         && at != state.root.last_record
         && !problems.iter().any(|problem| problem.row == Row::Chain)
     {
@@ -149,11 +150,12 @@ pub(crate) fn verify(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> R
 /// Follows the chain from its first record up to, and not with, `until`. Returns how many records were seen.
 fn follow(state: &State<'_>, until: i64, problems: &mut Vec<Problem>, progress: &mut dyn FnMut(u64)) -> Result<u64> {
     let mut problem = |seq: i64, fault| problems.push(Problem { row: Row::Record(seq as u64), fault });
-    let mut statement = state.connection.prepare(&format!("{} WHERE seq < ?1 ORDER BY seq", RecordRow::SELECT))?;
-    let mut rows = statement.query([until])?;
+    let mut statement =
+        state.connection.prepare(&format!("{} WHERE seq < ?1 ORDER BY seq", RecordRow::SELECT)).sql()?;
+    let mut rows = statement.query([until]).sql()?;
     let (mut at, mut before, mut seen) = (state.root.first_record - 1, state.root.hash_before, 0);
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
+    while let Some(row) = rows.next().sql()? {
+        let seq: i64 = row.get(0).sql()?;
         if seq > at + 1 {
             problem(seq, Fault::Gap { from: (at + 1) as u64 });
         }

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use clearlane_template::{SubjectId, TemplateId};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, Row as SqlRow};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use crate::load::{self, Opener};
+use crate::error::Sql as _;
+use crate::load::Opener;
 use crate::roster::Roster;
 use crate::state::State;
 use crate::table::Table;
-use crate::tables::{ChangeRow, ClaimRow, SubjectRow};
+use crate::tables::{ChangeRow, ClaimRow, DocumentRow, SubjectRow, TemplateRow};
 use crate::tree::{self, NONE, TREES, Tree};
 use crate::{Fault, Register, Result, Row, StoreError, chain, claim, rows};
 
@@ -58,8 +58,8 @@ pub struct LastCheck {
     pub problems: u64,
 }
 
-/// How many templates are opened between two reports of progress.
-const CHUNK: u64 = 4096;
+/// How many rows are read together, between two reports of progress.
+const CHUNK: i64 = 1024;
 
 impl Register {
     /// Checks all of the register, on one state of it, on all threads of the current rayon pool. `progress` gets how many
@@ -120,7 +120,7 @@ pub(crate) fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Re
     let mut report = Report { subjects: 0, templates: 0, records: 0, keyed, problems: structure(state.connection)? };
     let count = |table: &str| -> Result<u64> {
         let count = format!("SELECT count(*) FROM {table}");
-        Ok(state.connection.query_row(&count, [], |row| row.get::<_, i64>(0))? as u64)
+        Ok(state.connection.query_row(&count, [], |row| row.get::<_, i64>(0)).sql()? as u64)
     };
     let total = count("subject")? + count("template")? + count("record")?;
     // Past what is in memory: the rows themselves.
@@ -135,9 +135,9 @@ pub(crate) fn check(state: &State<'_>, progress: &mut dyn FnMut(u64, u64)) -> Re
         note(state.roster.record_secret(key).map(drop), &mut report)?;
     }
     check_trees(state, &mut report)?;
-    check_subjects(state, &mut report, &mut |done| progress(done, total))?;
+    let enrolled = check_subjects(state, &mut report, &mut |done| progress(done, total))?;
     let before = report.subjects;
-    check_templates(state, &mut report, &mut |done| progress(before + done, total))?;
+    check_templates(state, &enrolled, &mut report, &mut |done| progress(before + done, total))?;
     check_claims(state, &mut report)?;
     check_changes(state, &mut report)?;
     let before = before + report.templates;
@@ -166,38 +166,84 @@ fn check_trees(state: &State<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
-    strays(state, "subject", state.root.last_subject, |id| Row::Subject(SubjectId(id)), report)?;
-    let within = "WHERE subject.id BETWEEN 1 AND ?1 ORDER BY subject.id";
-    let mut statement = state.connection.prepare(&format!("{} {within}", SubjectRow::SELECT))?;
-    let mut found = statement.query([state.root.last_subject])?;
-    let mut last = 0;
-    while let Some(row) = found.next()? {
-        let id: i64 = row.get(0)?;
-        missing(state, Tree::Subjects, last + 1..id as u64, report)?;
-        note(rows::verified(state, row)?.map(drop), report)?;
-        last = id as u64;
-        report.subjects += 1;
-        if report.subjects.is_multiple_of(CHUNK) {
-            progress(report.subjects);
-        }
-    }
-    missing(state, Tree::Subjects, last + 1..tree::PLACES, report)?;
+/// Returns who is enrolled: their ids, sorted.
+fn check_subjects(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<Vec<u64>> {
+    let last = state.root.last_subject;
+    strays(state, "subject", last, |id| Row::Subject(SubjectId(id)), report)?;
+    let mut enrolled = Vec::new();
+    let mut seen = 0;
+    let read = |from| {
+        let ids = from..=last.min(from + CHUNK - 1);
+        let mut documents = rows::documents_of(state, ids.clone())?.into_iter().peekable();
+        let mut chunk = Vec::with_capacity(CHUNK as usize);
+        state.rows::<SubjectRow>(Tree::Subjects, ids, |id, row, leaf| {
+            let row = read_or_missing::<SubjectRow>(row)?;
+            seen += u64::from(row != Err(Fault::Missing));
+            if row.as_ref().is_ok_and(|row| row.revoked.is_none()) {
+                enrolled.push(id);
+            }
+            while documents.next_if(|(of, _)| *of < id).is_some() {}
+            let own = std::iter::from_fn(|| documents.next_if(|(of, _)| *of == id)).map(|(_, document)| document);
+            let own = own.collect::<Result<Vec<_>, _>>();
+            chunk.push((id, row.and_then(|row| Ok((row, own?))), leaf));
+            Ok(())
+        })?;
+        progress(seen);
+        Ok(chunk)
+    };
+    let verify = |(id, rows, leaf): (_, Result<(SubjectRow, Vec<DocumentRow>), _>, _)| {
+        let unbound = |(row, documents): (SubjectRow, Vec<_>)| rows::hash(&row, &documents) != leaf;
+        let fault = rows.map_or_else(Some, |rows| unbound(rows).then_some(Fault::Unbound));
+        fault.map(|fault| Problem { row: Row::Subject(SubjectId(id)), fault })
+    };
+    verify_while_reading(last, read, verify, report)?;
+    report.subjects = seen;
+    missing(state, Tree::Subjects, last as u64 + 1..tree::PLACES, report)?;
     // A document of somebody who is not there.
     let strays = "SELECT count(*) FROM document WHERE subject NOT IN (SELECT id FROM subject)";
-    if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0))? > 0 {
+    if state.connection.query_row(strays, [], |row| row.get::<_, i64>(0)).sql()? > 0 {
         report.problems.push(Problem { row: Row::Documents, fault: Fault::Unbound });
     }
-    progress(report.subjects);
+    Ok(enrolled)
+}
+
+/// The row, which may be missing.
+pub(crate) fn read_or_missing<R: Table>(row: Option<&SqlRow<'_>>) -> Result<Result<R, Fault>> {
+    row.map_or(Ok(Err(Fault::Missing)), R::read)
+}
+
+/// Reads chunks of rows, by the first of their ids up to `last`, while the threads of the rayon pool verify the ones before.
+fn verify_while_reading<T: Send>(
+    last: i64,
+    mut read: impl FnMut(i64) -> Result<Vec<T>>,
+    verify: impl Fn(T) -> Option<Problem> + Sync,
+    report: &mut Report,
+) -> Result<()> {
+    let mut chunk = Vec::new();
+    for from in (1..=last).step_by(CHUNK as usize).map(Some).chain([None]) {
+        let mut problems = Vec::new();
+        let next = rayon::in_place_scope(|scope| {
+            let verified = chunk.into_par_iter().filter_map(&verify);
+            scope.spawn(|_| problems = verified.collect());
+            from.map_or(Ok(Vec::new()), &mut read)
+        });
+        report.problems.extend(problems);
+        chunk = match next {
+            Ok(next) => next,
+            // A node that is wrong was named before.
+            Err(StoreError::Refused { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+    }
     Ok(())
 }
 
 /// Names rows whose ids were never given out.
 fn strays(state: &State<'_>, table: &str, last: i64, named: impl Fn(u64) -> Row, report: &mut Report) -> Result<()> {
     let query = format!("SELECT id FROM {table} WHERE id < 1 OR id > ?1 LIMIT 64");
-    let mut statement = state.connection.prepare(&query)?;
-    for id in statement.query_map([last], |row| row.get::<_, i64>(0))? {
-        report.problems.push(Problem { row: named(id? as u64), fault: Fault::Unbound });
+    let mut statement = state.connection.prepare(&query).sql()?;
+    for id in statement.query_map([last], |row| row.get::<_, i64>(0)).sql()? {
+        report.problems.push(Problem { row: named(id.sql()? as u64), fault: Fault::Unbound });
     }
     Ok(())
 }
@@ -218,7 +264,12 @@ fn missing(state: &State<'_>, tree: Tree, places: std::ops::Range<u64>, report: 
     }
 }
 
-fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Result<()> {
+fn check_templates(
+    state: &State<'_>,
+    enrolled: &[u64],
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
     let keyed = state.is_keyed();
     let openers = if keyed {
         let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
@@ -228,39 +279,38 @@ fn check_templates(state: &State<'_>, report: &mut Report, progress: &mut dyn Fn
     };
     let last = state.root.last_template;
     strays(state, "template", last, |id| Row::Template(TemplateId(id)), report)?;
-    // Of nobody, or of somebody who was revoked: a revocation deletes them.
-    let orphans =
-        "SELECT id FROM template WHERE subject NOT IN (SELECT id FROM subject WHERE revoked IS NULL) LIMIT 64";
-    let mut statement = state.connection.prepare(orphans)?;
-    for id in statement.query_map([], |row| row.get::<_, i64>(0))? {
-        let row = Row::Template(TemplateId(id? as u64));
-        report.problems.push(Problem { row, fault: Fault::Dangling { what: "subject" } });
-    }
-    for from in (1..=last).step_by(CHUNK as usize) {
-        let chunk = match load::with_leaves(state, from..=last.min(from + CHUNK as i64 - 1)) {
-            Ok(chunk) => chunk,
-            // A node that is wrong was named before.
-            Err(StoreError::Refused { .. }) => continue,
-            Err(error) => return Err(error),
+    let mut seen = 0;
+    let read = |from| {
+        let mut chunk = Vec::with_capacity(CHUNK as usize);
+        state.rows::<TemplateRow>(Tree::Templates, from..=last.min(from + CHUNK - 1), |id, row, leaf| {
+            let row = read_or_missing::<TemplateRow>(row)?;
+            seen += u64::from(row != Err(Fault::Missing));
+            chunk.push((id, row, leaf));
+            Ok(())
+        })?;
+        progress(seen);
+        Ok(chunk)
+    };
+    let verify = |(id, row, leaf): (_, Result<TemplateRow, _>, _)| {
+        let check = || -> Result<(), Fault> {
+            let row = row?;
+            if row.hash() != leaf {
+                return Err(Fault::Unbound);
+            }
+            // Of nobody, or of somebody who was revoked: a revocation deletes them.
+            if enrolled.binary_search(&row.subject.0).is_err() {
+                return Err(Fault::Dangling { what: "subject" });
+            }
+            if keyed {
+                let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
+                opener.open_row(&row)?;
+            }
+            Ok(())
         };
-        report.templates += chunk.iter().filter(|(_, row, _)| row.is_some()).count() as u64;
-        let faults = chunk.into_par_iter().map_init(Zeroizing::default, |scratch, (id, row, leaf)| {
-            let check = || -> Result<(), Fault> {
-                let row = row.unwrap_or(Err(Fault::Missing))?;
-                if row.hash() != leaf {
-                    return Err(Fault::Unbound);
-                }
-                if keyed {
-                    let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
-                    opener.open(&row, scratch)?;
-                }
-                Ok(())
-            };
-            check().err().map(|fault| Problem { row: Row::Template(id), fault })
-        });
-        report.problems.extend(faults.collect::<Vec<_>>().into_iter().flatten());
-        progress(report.templates);
-    }
+        check().err().map(|fault| Problem { row: Row::Template(TemplateId(id)), fault })
+    };
+    verify_while_reading(last, read, verify, report)?;
+    report.templates = seen;
     Ok(())
 }
 
@@ -291,9 +341,9 @@ fn check_claims(state: &State<'_>, report: &mut Report) -> Result<()> {
 
 fn check_changes(state: &State<'_>, report: &mut Report) -> Result<()> {
     let mut hash = NONE;
-    let mut statement = state.connection.prepare(&format!("{} ORDER BY seq", ChangeRow::SELECT))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let mut statement = state.connection.prepare(&format!("{} ORDER BY seq", ChangeRow::SELECT)).sql()?;
+    let mut rows = statement.query([]).sql()?;
+    while let Some(row) = rows.next().sql()? {
         match ChangeRow::read(row)? {
             Ok(row) => hash = row.hash(&hash),
             Err(fault) => {
@@ -319,31 +369,32 @@ fn note(result: Result<()>, report: &mut Report) -> Result<()> {
     }
 }
 
-/// The failure to read that a line of SQLite's check is about: it tells of those in words, as of damage. A page that is cut is
-/// damage.
-fn unread(text: &str) -> Option<rusqlite::Error> {
-    let code = match text.split_once("error code=") {
-        Some((_, code)) => code.trim().parse().ok()?,
-        None if text.contains("failed to get page") => ffi::SQLITE_IOERR,
-        None => return None,
-    };
-    let unread = code & 0xff == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ;
-    unread.then(|| rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned())))
-}
+/// How often SQLite's check is repeated at most until it says the same twice.
+const ATTEMPTS: usize = 3;
 
 /// What SQLite finds wrong with the file, and rows that refer to nothing.
 fn structure(connection: &Connection) -> Result<Vec<Problem>> {
-    let mut statement = connection.prepare("PRAGMA integrity_check")?;
-    let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    if let Some(unread) = texts.iter().find_map(|text| unread(text)) {
-        return Err(unread.into());
+    let mut statement = connection.prepare("PRAGMA integrity_check").sql()?;
+    let mut find = || statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>();
+    let mut texts = find().sql()?;
+    // SQLite's check tells of damage and of a page that could not be read in words alone, but damage is there the next time
+    // too. A disk that fails for good is found when the rows are read.
+    for _ in 0..ATTEMPTS {
+        if texts == ["ok"] {
+            break;
+        }
+        let before = std::mem::replace(&mut texts, find().sql()?);
+        if before == texts {
+            break;
+        }
     }
     let texts = texts.into_iter().filter(|text| text != "ok");
     let mut problems: Vec<_> = texts.map(|text| Problem { row: Row::File, fault: Fault::Structure(text) }).collect();
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (table, id, parent) = (row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?);
+    let mut statement = connection.prepare("PRAGMA foreign_key_check").sql()?;
+    let mut rows = statement.query([]).sql()?;
+    while let Some(row) = rows.next().sql()? {
+        let (table, id, parent) =
+            (row.get::<_, String>(0).sql()?, row.get::<_, Option<i64>>(1).sql()?, row.get::<_, String>(2).sql()?);
         let text = format!("row {} of table {table} refers to a {parent} that is missing", id.unwrap_or_default());
         problems.push(Problem { row: Row::File, fault: Fault::Structure(text) });
     }

@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
+use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::ClaimRow;
@@ -40,10 +42,12 @@ pub(crate) fn spend(state: &mut State<'_>, nonce: [u8; 16], until: Timestamp) ->
     // set ahead can move far.
     if let Some(clock) = state.root.clock {
         claims.retain(|claim| claim.keep_until >= clock);
-        let mut delete =
-            state.connection.prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")?;
+        let mut delete = state
+            .connection
+            .prepare_cached("DELETE FROM claim WHERE nonce BETWEEN ?1 AND ?2 AND keep_until < ?3")
+            .sql()?;
         let (first, last) = range(place);
-        delete.execute(params![first, last, clock.as_millisecond()])?;
+        delete.execute(params![first, last, clock.as_millisecond()]).sql()?;
     }
     let keep_until = until.saturating_add(REMEMBERED).unwrap_or(Timestamp::MAX);
     let claim = ClaimRow { nonce, keep_until, encoding: ENCODING };
@@ -64,7 +68,12 @@ pub(crate) fn sharing(state: &State<'_>, place: u64) -> Result<Vec<ClaimRow>> {
 
 /// The leaf of claims.
 pub(crate) fn hash(claims: &[ClaimRow]) -> Hash {
-    if claims.is_empty() { NONE } else { tree::leaf(&claims.iter().map(Table::canonical).collect::<Vec<_>>()) }
+    if claims.is_empty() {
+        return NONE;
+    }
+    let mut rows = Canonical::new();
+    claims.iter().for_each(|claim| claim.encode(&mut rows));
+    tree::leaf(&rows)
 }
 
 /// Which leaf a nonce belongs to.

@@ -17,10 +17,10 @@ pub struct CheckingCode {
     bits: u128,
 }
 
-/// The text is no checking code.
+/// The text is not a checking code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no checking code: a record's number and sixteen letters or digits are wanted, as in 7-0123-4567-89AB-CDEF"
+    "expected a checking code, a record's number and sixteen letters or digits as in 7-0123-4567-89AB-CDEF, got `{text}`"
 )]
 pub struct ParseCodeError {
     /// What was given.

@@ -77,9 +77,9 @@ impl ImageDigest {
     }
 }
 
-/// The text is not a digest: 64 hexadecimal digits are wanted.
+/// The text is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a digest: 64 hexadecimal digits are wanted")]
+#[error("expected a digest of 64 hexadecimal digits, got `{text}`")]
 pub struct ParseDigestError {
     /// What was given.
     pub text: String,

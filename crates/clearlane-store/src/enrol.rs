@@ -3,10 +3,11 @@
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use jiff::Timestamp;
 
+use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::Place;
 use crate::state::State;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{ModelRow, Sealed, TemplateRow};
 use crate::tree::{PLACES, Tree};
 use crate::{Details, Enrolment, NewTemplate, Position, Register, Result, StoreError, Subject, load, rows};
@@ -162,16 +163,16 @@ pub(crate) fn whole_or_refused<T>(
     work: impl FnOnce(&mut State<'_>) -> Result<T>,
 ) -> Result<Result<T>> {
     let savepoint = state.savepoint();
-    state.connection.execute_batch("SAVEPOINT one")?;
+    state.connection.execute_batch("SAVEPOINT one").sql()?;
     match work(state) {
         Err(error) if error.is_of_register() => Err(error),
         Err(error) => {
-            state.connection.execute_batch("ROLLBACK TO one; RELEASE one")?;
+            state.connection.execute_batch("ROLLBACK TO one; RELEASE one").sql()?;
             state.back_to(savepoint);
             Ok(Err(error))
         }
         Ok(done) => {
-            state.connection.execute_batch("RELEASE one")?;
+            state.connection.execute_batch("RELEASE one").sql()?;
             Ok(Ok(done))
         }
     }
@@ -196,6 +197,7 @@ fn store_templates(state: &mut State<'_>, subject: SubjectId, templates: &[NewTe
         let (model, key) = (model.slot, state.root.key);
         let row = TemplateRow { id, subject, model, key, source: *source, sealed, encoding: ENCODING };
         row.insert(state.connection)?;
+        count_ahead(state.connection, "template", id.0 as i64)?;
         state.set_leaf(Tree::Templates, id.0, row.hash());
         ids.push(id);
     }

@@ -56,7 +56,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Its schema version.
         found: u32,
-        /// The schema version that is wanted.
+        /// The schema version of this library.
         supported: u32,
     },
     /// The file is truncated or damaged. Restore a backup.
@@ -153,14 +153,14 @@ pub enum StoreError {
         /// Why not.
         reason: String,
     },
-    /// A write-ahead log or a journal of another register is beside the name of a new one: SQLite would replay it over the
-    /// new file.
+    /// A write-ahead log or a journal of an earlier register has the name of a new one's: SQLite would replay it over the new
+    /// file.
     #[error(
-        "{path} is beside it: it belongs to a register that was moved away, and would be replayed over the new one; move it \
-         to where that register is now",
+        "{path}: this log belongs to a register that was moved away, and would be replayed over the new one; move it to \
+         where that register is now",
         path = path.display()
     )]
-    Beside {
+    LeftoverLog {
         /// The log or journal.
         path: PathBuf,
     },
@@ -224,7 +224,7 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// A vector is no template, or belongs to another model.
+    /// A vector is not a template, or belongs to another model.
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// SQLite refused for another reason.
@@ -233,7 +233,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -356,8 +356,8 @@ pub enum Fault {
         /// What is missing.
         what: &'static str,
     },
-    /// The sealed vector opens but is no template.
-    #[error("what it holds is no template: {0}")]
+    /// The sealed vector opens but is not a template.
+    #[error("what it holds is not a template: {0}")]
     Template(TemplateError),
 }
 
@@ -367,14 +367,23 @@ impl Row {
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    /// The path is filled in where the operation ends; see `StoreError::at`.
-    fn from(source: rusqlite::Error) -> Self {
-        Self::Sqlite { path: PathBuf::new(), source }
+/// SQLite's results as this crate's. (Not by `From`: that would be a public promise about rusqlite's types.)
+pub(crate) trait Sql<T> {
+    /// The path of an error is filled in where the operation ends; see [`StoreError::at`].
+    fn sql(self) -> Result<T>;
+}
+
+impl<T> Sql<T> for rusqlite::Result<T> {
+    fn sql(self) -> Result<T> {
+        self.map_err(StoreError::sqlite)
     }
 }
 
 impl StoreError {
+    pub(crate) fn sqlite(source: rusqlite::Error) -> Self {
+        Self::Sqlite { path: PathBuf::new(), source: source.into() }
+    }
+
     /// Says what an error of SQLite means, and for which file.
     pub(crate) fn at(self, path: &Path, waited: Duration) -> Self {
         let Self::Sqlite { path: known, source } = self else { return self };
@@ -382,7 +391,7 @@ impl StoreError {
             return Self::Sqlite { path: known, source };
         }
         let path = path.to_owned();
-        let rusqlite::Error::SqliteFailure(code, ref text) = source else {
+        let Some(rusqlite::Error::SqliteFailure(code, text)) = source.downcast_ref() else {
             return Self::Sqlite { path, source };
         };
         let reason = || text.clone().unwrap_or_else(|| code.to_string());
@@ -396,10 +405,8 @@ impl StoreError {
             ErrorCode::SystemIoFailure if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ => {
                 Self::Corrupt { path, reason: reason() }
             }
-            // The schema of this version always has all its tables.
-            _ if reason().contains("no such table") => Self::Corrupt { path, reason: reason() },
             ErrorCode::DatabaseCorrupt => Self::Corrupt { path, reason: reason() },
-            ErrorCode::NotADatabase => Self::NotARegister { path, reason: "it is no SQLite file" },
+            ErrorCode::NotADatabase => Self::NotARegister { path, reason: "it is not an SQLite file" },
             ErrorCode::ReadOnly if code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK => {
                 Self::CutOff { path }
             }

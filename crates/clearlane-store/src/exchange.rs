@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clearlane_template::SubjectId;
 use zeroize::Zeroizing;
 
-use crate::{Enrolment, Register, Result, StoreError, Turn};
+use crate::{Enrolment, Register, Result, StoreError, TemplateProtection};
 use line::Line;
 use pieces::{Kind, Pieces};
 pub use rows::{CsvColumns, csv_rows, write_csv};
@@ -22,7 +22,7 @@ pub use rows::{CsvColumns, csv_rows, write_csv};
 /// A text format for subjects and crossing records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line, with the fields of [`Details`](crate::Details) beside `key`, `enrolled` and `templates`. A
+    /// One JSON object a line, with the fields of [`Details`](crate::Details), and `key`, `enrolled` and `templates`. A
     /// document has either its `number`, which is digested as it comes in, or the `number_digest` of an export.
     JsonLines,
     /// A header and one row a subject, the documents as JSON in one column. Holds no templates.
@@ -75,9 +75,9 @@ const BATCH_BYTES: usize = 16 << 20;
 const MAX_REASON: usize = 400;
 
 impl Register {
-    /// Writes all enrolled subjects to `out`; who comes or goes meanwhile may be among them or not. With `templates`, which JSON Lines alone can hold, *in the clear* and as
-    /// their models made them: what comes out is to be guarded like the key. `progress` gets how many subjects are done,
-    /// of how many. Returns how many.
+    /// Writes all enrolled subjects to `out`; who comes or goes meanwhile may be among them or not. With `templates`, which
+    /// JSON Lines alone can hold, these are *in the clear* and as their models made them: guard what comes out like the key.
+    /// `progress` gets how many subjects are done, of how many. Returns how many.
     pub fn export(
         &self,
         out: &mut dyn Write,
@@ -90,7 +90,7 @@ impl Register {
             return Err(StoreError::Invalid { field: "format", reason });
         }
         let total = self.stats()?.subjects;
-        let models = if templates { self.turns()? } else { Vec::new() };
+        let models = if templates { self.protections()? } else { Vec::new() };
         let mut csv = csv::Writer::new();
         let mut done = 0;
         for subject in self.subjects() {
@@ -99,9 +99,9 @@ impl Register {
                 Format::Csv => Zeroizing::new(csv.row(&Line::new(subject))?),
                 Format::JsonLines => {
                     let mut line = Line::new(subject);
-                    for turn in &models {
-                        for stored in self.templates(SubjectId(line.id), turn.model())? {
-                            line.add_template(&turn.undo(&stored.template)?, self.source(stored.id)?);
+                    for protection in &models {
+                        for stored in self.templates(SubjectId(line.id), protection.model())? {
+                            line.add_template(&protection.undo(&stored.template)?, self.source(stored.id)?);
                         }
                     }
                     line.json()
@@ -141,9 +141,9 @@ impl Register {
         }
     }
 
-    fn turns(&self) -> Result<Vec<Arc<Turn>>> {
+    fn protections(&self) -> Result<Vec<Arc<TemplateProtection>>> {
         let models = self.read(|state| Ok(state.roster.models().collect::<Vec<_>>()))?;
-        models.into_iter().map(|model| self.turn(model.id)).collect()
+        models.into_iter().map(|model| self.protection(model.id)).collect()
     }
 }
 

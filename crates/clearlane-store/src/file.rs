@@ -8,33 +8,35 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::error::Sql as _;
 use crate::schema::{self, APPLICATION_ID};
 use crate::{Result, StoreError};
 
 /// Seven sealed templates of 512 values fill such a page to nine tenths.
 const PAGE_SIZE: u32 = 16 * 1024;
 
-/// Makes a new register beside `path` and then gives it that name, so that no half-made file ever bears it. `fill` writes
-/// the first rows.
+/// Makes a new register under a temporary name and then names it `path`, so that no half-made file ever bears that name.
+/// `fill` writes the first rows.
 pub(crate) fn create(path: &Path, fill: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
     check_free(path)?;
-    write_beside(path, |beside| {
-        let connection = Connection::open(beside)?;
-        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        let transaction = connection.unchecked_transaction()?;
+    write_then_name(path, |temporary| {
+        let connection = Connection::open(temporary).sql()?;
+        connection.pragma_update(None, "page_size", PAGE_SIZE).sql()?;
+        connection.pragma_update(None, "synchronous", "FULL").sql()?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID).sql()?;
+        let transaction = connection.unchecked_transaction().sql()?;
         schema::create(&transaction)?;
         fill(&transaction)?;
-        transaction.commit()?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.close().map_err(|(_, error)| error.into())
+        transaction.commit().sql()?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).sql()?;
+        connection.close().map_err(|(_, error)| StoreError::sqlite(error))
     })
 }
 
 /// Whether a register's write-ahead log holds nothing.
 pub(crate) fn log_is_empty(path: &Path) -> bool {
-    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() == 0) || !beside(path, "-wal").exists()
+    let log = companion(path, "-wal");
+    fs::metadata(&log).map_or_else(|_| !log.exists(), |log| log.len() == 0)
 }
 
 /// Which file is at a path: its device and its number there. `None` where the system does not say.
@@ -51,24 +53,25 @@ pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     }
 }
 
-/// What SQLite keeps beside a file, and would take for a new file's own.
-const BESIDE: [&str; 3] = ["-wal", "-journal", "-shm"];
+/// What the names of SQLite's own files add to a database's: a log or journal that is left there would be taken for a new
+/// file's own.
+const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];
 
-/// Whether a new register can have this name: there is no such file, and nothing of an earlier one beside it.
+/// Whether a new register can have this name: there is no such file, and no log or journal of an earlier one.
 pub(crate) fn check_free(path: &Path) -> Result<()> {
     if path.try_exists().map_err(StoreError::io(path))? {
         return Err(StoreError::Exists { path: path.to_owned() });
     }
-    for suffix in BESIDE {
-        let beside = beside(path, suffix);
-        if beside.try_exists().map_err(StoreError::io(path))? {
-            return Err(StoreError::Beside { path: beside });
+    for suffix in COMPANIONS {
+        let companion = companion(path, suffix);
+        if companion.try_exists().map_err(StoreError::io(path))? {
+            return Err(StoreError::LeftoverLog { path: companion });
         }
     }
     Ok(())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -76,16 +79,17 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Lets `write` make a file in the directory of `path`, and gives it that name when it is whole and on disk. Only its
 /// owner can read it.
-pub(crate) fn write_beside(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn write_then_name(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let beside = tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory).map_err(StoreError::io(path))?;
-    write(beside.path()).map_err(|error| error.at(path, Duration::ZERO))?;
+    let temporary =
+        tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory).map_err(StoreError::io(path))?;
+    write(temporary.path()).map_err(|error| error.at(path, Duration::ZERO))?;
     // Once more, since writing may have taken long.
     check_free(path)?;
-    let file = beside.persist_noclobber(path).map_err(|error| StoreError::io(path)(error.error))?;
+    let file = temporary.persist_noclobber(path).map_err(|error| StoreError::io(path)(error.error))?;
     file.sync_all().map_err(StoreError::io(path))?;
     // A new name is durable once its directory is; only Unix lets a directory be opened for that.
     if cfg!(unix) {
@@ -113,6 +117,9 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
         let connection = open(path, Access::Read, wait)?;
         check_application(path, &connection)?;
         check_length(path, &connection)?;
+        if let Some(table) = schema::missing_table(&connection, version(&connection)?)? {
+            return Err(StoreError::Corrupt { path: path.to_owned(), reason: format!("it has no table `{table}`") });
+        }
         Ok(connection)
     };
     let connect = || -> Result<Connection> {
@@ -124,23 +131,29 @@ pub(crate) fn connect(path: &Path, access: Access, wait: Duration) -> Result<Con
             (looked, Access::Write) => drop(looked?),
         }
         let connection = open(path, access, wait)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).sql()?;
         Ok(connection)
     };
     connect().map_err(|error| error.at(path, wait))
 }
+
+/// Statements that a connection keeps prepared: all that this library has for one row each.
+const STATEMENTS: usize = 64;
 
 fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
     let flags = match access {
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(wait)?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).sql()?;
+    connection.busy_timeout(wait).sql()?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Nothing in a file runs but what this library asks for.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).sql()?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).sql()?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).sql()?;
+    // A prepared statement is not prepared again for other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).sql()?;
     for (pragma, value) in [
         ("synchronous", "FULL"),
         ("foreign_keys", "ON"),
@@ -150,12 +163,12 @@ fn open(path: &Path, access: Access, wait: Duration) -> Result<Connection> {
         // What is sorted for a query is not written to a file of its own.
         ("temp_store", "MEMORY"),
     ] {
-        connection.pragma_update(None, pragma, value)?;
+        connection.pragma_update(None, pragma, value).sql()?;
     }
     Ok(connection)
 }
 
-/// A connection that takes the file for one that nobody changes, and looks for no log or journal beside it.
+/// A connection that takes the file for one that nobody changes, and looks for no log or journal.
 fn unchanging(path: &Path) -> Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -167,12 +180,12 @@ fn unchanging(path: &Path) -> Result<Connection> {
     }
     uri.push_str("?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(uri, flags)?)
+    Connection::open_with_flags(uri, flags).sql()
 }
 
 /// The schema version of an open file.
 pub(crate) fn version(connection: &Connection) -> Result<u32> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).sql()
 }
 
 /// SQLite itself does not miss the end of the last page.
@@ -183,8 +196,8 @@ fn check_length(path: &Path, connection: &Connection) -> Result<()> {
 }
 
 fn length(path: &Path, connection: &Connection) -> Result<()> {
-    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? as u64;
-    let page_size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))? as u64;
+    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).sql()? as u64;
+    let page_size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0)).sql()? as u64;
     let found = fs::metadata(path).map_err(StoreError::io(path))?.len();
     // While there is a write-ahead log, pages may be in it that the file has not got yet.
     let logged = !log_is_empty(path);
@@ -197,7 +210,7 @@ fn length(path: &Path, connection: &Connection) -> Result<()> {
 
 fn check_application(path: &Path, connection: &Connection) -> Result<()> {
     let refused = |reason| Err(StoreError::NotARegister { path: path.to_owned(), reason });
-    match connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))? {
+    match connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)).sql()? {
         APPLICATION_ID => Ok(()),
         _ if fs::metadata(path).map_err(StoreError::io(path))?.len() == 0 => refused("it is empty"),
         _ => refused("it is the SQLite file of another application"),

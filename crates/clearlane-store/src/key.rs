@@ -1,6 +1,7 @@
-//! Keys: where they come from, and how they are named. They are never stored beside the data.
+//! Keys: where they come from, and how they are named. They are never stored with the data.
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,10 +37,16 @@ impl Key {
         KeyId(id)
     }
 
+    /// The key's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The key as 64 hexadecimal digits, for a key file.
     #[must_use]
-    pub fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(HEXLOWER_PERMISSIVE.encode(self.0.as_ref()))
+    pub fn to_hex(&self) -> KeyText {
+        KeyText(Zeroizing::new(HEXLOWER_PERMISSIVE.encode(self.0.as_ref())))
     }
 
     /// A key for one purpose in one register. `purpose` is a constant of this library.
@@ -69,6 +76,24 @@ impl fmt::Debug for Key {
     }
 }
 
+/// A key as text: wiped when dropped, and not shown by `Debug`.
+#[derive(Clone)]
+pub struct KeyText(Zeroizing<String>);
+
+impl Deref for KeyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText")
+    }
+}
+
 /// The name of a key: 8 bytes, written as 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 8]);
@@ -93,8 +118,7 @@ impl serde::Serialize for KeyId {
 
 /// Where keys come from: a [`Keyring`] in memory, or a closure that asks a key server or a hardware module.
 ///
-/// A closure gets the id of the key that is wanted, or `None` where the current one is, with which new registers are
-/// made. It answers `Ok(None)` for keys that it does not have.
+/// A closure gets the id of the key that is asked for, or `None` for the current one, with which new registers are made. It answers `Ok(None)` for keys that it does not have.
 pub trait KeySource: Send + Sync {
     /// The key with this id, or the current one.
     fn key(&self, id: Option<KeyId>) -> Result<Option<Key>, KeyError>;
@@ -148,6 +172,17 @@ impl Keyring {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let keys = lines.map(str::parse).collect::<Result<Vec<Key>, _>>()?;
         if keys.is_empty() { Err(KeyError::NoKeys) } else { Ok(Self(keys)) }
+    }
+
+    /// The keys as [`Keyring::parse`] reads them: one a line, the current one first.
+    #[must_use]
+    pub fn to_text(&self) -> KeyText {
+        let mut text = Zeroizing::new(String::with_capacity(65 * self.0.len()));
+        for key in &self.0 {
+            text.push_str(&key.to_hex());
+            text.push('\n');
+        }
+        KeyText(text)
     }
 
     /// Keys from a file, written as [`Keyring::parse`] reads them. On Unix the file must not be open to other users.
@@ -221,8 +256,8 @@ impl KeySource for KeyFile {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is no key. It is not shown, since it may be one nearly.
-    #[error("not a key: 64 hexadecimal digits are wanted")]
+    /// The text is not a key. It is not shown, since it may nearly be one.
+    #[error("expected a key of 64 hexadecimal digits")]
     NotAKey,
     /// The text has no key at all.
     #[error("no key is given")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::error::Sql as _;
 use crate::seal::RegisterKey;
 use crate::{Fault, KeyId, KeySource, Result, Row, StoreError};
 
@@ -22,9 +23,9 @@ impl Keys {
     /// The keys of the register in an open file, of whatever version. A source that has keys, but not its current one, is
     /// the wrong one.
     pub(crate) fn open(source: Box<dyn KeySource>, connection: &Connection) -> Result<Self> {
-        let register = connection.query_row("SELECT id FROM register", [], |row| row.get(0))?;
+        let register = connection.query_row("SELECT id FROM register", [], |row| row.get(0)).sql()?;
         let newest = "SELECT id FROM key ORDER BY slot DESC LIMIT 1";
-        let current = connection.query_row(newest, [], |row| row.get(0)).optional()?;
+        let current = connection.query_row(newest, [], |row| row.get(0)).optional().sql()?;
         let current = KeyId(current.ok_or_else(|| Row::Register.refused(Fault::Dangling { what: "key" }))?);
         let mut keys = Self { source, register, held: RwLock::default(), absent: false };
         if let Err(error) = keys.get(current) {

@@ -8,17 +8,18 @@ use std::time::Duration;
 use clearlane_template::{ModelId, SubjectId, TemplateId};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::roster::ModelSlot;
 use crate::seal::{Place, RegisterKey};
 use crate::state::State;
 use crate::table::Table;
 use crate::tables::{ChangeRow, RootRow, TemplateRow};
-use crate::tree::{self, Hash, NONE, Tree};
-use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, Turn};
+use crate::tree::{self, Hash, Tree};
+use crate::{Fault, ImageDigest, Register, Result, Row, StoreError, StoredTemplate, TemplateProtection};
 
 /// How many template ids one task reads.
 const CHUNK: i64 = 1024;
@@ -54,7 +55,7 @@ impl Position {
 /// What became of a model's templates, and of subjects, after a [`Position`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// The register has a new key: all templates are turned otherwise now, and have to be loaded again.
+    /// The register has a new key: all templates are protected by it now, and have to be loaded again.
     pub reload: bool,
     /// Templates that came. One that came and went since is not among them.
     pub added: Vec<StoredTemplate>,
@@ -104,8 +105,8 @@ impl Register {
         })
     }
 
-    /// Opens all templates of a model, in the order of their ids, and hands them to `sink` in batches. `sink` gets beside
-    /// each batch how many templates there are in all.
+    /// Opens all templates of a model, in the order of their ids, and hands them to `sink` in batches. With each
+    /// batch `sink` gets how many templates there are in all.
     ///
     /// Works on all threads of the current rayon pool, and opens the next batch while `sink` has the last. Returns the
     /// state that was loaded, from which [`Self::changes`] goes on. The first row that is refused ends the loading:
@@ -116,7 +117,7 @@ impl Register {
         let (opener, position, total) = self.on(&connections[0], |state| {
             let opener = Opener::new(state, model)?;
             let count = "SELECT count(*) FROM template WHERE model = ?1";
-            let total: i64 = state.connection.query_row(count, [opener.model.slot], |row| row.get(0))?;
+            let total: i64 = state.connection.query_row(count, [opener.model.slot], |row| row.get(0)).sql()?;
             Ok((opener, Position::of(state), total as u64))
         })?;
         // A wave is what all threads open together: some chunks each, so that none waits long for the others.
@@ -152,7 +153,7 @@ impl Register {
         // Each sees the state at its own first read: where a writer came between, all are let go and begin again.
         for _ in 0..SNAPSHOT_ATTEMPTS {
             let begin = |connection: &Connection| -> Result<RootRow> {
-                connection.execute_batch("BEGIN")?;
+                connection.execute_batch("BEGIN").sql()?;
                 Ok(State::read(connection, &self.core)?.root)
             };
             let roots = connections.iter().map(|connection| self.located(begin(connection)));
@@ -161,7 +162,7 @@ impl Register {
                 return Ok(connections.into_iter().map(Mutex::new).collect());
             }
             for connection in &connections {
-                self.located(connection.execute_batch("COMMIT").map_err(StoreError::from))?;
+                self.located(connection.execute_batch("COMMIT").sql())?;
             }
         }
         Err(StoreError::Locked { path: self.path().to_owned(), waited: Duration::ZERO })
@@ -176,10 +177,9 @@ impl Register {
     pub fn templates(&self, subject: SubjectId, model: ModelId) -> Result<Vec<StoredTemplate>> {
         self.read(|state| {
             let opener = Opener::new(state, model)?;
-            let (rows, mut scratch) = (rows_of(state, subject)?, Zeroizing::default());
+            let rows = rows_of(state, subject)?;
             let rows = rows.iter().filter(|row| row.model == opener.model.slot);
-            rows.map(|row| opener.open(row, &mut scratch).map_err(|fault| Row::Template(row.id).refused(fault)))
-                .collect()
+            rows.map(|row| opener.open_row(row).map_err(|fault| Row::Template(row.id).refused(fault))).collect()
         })
     }
 
@@ -216,90 +216,65 @@ pub(crate) fn checked_row(state: &State<'_>, id: i64, row: Result<TemplateRow, F
 impl TemplateRow {
     /// Its leaf.
     pub(crate) fn hash(&self) -> Hash {
-        tree::leaf(&[self.canonical()])
+        tree::leaf(&self.canonical())
     }
-}
-
-/// A template's id, its row where there is one that can be read, and its leaf.
-type Leaved = (TemplateId, Option<Result<TemplateRow, Fault>>, Hash);
-
-/// The rows of a range of ids, of whatever model, each with the leaf that it should have: a row that is missing has none,
-/// and one that was put in has no leaf.
-pub(crate) fn with_leaves(state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<Leaved>> {
-    let mut leaves = HashMap::new();
-    let places = *ids.start() as u64..*ids.end() as u64 + 1;
-    Tree::Templates.each(state.nodes(), state.tree_root(Tree::Templates), places, &mut |place, hash| {
-        leaves.insert(place, hash);
-    })?;
-    let mut statement =
-        state.connection.prepare_cached(&format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", TemplateRow::SELECT))?;
-    let mut rows = statement.query(params![ids.start(), ids.end()])?;
-    let mut found = Vec::with_capacity(leaves.len());
-    while let Some(row) = rows.next()? {
-        let id = TemplateId(row.get::<_, i64>(0)? as u64);
-        found.push((id, Some(TemplateRow::read(row)?), leaves.remove(&id.0).unwrap_or(NONE)));
-    }
-    found.extend(leaves.into_iter().map(|(place, hash)| (TemplateId(place), None, hash)));
-    Ok(found)
 }
 
 /// Opens the templates of one model.
 pub(crate) struct Opener {
     pub(crate) model: ModelSlot,
-    keys: HashMap<i64, (Arc<RegisterKey>, Arc<Turn>)>,
-    current: Arc<Turn>,
+    keys: HashMap<i64, (Arc<RegisterKey>, Arc<TemplateProtection>)>,
+    current: Arc<TemplateProtection>,
 }
 
 impl Opener {
     pub(crate) fn new(state: &State<'_>, model: ModelId) -> Result<Self> {
         let model = state.roster.model(model)?;
-        let current = state.key()?.turn(model.id, model.dimension);
+        let current = state.key()?.protection(model.id, model.dimension);
         let keys = state.roster.keys.iter().map(|row| {
             let key = state.core.keys.get(row.key_id())?;
-            let turn = key.turn(model.id, model.dimension);
-            Ok((row.slot, (key, turn)))
+            let protection = key.protection(model.id, model.dimension);
+            Ok((row.slot, (key, protection)))
         });
         Ok(Self { model, keys: keys.collect::<Result<_>>()?, current })
     }
 
     /// The templates of a range of ids: each row as it was written, and none missing.
     fn range(&self, state: &State<'_>, ids: RangeInclusive<i64>) -> Result<Vec<StoredTemplate>> {
-        let mut scratch = Zeroizing::default();
-        let mut templates = Vec::new();
-        for (id, row, leaf) in with_leaves(state, ids)? {
-            if let Some(template) = self.verified(id, row, &leaf, &mut scratch)? {
-                templates.push(template);
+        let (mut templates, mut encoding) = (Vec::new(), Canonical::new());
+        state.rows::<TemplateRow>(Tree::Templates, ids, |id, row, leaf| {
+            let refused = |fault| Row::Template(TemplateId(id)).refused(fault);
+            let row = row.ok_or_else(|| refused(Fault::Missing))?;
+            encoding.clear();
+            TemplateRow::encode_stored(row, &mut encoding)?.map_err(refused)?;
+            if tree::leaf(&encoding) != leaf {
+                return Err(refused(Fault::Unbound));
             }
-        }
+            let [subject, model, key] = [row.get(1).sql()?, row.get(2).sql()?, row.get(3).sql()?];
+            if model == self.model.slot {
+                let sealed = row.get_ref(5).sql()?.as_blob().unwrap_or_default();
+                let (template, subject) = (TemplateId(id), SubjectId(subject as u64));
+                templates.push(self.open(template, subject, key, sealed).map_err(refused)?);
+            }
+            Ok(())
+        })?;
         Ok(templates)
     }
 
-    fn verified(
-        &self,
-        id: TemplateId,
-        row: Option<Result<TemplateRow, Fault>>,
-        leaf: &Hash,
-        scratch: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Option<StoredTemplate>> {
-        let refused = |fault| Row::Template(id).refused(fault);
-        let row = row.unwrap_or(Err(Fault::Missing)).map_err(refused)?;
-        if row.hash() != *leaf {
-            return Err(refused(Fault::Unbound));
-        }
-        let ours = row.model == self.model.slot;
-        ours.then(|| self.open(&row, scratch).map_err(refused)).transpose()
+    /// Opens the template of a row.
+    pub(crate) fn open_row(&self, row: &TemplateRow) -> Result<StoredTemplate, Fault> {
+        self.open(row.id, row.subject, row.key, &row.sealed.0)
     }
 
-    /// Opens one row's template. One that is turned by an older key, in the middle of a change of keys, is turned anew.
-    pub(crate) fn open(&self, row: &TemplateRow, scratch: &mut Zeroizing<Vec<u8>>) -> Result<StoredTemplate, Fault> {
-        let (key, turn) = self.keys.get(&row.key).ok_or(Fault::Dangling { what: "key" })?;
-        let place =
-            Place { template: row.id, subject: row.subject, model: self.model.id, dimension: self.model.dimension };
-        let mut template = key.open_template(place, turn.turned_model(), &row.sealed.0, scratch)?;
-        if turn.turned_model() != self.current.turned_model() {
-            let renewed = turn.undo(&template).and_then(|plain| self.current.apply(&plain));
+    /// Opens one row's template. One that is under an older key, in the middle of a change of keys, is transformed anew.
+    fn open(&self, id: TemplateId, subject: SubjectId, key: i64, sealed: &[u8]) -> Result<StoredTemplate, Fault> {
+        let (key, protection) = self.keys.get(&key).ok_or(Fault::Dangling { what: "key" })?;
+        let place = Place { template: id, subject, model: self.model.id, dimension: self.model.dimension };
+        let mut template = key.open_template(place, protection.protected_model(), sealed)?;
+        if protection.protected_model() != self.current.protected_model() {
+            let renewed = protection.undo(&template).and_then(|plain| self.current.apply(&plain));
             template = renewed.map_err(|_| Fault::Seal)?;
         }
-        Ok(StoredTemplate { id: row.id, subject: row.subject, template })
+        Ok(StoredTemplate { id, subject, template })
     }
 }

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use clearlane_template::{MAX_DIMENSION, TemplateId};
 use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
-use zeroize::Zeroizing;
 
 use crate::canonical::Canonical;
 use crate::check::{self, Problem};
-use crate::load::{self, Opener};
+use crate::error::Sql as _;
+use crate::load::Opener;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
 use crate::state::{Core, State};
 use crate::table::Table;
-use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow};
+use crate::tables::{ChangeRow, ClaimRow, DocumentRow, RegisterRow, RootRow, SubjectRow, TemplateRow};
 use crate::tree::{NONE, PLACES, Tree};
 use crate::{Fault, RecordHash, Result, Row, StoreError, chain, claim, file, rows, schema};
 
@@ -36,14 +36,14 @@ pub(crate) fn to_newest(connection: &Connection, core: &Core) -> Result<()> {
         return Ok(());
     }
     // Tables are made anew under their names; a transaction cannot change this.
-    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    connection.pragma_update(None, "foreign_keys", "OFF").sql()?;
     let migrated = migrate(connection, core);
-    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "foreign_keys", "ON").sql()?;
     migrated
 }
 
 fn migrate(connection: &Connection, core: &Core) -> Result<()> {
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).sql()?;
     let found = file::version(&transaction)?;
     // Another process may have done it meanwhile.
     if found < schema::VERSION {
@@ -59,7 +59,7 @@ fn migrate(connection: &Connection, core: &Core) -> Result<()> {
         if let Some(Problem { row, fault }) = problems.first().cloned() {
             return Err(StoreError::Unsound { found, row, fault, problems: problems.len() as u64 });
         }
-        transaction.commit()?;
+        transaction.commit().sql()?;
     }
     Ok(())
 }
@@ -84,30 +84,34 @@ struct EarlierChain {
 impl Earlier {
     fn read(connection: &Connection) -> Result<Self> {
         let mut codes = BTreeMap::new();
-        let mut statement =
-            connection.prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            codes
-                .insert(row.get::<_, i64>(0)? as u64, (row.get::<_, Option<i64>>(1)?.unwrap_or_default(), row.get(2)?));
+        let mut statement = connection
+            .prepare("SELECT id, code_key, code FROM subject WHERE revoked IS NULL AND code IS NOT NULL")
+            .sql()?;
+        let mut rows = statement.query([]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            codes.insert(
+                row.get::<_, i64>(0).sql()? as u64,
+                (row.get::<_, Option<i64>>(1).sql()?.unwrap_or_default(), row.get(2).sql()?),
+            );
         }
         let chain = connection.query_row("SELECT first, before, last, hash, code_key, code FROM chain", [], |row| {
             let (first, before, last) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(EarlierChain { first, before, last, hash: row.get(3)?, key: row.get(4)?, code: row.get(5)? })
         });
         let mut counters = BTreeMap::new();
-        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            counters.insert(row.get(0)?, row.get(1)?);
+        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence").sql()?;
+        let mut rows = statement.query([]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            counters.insert(row.get(0).sql()?, row.get(1).sql()?);
         }
-        Ok(Self { codes, chain: chain.optional()?, counters })
+        Ok(Self { codes, chain: chain.optional().sql()?, counters })
     }
 
     /// The newest id that a table has given out: SQLite's own counter, unless there are newer rows.
     fn counter(&self, connection: &Connection, table: &str, id: &str) -> Result<i64> {
-        let newest =
-            connection.query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))?;
+        let newest = connection
+            .query_row(&format!("SELECT max({id}) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))
+            .sql()?;
         let last = self.counters.get(table).copied().unwrap_or(0).max(newest.unwrap_or(0));
         // No register has come near, and places of trees end there.
         let refused = || Row::Register.refused(Fault::Value { column: "id" });
@@ -140,7 +144,7 @@ fn bind(connection: &Connection, core: &Core, earlier: &Earlier, problems: &mut 
         (root.last_record, root.record_hash) = (chain.last, RecordHash(chain.hash));
         root.keyed_from = chain.last + 1;
         let time = "SELECT time FROM record WHERE seq = ?1";
-        let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional()?;
+        let time = connection.query_row(time, [chain.last], |row| row.get(0)).optional().sql()?;
         root.clock = time.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
     }
     let mut state = State::new(connection, core, root, Arc::new(roster), current);
@@ -166,9 +170,12 @@ fn bind_subjects(
         let ids = "SELECT id FROM subject WHERE id > ?1 ORDER BY id LIMIT 1024";
         let ids = state
             .connection
-            .prepare_cached(ids)?
-            .query_map([after], |row| row.get::<_, i64>(0))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
+            .prepare_cached(ids)
+            .sql()?
+            .query_map([after], |row| row.get::<_, i64>(0))
+            .sql()?
+            .collect::<rusqlite::Result<Vec<_>>>()
+            .sql()?;
         let Some(last) = ids.last() else { return Ok(()) };
         for (row, id) in page.into_iter().zip(&ids) {
             let documents = DocumentRow::select(state.connection, "WHERE subject = ?1 ORDER BY place", [*id])?;
@@ -198,21 +205,28 @@ fn bind_templates(state: &mut State<'_>, problems: &mut Vec<Problem>) -> Result<
     let openers = state.roster.models().map(|model| Ok((model.slot, Opener::new(state, model.id)?)));
     let openers = openers.collect::<Result<BTreeMap<_, _>>>()?;
     for from in (1..=state.root.last_template).step_by(CHUNK as usize) {
-        let rows = load::with_leaves(state, from..=state.root.last_template.min(from + CHUNK - 1))?;
+        let mut rows = Vec::new();
+        state.rows::<TemplateRow>(
+            Tree::Templates,
+            from..=state.root.last_template.min(from + CHUNK - 1),
+            |id, row, _| {
+                rows.push((TemplateId(id), check::read_or_missing(row)?));
+                Ok(())
+            },
+        )?;
         let hashes: Vec<_> = rows
             .into_par_iter()
-            .map_init(Zeroizing::default, |scratch, (id, row, _)| {
+            .map(|(id, row): (_, Result<TemplateRow, _>)| {
                 let check = || {
-                    let row = row.unwrap_or(Err(Fault::Missing))?;
+                    let row = row?;
                     let opener = openers.get(&row.model).ok_or(Fault::Dangling { what: "model" })?;
-                    opener.open(&row, scratch)?;
+                    opener.open_row(&row)?;
                     Ok(row.hash())
                 };
                 (id, check())
             })
             .collect();
         for (id, hash) in hashes {
-            let id: TemplateId = id;
             match hash {
                 Ok(hash) => state.set_leaf(Tree::Templates, id.0, hash),
                 Err(fault) => problems.push(Problem { row: Row::Template(id), fault }),
@@ -253,29 +267,38 @@ fn note(result: Result<()>, problems: &mut Vec<Problem>) -> Result<()> {
 
 impl EarlierChain {
     fn canonical(&self) -> Canonical {
-        Canonical::new("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash)
+        let mut encoded = Canonical::new();
+        encoded.text("chain 1").number(self.first).bytes(&self.before).number(self.last).bytes(&self.hash);
+        encoded
     }
 }
 
 /// What the codes of versions 1 and 2 cover.
 fn earlier_canonical(row: &SubjectRow, documents: &[DocumentRow]) -> Canonical {
     use crate::table::Field as _;
-    let encoded =
-        Canonical::new("subject 1").number(row.id.0 as i64).text(&row.key).number(row.enrolled.as_millisecond());
-    let encoded = row.category.encode(encoded);
-    let encoded = row.birth.encode(encoded);
-    let encoded = row.nationality.encode(encoded);
-    let encoded = match row.consent_given {
-        None => encoded.absent(),
-        Some(given) => {
-            let scope = [row.consent_face, row.consent_finger].map(Option::unwrap_or_default);
-            let encoded = encoded.number(given.as_millisecond()).number(scope[0].into()).number(scope[1].into());
-            row.consent_withdrawn.encode(encoded)
-        }
-    };
-    let encoded = row.expires.encode(row.method.encode(row.place.encode(encoded)));
-    documents.iter().fold(encoded.number(documents.len() as i64), |encoded, document| {
-        let encoded = document.number_digest.encode(document.kind.encode(encoded));
-        document.endorsements.encode(document.expires.encode(document.valid_from.encode(encoded)))
-    })
+    let mut encoded = Canonical::new();
+    let to = &mut encoded;
+    to.text("subject 1").number(row.id.0 as i64).text(&row.key).number(row.enrolled.as_millisecond());
+    row.category.encode(to);
+    row.birth.encode(to);
+    row.nationality.encode(to);
+    if let Some(given) = row.consent_given {
+        let scope = [row.consent_face, row.consent_finger].map(Option::unwrap_or_default);
+        to.number(given.as_millisecond()).number(scope[0].into()).number(scope[1].into());
+        row.consent_withdrawn.encode(to);
+    } else {
+        to.absent();
+    }
+    row.place.encode(to);
+    row.method.encode(to);
+    row.expires.encode(to);
+    to.number(documents.len() as i64);
+    for document in documents {
+        document.kind.encode(to);
+        document.number_digest.encode(to);
+        document.valid_from.encode(to);
+        document.expires.encode(to);
+        document.endorsements.encode(to);
+    }
+    encoded
 }

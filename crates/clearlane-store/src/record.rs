@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::subject::check_text;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{Derived, RecordRow};
 use crate::words::{Direction, Outcome};
 use crate::{RecordHash, Register, Result, Row, StoreError, chain, clock};
@@ -182,6 +183,7 @@ pub(crate) fn append(state: &mut State<'_>, record: &NewRecord) -> Result<Record
     let hash = chain::link(state, &state.root.record_hash.0, &row)?;
     row.hash = Derived(hash.0);
     row.insert(state.connection)?;
+    count_ahead(state.connection, "record", row.seq)?;
     (state.root.last_record, state.root.record_hash) = (row.seq, hash);
     // A clock that cannot be right does not count for later ones.
     if clock::plausible(state.root.clock, record.time).is_ok() {
@@ -236,11 +238,11 @@ fn select(state: &State<'_>, query: &RecordQuery, after: i64, order: &str) -> Re
     condition("time >= ?", query.from.map(time));
     condition("time < ?", query.until.map(time));
     let sql = format!("{} WHERE {} ORDER BY seq {order}", RecordRow::SELECT, conditions.join(" AND "));
-    let mut statement = state.connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut statement = state.connection.prepare_cached(&sql).sql()?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).sql()?;
     let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
+    while let Some(row) = rows.next().sql()? {
+        let seq: i64 = row.get(0).sql()?;
         let record = match RecordRow::read(row)? {
             Ok(row) => chain::check_one(state, &row).map(|()| record(row)),
             Err(fault) => Err(Row::Record(seq as u64).refused(fault)),

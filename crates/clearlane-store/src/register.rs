@@ -13,17 +13,18 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
+use crate::error::Sql as _;
 use crate::file::{self, Access};
-use crate::gather::Gathering;
+use crate::group_commit::GroupCommit;
 use crate::keys::Keys;
 use crate::roster::{self, Roster};
 use crate::seal::RegisterKey;
-use crate::state::{Core, State};
+use crate::state::{Core, State, Verified};
 use crate::table::{ENCODING, Table};
 use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
-    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, Turn, Witness, migrate,
-    rows, schema,
+    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, TemplateProtection,
+    Witness, migrate, rows, schema,
 };
 
 /// How long a writer waits for another before it gives up, unless [`RegisterOptions::wait`] says otherwise.
@@ -42,11 +43,11 @@ pub struct Register {
     file: Option<(u64, u64)>,
     pub(crate) wait: Duration,
     id: [u8; 16],
-    reader: Mutex<Connection>,
+    reader: Mutex<(Connection, Option<Verified>)>,
     // Closed after the reader: the last to close brings the write-ahead log into the file.
     writer: Option<Mutex<Connection>>,
     pub(crate) core: Core,
-    pub(crate) gathering: Gathering,
+    pub(crate) group_commit: GroupCommit,
     /// When an erasure was tried last.
     pub(crate) erasing: Mutex<Option<Instant>>,
     witness: Option<Arc<dyn Witness>>,
@@ -140,10 +141,10 @@ impl RegisterOptions {
             file: file::identity(path),
             wait,
             id,
-            reader: Mutex::new(reader),
+            reader: Mutex::new((reader, None)),
             writer,
             core,
-            gathering: Gathering::default(),
+            group_commit: GroupCommit::default(),
             erasing: Mutex::default(),
             witness: self.witness.clone(),
             witnessed: AtomicBool::new(true),
@@ -253,12 +254,12 @@ impl Register {
         self.id
     }
 
-    /// How probes of a model have to be turned before they are compared with this register's templates. Holds until the
-    /// register gets a new key.
-    pub fn turn(&self, model: ModelId) -> Result<Arc<Turn>> {
+    /// The protection of a model's templates: probes have to be transformed by it before they are compared with this
+    /// register's templates. Holds until the register gets a new key.
+    pub fn protection(&self, model: ModelId) -> Result<Arc<TemplateProtection>> {
         self.read(|state| {
             let model = state.roster.model(model)?;
-            Ok(state.key()?.turn(model.id, model.dimension))
+            Ok(state.key()?.protection(model.id, model.dimension))
         })
     }
 
@@ -301,8 +302,9 @@ impl Register {
         self.read(|state| {
             let mut statement = state
                 .connection
-                .prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")?;
-            let holder = statement.query_row([digest.0], |row| row.get::<_, i64>(0)).optional()?;
+                .prepare_cached("SELECT subject FROM document WHERE number_digest = ?1 ORDER BY subject")
+                .sql()?;
+            let holder = statement.query_row([digest.0], |row| row.get::<_, i64>(0)).optional().sql()?;
             let Some(id) = holder.map(|id| SubjectId(id as u64)) else { return Ok(None) };
             // The index only points there: that it is this document, the subject's own rows have to say.
             let holds = |subject: &Subject| subject.details.documents.iter().any(|one| one.number_digest == digest);
@@ -327,8 +329,8 @@ impl Register {
         let mut connection = self.writer()?.try_lock_for(wait).ok_or_else(locked)?;
         let run = || {
             self.check_place()?;
-            connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            connection.busy_timeout(until.saturating_duration_since(Instant::now())).sql()?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).sql()?;
             let mut state = State::newest(&transaction, &self.core)?;
             state.key()?;
             if state.root.witnessed && self.witness.is_none() {
@@ -338,7 +340,7 @@ impl Register {
             state.root.witnessed |= self.witness.is_some();
             let value = work(&mut state)?;
             let root = if state.is_changed(&before) { Some(state.sign()?) } else { None };
-            transaction.commit()?;
+            transaction.commit().sql()?;
             Ok((value, root))
         };
         let (value, root) = self.located(run())?;
@@ -351,19 +353,25 @@ impl Register {
 
     /// Runs `work` on one verified state of the register.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&mut self.reader.lock(), work)
+        let (connection, verified) = &mut *self.reader.lock();
+        self.reading(connection, verified, work)
     }
 
     /// As [`Self::read`], on a connection of its own: for what takes long, so that nobody waits for it.
     pub(crate) fn read_apart<T>(&self, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
-        self.reading(&mut self.another_reader()?, work)
+        self.reading(&self.another_reader()?, &mut None, work)
     }
 
-    fn reading<T>(&self, connection: &mut Connection, work: impl FnOnce(&State<'_>) -> Result<T>) -> Result<T> {
+    fn reading<T>(
+        &self,
+        connection: &Connection,
+        verified: &mut Option<Verified>,
+        work: impl FnOnce(&State<'_>) -> Result<T>,
+    ) -> Result<T> {
         let run = || {
             self.check_place()?;
-            let transaction = connection.transaction()?;
-            work(&State::newest(&transaction, &self.core)?)
+            let transaction = Reading::begin(connection)?;
+            work(&State::newest_read(transaction.0, &self.core, verified)?)
         };
         self.located(run())
     }
@@ -407,6 +415,23 @@ impl fmt::Debug for Register {
     }
 }
 
+/// A transaction that reads, by statements that were prepared before.
+struct Reading<'a>(&'a Connection);
+
+impl<'a> Reading<'a> {
+    fn begin(connection: &'a Connection) -> Result<Self> {
+        connection.prepare_cached("BEGIN").sql()?.execute([]).sql()?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // Where it fails, the connection's next transaction does.
+        _ = self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
+    }
+}
+
 /// Subjects, a page at a time. See [`Register::subjects`].
 #[derive(Debug)]
 pub struct Subjects<'a> {
@@ -443,11 +468,12 @@ impl Subjects<'_> {
                 if self.revoked { "NOT NULL" } else { "NULL" },
                 Self::PAGE
             );
-            let mut statement = state.connection.prepare_cached(&format!("{} {condition}", SubjectRow::SELECT))?;
-            let mut found = statement.query([self.after])?;
+            let mut statement =
+                state.connection.prepare_cached(&format!("{} {condition}", SubjectRow::SELECT)).sql()?;
+            let mut found = statement.query([self.after]).sql()?;
             let (mut page, mut last) = (VecDeque::new(), self.after);
-            while let Some(row) = found.next()? {
-                last = row.get(0)?;
+            while let Some(row) = found.next().sql()? {
+                last = row.get(0).sql()?;
                 page.push_back(rows::verified(state, row)?);
             }
             Ok((page, last))

@@ -1,4 +1,4 @@
-//! A new key for a register: every template turned and sealed anew, while the register is in use.
+//! A new key for a register: every template protected and sealed anew, while the register is in use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 use crate::check::Problem;
+use crate::error::Sql as _;
 use crate::load::{Opener, checked_row};
 use crate::seal::{Place, RegisterKey};
 use crate::state::State;
@@ -37,7 +37,7 @@ pub struct Rekeyed {
 }
 
 impl Register {
-    /// Gives the register a new key: renews the turn and the seal of every template, and signs the root with it.
+    /// Gives the register a new key: renews the protection and the seal of every template, and signs the root with it.
     ///
     /// It goes on in small transactions, and may be interrupted anywhere, by a crash too: a second call with the same key
     /// goes on where the first one stopped. Until it is through, both keys are needed. Put the new key where the key
@@ -63,7 +63,7 @@ impl Register {
                 still_current(state, slot)?;
                 let mut roster = (*state.roster).clone();
                 roster.keys.retain(|known| known.slot >= slot);
-                state.connection.execute("DELETE FROM key WHERE slot < ?1", [slot])?;
+                state.connection.execute("DELETE FROM key WHERE slot < ?1", [slot]).sql()?;
                 state.note_deletion();
                 state.write_roster(roster)
             })?;
@@ -93,7 +93,7 @@ fn begin(state: &mut State<'_>, key: &Arc<RegisterKey>) -> Result<(i64, u64)> {
         slot
     };
     let query = "SELECT count(*) FROM template WHERE key < ?1";
-    let total: i64 = state.connection.query_row(query, [slot], |row| row.get(0))?;
+    let total: i64 = state.connection.query_row(query, [slot], |row| row.get(0)).sql()?;
     Ok((slot, total as u64))
 }
 
@@ -105,15 +105,15 @@ fn renew(state: &mut State<'_>, slot: i64, key: &RegisterKey, after: &mut i64, d
     let condition = "WHERE id > ?1 AND key < ?2 ORDER BY id LIMIT ?3";
     let ids = state
         .connection
-        .prepare_cached(&format!("SELECT id FROM template {condition}"))?
-        .query_map([*after, slot, CHUNK as i64], |row| row.get::<_, i64>(0))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+        .prepare_cached(&format!("SELECT id FROM template {condition}"))
+        .sql()?
+        .query_map([*after, slot, CHUNK as i64], |row| row.get::<_, i64>(0))
+        .sql()?
+        .collect::<rusqlite::Result<Vec<_>>>()
+        .sql()?;
     let rows = TemplateRow::select(state.connection, condition, [*after, slot, CHUNK as i64])?;
     let rows: Vec<_> = rows.into_iter().zip(&ids).map(|(row, id)| checked_row(state, *id, row)).collect();
-    let renewed: Vec<_> = rows
-        .into_par_iter()
-        .map_init(Zeroizing::default, |scratch, row| renewed(&row?, slot, key, &openers, scratch))
-        .collect();
+    let renewed: Vec<_> = rows.into_par_iter().map(|row| renewed(&row?, slot, key, &openers)).collect();
     for renewed in renewed {
         match renewed {
             Ok(row) => {
@@ -140,18 +140,12 @@ fn still_current(state: &State<'_>, slot: i64) -> Result<()> {
     Err(StoreError::Invalid { field: "key", reason })
 }
 
-fn renewed(
-    row: &TemplateRow,
-    slot: i64,
-    key: &RegisterKey,
-    openers: &HashMap<i64, Opener>,
-    scratch: &mut Zeroizing<Vec<u8>>,
-) -> Result<TemplateRow> {
+fn renewed(row: &TemplateRow, slot: i64, key: &RegisterKey, openers: &HashMap<i64, Opener>) -> Result<TemplateRow> {
     let refused = |fault| Row::Template(row.id).refused(fault);
     let opener = openers.get(&row.model).ok_or_else(|| refused(Fault::Dangling { what: "model" }))?;
-    let opened = opener.open(row, scratch).map_err(refused)?;
+    let opened = opener.open_row(row).map_err(refused)?;
     let (template, subject): (_, SubjectId) = (row.id, row.subject);
     let place = Place { template, subject, model: opener.model.id, dimension: opener.model.dimension };
-    let sealed = Sealed(key.seal_turned(place, &opened.template)?);
+    let sealed = Sealed(key.seal_protected(place, &opened.template)?);
     Ok(TemplateRow { key: slot, sealed, encoding: ENCODING, ..row.clone() })
 }

@@ -8,6 +8,7 @@ use jiff::{Timestamp, civil::Date};
 use rusqlite::ToSql;
 
 use crate::enrol::enrolled as enrolled_subject;
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::subject::check_text;
 use crate::tree::{NONE, Tree};
@@ -58,7 +59,7 @@ impl Register {
             let removed = remove_templates(state, "model = ?1", slot)?;
             let mut roster = (*state.roster).clone();
             roster.models.retain(|model| model.slot != slot);
-            state.connection.execute("DELETE FROM model WHERE slot = ?1", [slot])?;
+            state.connection.execute("DELETE FROM model WHERE slot = ?1", [slot]).sql()?;
             state.write_roster(roster)?;
             Ok(removed)
         })?;
@@ -81,7 +82,7 @@ impl Register {
             let mut expired = found(state, expired, &plan.today.to_string())?;
             expired.retain(|subject| !withdrawn.contains(subject));
             let enrolled = "SELECT count(*) FROM subject WHERE revoked IS NULL";
-            let enrolled = state.connection.query_row(enrolled, [], |row| row.get::<_, i64>(0))? as u64;
+            let enrolled = state.connection.query_row(enrolled, [], |row| row.get::<_, i64>(0)).sql()? as u64;
             let leaving = (expired.len() + withdrawn.len()) as u64;
             if !plan.confirmed && leaving > MOST_AT_ONCE && leaving * MOST_SHARE > enrolled {
                 return Err(StoreError::SweepTooLarge { leaving, enrolled });
@@ -96,7 +97,12 @@ impl Register {
             let forgotten = found(state, "revoked < ?1", &plan.forget.as_millisecond())?;
             for &subject in &forgotten {
                 rows::by_id(state, subject)?;
-                state.connection.prepare_cached("DELETE FROM subject WHERE id = ?1")?.execute([subject.0 as i64])?;
+                state
+                    .connection
+                    .prepare_cached("DELETE FROM subject WHERE id = ?1")
+                    .sql()?
+                    .execute([subject.0 as i64])
+                    .sql()?;
                 state.set_leaf(Tree::Subjects, subject.0, NONE);
                 state.note_deletion();
             }
@@ -138,10 +144,10 @@ impl Register {
     fn erase_within(&self, wait: Duration) -> Result<Erasure> {
         let seen = self.core.seen.load(Ordering::Acquire);
         self.with_writer(|connection| {
-            connection.busy_timeout(wait)?;
+            connection.busy_timeout(wait).sql()?;
             let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-            connection.busy_timeout(self.wait)?;
-            if busy? > 0 {
+            connection.busy_timeout(self.wait).sql()?;
+            if busy.sql()? > 0 {
                 return Ok(Erasure::Pending);
             }
             // It is noted in the register with the next change.
@@ -199,9 +205,9 @@ pub struct Sweep {
 
 fn found(state: &State<'_>, condition: &str, value: &dyn ToSql) -> Result<Vec<SubjectId>> {
     let query = format!("SELECT id FROM subject WHERE {condition} ORDER BY id");
-    let mut statement = state.connection.prepare(&query)?;
-    let ids = statement.query_map([value], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64)))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
+    let mut statement = state.connection.prepare(&query).sql()?;
+    let ids = statement.query_map([value], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).sql()?;
+    ids.collect::<rusqlite::Result<_>>().sql()
 }
 
 fn revoke(state: &mut State<'_>, subject: Subject, revocation: &Revocation) -> Result<()> {
@@ -217,14 +223,22 @@ fn remove_templates(state: &mut State<'_>, condition: &str, value: i64) -> Resul
     let query = format!("SELECT id, subject FROM template WHERE {condition} ORDER BY id");
     let ids = state
         .connection
-        .prepare_cached(&query)?
-        .query_map([value], |row| Ok((TemplateId(row.get::<_, i64>(0)? as u64), row.get::<_, i64>(1)?)))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+        .prepare_cached(&query)
+        .sql()?
+        .query_map([value], |row| Ok((TemplateId(row.get::<_, i64>(0)? as u64), row.get::<_, i64>(1)?)))
+        .sql()?
+        .collect::<rusqlite::Result<Vec<_>>>()
+        .sql()?;
     for &(template, subject) in &ids {
         state.note_change(SubjectId(subject as u64), Some(template))?;
         state.set_leaf(Tree::Templates, template.0, NONE);
         state.note_deletion();
     }
-    state.connection.prepare_cached(&format!("DELETE FROM template WHERE {condition}"))?.execute([value])?;
+    state
+        .connection
+        .prepare_cached(&format!("DELETE FROM template WHERE {condition}"))
+        .sql()?
+        .execute([value])
+        .sql()?;
     Ok(ids.len() as u64)
 }

@@ -1,8 +1,11 @@
 //! Subjects as rows: how they are written, read, and verified.
 
+use std::ops::RangeInclusive;
+
 use clearlane_template::SubjectId;
 use rusqlite::{OptionalExtension as _, Row as SqlRow};
 
+use crate::error::Sql as _;
 use crate::state::State;
 use crate::table::{ENCODING, Table};
 use crate::tables::{DocumentRow, Endorsements, SubjectRow};
@@ -20,7 +23,12 @@ pub(crate) fn insert(state: &mut State<'_>, subject: &Subject) -> Result<()> {
 pub(crate) fn write(state: &mut State<'_>, subject: &Subject) -> Result<()> {
     let (row, documents) = rows_of(subject);
     row.write(state.connection)?;
-    state.connection.prepare_cached("DELETE FROM document WHERE subject = ?1")?.execute([subject.id.0 as i64])?;
+    state
+        .connection
+        .prepare_cached("DELETE FROM document WHERE subject = ?1")
+        .sql()?
+        .execute([subject.id.0 as i64])
+        .sql()?;
     bind(state, &row, &documents)
 }
 
@@ -40,10 +48,25 @@ pub(crate) fn by_id(state: &State<'_>, id: SubjectId) -> Result<Option<Subject>>
     }
 }
 
+/// The documents of a range of subjects, each with its subject's id, in their order.
+pub(crate) fn documents_of(
+    state: &State<'_>,
+    subjects: RangeInclusive<i64>,
+) -> Result<Vec<(u64, Result<DocumentRow, Fault>)>> {
+    let select = format!("{} WHERE subject BETWEEN ?1 AND ?2 ORDER BY subject, place", DocumentRow::SELECT);
+    let mut statement = state.connection.prepare_cached(&select).sql()?;
+    let mut rows = statement.query([*subjects.start(), *subjects.end()]).sql()?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().sql()? {
+        found.push((row.get::<_, i64>(0).sql()? as u64, DocumentRow::read(row)?));
+    }
+    Ok(found)
+}
+
 /// The subject of a row of a statement that begins with the table's columns. The outer error is the file's or the key
 /// source's, the inner one the row's own.
 pub(crate) fn verified(state: &State<'_>, row: &SqlRow<'_>) -> Result<Result<Subject>> {
-    let id = SubjectId(row.get::<_, i64>(0)? as u64);
+    let id = SubjectId(row.get::<_, i64>(0).sql()? as u64);
     checked(state, id, SubjectRow::read(row)?)
 }
 
@@ -80,8 +103,9 @@ pub(crate) fn by_key(state: &State<'_>, key: &str) -> Result<Option<Subject>> {
 
 /// The id of the subject that is enrolled under this key, by the index alone.
 pub(crate) fn id_of(state: &State<'_>, key: &str) -> Result<Option<SubjectId>> {
-    let mut statement = state.connection.prepare_cached("SELECT id FROM subject WHERE key = ?1 AND revoked IS NULL")?;
-    Ok(statement.query_row([key], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).optional()?)
+    let mut statement =
+        state.connection.prepare_cached("SELECT id FROM subject WHERE key = ?1 AND revoked IS NULL").sql()?;
+    statement.query_row([key], |row| Ok(SubjectId(row.get::<_, i64>(0)? as u64))).optional().sql()
 }
 
 /// Takes a subject out: all that is known of it goes, but who it was, and when and why it went.
@@ -92,8 +116,9 @@ pub(crate) fn revoke(state: &mut State<'_>, subject: Subject, revocation: &Revoc
 
 /// The leaf of a subject's rows.
 pub(crate) fn hash(row: &SubjectRow, documents: &[DocumentRow]) -> Hash {
-    let documents = documents.iter().map(Table::canonical);
-    tree::leaf(&std::iter::once(row.canonical()).chain(documents).collect::<Vec<_>>())
+    let mut rows = row.canonical();
+    documents.iter().for_each(|document| document.encode(&mut rows));
+    tree::leaf(&rows)
 }
 
 pub(crate) fn rows_of(subject: &Subject) -> (SubjectRow, Vec<DocumentRow>) {

@@ -1,14 +1,15 @@
-//! What a key does for a register: seal templates, authenticate rows, and say how templates are turned.
+//! What a key does for a register: seal and protect templates, and authenticate rows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
+use bytemuck::cast_slice_mut;
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::canonical::Canonical;
-use crate::{Fault, Key, KeyError, KeyId, Result, StoreError, Turn};
+use crate::{Fault, Key, KeyError, KeyId, Result, StoreError, TemplateProtection};
 
 /// The bytes that a seal adds: a random nonce before the sealed bytes, a tag after them.
 pub(crate) const OVERHEAD: usize = NONCE + TAG;
@@ -21,14 +22,22 @@ pub(crate) fn ends(sealed: &[u8]) -> (&[u8], &[u8]) {
     (nonce, &sealed[sealed.len().saturating_sub(TAG)..])
 }
 
+/// The nonce, the sealed bytes and the tag.
+fn parts(sealed: &[u8]) -> Result<(&[u8; NONCE], &[u8], &[u8; TAG]), Fault> {
+    let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
+    let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
+    Ok((nonce, content, tag))
+}
+
 /// What one master key gives in one register. Every purpose has its own derived key.
 pub(crate) struct RegisterKey {
     pub(crate) id: KeyId,
     register: [u8; 16],
     seal: Aes256Gcm,
     code: Zeroizing<[u8; 32]>,
-    turn: Zeroizing<[u8; 32]>,
-    turns: Mutex<HashMap<(ModelId, usize), Arc<Turn>>>,
+    protection: Zeroizing<[u8; 32]>,
+    protections: Mutex<HashMap<(ModelId, usize), Arc<TemplateProtection>>>,
 }
 
 /// Where a template stands: what its seal is bound to.
@@ -48,52 +57,52 @@ impl RegisterKey {
             register,
             seal: Aes256Gcm::new((&*seal).into()),
             code: key.derive("clearlane 2025 register authentication", &register),
-            turn: key.derive("clearlane 2025 register turn", &register),
-            turns: Mutex::default(),
+            // The purpose keeps its first name: registers have keys that were derived with it.
+            protection: key.derive("clearlane 2025 register turn", &register),
+            protections: Mutex::default(),
         }
     }
 
     /// The transform of this key for a model's templates.
-    pub(crate) fn turn(&self, model: ModelId, dimension: usize) -> Arc<Turn> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = turns.entry((model, dimension));
-        Arc::clone(turn.or_insert_with(|| Arc::new(Turn::new(&self.turn, model, dimension))))
+    pub(crate) fn protection(&self, model: ModelId, dimension: usize) -> Arc<TemplateProtection> {
+        let mut protections = self.protections.lock().unwrap_or_else(PoisonError::into_inner);
+        let protection = protections.entry((model, dimension));
+        Arc::clone(protection.or_insert_with(|| Arc::new(TemplateProtection::new(&self.protection, model, dimension))))
     }
 
-    /// Turns and seals a template.
+    /// Protects and seals a template.
     pub(crate) fn seal_template(&self, place: Place, template: &Template) -> Result<Vec<u8>> {
-        self.seal_turned(place, &self.turn(place.model, place.dimension).apply(template)?)
+        self.seal_protected(place, &self.protection(place.model, place.dimension).apply(template)?)
     }
 
-    /// Seals a template that is turned by this key already.
-    pub(crate) fn seal_turned(&self, place: Place, turned: &Template) -> Result<Vec<u8>> {
-        let wanted = self.turn(place.model, place.dimension).turned_model();
-        if turned.model() != wanted {
-            return Err(StoreError::OtherModel { wanted, present: vec![turned.model()] });
+    /// Seals a template that is protected by this key already.
+    pub(crate) fn seal_protected(&self, place: Place, protected: &Template) -> Result<Vec<u8>> {
+        let wanted = self.protection(place.model, place.dimension).protected_model();
+        if protected.model() != wanted {
+            return Err(StoreError::OtherModel { wanted, present: vec![protected.model()] });
         }
         let mut plain = Zeroizing::new(Vec::with_capacity(4 * place.dimension));
-        for value in turned.as_slice() {
+        for value in protected.as_slice() {
             plain.extend_from_slice(&value.to_le_bytes());
         }
         self.seal(&self.associated(place), &plain)
     }
 
-    /// Opens a sealed template. It stays turned. `scratch` is used again from call to call.
-    pub(crate) fn open_template(
-        &self,
-        place: Place,
-        turned: ModelId,
-        sealed: &[u8],
-        scratch: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Template, Fault> {
+    /// Opens a sealed template. It stays protected.
+    pub(crate) fn open_template(&self, place: Place, protected: ModelId, sealed: &[u8]) -> Result<Template, Fault> {
         let expected = 4 * place.dimension + OVERHEAD;
         if sealed.len() != expected {
             return Err(Fault::Length { found: sealed.len(), expected });
         }
-        self.open_into(&self.associated(place), sealed, scratch)?;
-        let (values, _) = scratch.as_chunks::<4>();
-        let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Template::from_unit(turned, values).map_err(Fault::Template)
+        let (nonce, content, tag) = parts(sealed)?;
+        // Opened where the values stay: a gallery is loaded a million times over.
+        let (content, _) = content.as_chunks::<4>();
+        let mut values = Zeroizing::new(content.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect::<Vec<_>>());
+        self.open_in_place(&self.associated(place), nonce, cast_slice_mut(&mut values), tag)?;
+        if cfg!(target_endian = "big") {
+            values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Template::from_unit(protected, std::mem::take(&mut *values)).map_err(Fault::Template)
     }
 
     /// Seals bytes: nonce, sealed bytes, tag.
@@ -114,19 +123,21 @@ impl RegisterKey {
 
     /// Opens what [`Self::seal`] sealed with the same associated data.
     pub(crate) fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let mut plain = Zeroizing::default();
-        self.open_into(associated, sealed, &mut plain)?;
+        let (nonce, content, tag) = parts(sealed)?;
+        let mut plain = Zeroizing::new(content.to_vec());
+        self.open_in_place(associated, nonce, &mut plain, tag)?;
         Ok(plain)
     }
 
-    fn open_into(&self, associated: &[u8], sealed: &[u8], plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Fault> {
-        let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
-        let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
-        let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
-        plain.clear();
-        plain.extend_from_slice(content);
+    fn open_in_place(
+        &self,
+        associated: &[u8],
+        nonce: &[u8; NONCE],
+        content: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<(), Fault> {
         self.seal
-            .decrypt_inout_detached(&Nonce::from(*nonce), associated, plain.as_mut_slice().into(), &Tag::from(*tag))
+            .decrypt_inout_detached(&Nonce::from(*nonce), associated, content.into(), &Tag::from(*tag))
             .map_err(|_| Fault::Seal)
     }
 

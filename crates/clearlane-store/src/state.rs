@@ -5,16 +5,18 @@
 //! rows of the [roster](crate::roster) by a digest. A writer verifies the root, and the path to what it changes, before it
 //! signs the next version, in one transaction.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearlane_template::{SubjectId, TemplateId};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row as SqlRow};
 
+use crate::error::Sql as _;
 use crate::keys::Keys;
 use crate::roster::Roster;
 use crate::seal::RegisterKey;
-use crate::table::{ENCODING, Table};
+use crate::table::{ENCODING, Table, count_ahead};
 use crate::tables::{ChangeRow, Derived, RootRow};
 use crate::tree::{self, Hash, NONE, NodeCache, Nodes, Tree};
 use crate::{Fault, Result, RootId, Row, StoreError, schema};
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) seen: AtomicI64,
     /// Up to which version the files hold nothing that was deleted, as far as is known here.
     pub(crate) erased: AtomicI64,
+    /// The root that was verified last.
+    root: Mutex<Option<RootRow>>,
     /// SQLite's number of the schema that was found to be this library's.
     schema: AtomicI64,
 }
@@ -43,6 +47,14 @@ pub(crate) struct State<'a> {
     key: Option<Arc<RegisterKey>>,
     /// Leaves that were set and are not in their trees yet, the newest last.
     set: Vec<(Tree, u64, Hash)>,
+}
+
+/// What a connection that only reads has verified, and of which version of the file, as SQLite counts them for it.
+pub(crate) struct Verified {
+    version: i64,
+    root: RootRow,
+    roster: Arc<Roster>,
+    key: Option<Arc<RegisterKey>>,
 }
 
 /// Where a state stood, to be gone back to together with a savepoint of its transaction.
@@ -60,14 +72,15 @@ impl Core {
             roster: Mutex::default(),
             seen: AtomicI64::new(0),
             erased: AtomicI64::new(0),
+            root: Mutex::default(),
             schema: AtomicI64::new(-1),
         }
     }
 
     /// Holds the file's schema against this library's, whenever it was changed.
     fn check_schema(&self, connection: &Connection) -> Result<()> {
-        let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
-        let version = statement.query_row([], |row| row.get::<_, i64>(0))?;
+        let mut statement = connection.prepare_cached("PRAGMA schema_version").sql()?;
+        let version = statement.query_row([], |row| row.get::<_, i64>(0)).sql()?;
         if self.schema.load(Ordering::Acquire) != version {
             if !schema::is_ours(connection)? {
                 return Err(Row::Schema.refused(Fault::Unbound));
@@ -75,6 +88,20 @@ impl Core {
             self.schema.store(version, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Whether a root bears its key's code. One that is in every column the one that was verified last does: a root names its
+    /// key.
+    fn is_authentic(&self, root: &RootRow, key: &RegisterKey) -> bool {
+        let mut verified = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.as_ref() == Some(root) {
+            return true;
+        }
+        let authentic = key.is_code(&root.canonical(), &root.code.0);
+        if authentic {
+            *verified = Some(root.clone());
+        }
+        authentic
     }
 
     /// The roster that a root names: from memory where it is known.
@@ -112,15 +139,38 @@ impl<'a> State<'a> {
     pub(crate) fn newest(connection: &'a Connection, core: &'a Core) -> Result<Self> {
         // Taken before the transaction reads anything: what is committed meanwhile is no sign of going back.
         let seen = core.seen.load(Ordering::Acquire);
-        let state = Self::read(connection, core)?;
-        if state.is_keyed() {
-            core.seen.fetch_max(state.root.version, Ordering::AcqRel);
-            if state.root.version < seen {
-                let (found, witnessed) = (state.root.version as u64, seen as u64);
+        Self::read(connection, core)?.not_before(seen)
+    }
+
+    /// As [`Self::newest`], on a connection that only reads: as long as nobody writes to the file, neither it nor its schema
+    /// is read again.
+    pub(crate) fn newest_read(
+        connection: &'a Connection,
+        core: &'a Core,
+        verified: &mut Option<Verified>,
+    ) -> Result<Self> {
+        let seen = core.seen.load(Ordering::Acquire);
+        let version = connection.prepare_cached("PRAGMA data_version").sql()?.query_row([], |row| row.get(0)).sql()?;
+        if let Some(Verified { root, roster, key, .. }) = verified.as_ref().filter(|known| known.version == version) {
+            let (root, roster, key) = (root.clone(), Arc::clone(roster), key.clone());
+            return Self { connection, core, root, roster, key, set: Vec::new() }.not_before(seen);
+        }
+        let state = Self::read(connection, core)?.not_before(seen)?;
+        let (root, roster, key) = (state.root.clone(), Arc::clone(&state.roster), state.key.clone());
+        *verified = Some(Verified { version, root, roster, key });
+        Ok(state)
+    }
+
+    /// The state, unless it is older than one that was seen.
+    fn not_before(self, seen: i64) -> Result<Self> {
+        if self.is_keyed() {
+            self.core.seen.fetch_max(self.root.version, Ordering::AcqRel);
+            if self.root.version < seen {
+                let (found, witnessed) = (self.root.version as u64, seen as u64);
                 return Err(Row::Root.refused(Fault::RolledBack { found, witnessed }));
             }
         }
-        Ok(state)
+        Ok(self)
     }
 
     /// The state that a transaction sees, which may be one that has gone on for long.
@@ -131,7 +181,7 @@ impl<'a> State<'a> {
         let current = roster.current()?;
         let key = core.keys.get_unless_absent(current.key_id())?;
         if let Some(key) = &key
-            && (current.slot != root.key || !key.is_code(&root.canonical(), &root.code.0))
+            && (current.slot != root.key || !core.is_authentic(&root, key))
         {
             return Err(Row::Root.refused(Fault::Authentication));
         }
@@ -157,6 +207,33 @@ impl<'a> State<'a> {
         tree.leaf(self.nodes(), self.tree_root(tree), place)
     }
 
+    /// Hands the rows of a range of ids to `each`, in their order, as a statement has them, each with its id and the leaf that
+    /// it should have: one that was put in has none. `None` stands for a row that has a leaf and is not there.
+    pub(crate) fn rows<R: Table>(
+        &self,
+        tree: Tree,
+        ids: RangeInclusive<i64>,
+        mut each: impl FnMut(u64, Option<&SqlRow<'_>>, Hash) -> Result<()>,
+    ) -> Result<()> {
+        let (first, last) = ids.into_inner();
+        let end = last as u64 + 1;
+        let mut leaves = tree.leaves(self.nodes(), self.tree_root(tree), first as u64..end)?;
+        let select = format!("{} WHERE id BETWEEN ?1 AND ?2 ORDER BY id", R::SELECT);
+        let mut statement = self.connection.prepare_cached(&select).sql()?;
+        let mut rows = statement.query([first, last]).sql()?;
+        while let Some(row) = rows.next().sql()? {
+            let id = row.get::<_, i64>(0).sql()? as u64;
+            while let Some(place) = leaves.ahead_of(id) {
+                each(place, None, NONE)?;
+            }
+            each(id, Some(row), leaves.at(id))?;
+        }
+        while let Some(place) = leaves.ahead_of(end) {
+            each(place, None, NONE)?;
+        }
+        Ok(())
+    }
+
     /// Says that a row has this hash from now on; [`NONE`]: that there is none.
     pub(crate) fn set_leaf(&mut self, tree: Tree, place: u64, hash: Hash) {
         self.set.push((tree, place, hash));
@@ -178,6 +255,7 @@ impl<'a> State<'a> {
     pub(crate) fn note_change(&mut self, subject: SubjectId, template: Option<TemplateId>) -> Result<()> {
         let row = ChangeRow { seq: self.root.last_change + 1, subject, template, encoding: ENCODING };
         row.insert(self.connection)?;
+        count_ahead(self.connection, "change", row.seq)?;
         self.root.last_change = row.seq;
         self.root.change_hash = row.hash(&self.root.change_hash);
         Ok(())
@@ -294,6 +372,12 @@ impl RootRow {
 
 /// The root as it stands.
 fn stored_root(connection: &Connection) -> Result<RootRow> {
-    let root = RootRow::select(connection, "", [])?.pop().unwrap_or(Err(Fault::Dangling { what: "root" }));
+    let mut statement = connection.prepare_cached(RootRow::SELECT).sql()?;
+    let mut rows = statement.query([]).sql()?;
+    let mut root = Err(Fault::Dangling { what: "root" });
+    // Where there are several, the last is not the one that was signed.
+    while let Some(row) = rows.next().sql()? {
+        root = RootRow::read(row)?;
+    }
     root.map_err(|fault| Row::Root.refused(fault))
 }

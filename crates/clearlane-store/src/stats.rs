@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use crate::error::Sql as _;
 use crate::{KeyId, Register, Result, schema};
 
 /// What a register holds.
@@ -121,12 +122,15 @@ impl Register {
         self.read(|state| {
             let connection = state.connection;
             let slot = state.roster.models().find(|known| known.id == model).map(|known| known.slot);
-            let mut statement = connection.prepare_cached(
-                "SELECT id FROM subject WHERE id > ?1 AND revoked IS NULL AND NOT EXISTS
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id FROM subject WHERE id > ?1 AND revoked IS NULL AND NOT EXISTS
                  (SELECT 1 FROM template WHERE subject = subject.id AND model = ?2) ORDER BY id LIMIT ?3",
-            )?;
-            let ids = statement.query_map(params![after.0 as i64, slot, limit as i64], |row| row.get::<_, i64>(0))?;
-            Ok(ids.map(|id| id.map(|id| SubjectId(id as u64))).collect::<rusqlite::Result<_>>()?)
+                )
+                .sql()?;
+            let ids =
+                statement.query_map(params![after.0 as i64, slot, limit as i64], |row| row.get::<_, i64>(0)).sql()?;
+            ids.map(|id| id.map(|id| SubjectId(id as u64))).collect::<rusqlite::Result<_>>().sql()
         })
     }
 }
@@ -139,6 +143,6 @@ fn covered(connection: &Connection, model: i64) -> Result<u64> {
 }
 
 fn count(connection: &Connection, query: &str, values: &[i64]) -> Result<u64> {
-    let mut statement = connection.prepare_cached(query)?;
-    Ok(statement.query_row(rusqlite::params_from_iter(values), |row| row.get::<_, i64>(0))? as u64)
+    let mut statement = connection.prepare_cached(query).sql()?;
+    Ok(statement.query_row(rusqlite::params_from_iter(values), |row| row.get::<_, i64>(0)).sql()? as u64)
 }

@@ -159,7 +159,7 @@ impl Enrolment {
 /// A template to be stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTemplate {
-    /// As its model made it: the register turns and seals it.
+    /// As its model made it: the register protects and seals it.
     pub template: Template,
     /// The image that it was made from.
     pub source: Option<ImageDigest>,
@@ -178,8 +178,9 @@ pub struct StoredTemplate {
     pub id: TemplateId,
     /// Whose it is.
     pub subject: SubjectId,
-    /// *Turned* by the register's [`Turn`](crate::Turn), to which it is bound: its model is
-    /// [`Turn::turned_model`](crate::Turn::turned_model), and probes have to be turned before they are compared with it.
+    /// *Protected* by the register's [`TemplateProtection`](crate::TemplateProtection), to which it is bound: its model is
+    /// [`protected_model`](crate::TemplateProtection::protected_model), and probes have to be transformed likewise before
+    /// they are compared with it.
     pub template: Template,
 }
 

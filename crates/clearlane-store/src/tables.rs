@@ -79,6 +79,7 @@ table! {
 
 table! {
     /// A template.
+    /// (Loading reads it by the order of its columns.)
     TemplateRow in "template" {
         id: TemplateId = 3,
         subject: SubjectId = 3,
@@ -197,8 +198,8 @@ impl Field for Endorsements {
         serde_json::from_str(text).ok().map(Self).filter(|read| read.text() == text)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row.text(&self.text())
+    fn encode(&self, row: &mut Canonical) {
+        row.text(&self.text());
     }
 }
 
@@ -215,10 +216,18 @@ impl Field for Sealed {
         value.as_blob().ok().map(|sealed| Self(sealed.to_vec()))
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        let (nonce, tag) = seal::ends(&self.0);
-        row.number(self.0.len() as i64).bytes(nonce).bytes(tag)
+    fn encode_stored(value: ValueRef<'_>, row: &mut Canonical) -> Option<()> {
+        value.as_blob().ok().map(|sealed| encode_sealed(sealed, row))
     }
+
+    fn encode(&self, row: &mut Canonical) {
+        encode_sealed(&self.0, row);
+    }
+}
+
+fn encode_sealed(sealed: &[u8], row: &mut Canonical) {
+    let (nonce, tag) = seal::ends(sealed);
+    row.number(sealed.len() as i64).bytes(nonce).bytes(tag);
 }
 
 /// What was made of all the other columns, and is no part of the encoding that it is made of: a record's hash, the root's
@@ -235,7 +244,5 @@ impl Field for Derived {
         Field::read(value).map(Self)
     }
 
-    fn encode(&self, row: Canonical) -> Canonical {
-        row
-    }
+    fn encode(&self, _: &mut Canonical) {}
 }

@@ -7,11 +7,17 @@
 //! no key: the root has one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::iter::Peekable;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::vec::IntoIter;
 
+use blake3::Hasher;
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::canonical::Canonical;
+use crate::error::Sql as _;
 use crate::{Fault, Result, Row};
 
 /// The hash of a row, of a node, or of a whole tree; zeros where there is none.
@@ -46,13 +52,13 @@ pub(crate) const PLACES: u64 = FANOUT.pow(LEVELS);
 const CACHED: usize = 4096;
 
 /// The hash of a row, or of rows that share a leaf.
-pub(crate) fn leaf(rows: &[Canonical]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2026 register leaf");
-    for row in rows {
-        hasher.update(row.as_bytes());
-    }
-    *hasher.finalize().as_bytes()
+pub(crate) fn leaf(rows: &Canonical) -> Hash {
+    static CONTEXT: Context = LazyLock::new(|| hash_derive_key_context("clearlane 2026 register leaf"));
+    *Hasher::new_from_context_key(&CONTEXT).update(rows.as_bytes()).finalize().as_bytes()
 }
+
+/// What a hash is for, hashed once and not for each of a million rows.
+type Context = LazyLock<ContextKey>;
 
 /// Nodes that were read and found to have the hash that they were looked up by, whatever became of their rows since.
 #[derive(Default)]
@@ -79,7 +85,29 @@ pub(crate) struct Nodes<'a> {
     pub(crate) cache: &'a NodeCache,
 }
 
+/// The leaves of a range of places, to be gone through side by side with the rows that they are of.
+pub(crate) struct Leaves(Peekable<IntoIter<(u64, Hash)>>);
+
+impl Leaves {
+    /// The next place ahead of `place` that has a leaf: its row is missing.
+    pub(crate) fn ahead_of(&mut self, place: u64) -> Option<u64> {
+        self.0.next_if(|(at, _)| *at < place).map(|(at, _)| at)
+    }
+
+    /// The leaf at `place`, once all ahead of it were taken.
+    pub(crate) fn at(&mut self, place: u64) -> Hash {
+        self.0.next_if(|(at, _)| *at == place).map_or(NONE, |(_, hash)| hash)
+    }
+}
+
 impl Tree {
+    /// The leaves of a range of places.
+    pub(crate) fn leaves(self, nodes: Nodes<'_>, root: &Hash, places: Range<u64>) -> Result<Leaves> {
+        let mut leaves = Vec::new();
+        self.each(nodes, root, places, &mut |place, hash| leaves.push((place, hash)))?;
+        Ok(Leaves(leaves.into_iter().peekable()))
+    }
+
     /// The leaf at `place`, as the tree with this root has it.
     pub(crate) fn leaf(self, nodes: Nodes<'_>, root: &Hash, place: u64) -> Result<Hash> {
         if place >= PLACES {
@@ -107,7 +135,7 @@ impl Tree {
         self,
         nodes: Nodes<'_>,
         root: &Hash,
-        places: std::ops::Range<u64>,
+        places: Range<u64>,
         each: &mut dyn FnMut(u64, Hash),
     ) -> Result<()> {
         self.walk(nodes, LEVELS - 1, 0, root, &places, each)
@@ -119,13 +147,13 @@ impl Tree {
         level: u32,
         place: u64,
         hash: &Hash,
-        places: &std::ops::Range<u64>,
+        places: &Range<u64>,
         each: &mut dyn FnMut(u64, Hash),
     ) -> Result<()> {
         if *hash == NONE {
             return Ok(());
         }
-        // Many nodes, each once: the cache is for those that are wanted again.
+        // Many nodes, each once: the cache is for those that are read again.
         let node = match level {
             0 => self.stored(nodes, level, place, hash)?,
             _ => self.node(nodes, level, place, hash)?,
@@ -154,13 +182,15 @@ impl Tree {
         }
         let id = self.id(level, place);
         if node.is_empty() {
-            nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1")?.execute([id])?;
+            nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1").sql()?.execute([id]).sql()?;
             return Ok(NONE);
         }
         nodes
             .connection
-            .prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")?
-            .execute(params![id, node])?;
+            .prepare_cached("REPLACE INTO node (id, hashes) VALUES (?1, ?2)")
+            .sql()?
+            .execute(params![id, node])
+            .sql()?;
         let hash = node_hash(id, &node);
         nodes.cache.put(hash, node.into());
         Ok(hash)
@@ -178,10 +208,12 @@ impl Tree {
     /// The node, from its row, if it has this hash.
     fn stored(self, nodes: Nodes<'_>, level: u32, place: u64, hash: &Hash) -> Result<Arc<[u8]>> {
         let id = self.id(level, place);
-        let mut statement = nodes.connection.prepare_cached("SELECT hashes FROM node WHERE id = ?1")?;
-        let node = statement.query_row([id], |row| Ok(row.get_ref(0)?.as_blob().map(Arc::from).ok())).optional()?;
+        let mut statement = nodes.connection.prepare_cached("SELECT hashes FROM node WHERE id = ?1").sql()?;
+        let node =
+            statement.query_row([id], |row| Ok(row.get_ref(0)?.as_blob().map(Arc::from).ok())).optional().sql()?;
         let node: Option<Arc<[u8]>> = node.flatten();
-        node.filter(|node| node.len().is_multiple_of(32) && node_hash(id, node) == *hash)
+        let fits = |node: &[u8]| node.len().is_multiple_of(32) && node.len() <= FANOUT as usize * 32;
+        node.filter(|node| fits(node) && node_hash(id, node) == *hash)
             .ok_or_else(|| Row::Node(id).refused(Fault::Unbound))
     }
 
@@ -193,7 +225,7 @@ impl Tree {
 
 /// The ids that a tree's nodes may have and are not reached from its root: rows that were put in.
 pub(crate) fn strays(connection: &Connection, reached: u64) -> Result<bool> {
-    let found: i64 = connection.query_row("SELECT count(*) FROM node", [], |row| row.get(0))?;
+    let found: i64 = connection.query_row("SELECT count(*) FROM node", [], |row| row.get(0)).sql()?;
     Ok(found as u64 != reached)
 }
 
@@ -219,9 +251,12 @@ impl Tree {
 }
 
 fn node_hash(id: i64, node: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("clearlane 2026 register node");
-    hasher.update(&id.to_le_bytes()).update(node);
-    *hasher.finalize().as_bytes()
+    static CONTEXT: Context = LazyLock::new(|| hash_derive_key_context("clearlane 2026 register node"));
+    // In one piece, of which several blocks are hashed at once.
+    let (mut bytes, length) = ([0; 8 + FANOUT as usize * 32], 8 + node.len());
+    bytes[..8].copy_from_slice(&id.to_le_bytes());
+    bytes[8..length].copy_from_slice(node);
+    *Hasher::new_from_context_key(&CONTEXT).update(&bytes[..length]).finalize().as_bytes()
 }
 
 fn entry(node: &[u8], at: u64) -> Hash {

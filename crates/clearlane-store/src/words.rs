@@ -47,9 +47,9 @@ macro_rules! words {
     };
 }
 
-/// A word that is none of those known.
+/// A word that is not among those known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is none of {}", known.join(", "))]
+#[error("expected one of {}, got `{text}`", known.join(", "))]
 pub struct UnknownWord {
     /// What was given.
     pub text: String,

@@ -6,22 +6,10 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use clearlane_store::{
-    DocumentKind, Enrolment, Fault, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile,
-};
-use clearlane_store::{RootId, Witness, WitnessError};
+use clearlane_store::{DocumentKind, Enrolment, Fault, Keyring, Register, Row, StoreError};
 use clearlane_template::SubjectId;
-use rusqlite::Connection;
-use support::{Fixture, details, fixture, key, keyring, model, passage, person, template};
-
-fn meddle(path: &Path, sql: &str) {
-    let connection = Connection::open(path).unwrap();
-    connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
-    connection.execute_batch(sql).unwrap();
-}
+use support::{Fixture, details, fixture, key, keyring, meddle, model, person, template};
 
 fn is_refused<T>(result: Result<T, StoreError>) -> bool {
     matches!(result.err(), Some(StoreError::Refused { .. }))
@@ -116,79 +104,11 @@ fn of_two_changes_of_keys_the_newer_goes_on_and_no_template_is_lost() {
     assert!(matches!(overtaken, Err(StoreError::Invalid { field: "key", .. })));
     assert!(one.rekey(&key(3), |_, _| ()).unwrap().problems.is_empty());
     assert!(one.check(|_, _| ()).unwrap().is_sound());
-    let turn = one.turn(model()).unwrap();
+    let protection = one.protection(model()).unwrap();
     for number in 1..=1600 {
         let stored = one.templates(SubjectId(number), model()).unwrap();
-        assert!(turn.apply(&template(number)).unwrap().score(&stored[0].template).unwrap() > 0.999_99);
+        assert!(protection.apply(&template(number)).unwrap().score(&stored[0].template).unwrap() > 0.999_99);
     }
-}
-
-/// A witness at which another process commits just when it is asked.
-struct Racing(Mutex<Register>);
-
-impl Witness for Racing {
-    fn newest(&self, _: [u8; 16]) -> Result<Option<RootId>, WitnessError> {
-        let other = self.0.lock().unwrap();
-        let newest = other.root().unwrap();
-        other.enrol(&person(77)).unwrap();
-        Ok(newest)
-    }
-
-    fn note(&self, _: [u8; 16], _: RootId) -> Result<(), WitnessError> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_register_in_use_is_not_taken_for_an_older_one() {
-    let f = fixture();
-    let other = Register::open(&f.path, keyring()).unwrap();
-    RegisterOptions::new().witness(Racing(Mutex::new(other))).open(&f.path, keyring()).unwrap();
-    let witness = f.folder.path().join("roots");
-    let options = RegisterOptions::new().witness(WitnessFile::new(&witness));
-    let (writer, done) = (options.open(&f.path, keyring()).unwrap(), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Acquire) {
-                writer.append_record(&passage(1)).unwrap();
-            }
-        });
-        let opened = (0..60).try_for_each(|_| options.open_read_only(&f.path, keyring()).map(drop));
-        done.store(true, Ordering::Release);
-        opened.unwrap();
-    });
-}
-
-#[test]
-fn a_register_with_a_witness_is_not_written_without_it() {
-    let f = fixture();
-    let witness = f.folder.path().join("roots");
-    let options = RegisterOptions::new().witness(WitnessFile::new(&witness));
-    let register = options.open(&f.path, keyring()).unwrap();
-    register.enrol(&person(1)).unwrap();
-    // Otherwise an older file could be written to until it is newer than all that the witness has seen.
-    let without = Register::open(&f.path, keyring()).unwrap();
-    assert!(matches!(without.enrol(&person(2)), Err(StoreError::NeedsWitness { .. })));
-    assert!(without.subject("person-1").unwrap().is_some());
-    assert!(without.check(|_, _| ()).unwrap().is_sound());
-}
-
-#[test]
-fn lines_of_a_witness_that_were_cut_hide_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("roots");
-    let (witness, root) = (WitnessFile::new(&path), |version| RootId { version, code: [version as u8; 32] });
-    assert_eq!(witness.newest([1; 16]).unwrap(), None);
-    fs::write(&path, "clearlane-ro").unwrap();
-    assert_eq!(witness.newest([1; 16]).unwrap(), None);
-    for version in 1..=3 {
-        witness.note([1; 16], root(version)).unwrap();
-        assert_eq!(witness.newest([1; 16]).unwrap(), Some(root(version)));
-        let mut text = fs::read_to_string(&path).unwrap();
-        text.push_str("clearlane-root 0101");
-        fs::write(&path, text).unwrap();
-    }
-    assert!(matches!(witness.newest([2; 16]), Err(WitnessError::Other { .. })));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn json_lines_with_templates_carry_a_whole_register_to_another_key() {
     assert_eq!((imported.enrolled, imported.present, imported.refused.len()), (1500, 0, 0));
     for number in [1, 1500] {
         let stored = register.templates(SubjectId(number), model()).unwrap();
-        let plain = register.turn(model()).unwrap().undo(&stored[0].template).unwrap();
+        let plain = register.protection(model()).unwrap().undo(&stored[0].template).unwrap();
         assert!(plain.score(&template(number)).unwrap() > 0.999_999);
         let subject = register.subject_by_id(SubjectId(number)).unwrap().unwrap();
         assert_eq!(subject.details, f.register.subject_by_id(SubjectId(number)).unwrap().unwrap().details);
@@ -197,16 +197,16 @@ fn nothing_is_made_where_a_log_of_another_register_would_be_replayed_over_it() {
     // The register is moved away, and its log forgotten.
     fs::rename(&path, place.join("moved")).unwrap();
     for suffix in ["-wal", "-journal", "-shm"] {
-        let beside = place.join(format!("port.register{suffix}"));
+        let log = place.join(format!("port.register{suffix}"));
         if suffix != "-wal" {
-            fs::write(&beside, b"left behind").unwrap();
+            fs::write(&log, b"left behind").unwrap();
         }
-        let is_named = |error: StoreError| matches!(error, StoreError::Beside { path } if path == beside);
+        let is_named = |error: StoreError| matches!(error, StoreError::LeftoverLog { path } if path == log);
         assert!(is_named(Register::restore(&copy, &path, keyring(), |_, _| ()).unwrap_err()), "{suffix}");
         assert!(is_named(Register::create(&path, keyring()).unwrap_err()), "{suffix}");
         assert!(is_named(f.register.backup(&path, |_, _| ()).unwrap_err()), "{suffix}");
         assert!(!path.exists());
-        fs::rename(&beside, place.join(format!("moved{suffix}"))).unwrap();
+        fs::rename(&log, place.join(format!("moved{suffix}"))).unwrap();
     }
     let restored = Register::restore(&copy, &path, keyring(), |_, _| ()).unwrap();
     assert!(restored.check(|_, _| ()).unwrap().is_sound());
@@ -221,7 +221,7 @@ fn nothing_is_made_where_a_log_of_another_register_would_be_replayed_over_it() {
 }
 
 #[test]
-fn a_log_that_was_put_beside_another_file_by_hand_is_found() {
+fn a_log_that_was_put_to_another_file_by_hand_is_found() {
     let f = filled(300);
     let copy = f.folder.path().join("backup.register");
     f.register.backup(&copy, |_, _| ()).unwrap();

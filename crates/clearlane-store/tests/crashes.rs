@@ -103,16 +103,16 @@ impl Known {
     /// What the register holds, every template compared with what it was made from.
     fn read(register: &Register) -> Self {
         let mut known = Self::default();
-        let turns = [model(), next_model()].map(|model| register.turn(model).ok());
+        let protections = [model(), next_model()].map(|model| register.protection(model).ok());
         for subject in register.subjects() {
             let subject = subject.unwrap();
             let number = number(&subject.key);
-            let counts = turns.each_ref().map(|turn| {
-                let Some(turn) = turn else { return 0 };
-                let stored = register.templates(subject.id, turn.model()).unwrap();
+            let counts = protections.each_ref().map(|protection| {
+                let Some(protection) = protection else { return 0 };
+                let stored = register.templates(subject.id, protection.model()).unwrap();
                 for stored in &stored {
                     let dimension = stored.template.dimension();
-                    let original = turn.apply(&template_of(turn.model(), number, dimension)).unwrap();
+                    let original = protection.apply(&template_of(protection.model(), number, dimension)).unwrap();
                     assert!(original.score(&stored.template).unwrap() > 0.999_99);
                 }
                 stored.len()

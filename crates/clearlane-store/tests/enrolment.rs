@@ -23,7 +23,7 @@ fn what_was_enrolled_is_there_after_the_register_was_closed() {
         assert_eq!(subject.enrolled.as_millisecond(), enrolment.enrolled.as_millisecond());
         let stored = register.templates(id, model()).unwrap();
         assert_eq!(stored.iter().map(|row| row.id).collect::<Vec<_>>(), templates);
-        let plain = register.turn(model()).unwrap().undo(&stored[0].template).unwrap();
+        let plain = register.protection(model()).unwrap().undo(&stored[0].template).unwrap();
         assert!(plain.score(&template(1)).unwrap() > 0.999_999);
     }
 }

@@ -9,15 +9,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clearlane_store::{
-    Details, Enrolment, Erasure, Fault, ImageDigest, Keyring, NewTemplate, Register, RegisterOptions, Row, StoreError,
-    WitnessFile,
-};
+use clearlane_store::{Details, Erasure, ImageDigest, Keyring, NewTemplate, Register};
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
-use support::{details, fixture, key, keyring, passage, person, template, template_of};
+use support::{details, fixture, key, passage, person, template, template_of};
 use tempfile::TempDir;
 
 /// What may be altered, since nothing is decided by it.
@@ -307,43 +304,4 @@ fn an_older_file_is_not_the_present_one_with_any_one_table_of_it() {
         });
         assert_eq!(noticed, Some(differs), "{kept}");
     }
-}
-
-#[test]
-fn a_whole_older_file_is_told_from_the_present_one_by_a_witness_and_by_who_saw_the_present_one() {
-    let f = fixture();
-    let witness = f.folder.path().join("roots");
-    let options = RegisterOptions::new().witness(WitnessFile::new(&witness));
-    let register = options.open(&f.path, keyring()).unwrap();
-    register.enrol(&person(1)).unwrap();
-    let older = f.folder.path().join("older");
-    register.backup(&older, |_, _| ()).unwrap();
-    assert_eq!(register.revoke(SubjectId(1), "lost").unwrap(), Erasure::Complete);
-    assert!(register.is_witnessed());
-    // Put back under a process that has it open: it has seen a newer version.
-    let bytes = fs::read(&older).unwrap();
-    fs::write(&f.path, &bytes).unwrap();
-    let rolled_back = |error: &StoreError| matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::RolledBack { found, witnessed } } if found < witnessed);
-    match register.subject_by_id(SubjectId(1)) {
-        Err(error) => assert!(rolled_back(&error) || matches!(error, StoreError::Corrupt { .. }), "{error:?}"),
-        Ok(subject) => assert!(subject.unwrap().revoked.is_some(), "it answers from what it had read"),
-    }
-    drop((register, f.register));
-    for suffix in ["-wal", "-shm"] {
-        let _ = fs::remove_file(format!("{}{suffix}", f.path.display()));
-    }
-    fs::write(&f.path, &bytes).unwrap();
-    assert!(rolled_back(&options.open(&f.path, keyring()).unwrap_err()));
-    assert!(Register::open(&f.path, keyring()).is_ok(), "without a witness nobody can tell");
-
-    // To restore is to go back on purpose: the witness takes over what was restored, and nothing older or other after it.
-    let restored = f.folder.path().join("restored");
-    let register = options.restore(&older, &restored, keyring(), |_, _| ()).unwrap();
-    assert!(register.subject("person-1").unwrap().is_some());
-    register.enrol(&Enrolment::new("another")).unwrap();
-    drop(register);
-    assert!(options.open(&restored, keyring()).is_ok());
-    assert!(rolled_back(&options.open(&f.path, keyring()).unwrap_err()));
-    let elsewhere = RegisterOptions::new().witness(WitnessFile::new(&older));
-    assert!(matches!(elsewhere.open(&restored, keyring()), Err(StoreError::Witness(_))));
 }

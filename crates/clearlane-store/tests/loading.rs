@@ -33,10 +33,10 @@ fn every_template_of_the_model_is_loaded_once_in_order_and_on_any_number_of_thre
     let (all, total) = load(&f.register);
     assert_eq!((all.len(), total), (6000, 6000));
     assert!(all.is_sorted_by_key(|row| row.id));
-    let turn = f.register.turn(model()).unwrap();
+    let protection = f.register.protection(model()).unwrap();
     for row in all.iter().step_by(97) {
         let number = row.subject.0 - 1;
-        assert!(turn.apply(&template(number)).unwrap().score(&row.template).unwrap() > 0.999_999);
+        assert!(protection.apply(&template(number)).unwrap().score(&row.template).unwrap() > 0.999_999);
     }
     for threads in [1, 8] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

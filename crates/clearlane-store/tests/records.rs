@@ -6,8 +6,7 @@ mod support;
 use clearlane_store::{Direction, Erasure, Fault, NewRecord, Outcome, Problem, RecordQuery, Register, Row, StoreError};
 use clearlane_template::SubjectId;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::Connection;
-use support::{Fixture, fixture, keyring, passage};
+use support::{Fixture, fixture, keyring, meddle, passage};
 
 fn recorded(count: i64) -> Fixture {
     let f = fixture();
@@ -26,10 +25,6 @@ fn verified(f: &Fixture) -> u64 {
     report.records
 }
 
-fn meddle(f: &Fixture, sql: &str) {
-    Connection::open(&f.path).unwrap().execute_batch(sql).unwrap();
-}
-
 #[test]
 fn records_are_numbered_without_gaps_and_come_back_as_they_were_written() {
     let f = recorded(3000);
@@ -46,9 +41,9 @@ fn records_are_numbered_without_gaps_and_come_back_as_they_were_written() {
 fn the_last_entry_or_exit_of_a_subject_at_a_port_is_found() {
     let f = recorded(10);
     let other = NewRecord { port: "gongbei".into(), ..passage(11) };
-    let stranger = NewRecord { subject: None, ..passage(13) };
+    let unknown = NewRecord { subject: None, ..passage(13) };
     let referred = NewRecord { outcome: Outcome::Refer, reasons: "[\"margin\"]".into(), ..passage(15) };
-    f.register.append_records(&[other, stranger, referred]).unwrap();
+    f.register.append_records(&[other, unknown, referred]).unwrap();
     let query = |direction| RecordQuery {
         subject: Some(SubjectId(1)),
         port: Some("shenzhen-bay".into()),
@@ -86,12 +81,12 @@ fn an_altered_record_is_named_whatever_was_altered() {
         "voids = 3",
     ] {
         let f = recorded(9);
-        meddle(&f, &format!("UPDATE record SET {change} WHERE seq = 5"));
+        meddle(&f.path, &format!("UPDATE record SET {change} WHERE seq = 5"));
         let found = problems(&f);
         assert_eq!(found[0], Problem { row: Row::Record(5), fault: Fault::Chained }, "{change}");
     }
     let f = recorded(9);
-    meddle(&f, "UPDATE record SET direction = 'sideways' WHERE seq = 5");
+    meddle(&f.path, "UPDATE record SET direction = 'sideways' WHERE seq = 5");
     assert_eq!(problems(&f)[0], Problem { row: Row::Record(5), fault: Fault::Value { column: "direction" } });
 }
 
@@ -99,7 +94,7 @@ fn an_altered_record_is_named_whatever_was_altered() {
 fn a_cut_chain_is_found_wherever_it_was_cut() {
     let cut = |which: &str| {
         let f = recorded(9);
-        meddle(&f, &format!("DELETE FROM record WHERE seq {which}"));
+        meddle(&f.path, &format!("DELETE FROM record WHERE seq {which}"));
         problems(&f)
     };
     assert_eq!(cut("= 5"), [Problem { row: Row::Record(6), fault: Fault::Gap { from: 5 } }]);
@@ -112,14 +107,14 @@ fn a_cut_chain_is_found_wherever_it_was_cut() {
 fn records_that_were_exchanged_or_put_in_are_found() {
     let f = recorded(9);
     meddle(
-        &f,
+        &f.path,
         "UPDATE record SET seq = -1 WHERE seq = 4; UPDATE record SET seq = 4 WHERE seq = 5; UPDATE record SET seq = 5 WHERE seq = -1",
     );
     let rows: Vec<Row> = problems(&f).into_iter().map(|problem| problem.row).collect();
     assert_eq!(rows, [Row::Record(4), Row::Record(5), Row::Record(6)]);
     let f = recorded(9);
     meddle(
-        &f,
+        &f.path,
         "INSERT INTO record SELECT 10, time, port, lane, direction, outcome, subject, score, threshold, margin, model, reasons, hash, voids, encoding
          FROM record WHERE seq = 9",
     );
@@ -130,7 +125,7 @@ fn records_that_were_exchanged_or_put_in_are_found() {
 fn the_ends_of_the_chain_cannot_be_rewritten_without_the_key() {
     let f = recorded(9);
     meddle(
-        &f,
+        &f.path,
         "DELETE FROM record WHERE seq > 7; UPDATE root SET last_record = 7, record_hash = (SELECT hash FROM record WHERE seq = 7)",
     );
     let refused = |error| matches!(error, StoreError::Refused { row: Row::Root, fault: Fault::Authentication });
@@ -145,7 +140,7 @@ fn the_ends_of_the_chain_cannot_be_rewritten_without_the_key() {
 #[test]
 fn nothing_is_added_to_a_chain_that_was_cut_and_nothing_is_let_go_of_one_that_was_altered() {
     let f = recorded(9);
-    meddle(&f, "DELETE FROM record WHERE seq > 7");
+    meddle(&f.path, "DELETE FROM record WHERE seq > 7");
     let end = Fault::End { found: 7, expected: 9 };
     let error = f.register.append_record(&passage(10)).unwrap_err();
     assert!(matches!(error, StoreError::Refused { row: Row::Chain, fault } if fault == end));
@@ -154,7 +149,7 @@ fn nothing_is_added_to_a_chain_that_was_cut_and_nothing_is_let_go_of_one_that_wa
     assert_eq!(problems(&f), [Problem { row: Row::Chain, fault: end.clone() }]);
 
     let f = recorded(9);
-    meddle(&f, "UPDATE record SET outcome = 'refer' WHERE seq = 2");
+    meddle(&f.path, "UPDATE record SET outcome = 'refer' WHERE seq = 2");
     assert!(matches!(f.register.prune_records(passage(5).time), Err(StoreError::Refused { row: Row::Record(2), .. })));
     assert!(matches!(f.register.record(2), Err(StoreError::Refused { row: Row::Record(2), fault: Fault::Chained })));
     assert!(f.register.record(5).unwrap().is_some());
@@ -186,7 +181,7 @@ fn without_a_key_only_gaps_are_found_and_the_report_says_so() {
     let keyless = Register::open_read_only(&f.path, clearlane_store::Keyring::empty()).unwrap();
     let report = keyless.verify_records(|_, _| ()).unwrap();
     assert_eq!((report.records, report.keyed, report.is_sound()), (9, false, true));
-    meddle(&f, "DELETE FROM record WHERE seq = 5");
+    meddle(&f.path, "DELETE FROM record WHERE seq = 5");
     let found = keyless.verify_records(|_, _| ()).unwrap().problems;
     assert_eq!(found[0], Problem { row: Row::Record(6), fault: Fault::Gap { from: 5 } });
 }
@@ -249,7 +244,7 @@ fn an_export_says_all_that_an_auditor_needs_to_compute_the_chain_anew() {
     let mut hash = blake3::derive_key("clearlane 2025 crossing record chain", &f.register.id());
     for line in lines.lines() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        hash = audited(&key, &hash, &record);
+        hash = audited(key.as_bytes(), &hash, &record);
         assert_eq!(record["hash"], blake3::Hash::from_bytes(hash).to_hex().as_str(), "{line}");
     }
     assert_eq!(lines.lines().count(), 32);

@@ -41,9 +41,9 @@ fn after_a_new_key_the_old_one_opens_nothing_and_scores_are_the_same() {
     let register = Register::open(&f.path, Keyring::new(key(2))).unwrap();
     assert!(register.check(|_, _| ()).unwrap().is_sound());
     let after = register.templates(SubjectId(5), model()).unwrap().remove(0).template;
-    assert!(after.score(&before).is_err(), "templates turned by two keys do not match each other");
-    let turn = register.turn(model()).unwrap();
-    assert!(turn.apply(&template(5)).unwrap().score(&after).unwrap() > 0.999_999);
+    assert!(after.score(&before).is_err(), "templates protected by two keys do not match each other");
+    let protection = register.protection(model()).unwrap();
+    assert!(protection.apply(&template(5)).unwrap().score(&after).unwrap() > 0.999_999);
     assert_eq!(register.number_digest(DocumentKind::Passport, "E123").unwrap(), digest);
     assert_eq!(register.stats().unwrap().keys.len(), 1);
 }
@@ -64,10 +64,10 @@ fn a_change_of_keys_that_was_interrupted_goes_on_where_it_stopped() {
     assert!(keys[0].templates > 0 && keys[1].templates >= 1000);
     // In between, everything is usable: mixed rows load as one gallery, and new ones come.
     let mut loaded = 0;
-    let turn = register.turn(model()).unwrap();
+    let protection = register.protection(model()).unwrap();
     register
         .load(model(), |batch, _| {
-            assert!(batch.iter().all(|row| row.template.model() == turn.turned_model()));
+            assert!(batch.iter().all(|row| row.template.model() == protection.protected_model()));
             loaded += batch.len();
         })
         .unwrap();
@@ -84,7 +84,7 @@ fn a_change_of_keys_that_was_interrupted_goes_on_where_it_stopped() {
     assert!(register.check(|_, _| ()).unwrap().is_sound());
     for number in [1, 1500, 3000] {
         let stored = register.templates(SubjectId(number), model()).unwrap();
-        let plain = register.turn(model()).unwrap().undo(&stored[0].template).unwrap();
+        let plain = register.protection(model()).unwrap().undo(&stored[0].template).unwrap();
         assert!(plain.score(&template(number)).unwrap() > 0.999_999);
     }
 }

@@ -77,12 +77,12 @@ fn nothing_is_left_either_where_pages_were_merged() {
 }
 
 #[test]
-fn no_template_stands_in_any_file_as_its_model_made_it_nor_turned() {
+fn no_template_stands_in_any_file_as_its_model_made_it_nor_protected() {
     let f = fixture();
     let template = template_of(model(), 77, 64);
     let (id, _) = f.register.enrol(&Enrolment::new("x").with_template(template.clone())).unwrap();
-    let turned = f.register.templates(id, model()).unwrap().remove(0).template;
-    for values in [template.as_slice(), turned.as_slice()] {
+    let protected = f.register.templates(id, model()).unwrap().remove(0).template;
+    for values in [template.as_slice(), protected.as_slice()] {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         assert!(bytes.chunks_exact(16).all(|piece| !anywhere(f.folder.path(), piece)));
     }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use clearlane_store::{Fault, Keyring, Problem, Register, Row, StoreError};
 use clearlane_template::{SubjectId, TemplateId};
 use rusqlite::{Connection, params};
-use support::{Fixture, details, fixture, keyring, model, passage, person};
+use support::{Fixture, details, fixture, keyring, meddle, model, passage, person};
 
 /// Three subjects with all details, one template each, and some records.
 fn filled() -> Fixture {
@@ -22,12 +22,6 @@ fn filled() -> Fixture {
 
 fn problems(f: &Fixture) -> Vec<Problem> {
     f.register.check(|_, _| ()).unwrap().problems
-}
-
-fn meddle(f: &Fixture, sql: &str) {
-    let connection = Connection::open(&f.path).unwrap();
-    connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
-    connection.execute_batch(sql).unwrap();
 }
 
 fn refused(f: &Fixture, subject: u64) -> (Row, Fault) {
@@ -86,7 +80,7 @@ fn a_template_is_only_where_it_was_put() {
         ("UPDATE template SET model = 7 WHERE id = 2", 2),
     ] {
         let f = filled();
-        meddle(&f, change);
+        meddle(&f.path, change);
         let found = problems(&f);
         let expected = Problem { row: Row::Template(TemplateId(row)), fault: Fault::Unbound };
         assert!(found.contains(&expected), "{change}: {found:?}");
@@ -98,7 +92,7 @@ fn a_template_of_another_register_with_the_same_key_does_not_open() {
     let (f, elsewhere) = (filled(), filled());
     let attach = format!("ATTACH '{}' AS elsewhere", elsewhere.path.display());
     meddle(
-        &f,
+        &f.path,
         &format!(
             "{attach}; UPDATE template SET sealed = (SELECT sealed FROM elsewhere.template WHERE id = 2) WHERE id = 2"
         ),
@@ -130,7 +124,7 @@ fn whatever_the_rules_ask_of_a_subject_cannot_be_altered_unnoticed() {
         "INSERT INTO document SELECT 2, 1, kind, number_digest, valid_from, expires, endorsements, encoding FROM document WHERE subject = 1",
     ] {
         let f = filled();
-        meddle(&f, change);
+        meddle(&f.path, change);
         let expected = Problem { row: Row::Subject(SubjectId(2)), fault: Fault::Unbound };
         assert_eq!(problems(&f), [expected], "{change}");
         let error = f.register.subject_by_id(SubjectId(2)).unwrap_err();
@@ -142,7 +136,7 @@ fn whatever_the_rules_ask_of_a_subject_cannot_be_altered_unnoticed() {
 fn a_revocation_cannot_be_taken_back_past_the_library() {
     let f = filled();
     assert_eq!(f.register.revoke(SubjectId(2), "lost").unwrap(), clearlane_store::Erasure::Complete);
-    meddle(&f, "UPDATE subject SET revoked = NULL WHERE id = 2");
+    meddle(&f.path, "UPDATE subject SET revoked = NULL WHERE id = 2");
     assert!(matches!(f.register.subject("person-2"), Err(StoreError::Refused { .. })));
 }
 
@@ -150,7 +144,7 @@ fn a_revocation_cannot_be_taken_back_past_the_library() {
 fn words_that_are_not_written_here_and_rows_without_their_subject_are_named() {
     let f = filled();
     meddle(
-        &f,
+        &f.path,
         "UPDATE subject SET category = 'martian' WHERE id = 1; DELETE FROM document WHERE subject = 3; DELETE FROM subject WHERE id = 3",
     );
     let found = problems(&f);
@@ -165,7 +159,7 @@ fn words_that_are_not_written_here_and_rows_without_their_subject_are_named() {
 #[test]
 fn an_altered_secret_is_named() {
     let f = filled();
-    meddle(&f, "UPDATE register SET number_secret = zeroblob(60)");
+    meddle(&f.path, "UPDATE register SET number_secret = zeroblob(60)");
     assert_eq!(problems(&f), [Problem { row: Row::Register, fault: Fault::Unbound }]);
 }
 

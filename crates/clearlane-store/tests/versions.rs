@@ -19,7 +19,7 @@ fn copy_of(name: &str) -> (TempDir, PathBuf) {
 }
 
 /// `data/2.register`: made by schema version 2, under the tests' key: as the one of version 1, with three crossing records
-/// and a spent claim. Another way to derive keys, seal, turn, encode or chain would not read it.
+/// and a spent claim. Another way to derive keys, seal, protect, encode or chain would not read it.
 #[test]
 fn a_register_of_version_2_is_read_with_its_seals_and_its_chain() {
     let (_folder, path) = copy_of("2.register");
@@ -53,9 +53,9 @@ fn holds_what_version_1_held(register: &Register) {
     let one = register.subject("person-1").unwrap().unwrap();
     assert_eq!(one.details, details(register));
     let stored = register.templates(one.id, model()).unwrap();
-    let turn = register.turn(model()).unwrap();
+    let protection = register.protection(model()).unwrap();
     for (stored, seed) in stored.iter().zip([1, 11]) {
-        assert!(turn.undo(&stored.template).unwrap().score(&template(seed)).unwrap() > 0.999_999);
+        assert!(protection.undo(&stored.template).unwrap().score(&template(seed)).unwrap() > 0.999_999);
     }
     assert_eq!(register.revoked_subjects().next().unwrap().unwrap().key, "person-2");
     assert!(register.subject("person-3").unwrap().is_some());

@@ -87,6 +87,9 @@ impl Template {
     /// A template from a unit vector, as a register stores it: its norm must be 1 within rounding. The values are kept bit
     /// for bit.
     pub fn from_unit(model: ModelId, mut values: Vec<f32>) -> Result<Self, TemplateError> {
+        if is_unit(&values) {
+            return Ok(Self { model, values });
+        }
         match checked_norm(&values) {
             Ok(norm) if (norm * norm - 1.0).abs() <= UNIT_TOLERANCE => Ok(Self { model, values }),
             Ok(norm) => Err(wiped(&mut values, TemplateError::NotUnit { norm })),
@@ -159,6 +162,21 @@ impl fmt::Debug for Template {
             .field("dimension", &self.dimension())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the norm is 1 within rounding, which it is in all but a damaged vector of a million: summed in parts, so that no
+/// addition waits for the one before. A value that is not finite leaves the sum none that is.
+fn is_unit(values: &[f32]) -> bool {
+    let square = |value: &f32| f64::from(*value).powi(2);
+    let (parts, rest) = values.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for part in parts {
+        for (sum, value) in sums.iter_mut().zip(part) {
+            *sum += square(value);
+        }
+    }
+    let sum = sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>();
+    values.len() <= MAX_DIMENSION && (sum - 1.0).abs() <= UNIT_TOLERANCE
 }
 
 fn checked_norm(values: &[f32]) -> Result<f64, TemplateError> {

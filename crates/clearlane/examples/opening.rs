@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = ModelId::digest([b"random".as_slice()]);
     let start = Instant::now();
     let register = Arc::new(Register::open(path, Keyring::new(Key::from_bytes([7; 32])))?);
-    let dimension = register.turn(model)?.dimension();
+    let dimension = register.protection(model)?.dimension();
     let opened = start.elapsed();
     let references = References::load(register, model, |_, _| {})?;
     let loaded = start.elapsed();

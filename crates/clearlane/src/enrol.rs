@@ -41,7 +41,7 @@ pub struct Enroller {
     calibration: Calibration,
     /// Held from the search for duplicates until the subject is enrolled, so that two applications in this process do not
     /// make each other begin again.
-    turnstile: Mutex<()>,
+    in_process: Mutex<()>,
 }
 
 /// Somebody to be enrolled.
@@ -106,7 +106,7 @@ pub enum EnrolError {
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
     /// The extractor or a calibration is of another model than what it is to work with.
-    #[error("the {part} is of model {found:.12}, where {wanted:.12} is wanted")]
+    #[error("expected the {part} to be of model {wanted:.12}, got {found:.12}")]
     OtherModel {
         /// Which of them.
         part: &'static str,
@@ -157,7 +157,7 @@ impl Enroller {
             return Err(EnrolError::CoversFewer { covered, other });
         }
         let chooser = Chooser::new(policy, extractor, &calibration)?;
-        Ok(Self { references, chooser, calibration, turnstile: Mutex::default() })
+        Ok(Self { references, chooser, calibration, in_process: Mutex::default() })
     }
 
     /// Enrols one applicant. What is enrolled is on disk when this returns, and lanes that share the references find it.
@@ -172,7 +172,7 @@ impl Enroller {
             Ok(portraits) => portraits.into_iter().map(Portrait::into_template).collect::<Vec<_>>(),
             Err(reasons) => return Ok(EnrolmentOutcome::Refer { reasons }),
         };
-        let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
         let model = self.references.model();
         let outcome = self.settle(|position| {
             if let Some(reason) = self.duplicate(&templates)? {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, SearchOptions, SearchOutcome};
-use clearlane_store::{Position, Register, Report, StoreError, StoredTemplate, Turn};
+use clearlane_store::{Position, Register, Report, StoreError, StoredTemplate, TemplateProtection};
 use clearlane_template::{ModelId, SubjectId, Template};
 
 /// The references of one model in a register, in memory and ready to be searched; any number of lanes share them.
@@ -35,10 +35,10 @@ struct Checks {
     noted: bool,
 }
 
-/// A gallery and the turn that probes need for it: they belong together, and change together when the register gets a
+/// A gallery and the template protection that probes need for it: they belong together, and change together when the register gets a
 /// new key.
 struct State {
-    turn: Arc<Turn>,
+    protection: Arc<TemplateProtection>,
     gallery: Gallery,
 }
 
@@ -168,7 +168,7 @@ impl References {
         options: &SearchOptions<'_>,
     ) -> Result<Option<SearchOutcome>, ReferencesError> {
         let Some(state) = self.state().filter(|state| !state.gallery.is_empty()) else { return Ok(None) };
-        let probe = state.turn.apply(probe)?;
+        let probe = state.protection.apply(probe)?;
         match state.gallery.search(&probe, options) {
             // The last one was withdrawn between the two lines above.
             Err(GalleryError::Empty) => Ok(None),
@@ -262,11 +262,11 @@ impl References {
     ) -> Result<(Option<Arc<State>>, Position), ReferencesError> {
         // Read before the model is looked for: what comes later is found by the next refresh.
         let before = self.register.position()?;
-        let turn = match self.register.turn(self.model) {
+        let protection = match self.register.protection(self.model) {
             Err(StoreError::OtherModel { .. }) => return Ok((None, before)),
-            turn => turn?,
+            protection => protection?,
         };
-        let gallery = (self.settings)(Gallery::builder(turn.turned_model(), turn.dimension())).build()?;
+        let gallery = (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
         let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
         let position = self.register.load(self.model, |mut batch, total| {
             if refusal.is_some() {
@@ -285,7 +285,7 @@ impl References {
         })?;
         match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => Ok((Some(Arc::new(State { turn, gallery })), position)),
+            None => Ok((Some(Arc::new(State { protection, gallery })), position)),
         }
     }
 }
@@ -311,7 +311,7 @@ pub(crate) fn best_score(
     if references.is_empty() {
         return Ok(None);
     }
-    let probe = register.turn(model)?.apply(probe)?;
+    let probe = register.protection(model)?.apply(probe)?;
     let scores = references.iter().map(|reference| probe.score(&reference.template));
     Ok(scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp))
 }

@@ -72,7 +72,7 @@ pub enum CalibrationError {
         /// The point's place in the list.
         index: usize,
     },
-    /// What is wanted is no rate.
+    /// What was asked for is not a rate.
     #[error("a false match rate lies in [0, 1], not {wanted}")]
     NotARate {
         /// The wanted false match rate.
@@ -189,7 +189,7 @@ impl Calibration {
     }
 }
 
-/// The false match rate that each of `entries` comparisons may have, so that a stranger who is compared with all of them
+/// The false match rate that each of `entries` comparisons may have, so that somebody who is not enrolled and is compared with all of them
 /// is matched at the rate `fpir`: 1 − (1 − FPIR)^(1/N), the binomial model of independent comparisons, in which
 /// FPIR = 1 − (1 − FMR)^N. An empty gallery counts as one entry.
 #[must_use]

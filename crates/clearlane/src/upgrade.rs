@@ -34,7 +34,7 @@ pub struct ModelChoice {
 pub enum ChoiceReason {
     /// It is the one that was asked for, and covers as many as the policy asks.
     Covers,
-    /// It is the one that was asked for and covers fewer than the policy asks, but no other model at hand covers more.
+    /// It is the one that was asked for and covers fewer than the policy asks, but no other available model covers more.
     NoneCoversMore,
     /// The one that was asked for covers fewer than the policy asks, and fewer than this one.
     NotYet {
@@ -49,7 +49,7 @@ pub enum ChoiceReason {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChoiceError {
-    /// The register failed, or all its templates are of models that are not at hand.
+    /// The register failed, or all its templates are of models that are not available.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A model failed.
@@ -110,7 +110,7 @@ impl ModelChoice {
     }
 }
 
-/// The embedder at hand, other than `wanted`, of which most subjects have a template.
+/// The available embedder, other than `wanted`, of which most subjects have a template.
 fn fullest_other(
     wanted: &Embedder,
     models: &Models,
@@ -148,7 +148,7 @@ impl fmt::Display for ModelChoice {
         match reason {
             ChoiceReason::Covers => write!(f, "; the policy asks for {asked} %"),
             ChoiceReason::NoneCoversMore => {
-                write!(f, "; the policy asks for {asked} %, but no model at hand covers more")
+                write!(f, "; the policy asks for {asked} %, but no available model covers more")
             }
             ChoiceReason::NotYet { wanted, wanted_coverage } => {
                 write!(f, "; `{wanted}` covers {} as yet, and the policy asks for {asked} %", share(wanted_coverage))

@@ -1,4 +1,4 @@
-//! The reader of claims: it reads what cameras see, and it ends for whatever strangers hold up.
+//! The reader of claims: it reads what cameras see, and it ends for whatever anybody holds up.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};

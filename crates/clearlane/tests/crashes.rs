@@ -84,7 +84,7 @@ fn kill_after(path: &Path, seed: u64, answers: usize, time: Duration) -> Vec<Str
     answers
 }
 
-/// Lanes at work: every fourth traveller is a stranger. Each answer is said after the lane gave it.
+/// Lanes at work: every fourth traveller is not enrolled. Each answer is said after the lane gave it.
 fn pass(path: &Path, seed: u64) {
     let register = Arc::new(Register::open(path, keys()).unwrap());
     let references = Arc::new(References::load(Arc::clone(&register), common::model(), |_, _| {}).unwrap());
@@ -104,10 +104,10 @@ fn pass(path: &Path, seed: u64) {
                 let built = built.build().unwrap().lane(format!("lane {lane}"), Direction::Entry).unwrap();
                 for number in seed.. {
                     let who = (number * 7 + lane) % TRAVELLERS;
-                    let stranger = number % 4 == 0;
-                    let capture = capture_of(if stranger { 1000 + who } else { who }, 0.8);
+                    let unknown = number % 4 == 0;
+                    let capture = capture_of(if unknown { 1000 + who } else { who }, 0.8);
                     let passage = built.pass_capture(&capture, &finger(subjects[who as usize]), None);
-                    assert_eq!(passage.decision.is_admission(), !stranger, "{passage:?}");
+                    assert_eq!(passage.decision.is_admission(), !unknown, "{passage:?}");
                     let subject = passage.comparison.map(|comparison| comparison.subject);
                     let answer = line(passage.record.unwrap(), built.name(), subject, passage.decision.is_admission());
                     let mut out = out.lock().unwrap();

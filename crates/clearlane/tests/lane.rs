@@ -28,7 +28,7 @@ fn an_enrolled_and_eligible_traveller_is_admitted() {
 }
 
 #[test]
-fn a_stranger_is_referred_as_nobody() {
+fn whoever_is_not_enrolled_is_referred_as_nobody() {
     let port = Port::with(20);
     let passage = port.lane().pass_capture(&Capture::new(face(999), Some(0.99)), &[], None);
     assert_eq!(codes(&passage), ["no-candidate"]);

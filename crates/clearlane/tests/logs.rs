@@ -97,8 +97,8 @@ fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures(
     tracing::subscriber::with_default(subscriber, || {
         let frames = [frame.clone()];
         let kind = DocumentKind::MainlandTravelPermitHkMacao;
-        // As a host might log what it has at hand.
-        tracing::debug!(?frames, ?template, extraction = ?extracted, "at hand");
+        // As a host might log what it has.
+        tracing::debug!(?frames, ?template, extraction = ?extracted, "debugged");
         let shown = |number| ShownDocument { kind, number, portrait: &frame };
         let passage = lane.pass(&frames, &[], budget);
         assert!(passage.decision.is_admission(), "{passage:?}");

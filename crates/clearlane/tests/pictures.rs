@@ -36,8 +36,8 @@ fn a_face_that_was_enrolled_from_one_picture_passes_with_others() {
         assert_eq!(passage.decision, Decision::Admit { subject: *subject }, "{person}: {passage:?}");
         assert!(passage.times.capture() > Duration::ZERO && passage.times.total >= passage.times.capture());
     }
-    let stranger = port.picture("Aaron_Eckhart", 1);
-    let passage = lane.pass(&[stranger], &[], Some(Duration::from_mins(1)));
+    let unknown = port.picture("Aaron_Eckhart", 1);
+    let passage = lane.pass(&[unknown], &[], Some(Duration::from_mins(1)));
     assert_eq!(codes(&passage), ["no-candidate"]);
 }
 

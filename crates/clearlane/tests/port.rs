@@ -118,8 +118,8 @@ fn what_a_port_cannot_be_opened_with_is_named() {
     assert!(matches!(open(place.options()), OpenError::Store(_)), "there is no register yet");
     drop(Port::open(place.options().create()).unwrap());
     assert!(matches!(open(PortOptions::new(place.register()).policy(policy())), OpenError::NoKeys));
-    let stranger = place.options().keys(Keyring::new(Key::random().unwrap()));
-    assert!(matches!(open(stranger), OpenError::Store(StoreError::NoKey { .. })));
+    let other_keys = place.options().keys(Keyring::new(Key::random().unwrap()));
+    assert!(matches!(open(other_keys), OpenError::Store(StoreError::NoKey { .. })));
     let no_file = PortOptions::new(place.register()).key_file(place.path("no.key"));
     assert!(matches!(open(no_file), OpenError::Key(_)));
     assert!(matches!(open(place.options().policy_file(place.path("no.toml"))), OpenError::Policy(_)));

@@ -41,7 +41,7 @@ fn a_session_decides_as_soon_as_the_policy_has_its_frames_and_records_once() {
     assert_eq!(session.finish(), passage);
     let records: Vec<_> = gate.port.register.records(RecordQuery::default()).collect::<Result<_, _>>().unwrap();
     assert_eq!(records.iter().map(|record| Some(record.seq)).collect::<Vec<_>>(), [passage.record]);
-    // The same frames at hand come to the same.
+    // The same frames all at once come to the same.
     let at_once = gate.lane("").pass(&[frame.clone(), frame.clone(), frame], &[], None);
     assert_eq!(at_once.decision, passage.decision);
     assert_eq!(at_once.comparison.unwrap().score, passage.comparison.unwrap().score);

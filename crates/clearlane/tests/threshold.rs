@@ -9,7 +9,7 @@ fn the_rate_of_one_comparison_gives_the_rate_of_a_whole_search() {
     for entries in [1_usize, 2, 10, 1_000, 1_000_000] {
         for fpir in [0.3, 0.01, 0.003, 1e-5] {
             let fmr = fmr_for_fpir(fpir, entries);
-            // A stranger passes a search unharmed if every comparison rejects them.
+            // Somebody who is not enrolled is found by no search if every comparison rejects them.
             let rejected = (0..entries).fold(1.0_f64, |rejected, _| rejected * (1.0 - fmr));
             assert!((1.0 - rejected - fpir).abs() < 1e-9 * entries as f64 + 1e-12, "{entries} entries at {fpir}");
         }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{clearlane, fictional, json, json_lines};
 
-/// Templates in the gallery, synthetic strangers included.
+/// Templates in the gallery, synthetic ones included.
 pub(crate) const GALLERY: u64 = 1_000;
 
 /// Who is enrolled. Tests that count a traveller's passages have one of their own.
@@ -90,14 +90,14 @@ impl Port {
 /// The manifest's lines of those who are enrolled and of three who are not, with their pictures.
 fn choose(folder: &Path) {
     let all = std::fs::read_to_string(fictional("manifest.csv")).unwrap();
-    let (mut chosen, mut strangers) = (String::new(), Vec::new());
+    let (mut chosen, mut unknown) = (String::new(), Vec::new());
     for (number, line) in all.lines().enumerate() {
         let fields: Vec<_> = line.split(',').collect();
         let (picture, person) = (fields[0], fields[1]);
-        if fields[4] == "no" && !strangers.contains(&person) && strangers.len() < 3 {
-            strangers.push(person);
+        if fields[4] == "no" && !unknown.contains(&person) && unknown.len() < 3 {
+            unknown.push(person);
         }
-        if number == 0 || ENROLLED.contains(&person) || strangers.contains(&person) {
+        if number == 0 || ENROLLED.contains(&person) || unknown.contains(&person) {
             writeln!(chosen, "{line}").unwrap();
             if number > 0 {
                 let to = folder.join(picture);

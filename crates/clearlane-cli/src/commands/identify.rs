@@ -57,7 +57,7 @@ pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     let options = args.models.choose(args.register.port()?).read_only().check(false);
     let port = open_port(options.selection(args.face.into()).parallel(true), output)?;
     // Says which models there are, where it is none that this embedder made.
-    port.register().turn(port.references().model())?;
+    port.register().protection(port.references().model())?;
     let threshold = match args.threshold {
         Some(threshold) => threshold,
         None => port.identify_options(args.fpir, args.margin).map_err(|error| uncalibrated(&port, &error))?.threshold,

@@ -34,7 +34,7 @@ pub(crate) struct VerifyArgs {
 const EXAMPLES: &str = "\
 Examples:
   clearlane verify passport.jpg live.jpg
-  clearlane verify passport.jpg live.jpg --fmr 1e-6        stricter: one stranger in a million matches
+  clearlane verify passport.jpg live.jpg --fmr 1e-6        stricter: one non-mated pair in a million matches
   clearlane verify a.png b.png --threshold 0.4 --json";
 
 pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{INTERLEAVED, BLOCK, Codes, EncodedBlock, Encoding, Factors, Fit, Layout, Rotation, quantise};
+use super::{BLOCK, Codes, EncodedBlock, Encoding, Factors, Fit, INTERLEAVED, Layout, Rotation, quantise};
 use crate::kernel::{Kernel, RowCount};
 
 /// Unit vectors that look random and are the same in every run.
@@ -73,7 +73,9 @@ fn a_row_is_encoded_interleaved_as_it_is_alone() {
 #[test]
 fn factors_are_those_of_the_vector_and_its_code_in_plain_arithmetic_and_on_the_safe_side() {
     for (dimension, bits) in [(1, 1), (1, 4), (2, 2), (64, 1), (100, 2), (128, 3), (512, 4)] {
-        for (vector, norm) in unit_vectors(dimension, INTERLEAVED).into_iter().zip([0.99995, 1.0, 1.0005].iter().cycle()) {
+        for (vector, norm) in
+            unit_vectors(dimension, INTERLEAVED).into_iter().zip([0.99995, 1.0, 1.0005].iter().cycle())
+        {
             let vector: Vec<f32> = vector.iter().map(|x| x * norm).collect();
             let mut levels = vec![0; dimension];
             let [fit] = quantise::nearest(vector.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);

@@ -138,10 +138,10 @@ impl Columns {
         let Some(given) = self.consent_given else {
             let withdrawn = self.consent_withdrawn.map(|_| "consent_withdrawn");
             let stated = scope.iter().find(|(_, value)| value.is_some()).map(|(column, _)| *column).or(withdrawn);
-            return stated.map_or(Ok(None), |column| Err(format!("{column}: stands there without consent_given")));
+            return stated.map_or(Ok(None), |column| Err(format!("{column}: given without consent_given")));
         };
         if let Some((column, _)) = scope.iter().find(|(_, value)| value.is_none()) {
-            return Err(format!("{column}: missing beside consent_given; true or false is expected"));
+            return Err(format!("{column}: expected true or false together with consent_given, got nothing"));
         }
         let [face, fingerprint] = scope.map(|(_, value)| value == Some(true));
         Ok(Some(Consent { given, scope: ConsentScope { face, fingerprint }, withdrawn: self.consent_withdrawn }))

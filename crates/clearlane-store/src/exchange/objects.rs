@@ -41,7 +41,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         if !self.list {
-            return Err(A::Error::custom("a list stands where an object or a value is expected"));
+            return Err(A::Error::custom("expected an object or a value, got a list"));
         }
         while list.next_element_seed(Shape { list: false, ..self })?.is_some() {}
         Ok(())

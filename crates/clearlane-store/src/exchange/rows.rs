@@ -32,9 +32,9 @@ impl CsvColumns {
         let missing = self.needed.iter().find(|column| header.iter().all(|name| name != **column));
         let doubled = header.iter().enumerate().find(|column| twice(*column)).map(|(_, name)| name);
         unknown
-            .map(|name| format!("`{name}` is none of the columns {known}"))
+            .map(|name| format!("expected one of the columns {known}, got `{name}`"))
             .or_else(|| missing.map(|name| format!("the column `{name}` is missing; the columns are {known}")))
-            .or_else(|| doubled.map(|name| format!("the column `{name}` stands there twice")))
+            .or_else(|| doubled.map(|name| format!("the column `{name}` is there twice")))
     }
 }
 
@@ -94,7 +94,11 @@ fn row<T: DeserializeOwned>(content: &[u8], header: &StringRecord) -> Result<T, 
     }
     let record = fields(content)?;
     if record.len() != header.len() {
-        return Err(format!("{} fields where the header names {} columns", record.len(), header.len()));
+        return Err(format!(
+            "expected {} fields, one for each column of the header, got {}",
+            header.len(),
+            record.len()
+        ));
     }
     record.deserialize(Some(header)).map_err(|error| {
         let problem = problem(&error);
@@ -103,10 +107,19 @@ fn row<T: DeserializeOwned>(content: &[u8], header: &StringRecord) -> Result<T, 
         let column = (0..record.len()).rev().find(|column| {
             let without: StringRecord =
                 record.iter().zip(0..).map(|(field, at)| if at == *column { "" } else { field }).collect();
-            without.deserialize::<T>(Some(header)).err().as_ref().map(self::problem).as_ref() != Some(&problem)
+            !without.deserialize::<T>(Some(header)).is_err_and(|other| is_same(&error, &other))
         });
         column.and_then(|column| header.get(column)).map_or(problem.clone(), |column| format!("{column}: {problem}"))
     })
+}
+
+fn is_same(one: &csv::Error, other: &csv::Error) -> bool {
+    match (one.kind(), other.kind()) {
+        (ErrorKind::Deserialize { err: one, .. }, ErrorKind::Deserialize { err: other, .. }) => {
+            one.kind() == other.kind()
+        }
+        _ => false,
+    }
 }
 
 fn problem(error: &csv::Error) -> String {

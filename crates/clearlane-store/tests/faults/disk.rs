@@ -1,6 +1,6 @@
 //! A model of a disk under one folder: what of it is durable, what is only written, and what a power cut leaves.
 //!
-//! The files themselves hold what a running process sees. Beside them stands what a disk holds for certain (each file's
+//! The files themselves hold what a running process sees. With them is kept what a disk holds for certain (each file's
 //! durable bytes, and the folder's durable names), and in order what came since: writes, truncations, changes of names.
 //! Syncing a file makes its bytes durable, syncing the folder its names, as POSIX has it and no more.
 
@@ -31,8 +31,8 @@ pub enum Call {
     Reserved,
     Map,
     LockShared,
-    /// The store's own `sync_all` of a file or of the folder, beside SQLite.
-    SyncBeside,
+    /// The store's own `sync_all` of a file or of the folder, not SQLite's.
+    OwnSync,
 }
 
 impl Call {
@@ -45,7 +45,7 @@ impl Call {
             Self::Read => &[ffi::SQLITE_IOERR_READ],
             Self::Write => &[ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_FULL],
             Self::Truncate => &[ffi::SQLITE_IOERR_TRUNCATE],
-            Self::Sync | Self::SyncBeside => &[ffi::SQLITE_IOERR_FSYNC],
+            Self::Sync | Self::OwnSync => &[ffi::SQLITE_IOERR_FSYNC],
             Self::Size => &[ffi::SQLITE_IOERR_FSTAT],
             Self::Lock => &[ffi::SQLITE_IOERR_LOCK, ffi::SQLITE_BUSY],
             Self::Unlock => &[ffi::SQLITE_IOERR_UNLOCK],
@@ -292,7 +292,7 @@ impl Disk {
     }
 
     /// A file was synced by another than SQLite.
-    pub fn synced_beside(&self, name: &OsStr) {
+    pub fn synced_by_store(&self, name: &OsStr) {
         let mut state = self.state();
         state.look(&self.folder);
         let Some(&node) = state.seen.get(name) else { return };

@@ -122,19 +122,19 @@ impl State {
     /// What a register holds. Each template is compared with what it was made from.
     pub fn read(register: &Register) -> Result<Self> {
         let mut state = Self::empty();
-        let turn = match register.turn(model()) {
+        let protection = match register.protection(model()) {
             Err(StoreError::OtherModel { .. }) => None,
-            turn => Some(turn?),
+            protection => Some(protection?),
         };
         for subject in register.subjects() {
             let subject = subject?;
             let number = number(&subject.key);
-            let templates = match &turn {
-                Some(turn) => register.templates(subject.id, turn.model())?,
+            let templates = match &protection {
+                Some(protection) => register.templates(subject.id, protection.model())?,
                 None => Vec::new(),
             };
             for (seed, stored) in (number..).step_by(10).zip(&templates) {
-                let original = turn.as_ref().unwrap().apply(&template(seed))?;
+                let original = protection.as_ref().unwrap().apply(&template(seed))?;
                 assert!(original.score(&stored.template)? > 0.999_99, "a template of person {number} is another");
             }
             let withdrawn = subject.details.consent.is_some_and(|consent| consent.withdrawn.is_some());
@@ -303,7 +303,7 @@ impl Ledger {
     /// else is there; and the register can be written to.
     pub fn verify(&self, folder: &Path) {
         for name in names(folder) {
-            let known = self.files.keys().any(|known| name == *known || is_beside(&name, known));
+            let known = self.files.keys().any(|known| name == *known || is_companion(&name, known));
             assert!(known || name.starts_with(".clearlane-"), "what is {name}?");
         }
         for (name, states) in &self.files {
@@ -357,7 +357,7 @@ fn names(folder: &Path) -> Vec<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-fn is_beside(name: &str, known: &str) -> bool {
+fn is_companion(name: &str, known: &str) -> bool {
     name.strip_prefix(known).is_some_and(|rest| ["-wal", "-shm", "-journal"].contains(&rest))
 }
 

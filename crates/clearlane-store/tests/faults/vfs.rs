@@ -3,7 +3,7 @@
 //! It is made the default VFS of the test's process, so that a register needs no hook. Files in the folder of a
 //! [`Disk`] are followed; all others are opened by the VFS below, as if this one were not there.
 //!
-//! What the store does beside SQLite (it syncs a new register and its folder itself) comes in by [`fsync`]: an executable
+//! What the store does without SQLite (it syncs a new register and its folder itself) comes in by [`fsync`]: an executable
 //! that defines the function is the one that is called, by the standard library as by SQLite. No real sync is made in a
 //! disk's folder.
 
@@ -329,23 +329,23 @@ fn within<T>(call: impl FnOnce() -> T) -> T {
 /// Stands in for the system's function of this name.
 #[unsafe(no_mangle)]
 extern "C" fn fsync(file: c_int) -> c_int {
-    sync_beside(file, libc::SYS_fsync)
+    own_sync(file, libc::SYS_fsync)
 }
 
 /// Stands in for the system's function of this name.
 #[unsafe(no_mangle)]
 extern "C" fn fdatasync(file: c_int) -> c_int {
-    sync_beside(file, libc::SYS_fdatasync)
+    own_sync(file, libc::SYS_fdatasync)
 }
 
-fn sync_beside(file: c_int, system_call: c_long) -> c_int {
+fn own_sync(file: c_int, system_call: c_long) -> c_int {
     let path = fs::read_link(format!("/proc/self/fd/{file}")).unwrap_or_default();
     let Some(disk) = disk::of(&path) else {
         // SAFETY: both system calls take a file descriptor and nothing else.
         return unsafe { libc::syscall(system_call, file) } as c_int;
     };
     let (counted, folder) = (WITHIN.get(), path == disk.folder());
-    if !counted && admit(&disk, Call::SyncBeside).is_err() {
+    if !counted && admit(&disk, Call::OwnSync).is_err() {
         // SAFETY: it points to this thread's error number.
         unsafe { *libc::__errno_location() = libc::EIO };
         return -1;
@@ -353,7 +353,7 @@ fn sync_beside(file: c_int, system_call: c_long) -> c_int {
     match path.file_name() {
         _ if folder => disk.synced_names(),
         // SQLite's own syncs of its files come by `sync`.
-        Some(name) if !counted => disk.synced_beside(name),
+        Some(name) if !counted => disk.synced_by_store(name),
         _ => {}
     }
     0

@@ -1,15 +1,16 @@
 //! What the tests share: a register in a folder of its own, and templates that are somebody's.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clearlane_store::{
     Category, Consent, ConsentScope, Details, Direction, Document, DocumentKind, Endorsement, EndorsementKind,
-    Enrolment, Entries, Key, Keyring, Nationality, NewRecord, Outcome, Register,
+    Enrolment, Entries, Format, ImportError, Imported, Key, Keyring, Nationality, NewRecord, Outcome, Register,
+    RegisterOptions, WitnessFile,
 };
 use clearlane_template::{ModelId, SubjectId, Template};
-use jiff::Timestamp;
 use jiff::civil::date;
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 /// A register in a folder that goes when this does.
@@ -17,6 +18,20 @@ pub struct Fixture {
     pub folder: TempDir,
     pub path: PathBuf,
     pub register: Register,
+}
+
+impl Fixture {
+    /// With a witness in the same folder.
+    pub fn witnessed(&self) -> RegisterOptions {
+        RegisterOptions::new().witness(WitnessFile::new(self.folder.path().join("roots")))
+    }
+}
+
+/// Alters a register's file past the library.
+pub fn meddle(path: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 pub fn key(byte: u8) -> Key {
@@ -118,4 +133,23 @@ pub fn passage(number: i64) -> NewRecord {
         reasons: String::new(),
         voids: None,
     }
+}
+
+/// Everything that can be known of a subject.
+pub fn full(register: &Register) -> Details {
+    let mut details = details(register);
+    details.documents[0].endorsements.push(Endorsement {
+        kind: EndorsementKind::Talent,
+        entries: Entries::Multiple,
+        valid_from: Some(date(2024, 2, 1)),
+        expires: date(2030, 1, 1),
+    });
+    let consent = details.consent.as_mut().unwrap();
+    consent.withdrawn = Some(consent.given + SignedDuration::from_hours(1));
+    details
+}
+
+/// Imports a text into a register of its own.
+pub fn import(text: &[u8], format: Format) -> Result<Imported, ImportError> {
+    fixture().register.import(&mut &*text, format, |_| ())
 }

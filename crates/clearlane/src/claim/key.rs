@@ -34,10 +34,10 @@ pub struct ClaimVerifier {
 #[non_exhaustive]
 pub enum ClaimKeyError {
     /// Not a private key as PKCS #8 PEM.
-    #[error("not an Ed25519 private key: PKCS #8 PEM is wanted, as `openssl genpkey -algorithm ed25519` writes it")]
+    #[error("expected an Ed25519 private key in PKCS #8 PEM, as `openssl genpkey -algorithm ed25519` writes it")]
     NotPrivate,
     /// Not a public key as SPKI PEM.
-    #[error("not an Ed25519 public key: PEM is wanted, as `openssl pkey -pubout` writes it")]
+    #[error("expected an Ed25519 public key in PEM, as `openssl pkey -pubout` writes it")]
     NotPublic,
     /// The key is one of the few for which a signature proves nothing.
     #[error("the public key is weak (of small order): a signature under it proves nothing")]

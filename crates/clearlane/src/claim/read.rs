@@ -1,4 +1,4 @@
-//! Reads codes from pictures of whatever strangers hold up: within a deadline, and within a number of steps.
+//! Reads codes from pictures of whatever anybody holds up: within a deadline, and within a number of steps.
 //!
 //! The way of a picture: its luma, and what of it is dark (`picture`); finder patterns (`finder`); timing patterns
 //! between them (`timing`); the projection of each code (`fit`); and from its modules the text (`symbol`). Every stage

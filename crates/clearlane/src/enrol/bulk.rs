@@ -153,7 +153,7 @@ impl Enroller {
         now: Timestamp,
         report: &mut BulkReport,
     ) -> Result<(), EnrolError> {
-        let _turn = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut counts, mut unfinished, mut ready) = (report.progress, Vec::new(), Vec::new());
         let mut order = HashMap::new();
         for (at, prepared) in batch.into_iter().enumerate() {

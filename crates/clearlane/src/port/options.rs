@@ -328,7 +328,7 @@ fn calibration(embedder: &Embedder, needed: bool) -> Result<Option<Calibration>,
 
 /// A register that holds templates of other models alone says which; an empty one takes any.
 fn known(register: &Register, embedder: &Embedder, add_model: bool) -> Result<(), StoreError> {
-    match register.turn(embedder.model_id()) {
+    match register.protection(embedder.model_id()) {
         Err(StoreError::OtherModel { present, .. }) if present.is_empty() || add_model => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),

@@ -60,7 +60,7 @@ pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
 fn given(args: &SearchArgs, path: &Path) -> Result<Given> {
     let register = RegisterArgs::new(path.to_owned(), args.key_file.clone()).open_read_only()?;
     let model = args.models.load_embedder()?.model_id();
-    let mut given = Given { rows: Vec::new(), dimension: register.turn(model)?.dimension(), probes: Vec::new() };
+    let mut given = Given { rows: Vec::new(), dimension: register.protection(model)?.dimension(), probes: Vec::new() };
     register.load(model, |templates, _| {
         given.rows.extend(templates.iter().flat_map(|stored| stored.template.as_slice()));
     })?;

@@ -27,7 +27,7 @@ use totals::Totals;
 
 /// Show the whole job on built-in, fictional faces
 ///
-/// Enrols fictional people in a register of its own, fills it up with synthetic strangers, and sends one capture after the
+/// Enrols fictional people in a register of its own, fills it up with synthetic templates of others, and sends one capture after the
 /// other through a lane: plain captures of those who are enrolled, hard ones (off-angle, dim, backlit, partly covered), and
 /// people who are not enrolled. Each passage gives a line: decision, picture, whom the lane took it for, score and
 /// threshold or the reasons, and the time of each stage.
@@ -37,7 +37,7 @@ use totals::Totals;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
-    /// Templates in the gallery, synthetic strangers included
+    /// Templates in the gallery, synthetic ones included
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     gallery: u64,
     /// Write a self-contained page with the pictures
@@ -139,7 +139,7 @@ impl Place {
             return Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) });
         };
         std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
-        write_secret(&folder.join("demo.key"), &format!("{}\n", *key.to_hex()))?;
+        write_secret(&folder.join("demo.key"), &Keyring::new(key.clone()).to_text())?;
         write_whole(&folder.join("demo-policy.toml"), POLICY.as_bytes())?;
         Ok(Self { folder: folder.to_owned(), _temporary: None })
     }

@@ -16,10 +16,10 @@ pub(super) struct Totals {
     pub(super) referred: usize,
     /// Admitted as somebody else, or without being enrolled.
     pub(super) wrongly_admitted: usize,
-    /// Admitted of all plain captures of the enrolled, of their hard ones, and of strangers.
+    /// Admitted of all plain captures of the enrolled, of their hard ones, and of non-enrolled subjects.
     pub(super) plain: Share,
     pub(super) hard: Share,
-    pub(super) strangers: Share,
+    pub(super) non_enrolled: Share,
     /// From frame to decision and record, in milliseconds.
     pub(super) p50_ms: f64,
     pub(super) p95_ms: f64,
@@ -55,7 +55,7 @@ impl Totals {
             wrongly_admitted: walks.iter().filter(|walk| walk.is_wrong()).count(),
             plain: share(&|walk| walk.enrolled && walk.kind == "plain"),
             hard: share(&|walk| walk.enrolled && walk.kind != "plain"),
-            strangers: share(&|walk| !walk.enrolled),
+            non_enrolled: share(&|walk| !walk.enrolled),
             p50_ms: percentile(0.5),
             p95_ms: percentile(0.95),
             p99_ms: percentile(0.99),
@@ -84,7 +84,7 @@ impl fmt::Display for Totals {
         writeln!(f, "  wrongly admitted  {}", self.wrongly_admitted)?;
         writeln!(f, "  plain captures    {} admitted", self.plain)?;
         writeln!(f, "  hard captures     {} admitted", self.hard)?;
-        writeln!(f, "  strangers         {} admitted", self.strangers)?;
+        writeln!(f, "  non-enrolled      {} admitted", self.non_enrolled)?;
         write!(
             f,
             "  frame to decision p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms; the budget is {:.0} ms",

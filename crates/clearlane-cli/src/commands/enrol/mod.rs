@@ -34,7 +34,7 @@ use plan::Candidate;
 /// the reasons, and is not enrolled. --without-policy enrols every face that is found, however small or blurred, whoever it
 /// may be: for tests and evaluations.
 ///
-/// What is enrolled is on disk at once. Ctrl-C stops after the pictures at hand; the same command run again goes on where
+/// What is enrolled is on disk at once. Ctrl-C stops after the pictures under way; the same command run again goes on where
 /// it stopped, since subjects that are enrolled are passed over. Pictures that cannot be used are listed with the reason;
 /// a subject with no usable picture is not enrolled, and the exit code is 1.
 #[derive(Debug, Args)]

@@ -48,7 +48,7 @@ pub(in crate::commands) fn read(source: &Path) -> Result<Vec<Candidate>> {
     let candidates = if source.is_dir() { folder(source)? } else { csv(source)? };
     if candidates.is_empty() {
         return Err(Failure::new(Exit::Input, format!("{}: nobody to enrol", shown(source)))
-            .with_help("a folder SUBJECT/IMAGE is wanted, or a CSV file with the columns subject,image"));
+            .with_help("give a folder SUBJECT/IMAGE, or a CSV file with the columns subject,image"));
     }
     Ok(candidates)
 }

@@ -25,7 +25,7 @@ pub(super) fn read(source: &Path) -> Result<Vec<Passenger>> {
     };
     if passengers.is_empty() {
         let message = format!("{}: nobody is in the queue", shown(source));
-        return Err(Failure::new(Exit::Input, message).with_help("a folder of pictures is wanted, or a list of paths"));
+        return Err(Failure::new(Exit::Input, message).with_help("give a folder of pictures, or a list of paths"));
     }
     Ok(passengers)
 }

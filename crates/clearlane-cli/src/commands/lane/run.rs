@@ -25,7 +25,7 @@ use crate::registers::{RegisterArgs, open_port};
 /// QUEUE is a folder, in which a picture is a passenger and a folder of pictures is one with several frames, or a text file
 /// with such paths. Each passage is decided by the policy, recorded in the register, and printed. The register is checked
 /// first: no lane opens on an unsound one. What other processes change in it meanwhile is taken up. Where the policy asks
-/// for more of the enrolled to have a template of the embedder than have one, the lanes use the embedder at hand that covers
+/// for more of the enrolled to have a template of the embedder than have one, the lanes use the available embedder that covers
 /// most of them. Ctrl-C stops after the passages under way.
 ///
 /// There is no other matcher here: a policy that asks for a fingerprint refers everybody. With --claim-issuer the lanes
@@ -55,7 +55,7 @@ pub(crate) struct RunArgs {
     /// Compare each passenger with the one whom their claim names, and believe this issuer (public key, PEM)
     #[arg(long, value_name = "FILE")]
     claim_issuer: Option<PathBuf>,
-    /// The models for presentation attack detection, by name [default: all at hand]
+    /// The models for presentation attack detection, by name [default: all available]
     #[arg(long, alias = "liveness", value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
     pad: Vec<String>,
     #[command(flatten)]

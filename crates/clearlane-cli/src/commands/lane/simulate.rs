@@ -33,7 +33,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = DayPlan::default().passages, value_parser = clap::value_parser!(u64).range(1..))]
     passages: u64,
     /// The share of passages by non-enrolled subjects, in [0, 1]
-    #[arg(long, alias = "strangers", value_name = "SHARE", default_value_t = DayPlan::default().non_enrolled, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = DayPlan::default().non_enrolled, value_parser = share)]
     non_enrolled: f64,
     /// How many lanes work at once; they share register and gallery
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]

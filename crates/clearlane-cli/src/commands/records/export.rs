@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_store::Key;
 use serde_json::json;
 
 use super::query::Filter;
@@ -49,7 +48,7 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
     progress.done();
     if let Some(path) = &args.link_key {
         // Written as keys are: 64 hexadecimal digits.
-        write_secret(path, &Key::from_bytes(*register.record_key()?).to_hex())?;
+        write_secret(path, &register.record_key()?.to_hex())?;
     }
     let value = json!({ "file": shown(&args.file), "exported": exported });
     output.result(&value, || format!("{exported} records are in {}\n", shown(&args.file)))?;

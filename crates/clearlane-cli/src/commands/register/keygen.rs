@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_store::{Key, StoreError};
+use clearlane_store::{Key, Keyring, StoreError};
 use serde_json::json;
 
 use crate::failure::{Exit, Result};
@@ -22,9 +22,7 @@ pub(crate) struct KeygenArgs {
 
 pub(super) fn run(args: &KeygenArgs, output: &Output) -> Result<Exit> {
     let key = Key::random().map_err(StoreError::from)?;
-    let mut line = key.to_hex();
-    line.push('\n');
-    write_secret(&args.file, &line)?;
+    write_secret(&args.file, &Keyring::new(key.clone()).to_text())?;
     let value = json!({ "file": shown(&args.file), "key": key.id() });
     output.result(&value, || format!("key {} is in {}\n", key.id(), shown(&args.file)))?;
     Ok(Exit::Yes)

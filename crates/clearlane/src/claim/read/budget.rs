@@ -11,7 +11,7 @@ pub const MAX_READ_STEPS: u64 = 400_000_000;
 /// Steps between two looks at the clock: well under a millisecond.
 const STEPS_PER_LOOK: u64 = 1 << 16;
 
-/// What reading a claim from one frame may cost. Pictures come from strangers: none of them holds a lane up.
+/// What reading a claim from one frame may cost. Pictures come from anybody: none of them may hold a lane up.
 #[derive(Clone, Debug)]
 pub struct ReadBudget {
     deadline: Instant,

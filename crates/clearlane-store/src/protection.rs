@@ -1,4 +1,4 @@
-//! The orthogonal transform by which a register turns its templates (renewable references, ISO/IEC 24745).
+//! Template protection: the keyed orthogonal transform of a register's templates (renewable references, ISO/IEC 24745).
 //!
 //! Three rounds, each a permutation, random signs and a Hadamard transform, all drawn from the register's key: the
 //! randomised Hadamard construction of Ailon & Chazelle, "The fast Johnson–Lindenstrauss transform" (SIAM J. Comput. 39,
@@ -19,9 +19,9 @@ use crate::{Result, StoreError};
 const ROUNDS: usize = 3;
 
 /// The transform of one register, key, model and dimension. Cheap to apply: microseconds at 512 values.
-pub struct Turn {
+pub struct TemplateProtection {
     model: ModelId,
-    turned: ModelId,
+    protected: ModelId,
     dimension: usize,
     rounds: Vec<Round>,
 }
@@ -33,7 +33,7 @@ struct Round {
     signs: Vec<f64>,
 }
 
-impl Turn {
+impl TemplateProtection {
     /// `seed` is derived from the register's key for this purpose alone.
     pub(crate) fn new(seed: &[u8; 32], model: ModelId, dimension: usize) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(seed);
@@ -42,21 +42,22 @@ impl Turn {
         hasher.zeroize();
         let name: [u8; 8] = stream.next_u64().to_le_bytes();
         let rounds = (0..ROUNDS).map(|_| Round::draw(&mut stream, dimension)).collect();
-        let turned = ModelId::digest([b"clearlane turned templates".as_slice(), model.as_bytes(), &name]);
-        Self { model, turned, dimension, rounds }
+        // The label keeps its first word: registers hold ids that were made with it.
+        let protected = ModelId::digest([b"clearlane turned templates".as_slice(), model.as_bytes(), &name]);
+        Self { model, protected, dimension, rounds }
     }
 
-    /// The model whose templates it turns.
+    /// The model whose templates it protects.
     #[must_use]
     pub fn model(&self) -> ModelId {
         self.model
     }
 
-    /// The model id that turned templates bear, so that a probe that was not turned, or was turned for another register or
-    /// an older key, is an error and never a low score.
+    /// The model id that protected templates bear, so that a probe that was not transformed, or was transformed for another
+    /// register or an older key, is an error and never a low score.
     #[must_use]
-    pub fn turned_model(&self) -> ModelId {
-        self.turned
+    pub fn protected_model(&self) -> ModelId {
+        self.protected
     }
 
     /// How many values the templates have.
@@ -65,8 +66,8 @@ impl Turn {
         self.dimension
     }
 
-    /// The template, turned. Scores between turned templates are those of the templates themselves, within the rounding
-    /// of `f32`.
+    /// The template, transformed. Scores between transformed templates are those of the templates themselves, within the
+    /// rounding of `f32`.
     pub fn apply(&self, template: &Template) -> Result<Template> {
         let mut values = self.checked(template, self.model)?;
         let mut scratch = Zeroizing::new(vec![0.0; self.dimension]);
@@ -77,12 +78,12 @@ impl Turn {
             hadamard_forward(&mut scratch);
             std::mem::swap(&mut *values, &mut *scratch);
         }
-        rounded(&values, self.turned)
+        rounded(&values, self.protected)
     }
 
-    /// The template that a turned one was made from, within the rounding of `f32`.
-    pub fn undo(&self, turned: &Template) -> Result<Template> {
-        let mut values = self.checked(turned, self.turned)?;
+    /// The template that a transformed one was made from, within the rounding of `f32`.
+    pub fn undo(&self, protected: &Template) -> Result<Template> {
+        let mut values = self.checked(protected, self.protected)?;
         let mut scratch = Zeroizing::new(vec![0.0; self.dimension]);
         for round in self.rounds.iter().rev() {
             hadamard_back(&mut values);
@@ -110,17 +111,17 @@ fn rounded(values: &[f64], model: ModelId) -> Result<Template> {
     Ok(Template::from_unit(model, values.iter().map(|&value| value as f32).collect())?)
 }
 
-impl fmt::Debug for Turn {
+impl fmt::Debug for TemplateProtection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn")
+        f.debug_struct("TemplateProtection")
             .field("model", &self.model)
-            .field("turned_model", &self.turned)
+            .field("protected_model", &self.protected)
             .field("dimension", &self.dimension)
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for Turn {
+impl Drop for TemplateProtection {
     fn drop(&mut self) {
         for round in &mut self.rounds {
             round.from.zeroize();

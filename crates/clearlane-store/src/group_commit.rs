@@ -1,5 +1,5 @@
-//! Passages that lanes conclude at the same time share one transaction, and so one wait for the disk. Each is judged within
-//! it: what is recorded is decided on the very state of the register that the record is added to.
+//! Group commit: passages that lanes conclude at the same time share one transaction, and so one wait for the disk. Each is
+//! judged within it: what is recorded is decided on the very state of the register that the record is added to.
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,9 +60,9 @@ impl Standing<'_, '_> {
     }
 }
 
-/// Passages that wait for whoever writes next.
+/// The passages that wait for the next transaction.
 #[derive(Default)]
-pub(crate) struct Gathering {
+pub(crate) struct GroupCommit {
     state: Mutex<Queue>,
     written: Condvar,
 }
@@ -84,7 +84,7 @@ struct Waiting {
 
 /// Who writes, for as long as they do, and for whom: however that ends, those who have no answer wait on, and all are woken.
 struct Writing<'a> {
-    gathering: &'a Gathering,
+    group_commit: &'a GroupCommit,
     batch: Vec<Arc<Waiting>>,
 }
 
@@ -108,7 +108,7 @@ impl Register {
         let until = Instant::now() + wait.min(LONGEST_WAIT);
         let own = Arc::new(Waiting { verdict, until, done: Mutex::default() });
         loop {
-            let Some(writing) = self.gathering.join(&own) else { return own.take(self) };
+            let Some(writing) = self.group_commit.join(&own) else { return own.take(self) };
             let mut written = self.conclude_all(&writing.batch);
             // One passage that cannot be written is no reason for the others: each tries again by itself.
             if writing.batch.len() > 1
@@ -166,7 +166,7 @@ impl Waiting {
     }
 }
 
-impl Gathering {
+impl GroupCommit {
     /// Waits until `own` is written, or its time is over before anybody took it along, which is `None`; or until it is the
     /// caller's turn to write for all who wait, `own` among them.
     fn join(&self, own: &Arc<Waiting>) -> Option<Writing<'_>> {
@@ -197,7 +197,7 @@ impl Gathering {
         // `own` first: whoever writes is answered by what they return, and does not wait on.
         let (mut batch, others): (Vec<_>, Vec<_>) = mem::take(&mut queue.waiting).into_iter().partition(is_own);
         batch.extend(others);
-        Some(Writing { gathering: self, batch })
+        Some(Writing { group_commit: self, batch })
     }
 }
 
@@ -207,10 +207,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        let mut queue = lock(&self.gathering.state);
+        let mut queue = lock(&self.group_commit.state);
         queue.writing = false;
         queue.waiting.extend(self.batch.drain(..).skip(1).filter(|waiting| !waiting.is_done()));
         drop(queue);
-        self.gathering.written.notify_all();
+        self.group_commit.written.notify_all();
     }
 }

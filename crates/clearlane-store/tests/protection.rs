@@ -5,18 +5,18 @@ mod support;
 
 use std::sync::Arc;
 
-use clearlane_store::{Keyring, Register, StoreError, Turn};
+use clearlane_store::{Keyring, Register, StoreError, TemplateProtection};
 use clearlane_template::Template;
 use proptest::prelude::*;
 use support::{fixture, key, model, person, template, template_of};
 
 /// The transform of a fresh register for templates of so many values.
-fn turn(dimension: usize) -> Arc<Turn> {
+fn protection(dimension: usize) -> Arc<TemplateProtection> {
     let f = fixture();
     f.register.enrol(&person(0)).unwrap();
     let other = clearlane_template::ModelId::digest([b"of this dimension".as_slice(), &dimension.to_le_bytes()]);
     f.register.enrol(&clearlane_store::Enrolment::new("x").with_template(template_of(other, 1, dimension))).unwrap();
-    f.register.turn(other).unwrap()
+    f.register.protection(other).unwrap()
 }
 
 proptest! {
@@ -24,11 +24,11 @@ proptest! {
 
     #[test]
     fn scores_stay_the_same_in_every_dimension(dimension in 1_usize..1100, a in any::<u64>(), b in any::<u64>()) {
-        let turn = turn(dimension);
-        let (a, b) = (template_of(turn.model(), a, dimension), template_of(turn.model(), b, dimension));
-        let (turned_a, turned_b) = (turn.apply(&a).unwrap(), turn.apply(&b).unwrap());
-        prop_assert!((turned_a.score(&turned_b).unwrap() - a.score(&b).unwrap()).abs() < 5e-7);
-        let back = turn.undo(&turned_a).unwrap();
+        let protection = protection(dimension);
+        let (a, b) = (template_of(protection.model(), a, dimension), template_of(protection.model(), b, dimension));
+        let (protected_a, protected_b) = (protection.apply(&a).unwrap(), protection.apply(&b).unwrap());
+        prop_assert!((protected_a.score(&protected_b).unwrap() - a.score(&b).unwrap()).abs() < 5e-7);
+        let back = protection.undo(&protected_a).unwrap();
         for (value, original) in back.as_slice().iter().zip(a.as_slice()) {
             prop_assert!((value - original).abs() < 2e-7);
         }
@@ -39,11 +39,11 @@ proptest! {
 fn the_transform_is_orthogonal() {
     // Basis vectors in, an orthonormal basis out: checked directly against the definition.
     for dimension in [64, 96, 100, 128] {
-        let turn = turn(dimension);
+        let protection = protection(dimension);
         let basis = |index: usize| {
             let mut values = vec![0.0; dimension];
             values[index] = 1.0;
-            turn.apply(&Template::from_unit(turn.model(), values).unwrap()).unwrap()
+            protection.apply(&Template::from_unit(protection.model(), values).unwrap()).unwrap()
         };
         let columns: Vec<Template> = (0..dimension).map(basis).collect();
         for (i, a) in columns.iter().enumerate() {
@@ -56,10 +56,10 @@ fn the_transform_is_orthogonal() {
 }
 
 #[test]
-fn the_same_faces_in_two_registers_score_like_strangers() {
+fn the_same_faces_in_two_registers_score_like_other_people() {
     // Of N mated pairs across registers, the scores should be those of random directions: mean 0, deviation 1/sqrt(D).
     // 4.9 deviations of the maximum of 2000 normal values would come by chance once in 500 runs; the seeds are fixed.
-    let (here, there) = (turn(512), turn(512));
+    let (here, there) = (protection(512), protection(512));
     let scores: Vec<f64> = (0..2000)
         .map(|seed| {
             let face = template_of(here.model(), seed, 512);
@@ -78,16 +78,16 @@ fn the_same_faces_in_two_registers_score_like_strangers() {
 }
 
 #[test]
-fn a_probe_that_was_not_turned_for_this_register_is_an_error() {
+fn a_probe_that_was_not_transformed_for_this_register_is_an_error() {
     let (f, elsewhere) = (fixture(), fixture());
     let (id, _) = f.register.enrol(&person(1)).unwrap();
     elsewhere.register.enrol(&person(1)).unwrap();
     let reference = f.register.templates(id, model()).unwrap().remove(0).template;
     assert!(reference.score(&template(1)).is_err());
-    let foreign = elsewhere.register.turn(model()).unwrap();
-    assert!(reference.score(&foreign.apply(&template(1)).unwrap()).is_err());
-    assert!(matches!(foreign.undo(&reference), Err(StoreError::OtherModel { .. })));
-    let own = f.register.turn(model()).unwrap();
+    let other = elsewhere.register.protection(model()).unwrap();
+    assert!(reference.score(&other.apply(&template(1)).unwrap()).is_err());
+    assert!(matches!(other.undo(&reference), Err(StoreError::OtherModel { .. })));
+    let own = f.register.protection(model()).unwrap();
     assert!(own.apply(&template(1)).unwrap().score(&reference).unwrap() > 0.999_999);
     assert!(matches!(own.apply(&template_of(model(), 1, 32)), Err(StoreError::OtherDimension { .. })));
 }
@@ -96,8 +96,8 @@ fn a_probe_that_was_not_turned_for_this_register_is_an_error() {
 fn the_transform_depends_on_key_register_and_model_alone() {
     let f = fixture();
     f.register.enrol(&person(1)).unwrap();
-    let first = f.register.turn(model()).unwrap().apply(&template(5)).unwrap();
+    let first = f.register.protection(model()).unwrap().apply(&template(5)).unwrap();
     drop(f.register);
     let again = Register::open(&f.path, Keyring::new(key(1))).unwrap();
-    assert_eq!(again.turn(model()).unwrap().apply(&template(5)).unwrap(), first);
+    assert_eq!(again.protection(model()).unwrap().apply(&template(5)).unwrap(), first);
 }
