@@ -171,6 +171,12 @@ impl Port {
         self.0.references.register()
     }
 
+    /// The time by the port's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
     /// What makes templates of frames.
     pub fn extractor(&self) -> Result<&Extractor, PortError> {
         self.0.extractor.as_ref().ok_or(PortError::NoExtractor)
