@@ -2,8 +2,8 @@
 //! C++ of it. It wraps the public Rust API and decides nothing: pointers are checked and turned into Rust values here, and no
 //! panic crosses the boundary.
 //!
-//! Handles are looked up in a table ([`handle`]), structs begin with their size ([`sized`]), and all text that is given out is
-//! freed by one function ([`text`]). What holds of all pointers stands at the head of the header.
+//! Handles are looked up in a table (`handle`), structs begin with their size (`sized`), and all text that is given out is freed
+//! by one function (`text`). What holds of all pointers stands at the head of the header.
 // The names are those of the header, which is made from them; so are the comments, and the header says once for all functions
 // what holds of pointers.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
