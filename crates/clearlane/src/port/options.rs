@@ -18,6 +18,7 @@ use crate::upgrade::ModelChoice;
 /// The files and names that make a port, for [`Port::open`]. Everything but the register has a default.
 #[must_use]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own, set by a method of its name")]
 pub struct PortOptions {
     register: PathBuf,
     access: Access,
