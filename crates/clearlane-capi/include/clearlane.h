@@ -15,6 +15,7 @@
  * handle gets CLEARLANE_HANDLE. It may be closed while another thread uses it: what it stands for lives until that call is over.
  * Of other pointers the library sees whether they are NULL or misaligned; beyond that they must be valid, for reading or, where
  * they are not const, for writing by this call alone. No pointer is kept, save those of callbacks.
+ * A callback must not call the library: what calls it may hold locks.
  *
  * Keys, templates and faces are wiped after use; since a crash may come before, a host should turn core dumps off for its
  * process: setrlimit(RLIMIT_CORE) to 0 and, on Linux, prctl(PR_SET_DUMPABLE, 0).

@@ -65,7 +65,11 @@ inline std::vector<const char *> pointers(const std::vector<std::string> &texts)
   return all;
 }
 
-inline std::uint64_t count(Microseconds time) { return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0; }
+// Zero stands for the default: a time that has run out must not become one.
+inline std::uint64_t count(Microseconds time) {
+  if (time.count() < 0) throw std::invalid_argument("expected a time that is not negative");
+  return static_cast<std::uint64_t>(time.count());
+}
 
 }  // namespace detail
 

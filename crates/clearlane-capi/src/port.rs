@@ -324,7 +324,7 @@ pub unsafe extern "C" fn clearlane_port_refresh_every(
             if period < SHORTEST_PERIOD {
                 return Err(Failure::argument(format!("expected a `period_us` of 1000 or more, got {period_us}")));
             }
-            *refresher = handle::open(port.refresh_every(period))?;
+            *refresher = handle::open(port.refresh_every(period).map_err(Failure::internal)?)?;
             Ok(())
         })
     }

@@ -278,12 +278,17 @@ impl References {
             }
             loaded += batch.len() as u64;
             waiting.append(&mut batch);
-            if refusal.is_none() && (waiting.len() >= AT_ONCE || loaded == total) {
+            if refusal.is_none() && waiting.len() >= AT_ONCE {
                 refusal = gallery.extend(&enrolments(&waiting)).err();
                 waiting.clear();
                 progress(loaded, total);
             }
         })?;
+        // What is left comes in however many the register counted: its rows are verified, that count is not.
+        if refusal.is_none() && !waiting.is_empty() {
+            refusal = gallery.extend(&enrolments(&waiting)).err();
+            progress(loaded, loaded);
+        }
         match refusal {
             Some(refusal) => Err(refusal.into()),
             None => Ok((Some(Arc::new(State { protection, gallery })), position)),

@@ -81,7 +81,7 @@ fn what_another_process_changes_is_followed_by_a_poll_or_a_refresher() {
     port.poll().unwrap();
     assert_eq!(port.references().subjects(), 2);
 
-    let refresher = port.refresh_every(Duration::from_millis(5));
+    let refresher = port.refresh_every(Duration::from_millis(5)).unwrap();
     let _ = other.register().revoke(first, "test").unwrap();
     let start = Instant::now();
     while port.references().subjects() > 1 {
@@ -94,7 +94,7 @@ fn what_another_process_changes_is_followed_by_a_poll_or_a_refresher() {
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(port.references().subjects(), 1);
     // A refresher ends with its port, and may be dropped after it.
-    let orphan = port.refresh_every(Duration::from_millis(1));
+    let orphan = port.refresh_every(Duration::ZERO).unwrap();
     drop(port);
     std::thread::sleep(Duration::from_millis(20));
     drop(orphan);
