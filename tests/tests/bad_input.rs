@@ -261,7 +261,7 @@ fn a_list_of_people_to_enrol_is_taken_as_a_whole_or_refused_with_the_line_and_th
     refused("subject,image,brith\na,b.jpg,2000-01-01\n", 1, "`brith`");
     refused("subject,image,image\na,b.jpg,c.jpg\n", 1, "`image`");
     refused("subject,birth\na,2000-01-01\n", 1, "`image`");
-    refused("subject,image\na,b.jpg\nc\n", 3, "1 fields");
+    refused("subject,image\na,b.jpg\nc\n", 3, "expected 2 fields");
     refused(&format!("subject,image\na,\"{}\"\nc,d.jpg\n", "x".repeat(5 << 20)), 2, "longer");
     refused("subject,image\na,\"b.jpg\nc,d.jpg\n", 2, "never closed");
     for (column, value, other) in [

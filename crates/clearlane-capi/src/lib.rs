@@ -1,246 +1,89 @@
-//! The C ABI of clearlane, described in `include/clearlane.h`. It wraps the public Rust API and nothing else: pointers are
-//! checked and turned into Rust values here, and no panic crosses the boundary.
+//! The C ABI of clearlane: `include/clearlane.h`, which is generated from this crate, and `include/clearlane.hpp`, which makes
+//! C++ of it. It wraps the public Rust API and decides nothing: pointers are checked and turned into Rust values here, and no
+//! panic crosses the boundary.
+//!
+//! Handles are looked up in a table (`handle`), structs begin with their size (`sized`), and all text that is given out is freed
+//! by one function (`text`). What holds of all pointers stands at the head of the header.
+// The names are those of the header, which is made from them; so are the comments, and the header says once for all functions
+// what holds of pointers.
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
-mod convert;
+mod decision;
+mod enrol;
+mod frame;
 mod guard;
-mod types;
+mod handle;
+mod identify;
+mod json;
+mod keys;
+mod lane;
+mod log;
+mod number;
+mod pointer;
+mod port;
+mod records;
+mod session;
+mod sized;
+mod status;
+mod text;
 
-use std::ffi::{CString, c_char};
-use std::ptr;
-use std::time::Duration;
+use std::ffi::c_char;
 
-use clearlane::{Lane, Passage, Port, PortOptions};
+pub use decision::clearlane_decision;
+pub use enrol::{
+    CLEARLANE_ALREADY_ENROLLED, CLEARLANE_ENROLLED, CLEARLANE_REFERRED, clearlane_application, clearlane_enrol,
+    clearlane_enrolment, clearlane_enrolment_outcome,
+};
+pub use frame::{
+    CLEARLANE_BGR8, CLEARLANE_BT601_FULL, CLEARLANE_BT601_LIMITED, CLEARLANE_BT709_LIMITED, CLEARLANE_GRAY8,
+    CLEARLANE_NV12, CLEARLANE_RGB8, CLEARLANE_YUYV, clearlane_frame, clearlane_pixel_format, clearlane_yuv_colour,
+};
+pub use identify::{clearlane_candidate, clearlane_identification, clearlane_identify, clearlane_identify_options};
+pub use keys::{clearlane_key_callback, clearlane_release_callback};
+pub use lane::{
+    CLEARLANE_ENTRY, CLEARLANE_EXIT, clearlane_direction, clearlane_document, clearlane_evidence, clearlane_lane,
+    clearlane_lane_close, clearlane_lane_open, clearlane_pass, clearlane_passage, clearlane_verify_claim,
+    clearlane_verify_document,
+};
+pub use log::{
+    CLEARLANE_LOG_DEBUG, CLEARLANE_LOG_ERROR, CLEARLANE_LOG_INFO, CLEARLANE_LOG_TRACE, CLEARLANE_LOG_WARN,
+    clearlane_log_callback, clearlane_log_level, clearlane_log_to,
+};
+pub use port::{
+    CLEARLANE_ADD_MODEL, CLEARLANE_CENTRAL_FACE, CLEARLANE_CERTIFIED, CLEARLANE_CREATE, CLEARLANE_EXHAUSTIVE,
+    CLEARLANE_FLIP, CLEARLANE_LARGEST_FACE, CLEARLANE_ONLY_FACE, CLEARLANE_PARALLEL, CLEARLANE_READ_ONLY,
+    CLEARLANE_READ_WRITE, CLEARLANE_SKETCH, CLEARLANE_UNCHECKED, clearlane_access, clearlane_port,
+    clearlane_port_check, clearlane_port_close, clearlane_port_flags, clearlane_port_metrics, clearlane_port_open,
+    clearlane_port_options, clearlane_port_poll, clearlane_port_refresh_every, clearlane_refresher,
+    clearlane_refresher_close, clearlane_search_mode, clearlane_selection,
+};
+pub use records::{
+    CLEARLANE_ADMIT, CLEARLANE_HTML, CLEARLANE_JSON, CLEARLANE_REFER, CLEARLANE_TEXT, clearlane_form,
+    clearlane_last_record, clearlane_outcome, clearlane_print_last, clearlane_record_query, clearlane_verify_records,
+};
+pub use session::{
+    clearlane_session, clearlane_session_close, clearlane_session_evidence, clearlane_session_finish,
+    clearlane_session_frame, clearlane_session_open, clearlane_step,
+};
+pub use status::{
+    CLEARLANE_ARGUMENT, CLEARLANE_FRAME, CLEARLANE_HANDLE, CLEARLANE_INTERNAL, CLEARLANE_NO_TEMPLATE,
+    CLEARLANE_NOT_FOUND, CLEARLANE_OK, CLEARLANE_OPEN, CLEARLANE_REGISTER, CLEARLANE_SIZE, CLEARLANE_UNAVAILABLE,
+    clearlane_status,
+};
+pub use text::clearlane_free;
 
-use convert::{evidence, frames, optional, output, path, shared, text, texts};
-use guard::{Failure, guarded};
-pub use types::{Decision, EvidenceItem, Files, FramePointer, LaneHandle, Status};
+/// The ABI that this header describes. Compare it with clearlane_abi_version() where the library is loaded at run time.
+pub const CLEARLANE_ABI_VERSION: u32 = 1;
 
-/// The library's version, ended by a zero byte.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+/// The ABI of the library. Functions, fields and numbers of one ABI stay as they are; functions, and fields at the end of
+/// structs, are added.
+#[unsafe(no_mangle)]
+pub extern "C" fn clearlane_abi_version() -> u32 {
+    CLEARLANE_ABI_VERSION
+}
 
-/// See `clearlane_version` in the header.
+/// The library's version, such as "0.1.0". Never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn clearlane_version() -> *const c_char {
-    VERSION.as_ptr().cast()
-}
-
-/// See `clearlane_open` in the header.
-///
-/// # Safety
-/// `files` points to a valid struct with valid strings; `lane` and `message` point to writable pointers or are null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_open(
-    files: *const Files,
-    lane: *mut *mut LaneHandle,
-    message: *mut *mut c_char,
-) -> Status {
-    guarded(message, || {
-        // SAFETY: the caller's promise about `lane`, which is checked for null.
-        let lane = unsafe { output(lane, "lane") }?;
-        *lane = ptr::null_mut();
-        // SAFETY: the caller's promise about `files`, which is checked for null.
-        let files = unsafe { shared(files, "files") }?;
-        // SAFETY: the caller's promise about the strings in `files`, each checked for null.
-        let (options, name, direction) = unsafe {
-            let mut options = PortOptions::new(path(files.register_path, "register_path")?)
-                .key_file(path(files.keys_path, "keys_path")?)
-                .policy_file(path(files.policy_path, "policy_path")?)
-                .port(text(files.port, "port")?.parse().map_err(Failure::argument)?)
-                .pad(texts(files.pad, files.pad_count, "pad")?);
-            if let Some(witness) = optional(files.witness_path, "witness_path")? {
-                options = options.witness(witness);
-            }
-            if let Some(models) = optional(files.models_path, "models_path")? {
-                options = options.models(models);
-            }
-            if let Some(detector) = optional(files.detector, "detector")? {
-                options = options.detector(detector);
-            }
-            if let Some(embedder) = optional(files.embedder, "embedder")? {
-                options = options.embedder(embedder);
-            }
-            if let Some(issuer) = optional(files.claim_issuer, "claim_issuer")? {
-                options = options.claim_issuer(issuer);
-            }
-            (options, text(files.lane, "lane")?, convert::direction(files.direction)?)
-        };
-        let port = Port::open(options).map_err(Failure::open)?;
-        let opened = port.lane(name, direction).map_err(Failure::argument)?;
-        *lane = Box::into_raw(Box::new(LaneHandle(opened)));
-        Ok(())
-    })
-}
-
-/// See `clearlane_close` in the header.
-///
-/// # Safety
-/// `lane` came from [`clearlane_open`] and was not closed, or is null; no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_close(lane: *mut LaneHandle) {
-    guarded(ptr::null_mut(), || {
-        if !lane.is_null() {
-            // SAFETY: the pointer came from `Box::into_raw` in `clearlane_open`, by the caller's promise for the last time.
-            drop(unsafe { Box::from_raw(lane) });
-        }
-        Ok(())
-    });
-}
-
-/// See `clearlane_pass` in the header.
-///
-/// # Safety
-/// `lane` is open; `frames` and `evidence` point to as many valid structs as stated; `decision` is writable; `message`
-/// points to a writable pointer or is null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_pass(
-    lane: *const LaneHandle,
-    frames: *const FramePointer,
-    frame_count: usize,
-    evidence: *const EvidenceItem,
-    evidence_count: usize,
-    budget_us: u64,
-    decision: *mut Decision,
-    message: *mut *mut c_char,
-) -> Status {
-    // SAFETY: the caller's promises are those of `decide`.
-    unsafe {
-        decide(lane, (frames, frame_count), (evidence, evidence_count), decision, message, |lane, frames, evidence| {
-            Ok(lane.pass(frames, evidence, budget(budget_us)))
-        })
-    }
-}
-
-/// See `clearlane_verify_claim` in the header.
-///
-/// # Safety
-/// As [`clearlane_pass`]; `claim_frames` points to as many valid structs as stated.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_verify_claim(
-    lane: *const LaneHandle,
-    claim_frames: *const FramePointer,
-    claim_frame_count: usize,
-    frames: *const FramePointer,
-    frame_count: usize,
-    evidence: *const EvidenceItem,
-    evidence_count: usize,
-    budget_us: u64,
-    decision: *mut Decision,
-    message: *mut *mut c_char,
-) -> Status {
-    // SAFETY: the caller's promises are those of `decide`, and cover `claim_frames`.
-    unsafe {
-        decide(lane, (frames, frame_count), (evidence, evidence_count), decision, message, |lane, frames, evidence| {
-            let claim_frames = self::frames(claim_frames, claim_frame_count, "claim_frames")?;
-            Ok(lane.verify_claim(&claim_frames, frames, evidence, budget(budget_us)))
-        })
-    }
-}
-
-/// See `clearlane_refresh` in the header.
-///
-/// # Safety
-/// `lane` is open; `message` points to a writable pointer or is null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_refresh(lane: *const LaneHandle, message: *mut *mut c_char) -> Status {
-    guarded(message, || {
-        // SAFETY: the caller's promise about `lane`, which is checked for null.
-        let lane = unsafe { shared(lane, "lane") }?;
-        lane.0.port().poll().map_err(Failure::register)?;
-        Ok(())
-    })
-}
-
-/// See `clearlane_check` in the header.
-///
-/// # Safety
-/// `lane` is open; `sound` is writable; `message` points to a writable pointer or is null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_check(
-    lane: *const LaneHandle,
-    sound: *mut bool,
-    message: *mut *mut c_char,
-) -> Status {
-    guarded(message, || {
-        // SAFETY: the caller's promise about `sound`, which is checked for null.
-        let sound = unsafe { output(sound, "sound") }?;
-        *sound = false;
-        // SAFETY: the caller's promise about `lane`, which is checked for null.
-        let lane = unsafe { shared(lane, "lane") }?;
-        lane.0.port().check(|_, _| {}).map_err(Failure::register)?;
-        *sound = lane.0.port().is_sound();
-        Ok(())
-    })
-}
-
-/// See `clearlane_metrics` in the header.
-///
-/// # Safety
-/// `lane` is open, or null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_metrics(lane: *const LaneHandle) -> *mut c_char {
-    let mut json = ptr::null_mut();
-    guarded(ptr::null_mut(), || {
-        // SAFETY: the caller's promise about `lane`, which is checked for null.
-        let lane = unsafe { shared(lane, "lane") }?;
-        json = convert::json(&lane.0.port().metrics().snapshot())?.into_raw();
-        Ok(())
-    });
-    json
-}
-
-/// See `clearlane_free_decision` in the header.
-///
-/// # Safety
-/// `decision` was filled by this library or zeroed, or is null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_free_decision(decision: *mut Decision) {
-    if !decision.is_null() {
-        // SAFETY: the caller's promise; `json` came from `CString::into_raw` and is null once it was freed.
-        unsafe {
-            clearlane_free_string((*decision).json);
-            (*decision).json = ptr::null_mut();
-        }
-    }
-}
-
-/// See `clearlane_free_string` in the header.
-///
-/// # Safety
-/// `text` came from this library and was not freed, or is null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn clearlane_free_string(text: *mut c_char) {
-    if !text.is_null() {
-        // SAFETY: every string given out comes from `CString::into_raw`.
-        drop(unsafe { CString::from_raw(text) });
-    }
-}
-
-/// What both ways of passing share.
-///
-/// # Safety
-/// Pointers are as [`clearlane_pass`] asks.
-unsafe fn decide(
-    lane: *const LaneHandle,
-    (pictures, picture_count): (*const FramePointer, usize),
-    (items, item_count): (*const EvidenceItem, usize),
-    decision: *mut Decision,
-    message: *mut *mut c_char,
-    pass: impl FnOnce(&Lane, &[clearlane_embed::Frame<'_>], &[clearlane::Evidence]) -> Result<Passage, Failure>,
-) -> Status {
-    guarded(message, || {
-        // SAFETY: the caller's promise about `decision`, which is checked for null.
-        let decision = unsafe { output(decision, "decision") }?;
-        // Shut, whatever comes.
-        *decision = Decision::default();
-        // SAFETY: the caller's promises about `lane`, `frames` and `evidence`, each checked for null.
-        let (lane, frames, evidence) = unsafe {
-            (shared(lane, "lane")?, frames(pictures, picture_count, "frames")?, evidence(items, item_count)?)
-        };
-        *decision = Decision::new(&pass(&lane.0, &frames, &evidence)?)?;
-        Ok(())
-    })
-}
-
-fn budget(microseconds: u64) -> Option<Duration> {
-    (microseconds > 0).then(|| Duration::from_micros(microseconds))
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let frames = arguments.map(|path| Frame::open(path, &DecodeLimits::default())).collect::<Result<Vec<_>, _>>()?;
     let options = PortOptions::new(folder.join("demo.register")).key_file(folder.join("demo.key"));
     let port = Port::open(options.policy_file(folder.join("demo-policy.toml")).port("shenzhen-bay".parse()?))?;
-    let _refresher = port.refresh_every(Duration::from_secs(1));
+    let _refresher = port.refresh_every(Duration::from_secs(1))?;
     thread::scope(|scope| {
         for number in 1..=4 {
             let (port, frames) = (&port, &frames);

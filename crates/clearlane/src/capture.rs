@@ -40,9 +40,10 @@ type Rank = (u8, u32);
 /// counts, and no further face in any frame may be larger beside the traveller's than the rule allows. A frame that shows no
 /// face says nothing.
 ///
-/// Every pair of frames must show one person. In a stream a poor frame, of which no good template can be made, is shown to
+/// Every pair of frames must show one person. In a stream a poor frame, of which no good template can be made, may be shown to
 /// be the same person's by the track instead: the face's box moves from frame to frame without a leap, from the poor frame to
-/// a later good one that agrees with all others. Stills have no track.
+/// a later good one that agrees with all others. Poor frames before the first good one of a stream are not compared: whoever
+/// they show has left, or is led by the track to the good one. Stills have no track.
 pub(crate) struct Watch {
     agreement: f32,
     /// `None` for stills.
@@ -113,8 +114,8 @@ impl Watch {
         if let Some(track) = &mut self.track {
             track.follow(&observation.face.bounding_box);
         }
-        // A poor frame before the first good one of its track needs no template: see `Watch`.
-        let embed = alone && (reasons.is_empty() || self.track.as_ref().is_none_or(|track| track.has_good));
+        // A poor frame before the first good one needs no template: see `Watch`.
+        let embed = alone && (reasons.is_empty() || self.track.is_none() || !self.good.is_empty());
         let template = embed.then(|| extractor.embed(&mut observation)).transpose();
         times.add_extraction(&observation.timings);
         if !alone {
@@ -139,6 +140,11 @@ impl Watch {
     /// How many frames are fit for the probe.
     pub(crate) fn good(&self) -> usize {
         self.good.len()
+    }
+
+    /// Whether a frame does not agree with another, and no good one speaks for it as yet.
+    pub(crate) fn doubts(&self) -> bool {
+        self.doubt.is_some() || self.poor.iter().any(|poor| poor.doubt.is_some())
     }
 
     /// How many frames showed a face.
@@ -168,11 +174,9 @@ impl Watch {
 
     fn add_good(&mut self, rank: Rank, template: Template) -> Result<(), Vec<Reason>> {
         let agreement = self.agreement;
-        if let Some(track) = &mut self.track {
-            track.has_good = true;
+        if let Some(track) = &self.track {
             // It speaks for the poor ones that the track led here from.
-            let number = track.number;
-            self.poor.retain(|poor| poor.track != number);
+            self.poor.retain(|poor| poor.track != track.number);
         }
         for poor in &mut self.poor {
             poor.doubt = lower(poor.doubt, doubt(&poor.template, &template, agreement)?);

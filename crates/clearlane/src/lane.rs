@@ -69,6 +69,7 @@ pub enum LaneError {
 const LONGEST_BUDGET: Duration = Duration::from_hours(1);
 
 /// A passage on its way to a decision.
+#[derive(Clone)]
 struct Course {
     /// When the first frame, or the call, came.
     began: Instant,

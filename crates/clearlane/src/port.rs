@@ -1,6 +1,7 @@
 //! An opened port: models, register, gallery, rules and counters, which all of its lanes share.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,9 +125,9 @@ impl Port {
         self.0.references.refresh()
     }
 
-    /// Calls [`Port::poll`] on a thread of its own until the [`Refresher`] is dropped.
-    #[must_use = "dropping the refresher ends it"]
-    pub fn refresh_every(&self, period: Duration) -> Refresher {
+    /// Calls [`Port::poll`] on a thread of its own, a millisecond apart at the least, until the [`Refresher`] is dropped. An
+    /// error where the system gives no thread.
+    pub fn refresh_every(&self, period: Duration) -> io::Result<Refresher> {
         Refresher::start(Arc::downgrade(&self.0), period)
     }
 
@@ -169,6 +170,12 @@ impl Port {
     #[must_use]
     pub fn register(&self) -> &Arc<Register> {
         self.0.references.register()
+    }
+
+    /// The time by the port's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
     }
 
     /// What makes templates of frames.

@@ -104,6 +104,11 @@ pub enum Reason {
         /// References in the gallery.
         entries: usize,
     },
+    /// The traveller was last seen so long before the decision that somebody else may stand before the camera.
+    TravellerGone {
+        /// Milliseconds since the last frame that shows them.
+        seen_ms: u64,
+    },
     /// The decision took longer than its budget.
     BudgetExceeded {
         /// Milliseconds spent.

@@ -266,7 +266,8 @@ impl References {
             Err(StoreError::OtherModel { .. }) => return Ok((None, before)),
             protection => protection?,
         };
-        let gallery = (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
+        let gallery =
+            (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
         let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
         let position = self.register.load(self.model, |mut batch, total| {
             if refusal.is_some() {
@@ -277,12 +278,17 @@ impl References {
             }
             loaded += batch.len() as u64;
             waiting.append(&mut batch);
-            if refusal.is_none() && (waiting.len() >= AT_ONCE || loaded == total) {
+            if refusal.is_none() && waiting.len() >= AT_ONCE {
                 refusal = gallery.extend(&enrolments(&waiting)).err();
                 waiting.clear();
                 progress(loaded, total);
             }
         })?;
+        // What is left comes in however many the register counted: its rows are verified, that count is not.
+        if refusal.is_none() && !waiting.is_empty() {
+            refusal = gallery.extend(&enrolments(&waiting)).err();
+            progress(loaded, loaded);
+        }
         match refusal {
             Some(refusal) => Err(refusal.into()),
             None => Ok((Some(Arc::new(State { protection, gallery })), position)),

@@ -1,4 +1,5 @@
 //! Sessions: frames as a camera gives them, of fictional people drawn before it, and what is decided when.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -91,6 +92,21 @@ fn poor_frames_of_another_person_are_vouched_for_by_nobody() {
     // Another stands where the traveller stood, and is the last who is seen.
     let replaced = gate.session_after(&[good.clone(), good.clone(), poor_other.clone()]).finish();
     assert_eq!(codes(&replaced), ["frames-disagree"]);
+    // As little where they stand elsewhere, after a frame without a face, or are sharp and far away: nobody leads there from
+    // the traveller.
+    let elsewhere = Stand { at: (0.2, 0.4), height: 0.4, blur: BLUR, ..Stand::before_camera(&other) };
+    let far = Stand { height: 0.27, ..Stand::before_camera(&other) };
+    for others in [vec![scene::frame(&[elsewhere])], vec![scene::frame(&[]), poor_other], vec![scene::frame(&[far]); 4]]
+    {
+        let mut frames = vec![good.clone(), good.clone()];
+        frames.extend(others);
+        assert_eq!(codes(&gate.session_after(&frames).finish()), ["frames-disagree"]);
+    }
+    // A small face beside the traveller's, which the policy allows, is compared once it is alone.
+    let small = Stand { at: (0.85, 0.4), height: 0.25, ..Stand::before_camera(&other) };
+    let both = scene::frame(&[small, Stand { at: (0.35, 0.5), height: 0.7, ..Stand::before_camera(&traveller) }]);
+    let alone = scene::frame(&[Stand { at: (0.8, 0.45), height: 0.29, ..Stand::before_camera(&other) }]);
+    assert_eq!(codes(&gate.session_after(&[both.clone(), both, alone]).finish()), ["frames-disagree"]);
     // One who leaves before the traveller comes is no matter, in another place and while nothing was good.
     let aside = Stand { at: (0.2, 0.4), height: 0.4, blur: BLUR, ..Stand::before_camera(&other) };
     let mut passed_by = gate.session_after(&[scene::frame(&[aside])]);
@@ -120,13 +136,64 @@ fn the_patience_and_the_searches_of_a_session_end() {
     let gate = Gate::open();
     let portrait = Portrait::open(UNKNOWN, "plain-1");
     let frame = scene::frame(&[Stand::before_camera(&portrait)]);
+    // The patience counts from the first face: nobody waits for nobody.
     let mut session = gate.session("").with_patience(Duration::ZERO);
-    assert_eq!(codes(&decided(session.frame(&frame))), ["no-face"]);
+    assert_eq!(session.frame(&scene::frame(&[])), PassageStep::Continue(Guidance::ShowFace));
+    assert_eq!(codes(&decided(session.frame(&frame))), ["no-candidate"]);
     // Nobody is asked to wait for a search that the policy does not allow: the calibration reaches the whole rate only.
     let rates = "fpir = 2e-2 => fpir = 2e-3\nfmr = 1e-6 => fmr = 1e-3";
     let mut once = gate.lane_with(&gate.calibration_to_one_in_a_thousand(), rates).passage();
     let last = (0..BEST).map(|_| once.frame(&frame)).last().unwrap();
     assert_eq!(codes(&decided(last)), ["no-candidate"]);
+}
+
+#[test]
+fn the_frame_that_ends_the_patience_is_judged_and_who_was_not_seen_lately_is_gone() {
+    let gate = Gate::open();
+    let (traveller, other) = (Portrait::open(TRAVELLER, "plain-1"), Portrait::open(OTHER, "plain-1"));
+    let good = scene::frame(&[Stand::before_camera(&traveller)]);
+    let next = scene::frame(&[Stand::before_camera(&other)]);
+    // The next in the queue comes before the camera of a session that the host did not end.
+    let mut session = gate.session("").with_patience(Duration::from_millis(200));
+    assert!(matches!(session.frame(&good), PassageStep::Continue(_)));
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(codes(&decided(session.frame(&next))), ["frames-disagree"]);
+    // Nobody was seen for longer than the traveller's finger takes.
+    let (mut waiting, stale) = (gate.session(BOTH), gate.session_after(&[good.clone(), good.clone()]));
+    for _ in 0..BEST {
+        waiting.frame(&good);
+    }
+    std::thread::sleep(Duration::from_millis(3_100));
+    assert_eq!(waiting.evidence(gate.finger(0.9)), None);
+    assert_eq!(codes(&waiting.finish()), ["traveller-gone"]);
+    assert_eq!(codes(&stale.finish()), ["traveller-gone"]);
+}
+
+#[test]
+fn whoever_is_held_is_compared_with_the_gallery_as_it_is_in_the_end() {
+    let gate = Gate::open();
+    let portrait = Portrait::open(TRAVELLER, "plain-1");
+    let frame = scene::frame(&[Stand::before_camera(&portrait)]);
+    let held = || {
+        let mut session = gate.session(BOTH);
+        (0..BEST).for_each(|_| _ = session.frame(&frame));
+        session
+    };
+    // Somebody as alike is enrolled meanwhile; then both are revoked.
+    let mut session = held();
+    let picture = scene::folder().join(TRAVELLER).join("enrol.jpg");
+    let template = gate.extractor.extract(&Frame::open(picture, &DecodeLimits::default()).unwrap()).unwrap().template;
+    let twin = Enrolment::new("twin").with_details(eligible()).with_template(template);
+    let twin = gate.port.register.enrol(&twin).unwrap().0;
+    gate.references.refresh().unwrap();
+    assert_eq!(session.evidence(gate.finger(0.9)), None);
+    assert_eq!(codes(&session.finish()), ["margin-too-small"]);
+    let _ = gate.port.register.revoke(twin, "test").unwrap();
+    gate.references.refresh().unwrap();
+    let mut session = held();
+    let _ = gate.port.register.revoke(gate.traveller, "test").unwrap();
+    let decided = decided(session.evidence(gate.finger(0.9)).unwrap());
+    assert_eq!(codes(&decided), ["not-enrolled"]);
 }
 
 #[test]
@@ -148,10 +215,9 @@ fn a_session_waits_for_another_matcher_where_the_policy_does() {
     let gate = Gate::open();
     let portrait = Portrait::open(TRAVELLER, "plain-1");
     let frame = scene::frame(&[Stand::before_camera(&portrait)]);
-    let both = "[fusion] => [[evidence]]\\nmatcher = \"fingerprint\"\\nthreshold = 0.5\\nsource = \"\"\\n\\n[fusion]\nrule = \"face-only\" => rule = \"both\"";
     let finger = |subject, score| Evidence { matcher: "fingerprint".to_owned(), subject, score };
     let waiting = || {
-        let mut session = gate.session(both);
+        let mut session = gate.session(BOTH);
         let step = (0..BEST + 2).map(|_| session.frame(&frame)).last();
         assert_eq!(step, Some(PassageStep::Continue(Guidance::OtherCheck)));
         session
@@ -183,6 +249,9 @@ fn a_session_without_frames_or_faces_is_a_referral() {
     assert_eq!(codes(&empty.finish()), ["no-face"]);
     assert_eq!(Guidance::ShowFace.phrase(Language::Chinese), "请面向摄像头");
 }
+
+/// The face and a fingerprint.
+const BOTH: &str = "[fusion] => [[evidence]]\\nmatcher = \"fingerprint\"\\nthreshold = 0.5\\nsource = \"\"\\n\\n[fusion]\nrule = \"face-only\" => rule = \"both\"";
 
 /// Pixels of sideways motion that make a frame poor by the floor of sharpness of [`Gate::lane`].
 const BLUR: usize = 24;
@@ -244,6 +313,11 @@ impl Gate {
     fn calibration_to_one_in_a_thousand(&self) -> Calibration {
         let points = self.calibration.points().iter().filter(|point| point.fmr >= 1e-3).copied().collect();
         Calibration::new(self.calibration.model(), points, "cut").unwrap()
+    }
+
+    /// The traveller's finger.
+    fn finger(&self, score: f64) -> Evidence {
+        Evidence { matcher: "fingerprint".to_owned(), subject: self.traveller, score }
     }
 
     fn session(&self, changes: &str) -> PassageSession {

@@ -22,6 +22,10 @@ impl Family for Minivision {
 
     fn score(&self, outputs: &[ArrayD<f32>], model: &PadModel) -> Result<f32, String> {
         let logits: Vec<f32> = outputs.first().map(|output| output.iter().copied().collect()).unwrap_or_default();
+        // Of one class alone every picture would be.
+        if logits.len() < 2 {
+            return Err(format!("expected the logits of two classes or more, got {}", logits.len()));
+        }
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
         let live = exponentials.get(model.live_class);

@@ -11,8 +11,6 @@ const LEAST_OVERLAP: f32 = 0.3;
 pub(super) struct Track {
     /// Counts up each time that a face does not continue the one before.
     pub(super) number: u32,
-    /// Whether a frame of this track was good.
-    pub(super) has_good: bool,
     last: Option<BoundingBox>,
 }
 
@@ -21,7 +19,6 @@ impl Track {
     pub(super) fn follow(&mut self, face: &BoundingBox) {
         if !self.last.as_ref().is_some_and(|last| last.overlap(face) >= LEAST_OVERLAP) {
             self.number += 1;
-            self.has_good = false;
         }
         self.last = Some(*face);
     }

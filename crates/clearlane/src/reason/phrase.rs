@@ -37,6 +37,7 @@ impl Reason {
             Self::NotMatched { .. } => ("face does not match", "人脸比对不一致"),
             Self::PartialSearch { .. } => ("search not finished in time", "检索未在时限内完成"),
             Self::ThresholdUnknown { .. } => ("no threshold for this gallery", "当前库容无可用阈值"),
+            Self::TravellerGone { .. } => ("traveller no longer before the camera", "旅客已离开镜头"),
             Self::BudgetExceeded { .. } => ("took too long", "处理超时"),
             Self::EvidenceMissing { .. } => ("another check is missing", "缺少其他核验结果"),
             Self::EvidenceTooLow { .. } => ("another check failed", "其他核验未通过"),
