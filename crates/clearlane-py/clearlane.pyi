@@ -1,6 +1,6 @@
 """Face matching for document-free border lanes: ports, lanes, search and inference over NumPy arrays."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, Literal, final
@@ -90,7 +90,7 @@ class Port:
     def enrol(
         self,
         key: str,
-        pictures: Iterable[_Picture],
+        pictures: Sequence[_Picture],
         *,
         details: Mapping[str, Any] | None = None,
         order: _Order = "rgb",
@@ -154,7 +154,7 @@ class Lane:
 
     def pass_frames(
         self,
-        frames: Iterable[_Picture],
+        frames: Sequence[_Picture],
         *,
         evidence: Sequence[Evidence] = ...,
         budget: float | None = None,
@@ -167,7 +167,7 @@ class Lane:
         kind: str,
         number: str,
         portrait: _Picture,
-        frames: Iterable[_Picture],
+        frames: Sequence[_Picture],
         *,
         evidence: Sequence[Evidence] = ...,
         budget: float | None = None,
@@ -177,8 +177,8 @@ class Lane:
 
     def verify_claim(
         self,
-        claim_frames: Iterable[_Picture],
-        frames: Iterable[_Picture],
+        claim_frames: Sequence[_Picture],
+        frames: Sequence[_Picture],
         *,
         evidence: Sequence[Evidence] = ...,
         budget: float | None = None,

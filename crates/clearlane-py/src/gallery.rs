@@ -88,7 +88,6 @@ impl Gallery {
     /// budget: seconds after which the search gives what it has; see `SearchResult.complete`.
     /// parallel: whether to use all processors.
     #[pyo3(signature = (probe, k=10, *, threshold=-1.0, mode="certified", miss=1e-9, budget=None, parallel=false))]
-    #[allow(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn search(
         &self,
         probe: &Bound<'_, PyAny>,
@@ -114,7 +113,6 @@ impl Gallery {
     /// The best ids for each of several probes, an array of float32, M x dimension, in one pass over memory: cheaper than one
     /// search after the other. Arguments as for `search`; returns a list.
     #[pyo3(signature = (probes, k=10, *, threshold=-1.0, mode="certified", miss=1e-9, budget=None, parallel=false))]
-    #[allow(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn search_many(
         &self,
         probes: &Bound<'_, PyAny>,
@@ -225,7 +223,7 @@ impl SearchResult {
 fn rows<'a>(array: &'a PyReadonlyArrayDyn<'_, f32>) -> Result<Vec<ArrayView1<'a, f32>>> {
     let matrix = array.as_array().into_dimensionality::<Ix2>();
     let matrix = matrix.map_err(|error| Failure::internal(error.to_string()))?;
-    Ok((0..matrix.nrows()).map(|row| matrix.clone().index_axis_move(Axis(0), row)).collect())
+    Ok((0..matrix.nrows()).map(|row| matrix.index_axis_move(Axis(0), row)).collect())
 }
 
 fn options(

@@ -61,7 +61,6 @@ impl Lane {
     /// kind: the document's kind, such as "passport". number: its number. portrait: the picture in its chip. The rest as for
     /// `pass_frames`.
     #[pyo3(signature = (kind, number, portrait, frames, *, evidence=Vec::new(), budget=None, order="rgb"))]
-    #[allow(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn verify_document(
         &self,
         kind: &str,

@@ -4,6 +4,12 @@
 //! and which gives out arrays of nobody's type; `abi3-py39` makes one wheel for all versions from 3.9 on.
 // `forbid` would refuse what PyO3's macros expand to; `pictures` has the one block of our own.
 #![deny(unsafe_code)]
+#![allow(
+    clippy::doc_markdown,
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    reason = "documentation is Python's docstrings, and arguments are Python's: owned, and as many as there are keywords"
+)]
 
 use pyo3::prelude::*;
 

@@ -6,7 +6,7 @@ use clearlane_infer::{Backend, Isa, NodeBackend, Options};
 use numpy::ndarray::Ix4;
 use numpy::{IntoPyArray as _, PyArrayDyn};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyBytesMethods};
 
 use crate::failure::{Failure, Fault, Result, detached};
 use crate::pictures::floats;
@@ -28,7 +28,7 @@ impl Network {
     fn new(onnx: &Bound<'_, PyAny>, input: [usize; 3], backend: &str, refit: bool) -> Result<Self> {
         let options = Options::on(self::backend(backend)?);
         let options = if refit { options.refitted() } else { options };
-        let given = onnx.cast::<PyBytes>().ok().map(|bytes| bytes.as_bytes());
+        let given = onnx.cast::<PyBytes>().ok().map(PyBytesMethods::as_bytes);
         let path = if given.is_some() { None } else { Some(onnx.extract::<PathBuf>()?) };
         detached(onnx.py(), || {
             let read = path.map(|path| {

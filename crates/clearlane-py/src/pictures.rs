@@ -1,13 +1,15 @@
 //! Pictures: NumPy arrays of bytes that become frames where they lie.
 
+use std::path::PathBuf;
+
 use clearlane::{DecodeLimits, Frame, PixelFormat};
 use numpy::ndarray::{Array3, ArrayViewD};
 use numpy::{
-    IntoPyArray as _, PyArray3, PyArrayDescrMethods as _, PyArrayDyn, PyArrayMethods as _, PyReadonlyArrayDyn,
-    PyUntypedArray, PyUntypedArrayMethods as _, dtype,
+    IntoPyArray as _, PyArray3, PyArrayDyn, PyArrayMethods as _, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods as _,
 };
 use pyo3::prelude::*;
-use std::path::PathBuf;
+use pyo3::types::PySequence;
 
 use crate::failure::{Failure, Result, detached};
 
@@ -21,15 +23,14 @@ pub(crate) struct Pictures<'py> {
 }
 
 impl<'py> Pictures<'py> {
-    /// Those of a list, tuple or other iterable of arrays. `name` is the argument's.
+    /// Those of a list or tuple of arrays. `name` is the argument's.
     pub(crate) fn many(name: &str, list: &Bound<'py, PyAny>, order: &str) -> Result<Self> {
-        // An array is iterable: its rows would be taken for grey pictures.
-        if list.is_instance_of::<PyUntypedArray>() {
-            return Err(Failure::input(format!("{name}: expected a list of pictures, got {}", described(list))));
-        }
-        let unlisted = |_| Failure::input(format!("{name}: expected a list of pictures, got {}", described(list)));
+        // An array is no sequence of pictures, though it has a length; a generator may never end.
+        let list = list
+            .cast::<PySequence>()
+            .map_err(|_| Failure::input(format!("{name}: expected a list of pictures, got {}", described(list))))?;
         let mut arrays = Vec::new();
-        for item in list.try_iter().map_err(unlisted)? {
+        for item in list.try_iter()? {
             arrays.push(array(&format!("{name}[{}]", arrays.len()), &item?)?);
         }
         Ok(Self { arrays, colour: colour(order)? })
@@ -91,7 +92,7 @@ fn array<'py>(name: &str, value: &Bound<'py, PyAny>) -> Result<PyReadonlyArrayDy
 }
 
 /// What an object is, for messages: of an array the type, shape and strides.
-pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
+fn described(value: &Bound<'_, PyAny>) -> String {
     let Ok(array) = value.cast::<PyUntypedArray>() else {
         let class = value.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
         return if value.is_none() { "None".to_owned() } else { format!("an object of type {class}") };
@@ -156,7 +157,7 @@ pub(crate) fn floats<'py>(
 ) -> Result<PyReadonlyArrayDyn<'py, f32>> {
     let refused = || Failure::input(format!("{name}: expected {expected}, got {}", described(value)));
     let array = value.cast::<PyArrayDyn<f32>>().map_err(|_| refused())?;
-    if !fits(array.shape()) || !array.is_aligned() || !dtype::<f32>(value.py()).is_equiv_to(&array.dtype()) {
+    if !fits(array.shape()) || !array.is_aligned() {
         return Err(refused());
     }
     array.try_readonly().map_err(|error| Failure::input(format!("{name}: {error}")))

@@ -74,7 +74,7 @@ impl Port {
         pad=Vec::new(), selection="largest", flip=false, claim_issuer=None, create=false, read_only=false, check=true,
         add_model=false, mode="certified", miss=1e-9, parallel=false,
     ))]
-    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords of a Python constructor")]
+    #[allow(clippy::fn_params_excessive_bools, reason = "keywords of a Python constructor")]
     fn new(
         py: Python<'_>,
         register: PathBuf,
@@ -189,12 +189,11 @@ impl Port {
         let application = Application { key, details, pictures };
         detached(py, || {
             let parts = self.0.parts()?;
-            let enroller = match parts.enroller.get() {
-                Some(enroller) => enroller,
-                None => {
-                    let made = parts.port.enroller()?;
-                    parts.enroller.get_or_init(|| made)
-                }
+            let enroller = if let Some(made) = parts.enroller.get() {
+                made
+            } else {
+                let made = parts.port.enroller()?;
+                parts.enroller.get_or_init(|| made)
             };
             Ok(Enrolment(enroller.enrol(&application, Timestamp::now())?))
         })
@@ -241,7 +240,6 @@ impl Port {
     /// since, until: `datetime` objects with a time zone; from the first on, before the second.
     /// limit: how many at most, the newest ones.
     #[pyo3(signature = (*, subject=None, port=None, direction=None, outcome=None, since=None, until=None, limit=None))]
-    #[allow(clippy::too_many_arguments, reason = "keywords of a Python method")]
     fn records<'py>(
         &self,
         py: Python<'py>,

@@ -75,7 +75,7 @@ def test_pictures_without_neighbours_have_no_wrong_strides(port):
             port.identify(strided)
 
 
-@pytest.mark.parametrize("bad", [None, GOOD, 7, "frame.jpg", [None], [[GOOD]], {"a": GOOD}], ids=str)
+@pytest.mark.parametrize("bad", [None, GOOD, 7, "frame.jpg", [None], [[GOOD]], {"a": GOOD}, iter([GOOD])], ids=lambda b: type(b).__name__)
 def test_a_list_of_pictures_is_asked_for(bad, port):
     lane = port.lane("lane 1", "exit")
     for call in (lane.pass_frames, lambda b: port.enrol("x", b), lambda b: lane.verify_claim(b, [GOOD])):
