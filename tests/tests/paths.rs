@@ -75,8 +75,8 @@ fn call(words: &[String], command: &Command, tried: &Arg, path: &OsStr) -> Vec<O
         call.extend(brakes.iter().map(OsString::from));
     }
     for arg in command.get_arguments() {
-        // A sweep's time comes from a policy's file or is given.
-        let one_of = words == ["register", "sweep"] && arg.get_id() == "policy";
+        // A sweep's time comes from a policy's file or is given; an enrolment is by a policy, or says that it is by none.
+        let one_of = (words == ["register", "sweep"] || words == ["enrol"]) && arg.get_id() == "policy";
         if !arg.is_required_set() && !one_of && arg.get_id() != tried.get_id() {
             continue;
         }

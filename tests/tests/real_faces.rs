@@ -144,7 +144,7 @@ fn a_picture_with_several_faces_is_refused_unless_one_is_chosen() {
     let verify = |face: &str| {
         port.with_models(&["verify", "--threshold", "0.35", "--face", face]).args([&couple, &alone]).assert()
     };
-    verify("only").code(3).stderr(contains("2 faces").and(contains("couple.png")).and(contains("--face")));
+    verify("only").code(3).stderr(contains("got 2").and(contains("couple.png")).and(contains("--face")));
     verify("largest").code(predicate::in_iter([0, 1]));
 }
 

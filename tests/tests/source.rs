@@ -173,3 +173,77 @@ fn no_path_is_printed_but_by_the_type_that_shows_them() {
     }
     assert!(checked > 40, "{checked}");
 }
+
+/// The crates that others build on.
+const PRODUCTS: [&str; 8] = [
+    "clearlane",
+    "clearlane-embed",
+    "clearlane-eval",
+    "clearlane-infer",
+    "clearlane-match",
+    "clearlane-simd",
+    "clearlane-store",
+    "clearlane-template",
+];
+
+/// Libraries whose types may stand in a product's public signatures, and why.
+const SHOWN: [(&str, &str, &str); 3] = [
+    ("", "jiff", "times and days, which Rust has none of; `clearlane` re-exports it"),
+    ("clearlane-infer", "ndarray", "tensors in and out, without a copy"),
+    ("clearlane-embed", "ndarray", "the same"),
+];
+
+/// Names that a file imports from a library that is none of ours, each with that library.
+fn imported<'t>(text: &'t str, libraries: &[String]) -> Vec<(&'t str, String)> {
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices("\nuse ") {
+        let import = &text[at + 5..at + 5 + text[at + 5..].find(';').unwrap()];
+        let library = import.split("::").next().unwrap().trim();
+        if libraries.iter().any(|name| name == library) {
+            let idents = import.split(|character: char| !character.is_alphanumeric() && character != '_');
+            // Traits, which are named in no signature, do no harm here.
+            let types = idents.filter(|ident| ident.starts_with(|first: char| first.is_ascii_uppercase()));
+            names.extend(types.map(|ident| (ident, library.to_owned())));
+        }
+    }
+    names
+}
+
+#[test]
+fn no_product_shows_the_types_of_another_library() {
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
+    let libraries: Vec<_> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .filter(|name| !name.starts_with("clearlane"))
+        .map(|name| name.replace('-', "_"))
+        .collect();
+    let mut checked = 0;
+    for (path, text) in sources() {
+        let Some(product) = PRODUCTS.iter().find(|name| path.starts_with(&format!("crates/{name}/"))) else { continue };
+        let imported = imported(&text, &libraries);
+        let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+        let items = text[..tests].match_indices("\n    pub fn ").chain(text[..tests].match_indices("\npub fn "));
+        let signatures = items.map(|(at, _)| &text[at..at + text[at..].find(['{', ';']).unwrap()]);
+        let errors = text[..tests].match_indices("\npub enum ").map(|(at, _)| {
+            let open = at + text[at..].find('{').unwrap();
+            &text[at..closing(&text, open)]
+        });
+        for shown in signatures.chain(errors) {
+            checked += 1;
+            let words: Vec<_> =
+                shown.split(|character: char| !character.is_alphanumeric() && !"_:".contains(character)).collect();
+            let named = imported.iter().find(|(name, _)| words.contains(name)).map(|(_, library)| library.as_str());
+            let by_path = words.iter().find_map(|word| {
+                let library = word.split("::").next().filter(|_| word.contains("::"))?;
+                libraries.iter().find(|name| *name == library).map(String::as_str)
+            });
+            for library in named.into_iter().chain(by_path) {
+                let derive = matches!(library, "thiserror" | "serde" | "strum");
+                let excepted = SHOWN.iter().any(|(of, name, _)| *name == library && (of.is_empty() || of == product));
+                assert!(derive || excepted, "{path}: a type of {library} is public: {}", shown.trim());
+            }
+        }
+    }
+    assert!(checked > 400, "{checked}");
+}

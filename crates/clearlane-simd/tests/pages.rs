@@ -25,10 +25,10 @@ fn pages_hold_what_was_asked_for_and_zeros_at_first() {
 fn pages_begin_at_a_page_and_large_ones_at_a_huge_page() {
     for size in SIZES {
         for pages in both(size) {
-            assert_eq!(pages.base().addr().get() % 4096, 0);
+            assert!(pages.base().addr().get().is_multiple_of(4096));
         }
         let pages = Pages::huge(size).expect("the system has so much memory");
-        assert!(size < HUGE_PAGE || pages.base().addr().get() % HUGE_PAGE == 0, "{size}");
+        assert!(size < HUGE_PAGE || pages.base().addr().get().is_multiple_of(HUGE_PAGE), "{size}");
     }
 }
 

@@ -72,7 +72,9 @@ pub(crate) fn hash(claims: &[ClaimRow]) -> Hash {
         return NONE;
     }
     let mut rows = Canonical::new();
-    claims.iter().for_each(|claim| claim.encode(&mut rows));
+    for claim in claims {
+        claim.encode(&mut rows);
+    }
     tree::leaf(&rows)
 }
 

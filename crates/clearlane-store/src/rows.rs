@@ -117,7 +117,9 @@ pub(crate) fn revoke(state: &mut State<'_>, subject: Subject, revocation: &Revoc
 /// The leaf of a subject's rows.
 pub(crate) fn hash(row: &SubjectRow, documents: &[DocumentRow]) -> Hash {
     let mut rows = row.canonical();
-    documents.iter().for_each(|document| document.encode(&mut rows));
+    for document in documents {
+        document.encode(&mut rows);
+    }
     tree::leaf(&rows)
 }
 

@@ -22,12 +22,20 @@ pub(crate) fn ends(sealed: &[u8]) -> (&[u8], &[u8]) {
     (nonce, &sealed[sealed.len().saturating_sub(TAG)..])
 }
 
-/// The nonce, the sealed bytes and the tag.
-fn parts(sealed: &[u8]) -> Result<(&[u8; NONCE], &[u8], &[u8; TAG]), Fault> {
-    let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
-    let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
-    let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
-    Ok((nonce, content, tag))
+/// What sealed bytes are made of.
+struct Parts<'a> {
+    nonce: &'a [u8; NONCE],
+    content: &'a [u8],
+    tag: &'a [u8; TAG],
+}
+
+impl<'a> Parts<'a> {
+    fn of(sealed: &'a [u8]) -> Result<Self, Fault> {
+        let short = || Fault::Length { found: sealed.len(), expected: OVERHEAD };
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
+        let (content, tag) = rest.split_last_chunk::<TAG>().ok_or_else(short)?;
+        Ok(Self { nonce, content, tag })
+    }
 }
 
 /// What one master key gives in one register. Every purpose has its own derived key.
@@ -94,7 +102,7 @@ impl RegisterKey {
         if sealed.len() != expected {
             return Err(Fault::Length { found: sealed.len(), expected });
         }
-        let (nonce, content, tag) = parts(sealed)?;
+        let Parts { nonce, content, tag } = Parts::of(sealed)?;
         // Opened where the values stay: a gallery is loaded a million times over.
         let (content, _) = content.as_chunks::<4>();
         let mut values = Zeroizing::new(content.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect::<Vec<_>>());
@@ -123,7 +131,7 @@ impl RegisterKey {
 
     /// Opens what [`Self::seal`] sealed with the same associated data.
     pub(crate) fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let (nonce, content, tag) = parts(sealed)?;
+        let Parts { nonce, content, tag } = Parts::of(sealed)?;
         let mut plain = Zeroizing::new(content.to_vec());
         self.open_in_place(associated, nonce, &mut plain, tag)?;
         Ok(plain)

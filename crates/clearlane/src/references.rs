@@ -266,7 +266,8 @@ impl References {
             Err(StoreError::OtherModel { .. }) => return Ok((None, before)),
             protection => protection?,
         };
-        let gallery = (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
+        let gallery =
+            (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
         let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
         let position = self.register.load(self.model, |mut batch, total| {
             if refusal.is_some() {

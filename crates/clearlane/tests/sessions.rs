@@ -1,4 +1,5 @@
 //! Sessions: frames as a camera gives them, of fictional people drawn before it, and what is decided when.
+#![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -41,6 +41,7 @@ impl Arena {
     }
 
     /// The place `offset` floats from the start.
+    #[expect(clippy::cast_ptr_alignment, reason = "pages begin at multiples of more than a float's alignment")]
     pub(crate) fn at(&self, offset: usize) -> *mut f32 {
         debug_assert!(offset * BYTES <= self.pages.size(), "{offset} lies outside of the arena");
         self.pages.base().as_ptr().cast::<f32>().wrapping_add(offset)

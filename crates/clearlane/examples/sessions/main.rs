@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use clearlane::embed::Models;
 use clearlane::store::{Category, Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, NumberDigest};
 use clearlane::{
-    Calibration, Decision, Direction, Extractor, Frame, Guidance, Key, Keyring, Passage, PassageStep, Policy, Port,
-    References, Register, Selection,
+    Calibration, Decision, DecodeLimits, Direction, Extractor, Frame, Guidance, Key, Keyring, Passage, PassageStep,
+    Policy, Port, References, Register, Selection,
 };
 use jiff::Timestamp;
 use scene::{Portrait, Stand};
@@ -176,7 +176,7 @@ fn port(register: &std::path::Path, count: usize) -> Result<Port, Box<dyn Error>
     let register = Arc::new(Register::create(register, Keyring::new(Key::random()?))?);
     for person in people("enrolled")?.iter().take(count) {
         let picture = scene::folder().join(person).join("enrol.jpg");
-        let template = extractor.extract(&Frame::open(picture, &Default::default())?)?.template;
+        let template = extractor.extract(&Frame::open(picture, &DecodeLimits::default())?)?.template;
         register.enrol(&Enrolment::new(person).with_details(details()).with_template(template))?;
     }
     let extractor = extractor.with_selection(Selection::Largest);

@@ -121,14 +121,12 @@ impl PassageSession {
 
     /// What was decided; or the decision with the frames that came, where the traveller went away or nothing better is to come.
     pub fn finish(mut self) -> Passage {
-        match self.decided.take() {
-            Some(passage) => passage,
-            None => {
-                let _span = self.lane.span("session");
-                let compared = self.last();
-                self.passage(compared)
-            }
+        if let Some(passage) = self.decided.take() {
+            return passage;
         }
+        let _span = self.lane.span("session");
+        let compared = self.last();
+        self.passage(compared)
     }
 
     fn watch_frame(&mut self, frame: &Frame<'_>) -> Result<Sight, Vec<Reason>> {

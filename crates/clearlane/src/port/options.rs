@@ -1,6 +1,6 @@
 //! A port from files: what gate software needs that brings nothing of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clearlane_embed::{Embedder, Extractor, Models, Selection};
@@ -18,6 +18,7 @@ use crate::upgrade::ModelChoice;
 /// The files and names that make a port, for [`Port::open`]. Everything but the register has a default.
 #[must_use]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own, set by a method of its name")]
 pub struct PortOptions {
     register: PathBuf,
     access: Access,
@@ -290,7 +291,7 @@ impl PortOptions {
 }
 
 fn open_register(
-    path: &PathBuf,
+    path: &Path,
     access: Access,
     key_file: Option<PathBuf>,
     keys: Option<Box<dyn KeySource>>,
