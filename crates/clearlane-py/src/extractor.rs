@@ -1,0 +1,117 @@
+//! From pictures to templates, and two pictures compared.
+
+use std::path::PathBuf;
+
+use clearlane::Calibration;
+use clearlane::embed::Models;
+use numpy::{IntoPyArray as _, PyArray1};
+use pyo3::prelude::*;
+
+use crate::answers::Verification;
+use crate::failure::{Result, detached};
+use crate::pictures::Pictures;
+use crate::port::selection;
+
+/// Makes templates of pictures: detects, aligns and embeds the face.
+///
+/// models: folders of models beside those built in.
+/// detector, embedder: models by name; the first ones available by default.
+/// selection: whose face counts where a picture shows several: "only" (several are an error), "largest" or "central".
+/// flip: whether each template is averaged with that of the mirrored face: twice the time, a little more accurate.
+#[pyclass(frozen, module = "clearlane")]
+pub(crate) struct Extractor(clearlane::Extractor);
+
+#[pymethods]
+impl Extractor {
+    #[new]
+    #[pyo3(signature = (*, models=Vec::new(), detector=None, embedder=None, selection="only", flip=false))]
+    fn new(
+        py: Python<'_>,
+        models: Vec<PathBuf>,
+        detector: Option<&str>,
+        embedder: Option<&str>,
+        selection: &str,
+        flip: bool,
+    ) -> Result<Self> {
+        let selection = self::selection(selection)?;
+        detached(py, || {
+            let mut known = Models::builtin()?;
+            for folder in models {
+                known.add_folder(folder)?;
+            }
+            let detector = known.detector(detector.map_or_else(|| known.default_detector(), Ok)?)?;
+            let embedder = known.embedder(embedder.map_or_else(|| known.default_embedder(), Ok)?)?;
+            let extractor = clearlane::Extractor::new(detector, embedder.with_flip(flip));
+            Ok(Self(extractor.with_selection(selection)))
+        })
+    }
+
+    /// The template of the face in a picture: a unit vector of float32. It is a biometric datum, and nobody wipes it from
+    /// memory as clearlane does its own.
+    #[pyo3(signature = (picture, *, order="rgb"))]
+    fn template<'py>(&self, picture: &Bound<'py, PyAny>, order: &str) -> Result<Bound<'py, PyArray1<f32>>> {
+        let pictures = Pictures::one("picture", picture, order)?;
+        let frame = pictures.frame()?;
+        let values = detached(picture.py(), || Ok(self.0.extract(&frame)?.template.as_slice().to_vec()))?;
+        Ok(values.into_pyarray(picture.py()))
+    }
+
+    /// Whether two pictures show one person (1:1).
+    ///
+    /// fmr: the false match rate that the threshold is calibrated for, in (0, 1).
+    /// threshold: the threshold itself, a cosine in [-1, 1], in the place of `fmr`.
+    #[pyo3(signature = (a, b, *, fmr=1e-4, threshold=None, order="rgb"))]
+    fn verify(
+        &self,
+        a: &Bound<'_, PyAny>,
+        b: &Bound<'_, PyAny>,
+        fmr: f64,
+        threshold: Option<f32>,
+        order: &str,
+    ) -> Result<Verification> {
+        let pictures = (Pictures::one("a", a, order)?, Pictures::one("b", b, order)?);
+        let (one, other) = (pictures.0.frame()?, pictures.1.frame()?);
+        detached(a.py(), || {
+            let embedder = self.0.embedder();
+            let threshold = match threshold {
+                Some(threshold) => threshold,
+                None => {
+                    Calibration::from_manifest(embedder.model_id(), embedder.thresholds())?.threshold_for_fmr(fmr)?
+                }
+            };
+            let (one, other) = (self.0.extract(&one)?, self.0.extract(&other)?);
+            let found = clearlane::verify(&one.template, &other.template, threshold)?;
+            Ok(Verification { verified: found.verified, score: found.score, threshold })
+        })
+    }
+
+    /// The number of values of a template.
+    #[getter]
+    fn dimension(&self) -> usize {
+        self.0.embedder().dimension()
+    }
+
+    /// The id of the embedding model, 64 hexadecimal digits. Templates of different models are not comparable.
+    #[getter]
+    fn model(&self) -> String {
+        self.0.embedder().model_id().to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Extractor(detector={:?}, embedder={:?})", self.0.detector().name(), self.0.embedder().name())
+    }
+}
+
+/// Whether two pictures show one person (1:1), by the built-in models. To compare many, make an `Extractor`, which loads
+/// its models once.
+#[pyfunction]
+#[pyo3(signature = (a, b, *, fmr=1e-4, threshold=None, order="rgb"))]
+pub(crate) fn verify(
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+    fmr: f64,
+    threshold: Option<f32>,
+    order: &str,
+) -> Result<Verification> {
+    Extractor::new(a.py(), Vec::new(), None, None, "only", false)?.verify(a, b, fmr, threshold, order)
+}
