@@ -187,10 +187,11 @@ const PRODUCTS: [&str; 8] = [
 ];
 
 /// Libraries whose types may stand in a product's public signatures, and why.
-const SHOWN: [(&str, &str, &str); 3] = [
+const SHOWN: [(&str, &str, &str); 4] = [
     ("", "jiff", "times and days, which Rust has none of; `clearlane` re-exports it"),
     ("clearlane-infer", "ndarray", "tensors in and out, without a copy"),
     ("clearlane-embed", "ndarray", "the same"),
+    ("clearlane", "zeroize", "a private key as text, wiped when it is dropped"),
 ];
 
 /// Names that a file imports from a library that is none of ours, each with that library.

@@ -99,7 +99,7 @@ impl clearlane_decision {
             score: comparison.map_or(0.0, |comparison| comparison.score),
             threshold: comparison.map_or(0.0, |comparison| comparison.threshold),
             margin: margin.unwrap_or(0.0),
-            json: give(json.to_string()),
+            json: give(&json.to_string()),
             ..Self::default()
         })
     }

@@ -154,6 +154,6 @@ fn told(outcome: &EnrolmentOutcome) -> Result<clearlane_enrolment, Failure> {
         outcome: number,
         template_count: templates as u32,
         subject,
-        json: give(json.to_string()),
+        json: give(&json.to_string()),
     })
 }

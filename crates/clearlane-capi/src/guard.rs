@@ -28,7 +28,7 @@ pub(crate) unsafe fn guarded(
     };
     if !message.is_null() {
         // SAFETY: as above.
-        unsafe { message.write(give(failure.message)) };
+        unsafe { message.write(give(&failure.message)) };
     }
     failure.status
 }

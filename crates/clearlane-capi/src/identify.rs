@@ -162,6 +162,6 @@ fn outcome(found: &Identification, capacity: usize) -> Result<clearlane_identifi
         candidate_count: found.candidates.len().min(capacity),
         threshold: found.threshold,
         margin: found.margin.unwrap_or(0.0),
-        json: give(json.to_string()),
+        json: give(&json.to_string()),
     })
 }

@@ -4,9 +4,9 @@
 //!
 //! Handles are looked up in a table (`handle`), structs begin with their size (`sized`), and all text that is given out is freed
 //! by one function (`text`). What holds of all pointers stands at the head of the header.
-// The names are those of the header, which is made from them; so are the comments, and the header says once for all functions
-// what holds of pointers.
-#![allow(non_camel_case_types, clippy::missing_safety_doc)]
+// The names are those of the header, which is made from them; so are the comments, which speak as C does, and the header says
+// once for all functions what holds of pointers.
+#![allow(non_camel_case_types, clippy::doc_markdown, clippy::missing_safety_doc)]
 
 mod decision;
 mod enrol;

@@ -289,7 +289,7 @@ pub unsafe extern "C" fn clearlane_port_metrics(
             let json = place(json, "json")?;
             *json = ptr::null_mut();
             let metrics = get::<Port>(port)?.metrics().snapshot();
-            *json = give(serde_json::to_string(&metrics).map_err(Failure::internal)?);
+            *json = give(&serde_json::to_string(&metrics).map_err(Failure::internal)?);
             Ok(())
         })
     }

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn clearlane_last_record(
             let Asked { subject, direction, outcome } = asked(&port, query)?;
             let query = RecordQuery { subject: Some(subject.id), direction, outcome, ..RecordQuery::default() };
             let record = port.records().last(&query)?.ok_or_else(no_record)?;
-            *json = give(serde_json::to_string(&record).map_err(Failure::internal)?);
+            *json = give(&serde_json::to_string(&record).map_err(Failure::internal)?);
             Ok(())
         })
     }
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn clearlane_print_last(
                 return Err(Failure::new(CLEARLANE_UNAVAILABLE, message));
             }
             let printed = port.records().print_last(&subject, direction)?.ok_or_else(no_record)?;
-            *text = give(match form {
+            *text = give(&match form {
                 Form::Text => printed.to_string(),
                 Form::Html => printed.to_html(),
                 Form::Json => serde_json::to_string(&printed).map_err(Failure::internal)?,
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn clearlane_verify_records(
             let value = json!({
                 "sound": chain.is_sound(), "records": chain.records, "ends_checked": chain.keyed, "problems": problems,
             });
-            (*sound, *json) = (chain.is_sound().into(), give(value.to_string()));
+            (*sound, *json) = (chain.is_sound().into(), give(&value.to_string()));
             Ok(())
         })
     }

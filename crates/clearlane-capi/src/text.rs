@@ -25,7 +25,7 @@ impl Drop for Given {
 static GIVEN: Mutex<BTreeMap<usize, Given>> = Mutex::new(BTreeMap::new());
 
 /// `text` with a zero byte at its end, until `clearlane_free` gets it.
-pub(crate) fn give(text: String) -> *mut c_char {
+pub(crate) fn give(text: &str) -> *mut c_char {
     // Zero bytes within a text would end it.
     let bytes = CString::new(text.replace('\0', " ")).unwrap_or_default().into_bytes_with_nul();
     let buffer = Box::into_raw(bytes.into_boxed_slice());

@@ -176,7 +176,7 @@ fn c_and_cpp_see_the_layouts_that_rust_has() {
         std::fs::write(&path, &source).unwrap();
         for compiler in compilers(&names) {
             let program = prefix.compile(compiler, &path);
-            assert_eq!(prefix.run::<&str>(&program, &[]), expected, "{compiler}");
+            assert_eq!(Prefix::run::<&str>(&program, &[]), expected, "{compiler}");
         }
     }
 }

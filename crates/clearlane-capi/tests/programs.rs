@@ -1,5 +1,5 @@
-//! C and C++ programs compile against the installed library and do what gate software does, under AddressSanitizer where the
-//! compiler has it.
+//! C and C++ programs compile against the installed library and do what gate software does, under `-fsanitize=address` where
+//! the compiler has it.
 #![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn run(compilers_of: [&'static str; 2], source: &str, arguments: fn(&Port) -> Ve
     let each = compilers(&compilers_of).into_iter().map(|compiler| {
         // Programs enrol people and use claims up.
         let port = Port::new();
-        prefix.run(&prefix.compile(compiler, &here().join(source)), &arguments(&port))
+        Prefix::run(&prefix.compile(compiler, &here().join(source)), &arguments(&port))
     });
     each.collect()
 }

@@ -1,5 +1,6 @@
 //! C and C++ programs against the installed library.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -49,7 +50,7 @@ impl Prefix {
         self.folder.path()
     }
 
-    /// Compiles a program with every warning an error, and with AddressSanitizer where `compiler` has it.
+    /// Compiles a program with every warning an error, and with `-fsanitize=address` where `compiler` has it.
     pub(crate) fn compile(&self, compiler: &str, source: &Path) -> PathBuf {
         let program = self.path().join(format!("{}-{compiler}", source.file_stem().unwrap().display()));
         let standard = if compiler.contains("++") { "-std=c++17" } else { "-std=c11" };
@@ -80,7 +81,7 @@ impl Prefix {
     }
 
     /// Runs a program that has to succeed, and returns what it printed.
-    pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(&self, program: &Path, arguments: &[A]) -> String {
+    pub(crate) fn run<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> String {
         let Output { status, stdout, stderr } = Command::new(program).args(arguments).output().unwrap();
         let errors = String::from_utf8_lossy(&stderr);
         assert!(status.success(), "{}: {status}: {errors}", program.display());

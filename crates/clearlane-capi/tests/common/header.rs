@@ -57,12 +57,11 @@ impl Header {
                 self.structs.push(Struct { name: name.trim().to_owned(), fields: fields.map(variable).collect() });
             }
         } else if let Some(kind) = before.strip_prefix("typedef ") {
-            match rest.strip_prefix('*').and_then(|rest| rest.split_once(')')) {
-                Some((name, parameters)) => self.types.push((name.to_owned(), format!("{kind}(*){parameters}"))),
-                None => {
-                    let Variable { kind, name } = variable(kind);
-                    self.types.push((name, kind));
-                }
+            if let Some((name, parameters)) = rest.strip_prefix('*').and_then(|rest| rest.split_once(')')) {
+                self.types.push((name.to_owned(), format!("{kind}(*){parameters}")));
+            } else {
+                let Variable { kind, name } = variable(kind);
+                self.types.push((name, kind));
             }
         } else if let Some((parameters, _)) = rest.rsplit_once(')') {
             let Variable { kind, name } = variable(before);

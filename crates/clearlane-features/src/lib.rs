@@ -1,0 +1,2 @@
+//! Nothing: only the features in this crate's manifest matter.
+#![forbid(unsafe_code)]
