@@ -23,7 +23,8 @@ fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut features: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
-        let (package, set) = line.trim_end_matches(" (*)").split_once('|').unwrap();
+        // Between two packages of the workspace there is an empty line.
+        let Some((package, set)) = line.trim_end_matches(" (*)").split_once('|') else { continue };
         if !package.starts_with("clearlane") {
             features.entry(package.to_owned()).or_default().insert(set.to_owned());
         }
