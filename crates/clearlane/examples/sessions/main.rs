@@ -25,8 +25,8 @@ const RATE: f64 = 10.0;
 /// A way to come before the camera: who is seen in frame `number`.
 struct Scenario {
     name: &'static str,
-    /// Whether an enrolled traveller should be admitted.
-    admits: bool,
+    /// Which of the two may be admitted, if enrolled: whoever stands there alone in the end.
+    may_pass: Option<usize>,
     draw: for<'p> fn(&'p [Portrait; 2], usize) -> Vec<Stand<'p>>,
 }
 
@@ -34,10 +34,10 @@ const FRAMES: usize = 40;
 
 /// The first of the two is the traveller.
 const SCENARIOS: [Scenario; 6] = [
-    Scenario { name: "stands still", admits: true, draw: |people, _| vec![Stand::before_camera(&people[0])] },
+    Scenario { name: "stands still", may_pass: Some(0), draw: |people, _| vec![Stand::before_camera(&people[0])] },
     Scenario {
         name: "walks up",
-        admits: true,
+        may_pass: Some(0),
         draw: |people, number| {
             let near = (number as f32 / 20.0).min(1.0);
             let height = 0.12 + 0.68 * near;
@@ -46,7 +46,7 @@ const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "turns to the camera",
-        admits: true,
+        may_pass: Some(0),
         draw: |people, number| {
             let turn = 0.45 + 0.55 * (number as f32 / 12.0).min(1.0);
             vec![Stand { turn, ..Stand::before_camera(&people[0]) }]
@@ -54,7 +54,7 @@ const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "moves",
-        admits: true,
+        may_pass: Some(0),
         draw: |people, number| {
             let blur = if number % 4 == 3 { 0 } else { 24 };
             vec![Stand { blur, ..Stand::before_camera(&people[0]) }]
@@ -62,7 +62,7 @@ const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "another stands beside",
-        admits: false,
+        may_pass: None,
         draw: |people, number| {
             let traveller = Stand { at: (0.3, 0.5), height: 0.6, ..Stand::before_camera(&people[0]) };
             let other = Stand { at: (0.72, 0.5), height: 0.55, ..Stand::before_camera(&people[1]) };
@@ -71,7 +71,7 @@ const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "another takes the place",
-        admits: false,
+        may_pass: Some(1),
         draw: |people, number| vec![Stand::before_camera(&people[usize::from(number >= 1)])],
     },
 ];
@@ -89,9 +89,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let other = if person.ends_with("f0001") { "enrolled/f0000" } else { "enrolled/f0001" };
                 let pictures = [Portrait::open(person, "plain-1"), Portrait::open(other, "plain-2")];
                 let run = run(&lane, &pictures, scenario.draw);
-                let subject = port.register().subject(person)?.map(|subject| subject.id);
+                let may_pass = scenario.may_pass.map(|at| [person.as_str(), other][at]);
+                let may_pass = may_pass.map(|name| port.register().subject(name)).transpose()?.flatten();
                 totals.add(&run, |passage| match passage.decision {
-                    Decision::Admit { subject: admitted } => Some(admitted) == subject && scenario.admits,
+                    Decision::Admit { subject } => may_pass.as_ref().is_some_and(|may_pass| may_pass.id == subject),
                     Decision::Refer { .. } => true,
                 });
             }
