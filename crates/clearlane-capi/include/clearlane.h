@@ -261,7 +261,7 @@ typedef void (*clearlane_log_callback)(void *user, clearlane_log_level level, co
 
 // Gives a key of the register: writes 32 bytes to `key` and returns CLEARLANE_OK, or returns CLEARLANE_NOT_FOUND where the host
 // has no such key; any other status means that it failed. `id` has the 8 bytes of the key's id, or is NULL where the current
-// key is wanted. The library wipes the 32 bytes once they are taken. Called from any thread that uses the port; it must not
+// key is meant. The library wipes the 32 bytes once they are taken. Called from any thread that uses the port; it must not
 // throw.
 typedef clearlane_status (*clearlane_key_callback)(void *user, const uint8_t *id, uint8_t *key);
 

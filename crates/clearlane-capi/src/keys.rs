@@ -11,7 +11,7 @@ use crate::status::{CLEARLANE_NOT_FOUND, CLEARLANE_OK, Failure, clearlane_status
 
 /// Gives a key of the register: writes 32 bytes to `key` and returns CLEARLANE_OK, or returns CLEARLANE_NOT_FOUND where the host
 /// has no such key; any other status means that it failed. `id` has the 8 bytes of the key's id, or is NULL where the current
-/// key is wanted. The library wipes the 32 bytes once they are taken. Called from any thread that uses the port; it must not
+/// key is meant. The library wipes the 32 bytes once they are taken. Called from any thread that uses the port; it must not
 /// throw.
 pub type clearlane_key_callback =
     Option<unsafe extern "C" fn(user: *mut c_void, id: *const u8, key: *mut u8) -> clearlane_status>;

@@ -2,7 +2,7 @@
 //!
 //! Arrays are those of the `numpy` crate rather than of the buffer protocol, which the stable ABI has from Python 3.11 on only
 //! and which gives out arrays of nobody's type; `abi3-py39` makes one wheel for all versions from 3.9 on.
-// `forbid` would refuse what PyO3's macros expand to; `pictures` has the one block of our own.
+// `pictures` has the one block: it reads the rows of an array where they lie.
 #![deny(unsafe_code)]
 #![allow(
     clippy::doc_markdown,

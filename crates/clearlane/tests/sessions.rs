@@ -145,6 +145,14 @@ fn the_patience_and_the_searches_of_a_session_end() {
     let mut once = gate.lane_with(&gate.calibration_to_one_in_a_thousand(), rates).passage();
     let last = (0..BEST).map(|_| once.frame(&frame)).last().unwrap();
     assert_eq!(codes(&decided(last)), ["no-candidate"]);
+    // That one search waits as well while frames do not agree.
+    let other = Portrait::open(OTHER, "plain-1");
+    let elsewhere = Stand { at: (0.2, 0.4), height: 0.4, blur: BLUR, ..Stand::before_camera(&other) };
+    let mut doubtful = gate.lane_with(&gate.calibration_to_one_in_a_thousand(), rates).passage();
+    for frame in [&frame, &scene::frame(&[elsewhere]), &frame, &frame] {
+        assert!(matches!(doubtful.frame(frame), PassageStep::Continue(_)));
+    }
+    assert_eq!(codes(&doubtful.finish()), ["frames-disagree"]);
 }
 
 #[test]

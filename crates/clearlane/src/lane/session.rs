@@ -210,11 +210,11 @@ impl PassageSession {
 
     /// Searches with the best frames so far; decides if that is enough, or if it is the only search.
     fn search(&mut self, course: &mut Course) -> Option<PassageStep> {
+        // Frames that do not agree yet may be spoken for by the next good one.
+        let capture = self.capture().ok()?;
         if self.searches == 0 && !self.may_search_again() {
             return Some(self.decide(course.clone()));
         }
-        // Frames that do not agree yet may be spoken for by the next good one.
-        let capture = self.capture().ok()?;
         let compared = self.compare(&capture, self.share(), course);
         self.searches += 1;
         if self.admits(&compared) {
