@@ -28,6 +28,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod captures;
 mod folds;
 pub mod lfw;
 mod rate;
@@ -36,6 +37,7 @@ mod scores;
 mod searches;
 mod threshold;
 
+pub use captures::{Capture, Captures};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use rate::{Interval, Rate};
 pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};
