@@ -119,7 +119,7 @@ impl Chooser {
                 }
             };
             let mut low = too_low(&rule.quality, &extraction.quality);
-            if let Err(error) = self.extractor.limits(frame, &extraction.face) {
+            if let Err(error) = self.extractor.limits(&extraction.face, extraction.outside) {
                 low.insert(0, unusable(error)?);
             }
             if low.is_empty() {
@@ -172,6 +172,7 @@ fn unusable(error: ExtractError) -> Result<Reason, EnrolError> {
         ExtractError::NoFace | ExtractError::Align(_) => Ok(Reason::NoFace),
         ExtractError::SeveralFaces { count } => Ok(Reason::SeveralFaces { faces: count }),
         ExtractError::FaceTooSmall { eye_distance, minimum } => Ok(Reason::FaceTooSmall { eye_distance, minimum }),
+        ExtractError::NotUpright => Ok(Reason::FaceNotUpright),
         ExtractError::FaceCut { outside } => Ok(Reason::FaceCut { outside }),
         error => Err(EnrolError::Extract(error)),
     }

@@ -1,6 +1,6 @@
 //! The pictures that a user supplies: read when their subject's turn comes, and an account of those that were not used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -90,6 +90,10 @@ impl<'c> Supplied<'c> {
     pub(in crate::commands) fn failed(self, report: BulkReport) -> Vec<Failed> {
         let unreadable = self.unreadable.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut failed = unused(self.candidates, &unreadable, report.unused);
+        // Whose pictures are listed as unreadable needs no further line that says so.
+        let named: HashSet<String> = unreadable.iter().map(|one| one.subject.clone()).collect();
+        let said = |one: &Unfinished| matches!(one.stop, BulkStop::Unreadable(_)) && named.contains(&one.key);
+        let subjects = report.unfinished.into_iter().filter(|one| !said(one)).map(Failed::subject);
         failed.extend(unreadable.into_iter().map(|Unreadable { subject, picture, why }| Failed {
             subject,
             image: Some(shown(&picture)),
@@ -97,7 +101,7 @@ impl<'c> Supplied<'c> {
             refer: Vec::new(),
         }));
         failed.sort_by(|one, other| (&one.subject, &one.image).cmp(&(&other.subject, &other.image)));
-        failed.extend(report.unfinished.into_iter().map(Failed::subject));
+        failed.extend(subjects);
         failed
     }
 }
