@@ -5,7 +5,7 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | which pairs and searches make up the test? | [`lfw`] |
+//! | which pairs and searches make up the test? | [`protocol`], [`lfw`] |
 //! | 1:1: FMR, FNMR, DET, EER, AUC, TAR at FAR | [`Scores`] |
 //! | 1:1: LFW's ten-fold accuracy | [`cross_validated_accuracy`] |
 //! | 1:N: rank-k, FPIR, FNIR | [`Searches`] |
@@ -31,6 +31,7 @@ struct Readme;
 mod captures;
 mod folds;
 pub mod lfw;
+pub mod protocol;
 mod rate;
 pub mod report;
 mod scores;
