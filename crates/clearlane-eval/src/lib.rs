@@ -5,6 +5,7 @@
 //!
 //! | question | answered by |
 //! |---|---|
+//! | which public data sets are there? | [`datasets`] |
 //! | which pairs and searches make up the test? | [`protocol`], [`lfw`] |
 //! | 1:1: FMR, FNMR, DET, EER, AUC, TAR at FAR | [`Scores`] |
 //! | 1:1: LFW's ten-fold accuracy | [`cross_validated_accuracy`] |
@@ -29,6 +30,7 @@
 struct Readme;
 
 mod captures;
+pub mod datasets;
 mod folds;
 pub mod lfw;
 pub mod protocol;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::all_pairs;
-use super::templates::extract_all;
+use super::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::Output;
@@ -31,6 +31,8 @@ pub(crate) struct FolderArgs {
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "largest")]
     face: pictures::Face,
+    #[command(flatten)]
+    how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
 }
@@ -61,7 +63,7 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
         ));
     }
     let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &captures, output)?;
+    let made = extract_all(&extractor, &captures, &args.how, output)?;
     let named: Vec<_> = people
         .iter()
         .zip(&made.templates)

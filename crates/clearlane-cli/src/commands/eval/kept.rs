@@ -112,7 +112,9 @@ impl Kept {
     /// cut back to whole records.
     fn index(&mut self, mut file: &File, is_own: bool) -> io::Result<bool> {
         let length = file.metadata()?.len();
-        if length == 0 && is_own {
+        if length < HEADER as u64 && is_own {
+            // New, or of a process that was stopped before it had written more.
+            file.set_len(0)?;
             file.write_all(&self.header())?;
             return Ok(true);
         }
@@ -209,7 +211,7 @@ const OWN: usize = usize::MAX;
 /// Opens a pack, or makes an empty one that only its owner can read.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)

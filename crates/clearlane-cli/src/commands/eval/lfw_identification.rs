@@ -15,8 +15,8 @@ use super::lfw::Lfw;
 use crate::failure::{Exit, Result};
 use crate::output::{Output, percent};
 
-const RANKS: [usize; 4] = [1, 5, 10, 50];
-const TARGET_FPIRS: [f64; 2] = [1e-1, 1e-2];
+pub(super) const RANKS: [usize; 4] = [1, 5, 10, 50];
+pub(super) const TARGET_FPIRS: [f64; 2] = [1e-1, 1e-2];
 
 pub(super) fn run(lfw: &Lfw<'_>, output: &Output) -> Result<Exit> {
     let test = Identification::new(lfw.images()?, &lfw.errata);
@@ -31,7 +31,7 @@ pub(super) fn run(lfw: &Lfw<'_>, output: &Output) -> Result<Exit> {
     let report = report::Identification::new(enrolled, &searches, &RANKS, &TARGET_FPIRS)?;
     let value =
         json!({ "protocol": "LFW 1:N, first image enrolled, second searched", "models": made, "figures": report });
-    output.result(&value, || made.text() + &described(&report))?;
+    output.result(&value, || made.text() + &described("LFW 1:N", "the mate taken out", &report))?;
     Ok(Exit::Yes)
 }
 
@@ -50,10 +50,11 @@ fn search(probe: Option<&Template>, references: &[Option<&Template>], mate: usiz
     (MatedSearch { rank: Some(rank), score: mated }, best_other)
 }
 
-fn described(report: &report::Identification) -> String {
+/// A report in words; `non_mated_are` says what its non-mated searches are.
+pub(super) fn described(title: &str, non_mated_are: &str, report: &report::Identification) -> String {
     let report::Identification { gallery, mated, non_mated, ranks, operating_points } = report;
     let mut text =
-        format!("\nLFW 1:N: {gallery} enrolled, {mated} mated searches, {non_mated} non-mated (the mate taken out)\n");
+        format!("\n{title}: {gallery} enrolled, {mated} mated searches, {non_mated} non-mated ({non_mated_are})\n");
     for rank in ranks {
         // Writing to a String cannot fail.
         let _ = writeln!(

@@ -151,7 +151,12 @@ fn way(extractor: &Extractor, aligned: bool) -> Sha {
         return extractor.recipe();
     }
     let embedder = extractor.embedder().model_id();
-    Sha256::new().chain_update(b"aligned").chain_update(embedder.as_bytes()).chain_update(extractor.recipe()).finalize().into()
+    Sha256::new()
+        .chain_update(b"aligned")
+        .chain_update(embedder.as_bytes())
+        .chain_update(extractor.recipe())
+        .finalize()
+        .into()
 }
 
 /// A picture's template, or why a readable picture gave none.
@@ -164,7 +169,9 @@ fn make(extractor: &Extractor, aligned: bool, picture: &impl Picture, bytes: &[u
     let made = if aligned {
         let Some(face) = centre(&frame) else {
             let (width, height) = (frame.width(), frame.height());
-            let why = format!("expected an aligned face of {ALIGNED_SIDE} x {ALIGNED_SIDE} pixels or more, got {width} x {height}");
+            let why = format!(
+                "expected an aligned face of {ALIGNED_SIDE} x {ALIGNED_SIDE} pixels or more, got {width} x {height}"
+            );
             return Ok(Err(why));
         };
         extractor.embedder().embed(&face)
