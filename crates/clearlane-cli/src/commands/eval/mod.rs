@@ -14,6 +14,7 @@ pub(super) mod templates;
 mod verification;
 
 use clap::Subcommand;
+pub(super) use pairs::packed_bytes;
 
 use crate::failure::{Exit, Result};
 use crate::output::Output;

@@ -205,7 +205,8 @@ fn rfw(folder: &Path) -> Result<Vec<(String, PairTest)>> {
     Ok(tests)
 }
 
-fn packed_bytes(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a packed set.
+pub(in crate::commands) fn packed_bytes(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| Failure::reading(path, &error))?;
     file.take(MAX_PACKED_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Failure::reading(path, &error))?;
