@@ -168,7 +168,7 @@ fn block_of_rows(sample: &Sample, first: usize, scores: impl Fn(usize, usize, &m
             scores(row, start, out);
             let (subject, group) = (sample.subjects[row], sample.groups[row]);
             for (column, &score) in (start..end).zip(&*out) {
-                let cell = &mut cells[sample.cell(group, sample.groups[column])];
+                let cell = &mut cells[Sample::cell(group, sample.groups[column])];
                 let pair = Pair { a: row as u32, b: column as u32, score };
                 if sample.subjects[column] == subject {
                     cell.mated.push(pair);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::all_pairs::{AllPairs, Cell, Pair, merged};
 use crate::ordered::{Ordered, allowed};
 use crate::rate::IntervalMethod;
-use crate::{Estimate, Interval, Rate, ScoreError};
+use crate::{Estimate, Interval, Rate, Sample, ScoreError};
 
 /// The comparisons of some pairs of groups, by subject.
 ///
@@ -60,7 +60,7 @@ impl<'a> BySubject<'a> {
     pub(crate) fn new(pairs: &'a AllPairs, cells: impl IntoIterator<Item = (u16, u16)>) -> Self {
         let sample = &pairs.sample;
         let cells: Vec<(u16, u16, &Cell)> =
-            cells.into_iter().map(|(a, b)| (a, b, &pairs.cells[sample.cell(a, b)])).collect();
+            cells.into_iter().map(|(a, b)| (a, b, &pairs.cells[Sample::cell(a, b)])).collect();
         let subject = |capture: u32| sample.subjects[capture as usize];
         let from = cells.iter().map(|(_, _, cell)| cell.highest.from).fold(-1.0, f32::max);
         let highest = cells.iter().flat_map(|(_, _, cell)| &cell.highest.pairs).filter(|pair| pair.score >= from);

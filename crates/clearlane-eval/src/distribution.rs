@@ -91,6 +91,7 @@ impl Distribution {
     }
 
     /// Every bin that is not empty: its lower edge and its count, ascending.
+    #[must_use]
     pub fn bins(&self) -> impl DoubleEndedIterator<Item = (f32, u64)> {
         self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bin, &count)| (self.edge(bin), count))
     }

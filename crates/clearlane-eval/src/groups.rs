@@ -135,7 +135,7 @@ impl ByGroup {
             fnmr: Ratios::of(groups.iter().map(|group| (&group.values, &group.rates[place].fnmr))),
         });
         let differentials = differentials.collect();
-        let worst = worst(groups.iter().map(|group| (&group.values, group.thresholds.as_slice())), targets.len());
+        let worst = worst(&groups.iter().map(|group| (&group.values, group.thresholds.as_slice())), targets.len());
         Ok(Self { columns: sample.columns().to_vec(), groups, across, differentials, worst })
     }
 }
@@ -171,7 +171,7 @@ pub(crate) fn calibrated(scores: &BySubject<'_>, targets: &[f64]) -> Result<Vec<
 
 /// For each target the group that needs the highest threshold.
 pub(crate) fn worst<'g>(
-    groups: impl Iterator<Item = (&'g Vec<String>, &'g [FmrThreshold])> + Clone,
+    groups: &(impl Iterator<Item = (&'g Vec<String>, &'g [FmrThreshold])> + Clone),
     targets: usize,
 ) -> Vec<GroupThreshold> {
     let highest = |place: usize| {

@@ -57,7 +57,7 @@ impl Ordered {
         let mut histogram = vec![0; bars.max(1)];
         let last = histogram.len() - 1;
         for (score, count) in self.steps() {
-            let bar = ((f64::from(score) + 1.0) / 2.0 * histogram.len() as f64) as usize;
+            let bar = (f64::midpoint(f64::from(score), 1.0) * histogram.len() as f64) as usize;
             histogram[bar.min(last)] += count;
         }
         histogram

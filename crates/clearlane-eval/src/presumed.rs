@@ -115,8 +115,8 @@ impl PresumedByGroup {
                 lower: rates(&two)?,
             });
         }
-        let worst_upper = worst(groups.iter().map(|g| (&g.values, g.upper.thresholds.as_slice())), targets.len());
-        let worst_lower = worst(groups.iter().map(|g| (&g.values, g.lower.thresholds.as_slice())), targets.len());
+        let worst_upper = worst(&groups.iter().map(|g| (&g.values, g.upper.thresholds.as_slice())), targets.len());
+        let worst_lower = worst(&groups.iter().map(|g| (&g.values, g.lower.thresholds.as_slice())), targets.len());
         Ok(Self { columns: without(sample.columns()), near_copies_from, groups, worst_upper, worst_lower })
     }
 }

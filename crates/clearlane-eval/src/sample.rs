@@ -93,7 +93,7 @@ impl Sample {
 
     /// One group of captures, each of the subject whose number it has.
     #[must_use]
-    pub fn of_subjects(subjects: Vec<u32>) -> Self {
+    pub fn of_subjects(subjects: &[u32]) -> Self {
         let mut numbers = HashMap::new();
         let dense = |subject: &u32| {
             let next = numbers.len() as u32;
@@ -146,7 +146,7 @@ impl Sample {
     }
 
     /// The place of an unordered pair of groups among all such pairs.
-    pub(crate) fn cell(&self, a: u16, b: u16) -> usize {
+    pub(crate) fn cell(a: u16, b: u16) -> usize {
         let (low, high) = (usize::from(a.min(b)), usize::from(a.max(b)));
         high * (high + 1) / 2 + low
     }

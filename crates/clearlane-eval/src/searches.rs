@@ -28,11 +28,13 @@ impl Searches {
         if let Some((index, search)) = unfit {
             return Err(ScoreError::NotFinite { kind: "mated", index, value: search.score });
         }
-        let scored = || non_mated.iter().enumerate().filter_map(|(index, score)| Some((index, (*score)?)));
-        if let Some((index, value)) = scored().find(|(_, score)| !score.is_finite()) {
-            return Err(ScoreError::NotFinite { kind: "non-mated", index, value });
+        let mut best = Vec::with_capacity(non_mated.len());
+        for (index, score) in non_mated.into_iter().enumerate() {
+            if let Some(value) = score.filter(|score| !score.is_finite()) {
+                return Err(ScoreError::NotFinite { kind: "non-mated", index, value });
+            }
+            best.push(score.unwrap_or(f32::NEG_INFINITY));
         }
-        let mut best: Vec<f32> = non_mated.iter().map(|score| score.unwrap_or(f32::NEG_INFINITY)).collect();
         best.sort_unstable_by(f32::total_cmp);
         Ok(Self { mated, non_mated: best })
     }

@@ -83,7 +83,9 @@ impl TailFit {
             f64::from(self.from) + inside.exp()
         };
         let estimate = f64::from(self.from) + estimate;
-        Some(ThresholdRange { low: end(low).min(estimate) as f32, high: end(high).max(estimate) as f32 })
+        // No score is above 1.
+        let high = end(high).min(1.0).max(estimate);
+        Some(ThresholdRange { low: end(low).min(estimate) as f32, high: high as f32 })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clearlane_embed::Template;
 use clearlane_eval::protocol::{Role, Table};
-use clearlane_eval::{MatedSearch, Searches, report};
+use clearlane_eval::{MatedSearch, Sample, Searches, report};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -55,6 +55,8 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
     let table = Table::parse(&text::read(&args.file)?);
     let table = table.map_err(|error| Failure::at(Exit::Input, &args.file, &error))?;
     let subjects = subjects(&table, &args.file)?;
+    // Not after minutes of templates: a column that is not there.
+    Sample::new(&table.captures, &args.group_by.iter().map(String::as_str).collect::<Vec<_>>())?;
     let folder = args.file.parent().unwrap_or(Path::new(""));
     let pictures: Vec<PathBuf> = table.captures.captures.iter().map(|capture| folder.join(&capture.picture)).collect();
     let extractor = args.models.load_extractor(args.face.into())?;
