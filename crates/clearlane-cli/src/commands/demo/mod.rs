@@ -1,7 +1,7 @@
 //! `clearlane demo`: the whole job, on people who do not exist.
 
 mod faces;
-mod page;
+mod report;
 mod totals;
 mod town;
 
@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, write_secret, write_whole};
+use crate::page::LanguageArg;
 use crate::reasons;
 use crate::thresholds;
 use faces::Capture;
@@ -43,6 +44,8 @@ pub(crate) struct DemoArgs {
     /// Write a self-contained page with the pictures
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    language: LanguageArg,
     /// Fictional faces from a folder in place of the built-in ones
     #[arg(long, value_name = "DIR")]
     faces: Option<PathBuf>,
@@ -60,7 +63,7 @@ Examples:
   clearlane demo --gallery 10000 --keep port
   clearlane lane run queue --lanes 4 --policy port/demo-policy.toml --port shenzhen-bay --register port/demo.register --key-file port/demo.key";
 
-const POLICY: &str = include_str!("../../../../../policies/demonstration.toml");
+const POLICY: &str = include_str!("../../../policies/demonstration.toml");
 
 /// One capture's way through the lane.
 #[derive(Debug, Serialize)]
@@ -120,7 +123,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let totals = Totals::of(&walks, lane.port().references().len(), budget);
     output.line(&totals, || totals.to_string())?;
     if let Some(path) = &args.report {
-        write_whole(path, page::html(&walks, &captures, &totals).as_bytes())?;
+        write_whole(path, report::html(&walks, &captures, &totals, args.language.get()).as_bytes())?;
         output.note(&format!("the report is in {}", shown(path)));
     }
     Ok(Exit::answer(totals.is_safe()))
@@ -186,17 +189,13 @@ fn line(walk: &Walk<'_>) -> String {
     let ms = |time: std::time::Duration| 1e3 * time.as_secs_f64();
     let decision = if walk.admitted_as.is_some() { "admit" } else { "refer" };
     let who = walk.admitted_as.as_deref().unwrap_or("-");
+    let stages = times.iter().filter(|(_, time)| !time.is_zero());
+    let stages: Vec<_> = stages.map(|(name, time)| format!("{name} {:.1}", ms(time))).collect();
     format!(
-        "{decision}  {:<32} {who:<8} {}  [detect {:.1}, align {:.1}, quality {:.1}, embed {:.1}, search {:.1}, rules {:.1}, record {:.1}; {:.1} ms]",
+        "{decision}  {:<32} {who:<8} {}  [{}; {:.1} ms]",
         walk.picture,
         walk.because(),
-        ms(times.detect),
-        ms(times.align),
-        ms(times.quality),
-        ms(times.embed),
-        ms(times.search),
-        ms(times.rules),
-        ms(times.record),
+        stages.join(", "),
         ms(times.total),
     )
 }
