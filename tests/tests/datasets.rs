@@ -1,6 +1,6 @@
 //! `clearlane datasets`: what is known of public sets, whether a folder has one whole, and fetching, against a server that does what
 //! servers do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 mod common;
 
@@ -105,7 +105,7 @@ fn respond(mut stream: TcpStream, request: &str, answer: Answer) -> std::io::Res
             stream.write_all(&content)?;
         }
         Answer::WithoutRanges => {
-            write!(stream, "{}", head("200 OK", content.len(), "")).and_then(|()| stream.write_all(&content))?
+            write!(stream, "{}", head("200 OK", content.len(), "")).and_then(|()| stream.write_all(&content))?;
         }
         Answer::WrongRange => {
             let range = format!("Content-Range: bytes 7-{}/{}\r\n", content.len() - 1, content.len());
@@ -332,7 +332,7 @@ fn a_set_that_its_owner_gives_out_says_where_and_how() {
         .args(["datasets", "fetch", "nothing"])
         .arg(folder.path())
         .assert()
-        .code(2)
+        .code(3)
         .stderr(contains("no data set is named `nothing`"));
 }
 

@@ -1,6 +1,6 @@
 //! `clearlane eval` on the forms of public data sets, and kept templates. Faces are fictional: figures say that the right pictures were
 //! compared, and nothing about accuracy.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect, clippy::format_push_string)]
 
 mod common;
 
@@ -14,6 +14,9 @@ use serde_json::Value;
 
 const PEOPLE: [&str; 4] = ["f0000", "f0001", "f0003", "f0004"];
 
+/// A person, and the number of a picture of theirs.
+type Named = (&'static str, usize);
+
 /// A picture of a person, by its place in their folder of a data set.
 fn picture(person: &str, number: usize) -> Vec<u8> {
     let name = ["enrol", "plain-1", "plain-2"][number - 1];
@@ -21,7 +24,7 @@ fn picture(person: &str, number: usize) -> Vec<u8> {
 }
 
 /// Mated pairs of everybody's first two pictures, and non-mated pairs of neighbours: person, number, person, number.
-fn pairs() -> Vec<((&'static str, usize), (&'static str, usize))> {
+fn pairs() -> Vec<(Named, Named)> {
     let mated = PEOPLE.map(|person| ((person, 1), (person, 2)));
     let non_mated = (0..4).map(|at| ((PEOPLE[at], 1), (PEOPLE[(at + 1) % 4], 2)));
     mated.into_iter().chain(non_mated).collect()
@@ -48,7 +51,7 @@ fn labelled() -> String {
 }
 
 fn numbered() -> String {
-    let line = |(left, right): ((&str, usize), (&str, usize))| {
+    let line = |(left, right): (Named, Named)| {
         if left.0 == right.0 {
             format!("{}\t{}\t{}\n", left.0, left.1, right.1)
         } else {

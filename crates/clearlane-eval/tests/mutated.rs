@@ -215,7 +215,7 @@ fn files_that_were_changed_anywhere_are_read_or_refused_in_memory_that_their_len
     let mut most = 0.0_f64;
     for (name, seed, read) in &readers {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        for round in 0..wanted / readers.len() + 1 {
+        for round in 0..=wanted / readers.len() {
             let bytes = mutate(seed, &mut random);
             let peak = peak(|| read(&bytes));
             let allowed = FOR_ANY + FOR_A_BYTE * bytes.len();
@@ -238,12 +238,12 @@ fn files_made_to_take_memory_take_no_more_than_their_length_allows() {
         ("booleans", repeated(b"\x80\x04]", b"\x88a"), |bytes| drop(Packed::parse(bytes))),
         ("lists", repeated(b"\x80\x04", b"]"), |bytes| drop(Packed::parse(bytes))),
         ("labels", repeated(b"picture,subject,a,b,c,d,e,f,g,h\n", b"a,,,,,,,,,\n"), |bytes| {
-            as_text(bytes, |text| drop(Table::parse(text)))
+            as_text(bytes, |text| drop(Table::parse(text)));
         }),
         ("columns", repeated(b"picture,subject", b","), |bytes| as_text(bytes, |text| drop(Table::parse(text)))),
         ("short pairs", repeated(b"", b"1 a b\n"), |bytes| as_text(bytes, |text| drop(PairList::parse(text, None)))),
         ("templates", (0..length / 16).flat_map(|at| format!("{at:06} {at} 1\n").into_bytes()).collect(), |bytes| {
-            as_text(bytes, |text| drop(TemplateList::parse(text)))
+            as_text(bytes, |text| drop(TemplateList::parse(text)));
         }),
     ];
     for (name, bytes, read) in cases {
