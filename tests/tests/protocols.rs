@@ -279,6 +279,34 @@ fn a_table_is_a_test_of_identification_where_it_has_roles_and_of_all_pairs_where
     eval(&["table"], &[&lacking]).assert().code(3).stderr(contains("the data set lacks this image"));
 }
 
+#[test]
+fn a_search_is_measured_on_templates_of_captures_filled_up_to_each_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    faces(&set);
+    let rows =
+        PEOPLE.iter().flat_map(|&person| [1, 2].map(|number| format!("set/{},{person}\n", path((person, number)))));
+    let table = file(folder.path(), "set.csv", format!("picture,subject\n{}", rows.collect::<String>()).as_bytes());
+    let run = |source: &Path| {
+        let mut command = clearlane();
+        command
+            .args(["bench", "search", "--sizes", "4,2000", "--modes", "exhaustive,certified", "--faces"])
+            .arg(source);
+        json(command.arg("--keep").arg(folder.path().join("kept")))
+    };
+    for report in [run(&set), run(&table)] {
+        let rows = report["rows"].as_array().unwrap();
+        let sizes: Vec<_> = rows.iter().map(|row| row["size"].as_u64().unwrap()).collect();
+        assert_eq!(sizes, [4, 4, 2000, 2000]);
+        // Everybody's first capture is a probe, the second one stands in the gallery.
+        assert!(rows.iter().all(|row| row["searches"] == 4 && row["recall"] == 1.0), "{report}");
+    }
+    let nobody = folder.path().join("nobody");
+    fs::create_dir(&nobody).unwrap();
+    let mut command = clearlane();
+    command.args(["bench", "search", "--faces"]).arg(&nobody).assert().code(3).stderr(contains("got none"));
+}
+
 mod kept {
     use super::*;
 
