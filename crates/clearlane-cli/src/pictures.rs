@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use clearlane_embed::{DecodeLimits, ExtractError, Extraction, Extractor, Frame, Selection};
+use image::RgbImage;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::output::shown;
@@ -57,6 +58,13 @@ pub(crate) fn extract_bytes(extractor: &Extractor, path: &Path, bytes: &[u8]) ->
     extractor.extract(&decode(path, bytes)?).map_err(|error| refused(path, error))
 }
 
+/// A frame's pixels, for drawing.
+pub(crate) fn rgb(frame: &Frame<'_>) -> RgbImage {
+    let (width, height) = (frame.width(), frame.height());
+    // The frame's pixels are as many as its sides say, so that the image is always there.
+    RgbImage::from_raw(width, height, frame.to_rgb8().into_owned()).unwrap_or_default()
+}
+
 fn decode(path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
     Frame::decode(bytes, &DecodeLimits::default()).map_err(|error| Failure::at(Exit::Input, path, &error))
 }
@@ -85,6 +93,19 @@ pub(crate) fn subject(folder: &Path) -> Result<&str> {
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is not UTF-8", shown(folder))))
+}
+
+/// The pictures of folders SUBJECT/IMAGE, each with its subject's name.
+pub(crate) fn of_subjects(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut subjects, mut pictures) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let own = in_folder(&folder)?;
+            subjects.extend(vec![subject(&folder)?.to_owned(); own.len()]);
+            pictures.extend(own);
+        }
+    }
+    Ok((subjects, pictures))
 }
 
 /// What is directly in `folder`, by name.

@@ -148,7 +148,7 @@ impl Extractor {
     pub fn recipe(&self) -> [u8; 32] {
         let Self { detector, embedder, selection, minimum_eye_distance, maximum_outside, pad: _ } = self;
         let settings = format!("{selection:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
-        let parts = [DECODING, &detector.recipe(), &embedder.model_id().to_string(), &settings];
+        let parts = [DECODING, &detector.recipe(), &embedder.recipe(), &settings];
         *ModelId::digest(parts.map(str::as_bytes)).as_bytes()
     }
 

@@ -1,9 +1,9 @@
 //! The files of public data sets, read as they are published: by format, in folds, with what is wrong where.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 use clearlane_eval::protocol::{
-    CfpSplit, ListError, ListFormat, Packed, PackedError, PairList, PairTest, Role, Table, TableError, TemplateList,
-    TemplatePair, cfp_pairs, rfw_pairs,
+    CfpSplit, ListError, ListFormat, Packed, PackedError, PackedPicture, PairList, PairTest, Role, Table, TableError,
+    TemplateList, TemplatePair, cfp_pairs, rfw_pairs,
 };
 use clearlane_eval::{Capture, Captures};
 
@@ -248,7 +248,7 @@ mod packed {
         for (protocol, bytes) in BY_PROTOCOL {
             assert_eq!(bytes[..2], [0x80, protocol]);
             let packed = Packed::parse(bytes).unwrap();
-            let pictures: Vec<_> = packed.pictures().iter().map(|picture| picture.bytes()).collect();
+            let pictures: Vec<_> = packed.pictures().iter().map(PackedPicture::bytes).collect();
             let digests: Vec<_> = pictures.iter().take(8).map(|picture| digest(picture)).collect();
             assert_eq!(digests, serde_json::from_value::<Vec<String>>(expected["pictures"].clone()).unwrap());
             assert_eq!(digest(&pictures.concat()), expected["all"].as_str().unwrap(), "protocol {protocol}");
@@ -269,7 +269,7 @@ mod packed {
         let long = b"\x80\x04]\x94(\x8e\x03\x00\x00\x00\x00\x00\x00\x00oneC\x03twoe]\x94\x88a\x86\x94.";
         for bytes in [&strings[..], long] {
             let packed = Packed::parse(bytes).unwrap();
-            let pictures: Vec<_> = packed.pictures().iter().map(|picture| picture.bytes()).collect();
+            let pictures: Vec<_> = packed.pictures().iter().map(PackedPicture::bytes).collect();
             assert_eq!(pictures, [&b"one"[..], b"two"]);
             assert!(packed.test().pairs[0].mated);
         }

@@ -46,11 +46,12 @@ fn images(line: &str) -> Option<(Named<'_>, Named<'_>)> {
         (_, Some([left, l, right, r])) => ((left, l), (right, r)),
         _ => return None,
     };
-    fn image<'t>((person, number): (&'t str, &str)) -> Option<Named<'t>> {
-        let number = number.parse().ok()?;
-        Some(((person, number), ImageName::new(person, number).ok()?))
-    }
     Some((image(left)?, image(right)?))
+}
+
+fn image<'t>((person, number): (&'t str, &str)) -> Option<Named<'t>> {
+    let number = number.parse().ok()?;
+    Some(((person, number), ImageName::new(person, number).ok()?))
 }
 
 fn with_header(text: &str) -> Result<PairTest, ListError> {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clearlane_eval::datasets::{Download, may_be_fetched};
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
-use super::lock::hex;
 use crate::failure::{Exit, Failure, Result, chain};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, shown, write_whole};
@@ -148,7 +148,7 @@ impl Part {
 
     /// Moves the file, which is whole, to its place, if it is the expected one.
     fn finish(self, to: &Path, expected: Option<&str>) -> Result<String> {
-        let digest = hex(&self.hash.finalize());
+        let digest = HEXLOWER.encode(&self.hash.finalize());
         let version = self.path.with_extension("version");
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             // Neither going on from it nor keeping it makes sense.

@@ -54,7 +54,7 @@ fn fetched(args: &FetchArgs, dataset: &Dataset, output: &Output) -> Result<Exit>
     let interrupt = Interrupt::listen()?;
     let mut lock = Lock::read(&args.dir)?;
     let mut files = Vec::new();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for file in &dataset.fetch {
         let Download { path, url, sha256, .. } = file;
         let to = args.dir.join(path);
@@ -69,10 +69,10 @@ fn fetched(args: &FetchArgs, dataset: &Dataset, output: &Output) -> Result<Exit>
             lock.pin(path, &digest)?;
         }
         let known = if is_known { "as expected" } else { "not known before, now pinned in SHA256SUMS" };
-        text.push_str(&format!("{path}: {how}, SHA-256 {digest} ({known})\n"));
+        lines.push(format!("{path}: {how}, SHA-256 {digest} ({known})\n"));
         files.push(json!({ "path": path, "url": url, "how": how, "sha256": digest, "known": is_known }));
     }
     let value = json!({ "name": dataset.name, "files": files, "by_hand": dataset.obtain });
-    output.result(&value, || format!("{text}\n{}\n", by_hand(dataset)))?;
+    output.result(&value, || format!("{}\n{}\n", lines.concat(), by_hand(dataset)))?;
     Ok(Exit::Yes)
 }

@@ -41,5 +41,5 @@ fn described(set: &Dataset) -> String {
     rows.extend([("licence", &set.licence), ("limits", &set.limits)]);
     rows.extend(set.fetch.iter().map(|file| ("fetch", &file.url)));
     rows.extend([("by hand", &set.obtain), ("read by", &set.command)]);
-    rows.iter().map(|(key, value)| format!("{key:<9}{value}\n")).collect()
+    rows.iter().map(|(key, value)| format!("{key:<9}{value}\n")).collect::<Vec<_>>().concat()
 }

@@ -1,12 +1,12 @@
 //! Digests that were pinned at the first fetch: SHA256SUMS in a data set's folder, as sha256sum writes and checks it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clearlane_eval::datasets::LOCK_FILE;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Exit, Failure, Result};
@@ -45,8 +45,8 @@ impl Lock {
     #[cfg(feature = "fetch")]
     pub(super) fn pin(&mut self, path: &str, digest: &str) -> Result<()> {
         self.digests.insert(path.to_owned(), digest.to_owned());
-        let text: String = self.digests.iter().map(|(path, digest)| format!("{digest}  {path}\n")).collect();
-        crate::output::write_whole(&self.path, text.as_bytes())
+        let lines: Vec<_> = self.digests.iter().map(|(path, digest)| format!("{digest}  {path}\n")).collect();
+        crate::output::write_whole(&self.path, lines.concat().as_bytes())
     }
 }
 
@@ -59,16 +59,8 @@ pub(super) fn digest_of(path: &Path, interrupt: &Interrupt) -> Result<String> {
     loop {
         interrupt.check()?;
         match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(HEXLOWER.encode(&hash.finalize())),
             length => hash.update(&buffer[..length]),
         }
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -59,7 +59,7 @@ impl ManifestArgs {
     /// The set of this name.
     fn get(&self, name: &str) -> Result<Dataset> {
         self.read()?.get(name).cloned().ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("no data set is named `{name}`"))
+            Failure::new(Exit::Input, format!("no data set is named `{name}`"))
                 .with_help("`clearlane datasets list` shows those that are known")
         })
     }

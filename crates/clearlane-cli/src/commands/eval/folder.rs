@@ -46,14 +46,7 @@ Examples:
   clearlane eval folder captures/ --json | jq .figures.calibration";
 
 pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
-    let (mut people, mut captures) = (Vec::new(), Vec::new());
-    for dir in &args.dirs {
-        for folder in pictures::entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let pictures = pictures::in_folder(&folder)?;
-            people.extend(vec![pictures::subject(&folder)?.to_owned(); pictures.len()]);
-            captures.extend(pictures);
-        }
-    }
+    let (people, captures) = pictures::of_subjects(&args.dirs)?;
     let distinct = people.iter().collect::<HashSet<_>>().len();
     if distinct < 2 || distinct == captures.len() {
         return Err(Failure::new(

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clearlane_embed::{ModelId, Template};
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Exit, Failure, Result};
@@ -57,8 +58,7 @@ impl Kept {
         let mut kept = Self { way, model, dimension, known: HashMap::new(), packs: Vec::new(), damaged: 0 };
         let mut own = None;
         for number in 0..MAX_PACKS {
-            let name: String = way[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = folder.join(format!("{name}-{number}.kept"));
+            let path = folder.join(format!("{}-{number}.kept", HEXLOWER.encode(&way[..8])));
             let is_there = path.exists();
             if !is_there && own.is_some() {
                 break;
@@ -73,13 +73,13 @@ impl Kept {
                 // Something else has this name; it is left alone.
                 (false, _) => {}
             }
-            // What was indexed of the own pack stands under the number that it will have: the last.
         }
         let own = own.ok_or_else(|| {
             let message = format!("{}: all {MAX_PACKS} packs of kept templates are in use", shown(folder));
             Failure::new(Exit::System, message).with_help("give another folder with --keep, or empty this one")
         })?;
         kept.packs.push(own);
+        // What was indexed of the own pack gets the number that it has in the end.
         let last = kept.packs.len() - 1;
         kept.known.values_mut().filter(|(pack, _)| *pack == OWN).for_each(|(pack, _)| *pack = last);
         Ok(kept)
@@ -185,17 +185,14 @@ impl Kept {
         }
         let (picture, rest) = said.split_first_chunk::<32>()?;
         let (kind, content) = rest.split_first()?;
-        let outcome = match kind {
-            0 => {
-                let values = content[..4 * self.dimension].as_chunks::<4>().0;
-                let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-                Ok(Template::from_unit(self.model, values).ok()?)
-            }
-            _ => {
-                let (length, text) = content.split_first_chunk::<2>()?;
-                let text = text.get(..u16::from_le_bytes(*length).into())?;
-                Err(std::str::from_utf8(text).ok()?.to_owned())
-            }
+        let outcome = if *kind == 0 {
+            let values = content[..4 * self.dimension].as_chunks::<4>().0;
+            let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            Ok(Template::from_unit(self.model, values).ok()?)
+        } else {
+            let (length, text) = content.split_first_chunk::<2>()?;
+            let text = text.get(..u16::from_le_bytes(*length).into())?;
+            Err(std::str::from_utf8(text).ok()?.to_owned())
         };
         Some((*picture, outcome))
     }

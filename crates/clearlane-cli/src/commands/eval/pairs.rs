@@ -88,7 +88,7 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
         let pictures: Vec<_> = packed.pictures().iter().copied().enumerate().collect();
         let extractor = args.models.load_extractor(args.face.into())?;
         let made = extract_all(&extractor, &pictures, &how, output)?;
-        return reported(args, &[(name(&args.list), packed.test())], made, output);
+        return reported(args, &[(name(&args.list), packed.test())], &made, output);
     }
     let tests = match format {
         Format::CfpFp => vec![("CFP-FP".to_owned(), cfp(&args.list, "FP", "P")?)],
@@ -103,11 +103,11 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
     let pictures: Vec<PathBuf> = captures.map(|capture| dir.join(&capture.picture)).collect();
     let extractor = args.models.load_extractor(args.face.into())?;
     let made = extract_all(&extractor, &pictures, &args.how, output)?;
-    reported(args, &tests, made, output)
+    reported(args, &tests, &made, output)
 }
 
 /// Compares the pairs of tests whose captures stand one after the other in what was made, and reports.
-fn reported(args: &PairsArgs, tests: &[(String, PairTest)], made: Extracted, output: &Output) -> Result<Exit> {
+fn reported(args: &PairsArgs, tests: &[(String, PairTest)], made: &Extracted, output: &Output) -> Result<Exit> {
     let mut templates = &made.templates[..];
     let (mut figures, mut all) = (BTreeMap::new(), Vec::new());
     for (name, test) in tests {

@@ -112,18 +112,15 @@ pub(in crate::commands) fn extract_all<P: Picture>(
         let bytes = picture.bytes()?;
         let digest: Option<Sha> = kept.as_ref().map(|_| Sha256::digest(&bytes).into());
         let before = kept.as_ref().zip(digest).and_then(|(kept, digest)| kept.get(&digest));
-        let outcome = match before {
-            Some(outcome) => {
-                taken.fetch_add(1, Ordering::Relaxed);
-                outcome
+        let outcome = if let Some(outcome) = before {
+            taken.fetch_add(1, Ordering::Relaxed);
+            outcome
+        } else {
+            let outcome = make(extractor, how.aligned, picture, &bytes)?;
+            if let Some((kept, digest)) = kept.as_ref().zip(digest) {
+                kept.keep(&digest, &outcome)?;
             }
-            None => {
-                let outcome = make(extractor, how.aligned, picture, &bytes)?;
-                if let Some((kept, digest)) = kept.as_ref().zip(digest) {
-                    kept.keep(&digest, &outcome)?;
-                }
-                outcome
-            }
+            outcome
         };
         progress.step();
         Ok(outcome.map_err(|why| format!("{}: {why}", picture.name())))
