@@ -95,6 +95,19 @@ pub(crate) fn subject(folder: &Path) -> Result<&str> {
         .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is not UTF-8", shown(folder))))
 }
 
+/// The pictures of folders SUBJECT/IMAGE, each with its subject's name.
+pub(crate) fn of_subjects(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut subjects, mut pictures) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let own = in_folder(&folder)?;
+            subjects.extend(vec![subject(&folder)?.to_owned(); own.len()]);
+            pictures.extend(own);
+        }
+    }
+    Ok((subjects, pictures))
+}
+
 /// What is directly in `folder`, by name.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = |error| Failure::reading(folder, &error);

@@ -65,6 +65,11 @@ impl Embedder {
         self.id
     }
 
+    /// What its templates depend on beside the face, as a text.
+    pub(crate) fn recipe(&self) -> String {
+        format!("{} flip {}", self.id, self.flip)
+    }
+
     /// How many values a template has.
     #[must_use]
     pub fn dimension(&self) -> usize {

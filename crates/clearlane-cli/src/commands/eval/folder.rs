@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::all_pairs;
-use super::templates::extract_all;
+use super::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::Output;
@@ -32,6 +32,10 @@ pub(crate) struct FolderArgs {
     #[arg(long, value_enum, default_value = "largest")]
     face: pictures::Face,
     #[command(flatten)]
+    pairs: all_pairs::AllPairsArgs,
+    #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
     models: ModelArgs,
 }
 
@@ -42,14 +46,7 @@ Examples:
   clearlane eval folder captures/ --json | jq .figures.calibration";
 
 pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
-    let (mut people, mut captures) = (Vec::new(), Vec::new());
-    for dir in &args.dirs {
-        for folder in pictures::entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let pictures = pictures::in_folder(&folder)?;
-            people.extend(vec![pictures::subject(&folder)?.to_owned(); pictures.len()]);
-            captures.extend(pictures);
-        }
-    }
+    let (people, captures) = pictures::of_subjects(&args.dirs)?;
     let distinct = people.iter().collect::<HashSet<_>>().len();
     if distinct < 2 || distinct == captures.len() {
         return Err(Failure::new(
@@ -61,12 +58,10 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
         ));
     }
     let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &captures, output)?;
-    let named: Vec<_> = people
-        .iter()
-        .zip(&made.templates)
-        .filter_map(|(person, template)| Some((person.as_str(), template.as_ref()?)))
-        .collect();
+    let made = extract_all(&extractor, &captures, &args.how, output)?;
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
-    all_pairs::run(&protocol, &named, &made, args.det.as_deref(), output)
+    let captures = all_pairs::captures(people.iter().map(String::as_str));
+    let det = args.det.as_deref();
+    let test = all_pairs::Test { protocol, captures: &captures, made: &made, group_by: &[], det, args: &args.pairs };
+    all_pairs::run(&test, output)
 }
