@@ -79,6 +79,19 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The pictures of all folders SUBJECT/IMAGE in `dirs`, and the subject that each shows. A subject's name in two is one person.
+pub(crate) fn by_subject(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut people, mut captures) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let pictures = in_folder(&folder)?;
+            people.extend(vec![subject(&folder)?.to_owned(); pictures.len()]);
+            captures.extend(pictures);
+        }
+    }
+    Ok((people, captures))
+}
+
 /// The name of the subject whose pictures are in `folder`.
 pub(crate) fn subject(folder: &Path) -> Result<&str> {
     folder

@@ -11,6 +11,7 @@
 //! | 1:N: rank-k, FPIR, FNIR | [`Searches`] |
 //! | how sure is a rate of so many trials? | [`Rate`] |
 //! | which threshold gives this false match rate? | [`Calibrator`] |
+//! | do later scores still come from the distribution of earlier ones? | [`drift`] |
 //! | one document with all of it | [`report`] |
 //!
 //! ```
@@ -29,6 +30,7 @@
 struct Readme;
 
 mod captures;
+mod drift;
 mod folds;
 pub mod lfw;
 mod rate;
@@ -38,6 +40,7 @@ mod searches;
 mod threshold;
 
 pub use captures::{Capture, Captures};
+pub use drift::{DriftSeries, DriftTest, FEWEST_SCORES, WindowDrift, drift};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use rate::{Interval, Rate};
 pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};

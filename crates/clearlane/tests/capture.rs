@@ -157,7 +157,7 @@ impl Gate {
     fn open() -> Self {
         let models = Models::builtin().unwrap();
         let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap();
+        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
         let detector = models.detector(models.default_detector().unwrap()).unwrap();
         let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
         let template = extractor.extract(&picture(TRAVELLER, "enrol")).unwrap().template;

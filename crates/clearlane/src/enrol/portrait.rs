@@ -36,13 +36,14 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    /// A picture must show one face only, whatever the extractor selects in lanes.
+    /// A picture must show one face only, whatever the extractor selects in lanes. `served` is a calibration for those whom the
+    /// policy serves alone.
     pub(super) fn new(
         policy: Arc<Policy>,
         extractor: Extractor,
-        calibration: &Calibration,
+        served: &Calibration,
     ) -> Result<Self, CalibrationError> {
-        let agreement = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
+        let agreement = served.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
         Ok(Self { policy, extractor: extractor.with_selection(Selection::Only), agreement })
     }
 

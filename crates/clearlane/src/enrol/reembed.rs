@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::best_score;
-use crate::threshold::Calibration;
+use crate::threshold::{Calibration, CalibrationError};
 
 /// Gives those who are enrolled templates of a new model, beside those that they have, by the rules of a policy.
 ///
@@ -45,7 +45,7 @@ enum Prepared {
 }
 
 impl Reembedder {
-    /// Re-embeds with the model of `extractor`, of which `calibration` is.
+    /// Re-embeds with the model of `extractor`, of which `calibration` is, for those at the least whom the policy serves.
     pub fn new(
         policy: Arc<Policy>,
         register: Arc<Register>,
@@ -54,14 +54,17 @@ impl Reembedder {
     ) -> Result<Self, EnrolError> {
         let model = extractor.embedder().model_id();
         of_model("calibration", calibration, model)?;
-        let chooser = Chooser::new(policy, extractor, calibration)?;
+        let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
+        let chooser = Chooser::new(policy, extractor, &calibration)?;
         Ok(Self { register, chooser, model, earlier: None })
     }
 
     /// The same, comparing each picture with the subject's templates of an earlier model.
     pub fn with_earlier(mut self, embedder: Embedder, calibration: &Calibration) -> Result<Self, EnrolError> {
         of_model("earlier calibration", calibration, embedder.model_id())?;
-        let threshold = calibration.threshold_for_fmr(self.chooser.policy().enrolment.agreement_fmr)?;
+        let policy = self.chooser.policy();
+        let calibration = calibration.for_policy(policy).map_err(CalibrationError::from)?;
+        let threshold = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
         self.earlier = Some(Earlier { embedder, threshold });
         Ok(self)
     }

@@ -70,26 +70,16 @@ fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresho
         let fnmr = percent(point.fnmr.value());
         let _ = writeln!(text, "  FNMR at FMR {:.0e}  {fnmr}, threshold {:.4}", point.target_fmr, point.threshold);
     }
-    text.push_str("\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n");
-    let mut last = -1.0;
+    text.push_str(
+        "\nThresholds; `clearlane calibrate folder` writes such into a manifest, with the population they are for:\n",
+    );
     for FmrThreshold { target_fmr, threshold, method, .. } in thresholds {
-        // In a manifest each threshold is higher than the one before, and none is higher than every possible score.
-        let rounded = (threshold * 1e4).ceil() / 1e4;
-        if rounded <= last || rounded > 1.0 {
-            continue;
-        }
-        last = rounded;
         let how = match method {
-            Method::Counted => format!("counted among {non_mated} non-mated comparisons"),
-            Method::TailFit { excesses, shape, .. } => {
-                format!(
-                    "extrapolated from the {excesses} highest of {non_mated} scores, generalised Pareto, shape {shape:.3}"
-                )
-            }
+            Method::Counted => "counted".to_owned(),
+            Method::TailFit { excesses, .. } => format!("extrapolated from the {excesses} highest scores"),
             _ => String::new(),
         };
-        let _ = writeln!(text, "  {{ fmr = {target_fmr:e}, threshold = {rounded:.4}, measured_on = \"{how}\" }},");
+        let _ = writeln!(text, "  FMR {target_fmr:.0e}         {threshold:.4}, {how}");
     }
-    text.push_str("]\n");
     text
 }

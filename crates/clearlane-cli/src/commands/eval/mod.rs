@@ -6,7 +6,7 @@ mod lfw;
 mod lfw_all_pairs;
 mod lfw_identification;
 mod lfw_view2;
-mod templates;
+pub(super) mod templates;
 
 use clap::Subcommand;
 
@@ -18,7 +18,7 @@ use crate::output::Output;
 pub(crate) enum EvalCommand {
     /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
     Lfw(lfw::LfwArgs),
-    /// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+    /// Your own captures, all against all: FNMR at low FMRs, and their thresholds
     Folder(folder::FolderArgs),
 }
 

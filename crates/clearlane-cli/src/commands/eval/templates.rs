@@ -14,23 +14,23 @@ use crate::pictures::extract;
 
 /// What became of many pictures.
 #[derive(Debug, Serialize)]
-pub(super) struct Extracted {
-    pub(super) detector: String,
-    pub(super) embedder: String,
-    pub(super) images: usize,
+pub(in crate::commands) struct Extracted {
+    pub(in crate::commands) detector: String,
+    pub(in crate::commands) embedder: String,
+    pub(in crate::commands) images: usize,
     /// Pictures that gave no template, and why.
-    pub(super) failed: Vec<String>,
+    pub(in crate::commands) failed: Vec<String>,
     /// How long it took, on so many threads.
-    pub(super) seconds: f64,
-    pub(super) threads: usize,
+    pub(in crate::commands) seconds: f64,
+    pub(in crate::commands) threads: usize,
     /// One for each path, in order.
     #[serde(skip)]
-    pub(super) templates: Vec<Option<Template>>,
+    pub(in crate::commands) templates: Vec<Option<Template>>,
 }
 
 /// The templates of the pictures at `paths`. A picture without a face is a failure to acquire; one that
 /// cannot be read is an error.
-pub(super) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Extracted> {
+pub(in crate::commands) fn extract_all(extractor: &Extractor, paths: &[PathBuf], output: &Output) -> Result<Extracted> {
     let interrupt = Interrupt::listen()?;
     let progress = output.progress(paths.len() as u64, "templates");
     let start = Instant::now();
@@ -76,7 +76,7 @@ fn template(extractor: &Extractor, path: &Path) -> Result<Result<Template, Strin
 
 impl Extracted {
     /// What was done, in words.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::commands) fn text(&self) -> String {
         let Self { detector, embedder, images, seconds, threads, failed, .. } = self;
         let rate = *images as f64 / seconds;
         let mut text = format!(
