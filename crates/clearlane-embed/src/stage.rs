@@ -1,8 +1,9 @@
 //! The stages of an extraction, and the time that each takes.
 
-use std::ops::Index;
+use std::ops::{AddAssign, Index};
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
 use tracing::{Span, debug_span};
 
 /// A stage of an extraction, in the order in which they run.
@@ -20,7 +21,7 @@ pub enum Stage {
     Embed,
 }
 
-/// The time that each stage of an extraction took: zero for a stage that was left out.
+/// The time that each stage of an extraction took: zero for a stage that was left out. As JSON by name, in whole microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings([Duration; Stage::ALL.len()]);
 
@@ -54,14 +55,14 @@ impl Stage {
 
 impl Timings {
     /// Each stage with its time.
-    pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> + use<> {
         Stage::ALL.into_iter().zip(self.0)
     }
 
     /// The sum of all stages.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.0.iter().sum()
+        self.0.iter().fold(Duration::ZERO, |sum, &time| sum.saturating_add(time))
     }
 
     /// Runs a stage within its span, and adds the time that it takes.
@@ -79,5 +80,20 @@ impl Index<Stage> for Timings {
 
     fn index(&self, stage: Stage) -> &Duration {
         &self.0[stage as usize]
+    }
+}
+
+impl AddAssign for Timings {
+    fn add_assign(&mut self, other: Self) {
+        for (time, more) in self.0.iter_mut().zip(other.0) {
+            *time = time.saturating_add(more);
+        }
+    }
+}
+
+impl Serialize for Timings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        serializer.collect_map(self.iter().map(|(stage, time)| (stage.name(), microseconds(time))))
     }
 }

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::ScoreError;
-use crate::scores::sorted;
 
 /// Samples of fewer scores are not tested: a test of them would see no drift but the coarsest.
 pub const FEWEST_SCORES: usize = 30;
@@ -76,7 +75,12 @@ pub fn drift(series: &[DriftSeries], false_alarm_rate: f64) -> Result<Vec<Vec<Wi
 
 /// Ascending; no scores are fine, but none may be infinite or not a number.
 fn in_order(kind: &'static str, scores: &[f32]) -> Result<Vec<f32>, ScoreError> {
-    if scores.is_empty() { Ok(Vec::new()) } else { sorted(kind, scores.to_vec()) }
+    if let Some((index, &value)) = scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
+        return Err(ScoreError::NotFinite { kind, index, value });
+    }
+    let mut ascending = scores.to_vec();
+    ascending.sort_unstable_by(f32::total_cmp);
+    Ok(ascending)
 }
 
 fn median(ascending: &[f32]) -> f64 {

@@ -1,6 +1,6 @@
 //! 1:N: what searches with and without an enrolled mate say about an identification system.
 
-use crate::scores::{sorted, threshold_at};
+use crate::ordered::Ordered;
 use crate::{Rate, ScoreError};
 
 /// A search whose subject is enrolled: its mate's place in the candidate list.
@@ -28,12 +28,12 @@ impl Searches {
         if let Some((index, search)) = unfit {
             return Err(ScoreError::NotFinite { kind: "mated", index, value: search.score });
         }
-        let without = non_mated.iter().filter(|score| score.is_none()).count();
-        let mut best = vec![f32::NEG_INFINITY; without];
-        let scored: Vec<f32> = non_mated.into_iter().flatten().collect();
-        if !scored.is_empty() {
-            best.extend(sorted("non-mated", scored)?);
+        let scored = || non_mated.iter().enumerate().filter_map(|(index, score)| Some((index, (*score)?)));
+        if let Some((index, value)) = scored().find(|(_, score)| !score.is_finite()) {
+            return Err(ScoreError::NotFinite { kind: "non-mated", index, value });
         }
+        let mut best: Vec<f32> = non_mated.iter().map(|score| score.unwrap_or(f32::NEG_INFINITY)).collect();
+        best.sort_unstable_by(f32::total_cmp);
         Ok(Self { mated, non_mated: best })
     }
 
@@ -70,6 +70,6 @@ impl Searches {
         if self.non_mated.is_empty() {
             return Err(ScoreError::Empty { kind: "non-mated" });
         }
-        threshold_at(&self.non_mated, target)
+        Ordered::List(self.non_mated.clone()).threshold_at(target)
     }
 }

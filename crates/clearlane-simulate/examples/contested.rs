@@ -47,8 +47,7 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
     write_keys(folder, &[&Key::random()?])?;
     fs::write(folder.join("clock"), "0")?;
     let register = Register::create(folder.join("port.register"), KeyFile::open(folder.join("keys"))?)?;
-    let policy =
-        Arc::new(Policy::from_toml(include_str!("../../../policies/shenzhen-bay-and-gongbei.toml"))?.face_only());
+    let policy = Arc::new(Policy::from_toml(include_str!("../policies/shenzhen-bay-and-gongbei.toml"))?.face_only());
     let details = eligible(policy.opening());
     let person = |n: u64| Ok(Enrolment::new(format!("{n}")).with_details(details.clone()).with_template(face(n)?));
     enrol(&register, PEOPLE, person, |_| {})?;

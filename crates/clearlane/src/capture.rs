@@ -117,7 +117,7 @@ impl Watch {
         // A poor frame before the first good one needs no template: see `Watch`.
         let embed = alone && (reasons.is_empty() || self.track.is_none() || !self.good.is_empty());
         let template = embed.then(|| extractor.embed(&mut observation)).transpose();
-        times.add_extraction(&observation.timings);
+        times.extraction += observation.timings;
         if !alone {
             return Err(vec![Reason::SeveralFaces { faces: observation.faces }]);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearlane_embed::{Stage, Timings};
+use clearlane_embed::Timings;
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -61,21 +61,9 @@ pub struct Comparison {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StageTimes {
-    /// Finding faces in all frames.
-    #[serde(serialize_with = "microseconds")]
-    pub detect: Duration,
-    /// Cutting out the aligned faces.
-    #[serde(serialize_with = "microseconds")]
-    pub align: Duration,
-    /// Measuring quality.
-    #[serde(serialize_with = "microseconds")]
-    pub quality: Duration,
-    /// Presentation attack detection.
-    #[serde(serialize_with = "microseconds")]
-    pub pad: Duration,
-    /// Making templates.
-    #[serde(serialize_with = "microseconds")]
-    pub embed: Duration,
+    /// Frames to templates: the stages of an extraction, over all frames.
+    #[serde(flatten)]
+    pub extraction: Timings,
     /// Reading a claim's QR code and checking it.
     #[serde(serialize_with = "microseconds")]
     pub claim: Duration,
@@ -111,19 +99,18 @@ impl Decision {
 }
 
 impl StageTimes {
-    pub(crate) fn add_extraction(&mut self, taken: &Timings) {
-        self.detect += taken[Stage::Detect];
-        self.align += taken[Stage::Align];
-        self.quality += taken[Stage::Quality];
-        self.pad += taken[Stage::Pad];
-        self.embed += taken[Stage::Embed];
+    /// Each stage's name with its time: those of an extraction ([`clearlane_embed::Stage::name`]), `claim`, `search`, `rules` and `record`.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> + use<> {
+        // Whoever adds a stage is told here.
+        let Self { extraction, claim, search, rules, record, total: _ } = *self;
+        let others = [("claim", claim), ("search", search), ("rules", rules), ("record", record)];
+        extraction.iter().map(|(stage, time)| (stage.name(), time)).chain(others)
     }
 
-    /// Frames to template.
+    /// Frames to templates.
     #[must_use]
     pub fn capture(&self) -> Duration {
-        let stages = [self.align, self.quality, self.pad, self.embed];
-        stages.into_iter().fold(self.detect, Duration::saturating_add)
+        self.extraction.total()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clearlane_embed::{ExtractError, Extractor, Frame};
 use clearlane_match::SearchOptions;
-use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Position, Register, StoreError, Subject};
+use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Position, StoreError, Subject};
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use jiff::Timestamp;
 
@@ -15,17 +15,15 @@ use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
 use crate::threshold::{Calibration, CalibrationError};
 
+mod batches;
 mod bulk;
 mod portrait;
 mod reembed;
 
-pub use bulk::{BulkProgress, BulkReport, BulkStop, Unfinished};
+pub use batches::{BulkProgress, BulkReport, BulkStop, Unfinished, UnusedPicture};
 pub use reembed::Reembedder;
 
-use portrait::{Chooser, Portrait};
-
-/// Applications that are processed together: their pictures on all threads, their subjects in one transaction.
-const BATCH: usize = 64;
+use portrait::{Chooser, templates};
 
 /// How often an enrolment begins again where other processes enrol at the same time.
 const ATTEMPTS: usize = 64;
@@ -38,7 +36,8 @@ const ATTEMPTS: usize = 64;
 pub struct Enroller {
     references: Arc<References>,
     chooser: Chooser,
-    calibration: Calibration,
+    /// By which a face is known that is enrolled already; None without rules.
+    calibration: Option<Calibration>,
     /// Held from the search for duplicates until the subject is enrolled, so that two applications in this process do not
     /// make each other begin again.
     in_process: Mutex<()>,
@@ -158,25 +157,40 @@ impl Enroller {
         }
         let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
         let chooser = Chooser::new(policy, extractor, &calibration)?;
-        Ok(Self { references, chooser, calibration, in_process: Mutex::default() })
+        Ok(Self { references, chooser, calibration: Some(calibration), in_process: Mutex::default() })
+    }
+
+    /// An enroller without any rule, for tests and evaluations: every face that the extractor selects and accepts becomes a
+    /// template, whoever it may be and under whatever name it is enrolled already. Consent is not asked for.
+    ///
+    /// Whoever has templates of another model only gets some of this one beside them.
+    pub fn without_rules(references: Arc<References>, extractor: Extractor) -> Result<Self, EnrolError> {
+        let (found, wanted) = (extractor.embedder().model_id(), references.model());
+        if found != wanted {
+            return Err(EnrolError::OtherModel { part: "extractor", found, wanted });
+        }
+        let chooser = Chooser::without_rules(extractor);
+        Ok(Self { references, chooser, calibration: None, in_process: Mutex::default() })
     }
 
     /// Enrols one applicant. What is enrolled is on disk when this returns, and lanes that share the references find it.
     pub fn enrol(&self, application: &Application<'_>, now: Timestamp) -> Result<EnrolmentOutcome, EnrolError> {
         let register = self.references.register();
         let known = register.subject(&application.key)?;
-        if let Some(subject) = enrolled(register, known.as_ref())? {
+        if let Some(subject) = self.enrolled(known.as_ref())? {
             return Ok(EnrolmentOutcome::AlreadyEnrolled { subject });
         }
         let details = known.as_ref().map_or(&application.details, |subject| &subject.details);
         let templates = match self.chooser.portraits(details, &application.pictures, now)? {
-            Ok(portraits) => portraits.into_iter().map(Portrait::into_template).collect::<Vec<_>>(),
+            Ok((portraits, _)) => templates(portraits),
             Err(reasons) => return Ok(EnrolmentOutcome::Refer { reasons }),
         };
         let _guard = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
         let model = self.references.model();
         let outcome = self.settle(|position| {
-            if let Some(reason) = self.duplicate(&templates)? {
+            let threshold = self.duplicate_threshold()?;
+            let duplicate = threshold.map(|threshold| self.duplicate(&templates, threshold)).transpose()?;
+            if let Some(reason) = duplicate.flatten() {
                 return Ok(Some(EnrolmentOutcome::Refer { reasons: vec![reason] }));
             }
             if let Some(subject) = &known {
@@ -215,8 +229,7 @@ impl Enroller {
     }
 
     /// The enrolled subject whose face this is, if there is one.
-    fn duplicate(&self, templates: &[NewTemplate]) -> Result<Option<Reason>, EnrolError> {
-        let threshold = self.duplicate_threshold()?;
+    fn duplicate(&self, templates: &[NewTemplate], threshold: f32) -> Result<Option<Reason>, EnrolError> {
         let options = SearchOptions { threshold, parallel: true, ..SearchOptions::new(1) };
         for new in templates {
             let found = self.references.search(&new.template, &options)?;
@@ -227,9 +240,19 @@ impl Enroller {
         Ok(None)
     }
 
-    fn duplicate_threshold(&self) -> Result<f32, CalibrationError> {
-        let fpir = self.chooser.policy().enrolment.duplicate_fpir;
-        self.calibration.threshold_for_fpir(fpir, self.references.len())
+    /// From which score on a face is somebody's who is enrolled. None without rules.
+    fn duplicate_threshold(&self) -> Result<Option<f32>, CalibrationError> {
+        let (Some(policy), Some(calibration)) = (self.chooser.policy(), &self.calibration) else { return Ok(None) };
+        calibration.threshold_for_fpir(policy.enrolment.duplicate_fpir, self.references.len()).map(Some)
+    }
+
+    /// The subject, unless it has no template yet. By the rules a template of any model counts: another model's are a
+    /// [`Reembedder`]'s matter.
+    fn enrolled(&self, known: Option<&Subject>) -> Result<Option<SubjectId>, StoreError> {
+        let Some(subject) = known else { return Ok(None) };
+        let models = self.references.register().models_of(subject.id)?;
+        let counts = |model: &ModelId| self.calibration.is_some() || *model == self.references.model();
+        Ok(models.iter().any(counts).then_some(subject.id))
     }
 }
 
@@ -252,12 +275,6 @@ fn completed(
         Some(templates) if !templates.is_empty() => Ok(EnrolmentOutcome::Enrolled { subject, templates }),
         _ => Ok(EnrolmentOutcome::AlreadyEnrolled { subject }),
     }
-}
-
-/// The subject, unless it has no template yet.
-fn enrolled(register: &Register, known: Option<&Subject>) -> Result<Option<SubjectId>, StoreError> {
-    let Some(subject) = known else { return Ok(None) };
-    Ok((!register.models_of(subject.id)?.is_empty()).then_some(subject.id))
 }
 
 /// Whether two faces may be one person's: all that are not shown to differ.

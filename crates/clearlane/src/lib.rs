@@ -66,7 +66,7 @@ pub use compare::{Identification, IdentifyOptions, Verification, verify};
 pub use decision::{Comparison, Decision, Passage, StageTimes};
 pub use enrol::{
     Application, BulkProgress, BulkReport, BulkStop, EnrolError, Enroller, EnrolmentOutcome, Picture, Reembedder,
-    Unfinished,
+    Unfinished, UnusedPicture,
 };
 pub use evidence::Evidence;
 pub use jiff;

@@ -1,11 +1,13 @@
 //! Counters and latency histograms that the host can read while lanes run. They hold nothing of any traveller.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use clearlane_embed::Stage;
+use serde::{Serialize, Serializer};
 
 use crate::decision::{Decision, StageTimes};
 
@@ -15,17 +17,7 @@ pub struct Metrics {
     admitted: AtomicU64,
     referred: AtomicU64,
     reasons: Mutex<BTreeMap<&'static str, u64>>,
-    detect: Histogram,
-    align: Histogram,
-    quality: Histogram,
-    pad: Histogram,
-    embed: Histogram,
-    capture: Histogram,
-    claim: Histogram,
-    search: Histogram,
-    rules: Histogram,
-    record: Histogram,
-    total: Histogram,
+    stages: [Histogram; STAGES],
 }
 
 /// [`Metrics`] as they stood at one moment.
@@ -37,28 +29,30 @@ pub struct MetricsSnapshot {
     pub referred: u64,
     /// How often each reason stood in a referral, by its code. A referral may have several.
     pub reasons: BTreeMap<&'static str, u64>,
-    /// Finding faces in all frames of a passage.
-    pub detect: Latency,
-    /// Cutting out the aligned faces.
-    pub align: Latency,
-    /// Measuring quality.
-    pub quality: Latency,
-    /// Presentation attack detection.
-    pub pad: Latency,
-    /// Making templates.
-    pub embed: Latency,
-    /// Frames to template: the five stages above.
-    pub capture: Latency,
-    /// Reading a claim and checking it.
-    pub claim: Latency,
-    /// Template to candidates.
-    pub search: Latency,
-    /// Candidates to decision.
-    pub rules: Latency,
-    /// Writing the crossing record.
-    pub record: Latency,
-    /// Whole passages.
-    pub total: Latency,
+    /// How long each stage took: `capture`, which is all of an extraction, then those of [`StageTimes::iter`], then `total`. As
+    /// JSON by name, beside the counters.
+    #[serde(flatten, serialize_with = "by_name")]
+    pub stages: Vec<(&'static str, Latency)>,
+}
+
+/// The stages of an extraction, and six more.
+const STAGES: usize = Stage::ALL.len() + 6;
+
+/// The stages that have a histogram, in its order, with the time that a passage spent in each.
+fn stages(times: &StageTimes) -> impl Iterator<Item = (&'static str, Duration)> {
+    iter::once(("capture", times.capture())).chain(times.iter()).chain([("total", times.total)])
+}
+
+fn by_name<S: Serializer>(stages: &[(&'static str, Latency)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(stages.iter().copied())
+}
+
+impl MetricsSnapshot {
+    /// How long a stage took, by its name; `None` where no stage has it.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<Latency> {
+        self.stages.iter().find(|(stage, _)| *stage == name).map(|(_, latency)| *latency)
+    }
 }
 
 /// Quantiles of a stage's time, each at most an eighth too high.
@@ -84,17 +78,10 @@ impl Metrics {
             admitted: self.admitted.load(Ordering::Relaxed),
             referred: self.referred.load(Ordering::Relaxed),
             reasons: self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            detect: self.detect.latency(),
-            align: self.align.latency(),
-            quality: self.quality.latency(),
-            pad: self.pad.latency(),
-            embed: self.embed.latency(),
-            capture: self.capture.latency(),
-            claim: self.claim.latency(),
-            search: self.search.latency(),
-            rules: self.rules.latency(),
-            record: self.record.latency(),
-            total: self.total.latency(),
+            stages: stages(&StageTimes::default())
+                .zip(&self.stages)
+                .map(|((name, _), histogram)| (name, histogram.latency()))
+                .collect(),
         }
     }
 
@@ -111,20 +98,7 @@ impl Metrics {
                 }
             }
         }
-        let stages = [
-            (&self.detect, times.detect),
-            (&self.align, times.align),
-            (&self.quality, times.quality),
-            (&self.pad, times.pad),
-            (&self.embed, times.embed),
-            (&self.capture, times.capture()),
-            (&self.claim, times.claim),
-            (&self.search, times.search),
-            (&self.rules, times.rules),
-            (&self.record, times.record),
-            (&self.total, times.total),
-        ];
-        for (histogram, time) in stages {
+        for (histogram, (_, time)) in self.stages.iter().zip(stages(times)) {
             if !time.is_zero() {
                 histogram.add(time);
             }

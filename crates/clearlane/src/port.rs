@@ -97,11 +97,17 @@ impl Port {
         Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, rules.calibration)
     }
 
+    /// Enrols without any rule, for tests and evaluations: see [`Enroller::without_rules`].
+    pub fn enroller_without_rules(&self) -> Result<Enroller, EnrolError> {
+        let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
+        Enroller::without_rules(Arc::clone(&self.0.references), extractor)
+    }
+
     /// Says whom a frame shows (1:N), without opening a gate: nothing is recorded and no rule is asked.
     pub fn identify(&self, frame: &Frame<'_>, options: &IdentifyOptions) -> Result<Identification, IdentifyError> {
         let extraction = self.extractor()?.extract(frame)?;
         let mut found = self.0.references.identify(&extraction.template, options)?;
-        found.times.add_extraction(&extraction.timings);
+        found.times.extraction += extraction.timings;
         Ok(found)
     }
 

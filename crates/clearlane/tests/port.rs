@@ -13,6 +13,7 @@ use clearlane::{
     Application, Decision, DecodeLimits, Direction, EnrolError, EnrolmentOutcome, Frame, IdentifyError, Key, Keyring,
     LaneError, OpenError, OpenStage, Picture, Policy, Port, PortError, PortOptions, Reason, SubjectId,
 };
+use clearlane_embed::Stage;
 use common::{eligible, now};
 
 #[test]
@@ -59,7 +60,7 @@ fn a_port_that_is_opened_again_knows_who_was_enrolled_and_says_how_far_it_is() {
     let options = port.identify_options(2e-2, 0.05).unwrap();
     let found = port.identify(&picture("enrolled/f0000/plain-1"), &options).unwrap();
     assert_eq!(found.subject, Some(traveller));
-    assert!(found.times.detect > Duration::ZERO && found.times.search > Duration::ZERO);
+    assert!(found.times.extraction[Stage::Detect] > Duration::ZERO && found.times.search > Duration::ZERO);
     let nobody = port.identify(&picture("unknown/u2093/plain-1"), &options).unwrap();
     assert_eq!(nobody.subject, None);
     assert!(matches!(port.identify(&grey(), &options), Err(IdentifyError::Extract(_))));
@@ -110,6 +111,46 @@ fn a_port_without_a_policy_identifies_and_has_neither_lanes_nor_rules_to_enrol_b
     assert_eq!((port.policy(), port.id()), (None, None));
     let found = port.identify(&picture("enrolled/f0000/plain-1"), &port.identify_options(2e-2, 0.05).unwrap());
     assert_eq!(found.unwrap().subject, Some(traveller));
+}
+
+#[test]
+fn many_are_enrolled_by_the_rules_or_without_any_and_unused_pictures_are_named() {
+    let place = Place::new();
+    let application = |key: &str, pictures: &[&str]| {
+        let frame = |name: &&str| if *name == "grey" { grey() } else { picture(name) };
+        let pictures = pictures.iter().map(|name| Picture { frame: frame(name), source: None }).collect();
+        let application = Application { key: key.to_owned(), details: eligible(), pictures };
+        (key.to_owned(), move || Ok(application))
+    };
+    let applications = || {
+        [
+            application("one", &["grey", "enrolled/f0000/enrol", "enrolled/f0000/plain-1"]),
+            application("the same face", &["enrolled/f0000/plain-2"]),
+            application("nobody", &["grey"]),
+            application("two", &["enrolled/f0001/enrol"]),
+        ]
+    };
+    let go_on = |_: &clearlane::BulkProgress| std::ops::ControlFlow::Continue(());
+
+    let port = Port::open(place.options().create()).unwrap();
+    let report = port.enroller().unwrap().enrol_many(applications(), now(), go_on).unwrap();
+    let progress = report.progress;
+    assert_eq!((progress.done, progress.enrolled, progress.unfinished), (4, 2, 2));
+    let unfinished: Vec<_> = report.unfinished.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(unfinished, ["the same face", "nobody"]);
+    let unused: Vec<_> = report.unused.iter().map(|one| (one.key.as_str(), one.picture)).collect();
+    assert_eq!(unused, [("one", 0)]);
+    assert_eq!(report.unused[0].reasons, [Reason::NoFace]);
+
+    let place = Place::new();
+    let port = Port::open(PortOptions::new(place.register()).keys(place.keys()).create()).unwrap();
+    let enroller = port.enroller_without_rules().unwrap();
+    let report = enroller.enrol_many(applications(), now(), go_on).unwrap();
+    assert_eq!((report.progress.enrolled, report.progress.templates), (3, 4));
+    assert_eq!(report.unfinished.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["nobody"]);
+    let again = enroller.enrol_many(applications(), now(), go_on).unwrap();
+    assert_eq!((again.progress.already, again.progress.unfinished), (3, 1));
+    assert_eq!(port.references().subjects(), 3);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use clearlane::{
     Calibration, Decision, Direction, Evidence, Extractor, Guidance, Lane, Language, Passage, PassageSession,
     PassageStep, Policy, Reason, References, Selection, SubjectId,
 };
-use clearlane_embed::{DecodeLimits, Frame, Models};
+use clearlane_embed::{DecodeLimits, Frame, Models, Stage};
 use common::{Port, eligible, now};
 use scene::{Portrait, Stand};
 
@@ -59,8 +59,8 @@ fn whoever_walks_up_is_told_to_come_closer_and_costs_no_template_until_near() {
     }
     let away = gate.session_after(&[at(0.25), at(0.27)]).finish();
     assert_eq!(codes(&away), ["quality-too-low"]);
-    assert_eq!(away.times.embed, Duration::ZERO);
-    assert!(away.times.detect > Duration::ZERO);
+    assert_eq!(away.times.extraction[Stage::Embed], Duration::ZERO);
+    assert!(away.times.extraction[Stage::Detect] > Duration::ZERO);
     let near = (0..BEST).map(|_| session.frame(&at(0.8))).last().unwrap();
     assert_eq!(decided(near).decision, Decision::Admit { subject: gate.traveller });
 }

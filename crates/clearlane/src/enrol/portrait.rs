@@ -22,15 +22,35 @@ pub(super) struct Portrait {
 }
 
 impl Portrait {
-    pub(super) fn into_template(self) -> NewTemplate {
+    fn into_template(self) -> NewTemplate {
         NewTemplate { template: self.extraction.template, source: self.source }
     }
 }
 
-/// Chooses portraits: consent, one face a picture, all of one person, quality floors, and the best of them.
+/// A picture that no portrait was made of.
+pub(super) struct Unused {
+    /// Its place among those of the application.
+    pub(super) picture: usize,
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// What the pictures of one person came to: portraits, the best one first, and the pictures that are none; or why there is none.
+pub(super) type Portraits = Result<(Vec<Portrait>, Vec<Unused>), Vec<Reason>>;
+
+/// The templates to keep.
+pub(super) fn templates(portraits: Vec<Portrait>) -> Vec<NewTemplate> {
+    portraits.into_iter().map(Portrait::into_template).collect()
+}
+
+/// Chooses portraits: consent, one face a picture, all of one person, quality floors, and the best of them; or, without
+/// rules, whatever shows a face.
 pub(super) struct Chooser {
-    policy: Arc<Policy>,
     extractor: Extractor,
+    rules: Option<Rules>,
+}
+
+struct Rules {
+    policy: Arc<Policy>,
     /// The threshold at which two pictures show one person.
     agreement: f32,
 }
@@ -44,28 +64,58 @@ impl Chooser {
         served: &Calibration,
     ) -> Result<Self, CalibrationError> {
         let agreement = served.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
-        Ok(Self { policy, extractor: extractor.with_selection(Selection::Only), agreement })
+        let extractor = extractor.with_selection(Selection::Only);
+        Ok(Self { extractor, rules: Some(Rules { policy, agreement }) })
     }
 
-    pub(super) fn policy(&self) -> &Policy {
-        &self.policy
+    /// Of every picture the face that the extractor selects.
+    pub(super) fn without_rules(extractor: Extractor) -> Self {
+        Self { extractor, rules: None }
     }
 
-    /// The best portraits, the best one first, or why there are none.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.rules.as_ref().map(|rules| rules.policy.as_ref())
+    }
+
     pub(super) fn portraits(
         &self,
         details: &Details,
         pictures: &[Picture<'_>],
         now: Timestamp,
-    ) -> Result<Result<Vec<Portrait>, Vec<Reason>>, EnrolError> {
-        let rule = &self.policy.enrolment;
-        let mut reasons = self.policy.consent_refuses(details.consent.as_ref(), now);
-        let (mut good, mut unfit, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        for Picture { frame, source } in pictures {
+    ) -> Result<Portraits, EnrolError> {
+        match &self.rules {
+            Some(rules) => self.by_rules(rules, details, pictures, now),
+            None => self.all(pictures),
+        }
+    }
+
+    /// A portrait of each picture that gives a template.
+    fn all(&self, pictures: &[Picture<'_>]) -> Result<Portraits, EnrolError> {
+        let (mut portraits, mut unused) = (Vec::new(), Vec::new());
+        for (picture, Picture { frame, source }) in pictures.iter().enumerate() {
+            match self.extractor.extract(frame) {
+                Ok(extraction) => portraits.push(Portrait { extraction, source: *source }),
+                Err(error) => unused.push(Unused { picture, reasons: vec![unusable(error)?] }),
+            }
+        }
+        Ok(if portraits.is_empty() { Err(reasons_of(unused)) } else { Ok((portraits, unused)) })
+    }
+
+    fn by_rules(
+        &self,
+        rules: &Rules,
+        details: &Details,
+        pictures: &[Picture<'_>],
+        now: Timestamp,
+    ) -> Result<Portraits, EnrolError> {
+        let rule = &rules.policy.enrolment;
+        let mut reasons = rules.policy.consent_refuses(details.consent.as_ref(), now);
+        let (mut good, mut unfit, mut unused) = (Vec::new(), Vec::new(), Vec::new());
+        for (picture, Picture { frame, source }) in pictures.iter().enumerate() {
             let extraction = match self.extractor.extract_any(frame) {
                 Ok(extraction) => extraction,
                 Err(error) => {
-                    refused.push(unusable(error)?);
+                    unused.push(Unused { picture, reasons: vec![unusable(error)?] });
                     continue;
                 }
             };
@@ -76,38 +126,45 @@ impl Chooser {
             if low.is_empty() {
                 good.push(Portrait { extraction, source: *source });
             } else {
-                refused.extend(low);
+                unused.push(Unused { picture, reasons: low });
                 unfit.push(extraction.template);
             }
         }
-        if good.is_empty() {
-            reasons.extend(if refused.is_empty() { vec![Reason::NoFace] } else { refused });
-        }
-        if !reasons.is_empty() {
+        if !reasons.is_empty() || good.is_empty() {
+            if good.is_empty() {
+                reasons.extend(reasons_of(unused));
+            }
             return Ok(Err(reasons));
         }
         good.sort_by_key(|portrait| Reverse(rank(&portrait.extraction.quality)));
         let templates = good.iter().map(|portrait| &portrait.extraction.template).chain(&unfit);
-        if let Some(reason) = self.disagreement(&templates.collect::<Vec<_>>())? {
+        if let Some(reason) = disagreement(&templates.collect::<Vec<_>>(), rules.agreement)? {
             return Ok(Err(vec![reason]));
         }
         good.truncate(rule.templates);
-        Ok(Ok(good))
+        Ok(Ok((good, unused)))
     }
+}
 
-    /// Whoever is in a picture counts, whether or not a template of it is kept.
-    fn disagreement(&self, seen: &[&Template]) -> Result<Option<Reason>, EnrolError> {
-        let threshold = self.agreement;
-        for (index, one) in seen.iter().enumerate() {
-            for other in &seen[..index] {
-                let score = one.score(other).map_err(StoreError::from)?;
-                if !reaches(score, threshold) {
-                    return Ok(Some(Reason::FramesDisagree { score, threshold }));
-                }
+/// What is wrong with all pictures of somebody of whom none can be used.
+fn reasons_of(unused: Vec<Unused>) -> Vec<Reason> {
+    if unused.is_empty() {
+        return vec![Reason::NoFace];
+    }
+    unused.into_iter().flat_map(|unused| unused.reasons).collect()
+}
+
+/// Whoever is in a picture counts, whether or not a template of it is kept.
+fn disagreement(seen: &[&Template], threshold: f32) -> Result<Option<Reason>, EnrolError> {
+    for (index, one) in seen.iter().enumerate() {
+        for other in &seen[..index] {
+            let score = one.score(other).map_err(StoreError::from)?;
+            if !reaches(score, threshold) {
+                return Ok(Some(Reason::FramesDisagree { score, threshold }));
             }
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 /// A picture without one usable face is the applicant's matter; a model that fails is not.

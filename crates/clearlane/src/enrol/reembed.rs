@@ -8,10 +8,10 @@ use clearlane_embed::{Embedder, Extractor};
 use clearlane_store::{NewTemplate, Register, Subject};
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
-use rayon::prelude::*;
 
-use super::portrait::{Chooser, Portrait};
-use super::{BATCH, BulkProgress, BulkReport, BulkStop, EnrolError, Picture, Unfinished};
+use super::batches::{self, BulkProgress, BulkReport, BulkStop, Prepared, Written, written};
+use super::portrait::{Chooser, Portrait, templates};
+use super::{EnrolError, Picture};
 use crate::policy::Policy;
 use crate::proof::reaches;
 use crate::reason::Reason;
@@ -25,6 +25,7 @@ use crate::threshold::{Calibration, CalibrationError};
 /// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another.
 pub struct Reembedder {
     register: Arc<Register>,
+    policy: Arc<Policy>,
     chooser: Chooser,
     model: ModelId,
     earlier: Option<Earlier>,
@@ -37,12 +38,8 @@ struct Earlier {
     threshold: f32,
 }
 
-/// What became of one subject's pictures.
-enum Prepared {
-    Already,
-    Ready(String, SubjectId, Vec<NewTemplate>),
-    Stopped(String, BulkStop),
-}
+/// Whose templates, and which.
+type Ready = (SubjectId, Vec<NewTemplate>);
 
 impl Reembedder {
     /// Re-embeds with the model of `extractor`, of which `calibration` is, for those at the least whom the policy serves.
@@ -55,16 +52,15 @@ impl Reembedder {
         let model = extractor.embedder().model_id();
         of_model("calibration", calibration, model)?;
         let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
-        let chooser = Chooser::new(policy, extractor, &calibration)?;
-        Ok(Self { register, chooser, model, earlier: None })
+        let chooser = Chooser::new(Arc::clone(&policy), extractor, &calibration)?;
+        Ok(Self { register, policy, chooser, model, earlier: None })
     }
 
     /// The same, comparing each picture with the subject's templates of an earlier model.
     pub fn with_earlier(mut self, embedder: Embedder, calibration: &Calibration) -> Result<Self, EnrolError> {
         of_model("earlier calibration", calibration, embedder.model_id())?;
-        let policy = self.chooser.policy();
-        let calibration = calibration.for_policy(policy).map_err(CalibrationError::from)?;
-        let threshold = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
+        let calibration = calibration.for_policy(&self.policy).map_err(CalibrationError::from)?;
+        let threshold = calibration.threshold_for_fmr(self.policy.enrolment.agreement_fmr)?;
         self.earlier = Some(Earlier { embedder, threshold });
         Ok(self)
     }
@@ -80,52 +76,38 @@ impl Reembedder {
         &self,
         supplied: impl IntoIterator<Item = (String, R)>,
         now: Timestamp,
-        mut progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
+        progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
     ) -> Result<BulkReport, EnrolError>
     where
         R: FnOnce() -> Result<Vec<Picture<'static>>, String> + Send,
     {
-        let mut report = BulkReport::default();
-        let mut supplied = supplied.into_iter();
-        loop {
-            let batch: Vec<_> = supplied.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(report);
-            }
-            let prepared: Vec<_> = batch.into_par_iter().map(|(key, read)| self.prepare(key, read, now)).collect();
-            self.store(prepared, &mut report)?;
-            if progress(&report.progress).is_break() {
-                report.stopped = true;
-                return Ok(report);
-            }
-        }
+        let prepare = |key: &str, read: R| self.prepare(key, read, now);
+        batches::run(supplied, prepare, |ready| self.write(ready), progress)
     }
 
-    fn prepare<R>(&self, key: String, read: R, now: Timestamp) -> Result<Prepared, EnrolError>
+    fn prepare<R>(&self, key: &str, read: R, now: Timestamp) -> Result<Prepared<Ready>, EnrolError>
     where
         R: FnOnce() -> Result<Vec<Picture<'static>>, String>,
     {
-        let refer = |key, reasons| Ok(Prepared::Stopped(key, BulkStop::Refer(reasons)));
-        let Some(subject) = self.register.subject(&key)? else { return refer(key, vec![Reason::NotEnrolled]) };
+        let Some(subject) = self.register.subject(key)? else {
+            return Ok(Prepared::refer(vec![Reason::NotEnrolled]));
+        };
         let models = self.register.models_of(subject.id)?;
         if models.contains(&self.model) {
             return Ok(Prepared::Already);
         }
         let pictures = match read() {
             Ok(pictures) => pictures,
-            Err(words) => return Ok(Prepared::Stopped(key, BulkStop::Unreadable(words))),
+            Err(words) => return Ok(Prepared::Stopped(BulkStop::Unreadable(words))),
         };
-        let portraits = match self.chooser.portraits(&subject.details, &pictures, now) {
-            Ok(Ok(portraits)) => portraits,
-            Ok(Err(reasons)) => return refer(key, reasons),
-            Err(error @ EnrolError::Extract(_)) => {
-                return Ok(Prepared::Stopped(key, BulkStop::Failed(error.to_string())));
-            }
-            Err(error) => return Err(error),
+        let (portraits, unused) = match self.chooser.portraits(&subject.details, &pictures, now) {
+            Ok(Ok(found)) => found,
+            Ok(Err(reasons)) => return Ok(Prepared::refer(reasons)),
+            Err(error) => return Prepared::failed(error),
         };
         match self.unproven(&subject, &models, &portraits)? {
-            Some(reason) => refer(key, vec![reason]),
-            None => Ok(Prepared::Ready(key, subject.id, portraits.into_iter().map(Portrait::into_template).collect())),
+            Some(reason) => Ok(Prepared::refer(vec![reason])),
+            None => Ok(Prepared::Ready((subject.id, templates(portraits)), unused)),
         }
     }
 
@@ -153,36 +135,11 @@ impl Reembedder {
         Ok((!all).then_some(Reason::PictureUnproven))
     }
 
-    fn store(&self, batch: Vec<Result<Prepared, EnrolError>>, report: &mut BulkReport) -> Result<(), EnrolError> {
-        let (mut counts, mut unfinished) = (report.progress, Vec::new());
-        let (mut keys, mut ready) = (Vec::new(), Vec::new());
-        for prepared in batch {
-            counts.done += 1;
-            match prepared? {
-                Prepared::Already => counts.already += 1,
-                Prepared::Ready(key, subject, templates) => {
-                    keys.push(key);
-                    ready.push((subject, templates));
-                }
-                Prepared::Stopped(key, stop) => unfinished.push(Unfinished { key, stop }),
-            }
-        }
-        let added =
-            if ready.is_empty() { Vec::new() } else { self.register.add_missing_templates(self.model, &ready)? };
-        for (key, added) in keys.into_iter().zip(added) {
-            match added {
-                Ok(templates) if templates.is_empty() => counts.already += 1,
-                Ok(templates) => {
-                    counts.enrolled += 1;
-                    counts.templates += templates.len() as u64;
-                }
-                Err(error) => unfinished.push(Unfinished { key, stop: BulkStop::Failed(error.to_string()) }),
-            }
-        }
-        counts.unfinished += unfinished.len() as u64;
-        report.progress = counts;
-        report.unfinished.extend(unfinished);
-        Ok(())
+    fn write(&self, ready: Vec<(String, Ready)>) -> Result<Vec<Written>, EnrolError> {
+        let (keys, ready): (Vec<_>, Vec<_>) = ready.into_iter().unzip();
+        let added = self.register.add_missing_templates(self.model, &ready)?;
+        let count = |added: Result<Vec<_>, _>| added.map(|templates| templates.len());
+        Ok(keys.into_iter().zip(added).map(|(key, added)| written(key, count(added))).collect())
     }
 }
 

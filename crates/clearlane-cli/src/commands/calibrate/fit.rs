@@ -1,6 +1,5 @@
 //! From non-mated scores, by group where they have groups, to thresholds: of several groups the worst one's count.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clearlane_eval::{Calibrator, FmrThreshold, Method};
@@ -9,8 +8,8 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::table;
 
-/// Non-mated scores by group, or under one empty name.
-pub(super) type NonMated = BTreeMap<String, Vec<f32>>;
+/// The non-mated scores of a group, or of everybody under an empty name.
+pub(super) type Group<'s> = (String, Calibrator<'s>);
 
 /// A threshold for one false match rate: that of the group that needs the highest.
 #[derive(Debug, Serialize)]
@@ -33,23 +32,18 @@ struct OfGroup {
 }
 
 /// The thresholds for `rates`.
-pub(super) fn fit(non_mated: NonMated, rates: &[f64]) -> Result<Vec<Fitted>> {
-    if non_mated.is_empty() {
-        return Err(Failure::new(Exit::Input, "no non-mated comparisons: a false match rate is one of them"));
-    }
-    let calibrator = |(group, scores)| Ok((group, Calibrator::new(scores)?));
-    let groups = non_mated.into_iter().map(calibrator).collect::<Result<Vec<(String, Calibrator)>>>()?;
-    rates.iter().map(|&rate| worst(&groups, rate)).collect()
+pub(super) fn fit(groups: &[Group<'_>], rates: &[f64]) -> Result<Vec<Fitted>> {
+    rates.iter().map(|&rate| worst(groups, rate)).collect()
 }
 
-fn worst(groups: &[(String, Calibrator)], rate: f64) -> Result<Fitted> {
-    let of = |(group, calibrator): &(String, Calibrator)| {
+fn worst(groups: &[Group<'_>], rate: f64) -> Result<Fitted> {
+    let of = |(group, calibrator): &Group<'_>| {
         Ok(OfGroup { group: group.clone(), threshold: calibrator.at_fmr(rate)? })
     };
     let mut groups = groups.iter().map(of).collect::<Result<Vec<_>>>()?;
     groups.sort_by(|a, b| b.threshold.threshold.total_cmp(&a.threshold.threshold));
     let Some(OfGroup { group, threshold }) = groups.first() else {
-        return Err(Failure::new(Exit::Input, "no group has non-mated comparisons"));
+        return Err(Failure::new(Exit::Input, "no non-mated comparisons: a false match rate is one of them"));
     };
     let (group, threshold) = (group.clone(), threshold.clone());
     if groups.len() == 1 && group.is_empty() {
@@ -80,19 +74,22 @@ impl Fitted {
 /// The thresholds as a table, and what to know of them.
 pub(super) fn text(fitted: &[Fitted]) -> String {
     let row = |one: &Fitted| {
-        vec![format!("{:.2e}", one.threshold.target_fmr), format!("{:.4}", one.threshold.threshold), one.how()]
+        let FmrThreshold { target_fmr, threshold, interval, .. } = &one.threshold;
+        let interval = interval.map_or("-".to_owned(), |range| format!("{:.4} to {:.4}", range.low, range.high));
+        vec![format!("{target_fmr:.2e}"), format!("{threshold:.4}"), interval, one.how()]
     };
     let rows: Vec<_> = fitted.iter().map(row).collect();
-    let mut text = table(&["FMR", "THRESHOLD", "HOW"], &[1], &rows);
-    let extrapolated = fitted.iter().filter(|one| one.is_extrapolated()).count();
-    if extrapolated > 0 {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "\n{extrapolated} of {} thresholds are extrapolated beyond what the comparisons show: more captures of more people \
-             would count them",
-            fitted.len()
-        );
+    let mut text = table(&["FMR", "THRESHOLD", "95 % INTERVAL", "HOW"], &[1], &rows);
+    let mut said: Vec<String> = Vec::new();
+    for warning in fitted.iter().flat_map(|one| &one.threshold.warnings).map(ToString::to_string) {
+        if !said.contains(&warning) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\nwarning: {warning}");
+            said.push(warning);
+        }
+    }
+    if !said.is_empty() {
+        text.push('\n');
     }
     text
 }

@@ -1,14 +1,13 @@
 //! `clearlane calibrate folder`: captures, all against all.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::Template;
-use rayon::prelude::*;
+use clearlane_eval::{AllPairs, Calibrator, Capture, Captures, Sample};
 use serde_json::json;
 
-use super::fit::{NonMated, fit, text};
+use super::fit::{Group, fit, text};
 use super::scores::{Rows, column};
 use super::{TargetArgs, WriteArgs};
 use crate::commands::eval::templates::extract_all;
@@ -61,17 +60,30 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     let groups = groups.map(|(file, column)| labels(file, column)).transpose()?;
     let extractor = args.models.load_extractor(args.face.into())?;
     let made = extract_all(&extractor, &paths, output)?;
-    let shown: Vec<_> = people
-        .iter()
-        .zip(&made.templates)
-        .filter_map(|(person, template)| Some((person.as_str(), template.as_ref()?)))
-        .collect();
-    let by_group = grouped(&shown, groups.as_ref())?;
-    let subjects = by_group.values().flatten().map(|(person, _)| *person).collect::<std::collections::BTreeSet<_>>();
-    let (subjects, used) = (subjects.len(), by_group.values().map(Vec::len).sum::<usize>());
-    let non_mated: NonMated = by_group.iter().map(|(group, shown)| ((*group).to_owned(), compare(shown))).collect();
-    let comparisons: usize = non_mated.values().map(Vec::len).sum();
-    let fitted = fit(non_mated.into_iter().filter(|(_, scores)| !scores.is_empty()).collect(), &args.targets.rates())?;
+    let (mut captures, mut templates) = (Captures::default(), Vec::new());
+    captures.columns.extend(args.group_by.clone());
+    for ((person, path), template) in people.iter().zip(&paths).zip(&made.templates) {
+        let Some(template) = template else { continue };
+        let labels = groups.as_ref().map(|groups| label(groups, person)).transpose()?.into_iter().collect();
+        captures.captures.push(Capture { picture: shown(path).to_string(), subject: Some(person.clone()), labels });
+        templates.push(template);
+    }
+    let columns: Vec<&str> = args.group_by.as_deref().into_iter().collect();
+    let sample = Sample::new(&captures, &columns).map_err(|error| Failure::of(Exit::Input, &error))?;
+    let pairs = AllPairs::compare(sample, |row, first, out| {
+        for (score, other) in out.iter_mut().zip(&templates[first..]) {
+            // All templates are of one embedder, so that every comparison succeeds.
+            *score = templates[row].score(other).unwrap_or_default();
+        }
+    });
+    let sample = pairs.sample();
+    let within: Vec<_> = (0..sample.groups().len() as u16).map(|group| pairs.between([(group, group)])).collect();
+    let compared = within.iter().zip(sample.groups()).filter(|(within, _)| within.counts().1 > 0);
+    let groups = compared.map(|(within, names)| Ok((names.join(", "), Calibrator::by_subject(within)?)));
+    let groups = groups.collect::<Result<Vec<Group<'_>>>>()?;
+    let fitted = fit(&groups, &args.targets.rates())?;
+    let comparisons: u64 = within.iter().map(|within| within.counts().1).sum();
+    let (used, subjects) = (sample.captures(), sample.subjects());
     let counts = format!("{comparisons} non-mated comparisons of {used} captures of {subjects} people");
     let models = args.models.available()?;
     let written = args.write.write(&fitted, Some(models.get(extractor.embedder().name())?.0), &counts)?;
@@ -84,7 +96,7 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
 }
 
 /// Which label each subject has.
-fn labels(file: &std::path::Path, name: &str) -> Result<HashMap<String, String>> {
+fn labels(file: &Path, name: &str) -> Result<HashMap<String, String>> {
     let rows = Rows::open(file)?;
     let (subject, label) = (column(file, &rows.columns, "subject")?, column(file, &rows.columns, name)?);
     let mut labels = HashMap::new();
@@ -97,37 +109,10 @@ fn labels(file: &std::path::Path, name: &str) -> Result<HashMap<String, String>>
     Ok(labels)
 }
 
-type Shown<'a> = (&'a str, &'a Template);
-
-/// The captures by the group of whom they show; under one empty name where there are no groups.
-fn grouped<'a>(
-    shown: &[Shown<'a>],
-    groups: Option<&'a HashMap<String, String>>,
-) -> Result<BTreeMap<&'a str, Vec<Shown<'a>>>> {
-    let mut grouped: BTreeMap<&str, Vec<Shown<'_>>> = BTreeMap::new();
-    for &(person, template) in shown {
-        let group = match groups {
-            None => "",
-            Some(groups) => match groups.get(person).map(String::as_str) {
-                Some(group) if !group.is_empty() => group,
-                _ => {
-                    let message = format!("`{}` has no label", self::shown(person));
-                    return Err(Failure::new(Exit::Input, message).with_help("every subject needs a line in --labels"));
-                }
-            },
-        };
-        grouped.entry(group).or_default().push((person, template));
-    }
-    Ok(grouped)
-}
-
-/// The scores of all pairs of captures that show two people.
-fn compare(shown: &[Shown<'_>]) -> Vec<f32> {
-    let row = |index: usize| {
-        let (person, template) = shown[index];
-        let others = shown[index + 1..].iter().filter(|(other, _)| *other != person);
-        // All templates are of one embedder, so that every comparison succeeds.
-        others.filter_map(|(_, reference)| template.score(reference).ok()).collect::<Vec<_>>()
-    };
-    (0..shown.len()).into_par_iter().map(row).collect::<Vec<_>>().concat()
+/// The label of a subject.
+fn label(labels: &HashMap<String, String>, person: &str) -> Result<String> {
+    labels.get(person).filter(|label| !label.is_empty()).cloned().ok_or_else(|| {
+        let message = format!("`{}` has no label", shown(person));
+        Failure::new(Exit::Input, message).with_help("every subject needs a line in --labels")
+    })
 }

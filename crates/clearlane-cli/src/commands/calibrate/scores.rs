@@ -1,14 +1,16 @@
 //! `clearlane calibrate scores`: scores that were measured elsewhere.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clearlane_eval::Calibrator;
 use clearlane_store::{CsvColumns, StoreError, csv_rows};
 use serde_json::json;
 
-use super::fit::{NonMated, fit, text};
+use super::fit::{Group, fit, text};
 use super::{TargetArgs, WriteArgs};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, shown};
@@ -42,7 +44,7 @@ pub(super) fn run(args: &ScoresArgs, output: &Output) -> Result<Exit> {
     let rows = Rows::open(&args.file)?;
     let (score, mated) = (column(&args.file, &rows.columns, "score")?, column(&args.file, &rows.columns, "mated")?);
     let group = args.group_by.as_deref().map(|name| column(&args.file, &rows.columns, name)).transpose()?;
-    let mut non_mated = NonMated::new();
+    let mut non_mated: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     rows.each(|line, row| {
         let value = row[score].parse::<f32>().ok().filter(|score| (-1.0..=1.0).contains(score));
         let value = value.ok_or_else(|| format!("line {line}: expected a score in [-1, 1], got `{}`", row[score]))?;
@@ -64,7 +66,8 @@ pub(super) fn run(args: &ScoresArgs, output: &Output) -> Result<Exit> {
         }
     })?;
     let comparisons: usize = non_mated.values().map(Vec::len).sum();
-    let fitted = fit(non_mated, &args.targets.rates())?;
+    let groups = non_mated.into_iter().map(|(group, scores)| Ok((group, Calibrator::new(scores)?)));
+    let fitted = fit(&groups.collect::<Result<Vec<Group<'_>>>>()?, &args.targets.rates())?;
     let counts = format!("{comparisons} non-mated comparisons");
     let written = args.write.write(&fitted, None, &counts)?;
     let value = json!({

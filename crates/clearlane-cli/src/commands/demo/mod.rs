@@ -60,7 +60,7 @@ Examples:
   clearlane demo --gallery 10000 --keep port
   clearlane lane run queue --lanes 4 --policy port/demo-policy.toml --port shenzhen-bay --register port/demo.register --key-file port/demo.key";
 
-const POLICY: &str = include_str!("../../../../../policies/demonstration.toml");
+const POLICY: &str = include_str!("../../../policies/demonstration.toml");
 
 /// One capture's way through the lane.
 #[derive(Debug, Serialize)]
@@ -186,17 +186,13 @@ fn line(walk: &Walk<'_>) -> String {
     let ms = |time: std::time::Duration| 1e3 * time.as_secs_f64();
     let decision = if walk.admitted_as.is_some() { "admit" } else { "refer" };
     let who = walk.admitted_as.as_deref().unwrap_or("-");
+    let stages = times.iter().filter(|(_, time)| !time.is_zero());
+    let stages: Vec<_> = stages.map(|(name, time)| format!("{name} {:.1}", ms(time))).collect();
     format!(
-        "{decision}  {:<32} {who:<8} {}  [detect {:.1}, align {:.1}, quality {:.1}, embed {:.1}, search {:.1}, rules {:.1}, record {:.1}; {:.1} ms]",
+        "{decision}  {:<32} {who:<8} {}  [{}; {:.1} ms]",
         walk.picture,
         walk.because(),
-        ms(times.detect),
-        ms(times.align),
-        ms(times.quality),
-        ms(times.embed),
-        ms(times.search),
-        ms(times.rules),
-        ms(times.record),
+        stages.join(", "),
         ms(times.total),
     )
 }

@@ -1,27 +1,24 @@
 //! `clearlane enrol`: pictures into a register, many at a time, resumable.
 
-pub(in crate::commands) mod by_policy;
 pub(in crate::commands) mod plan;
+pub(in crate::commands) mod supplied;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use clearlane::{BulkStop, OpenError, Port, PortOptions, Reason, Unfinished};
-use clearlane_embed::Extractor;
-use clearlane_store::{Enrolment, ImageDigest, NewTemplate, Register, StoreError};
-use clearlane_template::SubjectId;
-use rayon::prelude::*;
+use clearlane::{Application, OpenError, Port, PortOptions};
+use clearlane_store::StoreError;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::job::Job;
 use crate::models::ModelArgs;
-use crate::output::{Output, ShownPath, shown};
-use crate::pictures::{self, Face};
-use crate::reasons;
+use crate::output::Output;
+use crate::pictures::Face;
 use crate::registers::{RegisterArgs, open_port};
-use plan::Candidate;
+use supplied::{Failed, Supplied};
 
 /// Enrol faces from a folder or a CSV file
 ///
@@ -67,91 +64,49 @@ Examples:
   clearlane enrol list.csv --policy policies/port.toml --register port.db --key-file port.key --json > report.json
   clearlane enrol photos/ --without-policy --register port.db --key-file port.key";
 
-/// Subjects that are extracted together and enrolled in one transaction.
-const BATCH: usize = 32;
-
 /// What an enrolment did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Report {
     subjects: usize,
-    enrolled: usize,
-    templates: usize,
+    enrolled: u64,
+    templates: u64,
     /// Subjects that were enrolled before.
-    passed_over: usize,
+    passed_over: u64,
     failed: Vec<Failed>,
     interrupted: bool,
     seconds: f64,
-}
-
-/// Somebody who was not enrolled, or a picture of theirs that could not be used.
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct Failed {
-    subject: String,
-    /// The picture, or nothing where the subject itself was refused.
-    image: Option<ShownPath>,
-    reason: String,
-    /// What an officer has to look at, as data.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    refer: Vec<Reason>,
-}
-
-impl Failed {
-    /// In words. A picture's reason begins with its path.
-    pub(in crate::commands) fn line(&self) -> String {
-        if self.image.is_some() { self.reason.clone() } else { format!("{}: {}", self.subject, self.reason) }
-    }
-
-    fn picture(subject: &str, image: &Path, reason: String) -> Self {
-        Self { subject: subject.to_owned(), image: Some(shown(image)), reason, refer: Vec::new() }
-    }
-
-    fn subject(subject: String, reason: impl Into<String>) -> Self {
-        Self { subject, image: None, reason: reason.into(), refer: Vec::new() }
-    }
-}
-
-impl From<Unfinished> for Failed {
-    fn from(unfinished: Unfinished) -> Self {
-        match unfinished.stop {
-            BulkStop::Refer(refer) => Self {
-                subject: unfinished.key,
-                image: None,
-                reason: format!("to an officer: {}", reasons::listed(&refer)),
-                refer,
-            },
-            BulkStop::Unreadable(words) | BulkStop::Failed(words) => Self::subject(unfinished.key, words),
-        }
-    }
 }
 
 pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     let candidates = plan::read(&args.source)?;
     let options = args.models.choose(args.register.port()?).create().check(false);
     let options = options.selection(args.face.into()).add_model(args.add_model);
-    if let Some(policy) = &args.policy {
-        let port = open(options.policy_file(policy), output)?;
-        let report = by_policy::run(&port, &candidates, output)?;
-        return conclude(&report, output);
-    }
-    let port = open(options, output)?;
-    let (extractor, register) = (port.extractor()?, port.register());
+    let enroller = match &args.policy {
+        Some(policy) => open(options.policy_file(policy), output)?.enroller()?,
+        None => open(options, output)?.enroller_without_rules()?,
+    };
 
-    let job = Job::begin(candidates.len(), "enrolling", output)?;
-    let (mut report, mut done) = (Report { subjects: candidates.len(), ..Report::default() }, 0);
-    for batch in candidates.chunks(BATCH) {
-        let extracted = batch.par_iter().map(|candidate| work(register, extractor, candidate));
-        store(register, extracted.collect::<Result<_>>()?, &mut report)?;
-        done += batch.len() as u64;
-        if job.reached(done).is_break() {
-            break;
-        }
-    }
-    (report.seconds, report.interrupted) = job.end(done);
-    conclude(&report, output)
-}
-
-fn conclude(report: &Report, output: &Output) -> Result<Exit> {
-    output.result(report, || text(report))?;
+    let (job, supplied) = (Job::begin(candidates.len(), "enrolling", output)?, Supplied::by(&candidates));
+    let applications = candidates.iter().map(|candidate| {
+        let supplied = &supplied;
+        let read = move || {
+            let pictures = supplied.read(candidate)?;
+            Ok(Application { key: candidate.key.clone(), details: candidate.details.clone(), pictures })
+        };
+        (candidate.key.clone(), read)
+    });
+    let done = enroller.enrol_many(applications, Timestamp::now(), |reached| job.reached(reached.done))?;
+    let (seconds, interrupted) = job.end(done.progress.done);
+    let report = Report {
+        subjects: candidates.len(),
+        enrolled: done.progress.enrolled,
+        templates: done.progress.templates,
+        passed_over: done.progress.already,
+        failed: supplied.failed(done),
+        interrupted,
+        seconds,
+    };
+    output.result(&report, || text(&report))?;
     Ok(if report.interrupted { Exit::Interrupted } else { Exit::answer(report.failed.is_empty()) })
 }
 
@@ -162,92 +117,6 @@ fn open(options: PortOptions, output: &Output) -> Result<Port> {
             .with_help("choose the register's embedder with --embedder, or keep both: `clearlane register reembed` gives those who are enrolled templates of another model, --add-model takes them without its rules"),
         error => error.into(),
     })
-}
-
-/// What is to be done with one subject.
-struct Work {
-    action: Action,
-    failed: Vec<Failed>,
-}
-
-enum Action {
-    PassOver,
-    Enrol(Enrolment),
-    AddTemplates(SubjectId, Vec<NewTemplate>),
-    Nothing,
-}
-
-/// Extracts the templates of one subject, unless it has some. Only a broken model or register is an error.
-fn work(register: &Register, extractor: &Extractor, candidate: &Candidate) -> Result<Work> {
-    let key = candidate.key.clone();
-    let known = register.subject(&key)?;
-    if let Some(subject) = &known {
-        let enrolled = match register.templates(subject.id, extractor.embedder().model_id()) {
-            Err(StoreError::OtherModel { .. }) => false,
-            templates => !templates?.is_empty(),
-        };
-        if enrolled {
-            return Ok(Work { action: Action::PassOver, failed: Vec::new() });
-        }
-    }
-    let (mut templates, mut failed) = (Vec::new(), Vec::new());
-    for picture in &candidate.pictures {
-        match template(extractor, picture) {
-            Ok(template) => templates.push(template),
-            Err(failure) if failure.exit == Exit::Input => {
-                failed.push(Failed::picture(&key, picture, failure.message));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    if candidate.pictures.is_empty() {
-        failed.push(Failed::subject(key.clone(), "the subject has no picture"));
-    }
-    let action = match known {
-        _ if templates.is_empty() => Action::Nothing,
-        Some(subject) => Action::AddTemplates(subject.id, templates),
-        None => {
-            let enrolment = Enrolment::new(&key).with_details(candidate.details.clone());
-            Action::Enrol(templates.into_iter().fold(enrolment, Enrolment::with_template))
-        }
-    };
-    Ok(Work { action, failed })
-}
-
-fn template(extractor: &Extractor, picture: &Path) -> Result<NewTemplate> {
-    let bytes = pictures::read(picture)?;
-    let extraction = pictures::extract_bytes(extractor, picture, &bytes)?;
-    Ok(NewTemplate { template: extraction.template, source: Some(ImageDigest::of(&bytes)) })
-}
-
-/// Writes a batch in one transaction.
-fn store(register: &Register, batch: Vec<Work>, report: &mut Report) -> Result<()> {
-    let mut enrolments = Vec::new();
-    for work in batch {
-        report.failed.extend(work.failed);
-        match work.action {
-            Action::Nothing => {}
-            Action::PassOver => report.passed_over += 1,
-            Action::Enrol(enrolment) => enrolments.push(enrolment),
-            Action::AddTemplates(subject, templates) => {
-                report.templates += register.add_templates(subject, &templates)?.len();
-                report.enrolled += 1;
-            }
-        }
-    }
-    let outcomes = if enrolments.is_empty() { Vec::new() } else { register.enrol_all(&enrolments)? };
-    for (enrolment, outcome) in enrolments.into_iter().zip(outcomes) {
-        match outcome {
-            Ok((_, templates)) => {
-                report.enrolled += 1;
-                report.templates += templates.len();
-            }
-            Err(error) => {
-                report.failed.push(Failed::subject(enrolment.key, error.to_string()));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn text(report: &Report) -> String {

@@ -6,10 +6,10 @@ mod run;
 mod simulate;
 
 use clap::Subcommand;
-use clearlane::Latency;
+use clearlane::{Latency, MetricsSnapshot};
 
 use crate::failure::{Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, table};
 
 /// Run lanes as a port does, fed from files or simulated
 #[derive(Debug, Subcommand)]
@@ -27,11 +27,12 @@ pub(super) fn run(command: &LaneCommand, output: &Output) -> Result<Exit> {
     }
 }
 
-/// A stage's latency in milliseconds, as a row of a table.
-fn latency(stage: &str, latency: &Latency) -> Vec<String> {
+/// The latency of each stage that ran, in milliseconds, as a table.
+fn latencies(metrics: &MetricsSnapshot) -> String {
     let ms = |time: u64| format!("{:.1}", time as f64 / 1e3);
-    vec![stage.to_owned(), ms(latency.p50_us), ms(latency.p95_us), ms(latency.p99_us), ms(latency.max_us)]
+    let row = |(stage, latency): &(&str, Latency)| {
+        vec![(*stage).to_owned(), ms(latency.p50_us), ms(latency.p95_us), ms(latency.p99_us), ms(latency.max_us)]
+    };
+    let rows: Vec<_> = metrics.stages.iter().filter(|(_, latency)| latency.count > 0).map(row).collect();
+    table(&["STAGE, ms", "P50", "P95", "P99", "MAX"], &[1, 2, 3, 4], &rows)
 }
-
-/// The header of these rows.
-const LATENCIES: [&str; 5] = ["STAGE, ms", "P50", "P95", "P99", "MAX"];

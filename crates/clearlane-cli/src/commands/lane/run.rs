@@ -11,11 +11,11 @@ use clearlane::{ChoiceReason, Direction, Frame, Lane, MetricsSnapshot, ModelChoi
 use serde::Serialize;
 
 use super::queue::{self, Passenger};
-use super::{LATENCIES, latency, live};
+use super::{latencies, live};
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, shown, table};
+use crate::output::{Output, shown};
 use crate::pictures::{self, Face};
 use crate::reasons;
 use crate::registers::{RegisterArgs, open_port};
@@ -189,21 +189,6 @@ fn text(report: &Report) -> String {
     for (reason, count) in &metrics.reasons {
         let _ = writeln!(text, "  {count:>6}  {reason}");
     }
-    let stages = [
-        ("capture", &metrics.capture),
-        ("  detect", &metrics.detect),
-        ("  align", &metrics.align),
-        ("  quality", &metrics.quality),
-        ("  pad", &metrics.pad),
-        ("  embed", &metrics.embed),
-        ("claim", &metrics.claim),
-        ("search", &metrics.search),
-        ("rules", &metrics.rules),
-        ("record", &metrics.record),
-        ("total", &metrics.total),
-    ];
-    let ran = stages.iter().filter(|(_, stage)| stage.count > 0);
-    let rows: Vec<_> = ran.map(|(name, stage)| latency(name, stage)).collect();
-    text.push_str(table(&LATENCIES, &[1, 2, 3, 4], &rows).trim_end());
+    text.push_str(latencies(metrics).trim_end());
     text
 }

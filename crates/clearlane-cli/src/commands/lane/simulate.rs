@@ -7,12 +7,12 @@ use clearlane::Policy;
 use clearlane_simulate::{DayPlan, DayReport};
 use serde::Serialize;
 
-use super::{LATENCIES, latency};
+use super::latencies;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, table};
+use crate::output::Output;
 
 /// The policy of the pilot ports.
-const POLICY: &str = include_str!("../../../../../policies/shenzhen-bay-and-gongbei.toml");
+const POLICY: &str = include_str!("../../../policies/shenzhen-bay-and-gongbei.toml");
 
 /// Live through a day at a busy port, with synthetic templates in place of pictures
 ///
@@ -100,12 +100,6 @@ fn live(plan: &DayPlan, folder: &Path, policy: Policy, output: &Output) -> Resul
 fn text(day: &Day<'_>) -> String {
     let report = day.report;
     let sound = if report.sound { "sound" } else { "NOT sound" };
-    let rows = [
-        latency("search", &report.metrics.search),
-        latency("rules", &report.metrics.rules),
-        latency("record", &report.metrics.record),
-        latency("total", &report.metrics.total),
-    ];
     format!(
         "{} passages, {} of them by non-enrolled subjects, among {} enrolled, on {} lanes; threshold {:.4}\n\
          \x20 admitted as themselves  {}\n\
@@ -124,7 +118,7 @@ fn text(day: &Day<'_>) -> String {
         report.records,
         report.rate,
         report.elapsed.as_secs_f64(),
-        table(&LATENCIES, &[1, 2, 3, 4], &rows)
+        latencies(&report.metrics)
     )
 }
 

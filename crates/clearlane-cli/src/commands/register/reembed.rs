@@ -11,9 +11,8 @@ use clearlane_store::{Coverage, Register};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::commands::enrol::Failed;
-use crate::commands::enrol::by_policy::Unreadable;
 use crate::commands::enrol::plan;
+use crate::commands::enrol::supplied::{Failed, Supplied};
 use crate::failure::{Exit, Failure, Result};
 use crate::job::Job;
 use crate::models::ModelArgs;
@@ -75,12 +74,12 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
     let extractor = args.models.load_extractor(Selection::Only)?;
     let reembedder = reembedder(&policy, &register, &models, extractor, output)?;
 
-    let (job, unreadable) = (Job::begin(candidates.len(), "embedding", output)?, Unreadable::default());
-    let supplied = candidates.iter().map(|candidate| {
-        let unreadable = &unreadable;
-        (candidate.key.clone(), move || unreadable.read(candidate))
+    let (job, supplied) = (Job::begin(candidates.len(), "embedding", output)?, Supplied::by(&candidates));
+    let pictures = candidates.iter().map(|candidate| {
+        let supplied = &supplied;
+        (candidate.key.clone(), move || supplied.read(candidate))
     });
-    let done = reembedder.reembed_many(supplied, Timestamp::now(), |reached| job.reached(reached.done))?;
+    let done = reembedder.reembed_many(pictures, Timestamp::now(), |reached| job.reached(reached.done))?;
     let (seconds, interrupted) = job.end(done.progress.done);
     let embedder = args.models.load_embedder()?;
     let report = Report {
@@ -88,7 +87,7 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
         reembedded: done.progress.enrolled,
         templates: done.progress.templates,
         passed_over: done.progress.already,
-        failed: unreadable.with(done.unfinished.into_iter().map(Failed::from)),
+        failed: supplied.failed(done),
         interrupted,
         seconds,
         coverage: register.coverage(embedder.model_id())?,
