@@ -10,6 +10,7 @@ mod job;
 mod log;
 mod models;
 mod output;
+mod page;
 mod pictures;
 mod progress;
 mod reasons;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use clearlane_embed::{DecodeLimits, ExtractError, Extraction, Extractor, Frame, Selection};
+use image::RgbImage;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::output::shown;
@@ -55,6 +56,13 @@ pub(crate) fn extract(extractor: &Extractor, path: &Path) -> Result<Extraction> 
 /// As [`extract`], of a picture whose bytes have been read.
 pub(crate) fn extract_bytes(extractor: &Extractor, path: &Path, bytes: &[u8]) -> Result<Extraction> {
     extractor.extract(&decode(path, bytes)?).map_err(|error| refused(path, error))
+}
+
+/// A frame's pixels, for drawing.
+pub(crate) fn rgb(frame: &Frame<'_>) -> RgbImage {
+    let (width, height) = (frame.width(), frame.height());
+    // The frame's pixels are as many as its sides say, so that the image is always there.
+    RgbImage::from_raw(width, height, frame.to_rgb8().into_owned()).unwrap_or_default()
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {

@@ -1,7 +1,7 @@
 //! `clearlane demo`: the whole job, on people who do not exist.
 
 mod faces;
-mod page;
+mod report;
 mod totals;
 mod town;
 
@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, write_secret, write_whole};
+use crate::page::LanguageArg;
 use crate::reasons;
 use crate::thresholds;
 use faces::Capture;
@@ -43,6 +44,8 @@ pub(crate) struct DemoArgs {
     /// Write a self-contained page with the pictures
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    language: LanguageArg,
     /// Fictional faces from a folder in place of the built-in ones
     #[arg(long, value_name = "DIR")]
     faces: Option<PathBuf>,
@@ -120,7 +123,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let totals = Totals::of(&walks, lane.port().references().len(), budget);
     output.line(&totals, || totals.to_string())?;
     if let Some(path) = &args.report {
-        write_whole(path, page::html(&walks, &captures, &totals).as_bytes())?;
+        write_whole(path, report::html(&walks, &captures, &totals, args.language.get()).as_bytes())?;
         output.note(&format!("the report is in {}", shown(path)));
     }
     Ok(Exit::answer(totals.is_safe()))

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_embed::{AlignError, AlignedFace, Face, Frame, Quality};
+use clearlane_embed::{AlignError, AlignedFace, Face, Quality};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
@@ -76,16 +76,10 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
     if let Some(out) = &args.out {
         let cut = |face: &Face| AlignedFace::cut(&frame, &face.landmarks).map_err(unaligned);
         let aligned = faces.iter().map(cut).collect::<Result<Vec<_>>>()?;
-        draw::write(&frame_rgb(&frame), &faces, &aligned, out)?;
+        draw::write(&pictures::rgb(&frame), &faces, &aligned, out)?;
     }
     output.result(&seen, || text(&seen))?;
     Ok(Exit::Yes)
-}
-
-fn frame_rgb(frame: &Frame<'_>) -> image::RgbImage {
-    let (width, height) = (frame.width(), frame.height());
-    // The frame's pixels are as many as its sides say, so that the image is always there.
-    image::RgbImage::from_raw(width, height, frame.to_rgb8().into_owned()).unwrap_or_default()
 }
 
 fn text(seen: &Seen) -> String {
