@@ -285,7 +285,6 @@ fn captures_are_calibrated_for_the_embedder_that_made_their_templates() {
     };
     let lines: String = people("enrolled", 6).iter().enumerate().map(line).collect();
     let labels = format!("subject,half\n{lines}");
-    let labels = file(place.folder.path(), "people.csv", labels.as_bytes());
     let calibrate = |embedder: &str| {
         let mut command = clearlane();
         command.args(["calibrate", "folder", "--fmr", "1e-1,1e-2", "--embedder", embedder]).arg(&photos);
@@ -299,7 +298,19 @@ fn captures_are_calibrated_for_the_embedder_that_made_their_templates() {
     other.args(["--model", "next"]).assert().code(3).stderr(contains("another model"));
     assert_eq!(place.manifest(), before);
 
-    let report = json(calibrate("next").args(["--group-by", "half", "--labels"]).arg(&labels));
+    let grouped = |labels: &str| {
+        let labels = file(place.folder.path(), "people.csv", labels.as_bytes());
+        let mut command = calibrate("next");
+        command.args(["--group-by", "half", "--labels"]).arg(labels);
+        command
+    };
+    // A group that cannot be measured might be the worst.
+    let alone = labels.replacen(",a\n", ",alone\n", 1);
+    grouped(&alone).assert().code(3).stderr(contains("`alone`"));
+    let unlabelled = labels.replacen(",a\n", ",\n", 1);
+    grouped(&unlabelled).assert().code(3).stderr(contains("has no label"));
+    assert_eq!(place.manifest(), before);
+    let report = json(&mut grouped(&labels));
     assert_eq!((&report["subjects"], &report["written"]["model"]), (&6.into(), &"next".into()), "{report}");
     for threshold in report["thresholds"].as_array().unwrap() {
         let groups = threshold["groups"].as_array().unwrap();

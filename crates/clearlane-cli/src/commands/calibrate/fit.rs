@@ -37,9 +37,8 @@ pub(super) fn fit(groups: &[Group<'_>], rates: &[f64]) -> Result<Vec<Fitted>> {
 }
 
 fn worst(groups: &[Group<'_>], rate: f64) -> Result<Fitted> {
-    let of = |(group, calibrator): &Group<'_>| {
-        Ok(OfGroup { group: group.clone(), threshold: calibrator.at_fmr(rate)? })
-    };
+    let of =
+        |(group, calibrator): &Group<'_>| Ok(OfGroup { group: group.clone(), threshold: calibrator.at_fmr(rate)? });
     let mut groups = groups.iter().map(of).collect::<Result<Vec<_>>>()?;
     groups.sort_by(|a, b| b.threshold.threshold.total_cmp(&a.threshold.threshold));
     let Some(OfGroup { group, threshold }) = groups.first() else {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_eval::{AllPairs, Calibrator, Capture, Captures, Sample};
+use clearlane_eval::{AllPairs, Calibrator, Capture, Captures, Sample, ScoreError};
+use clearlane_match::TemplateRows;
 use serde_json::json;
 
 use super::fit::{Group, fit, text};
@@ -70,17 +71,20 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     }
     let columns: Vec<&str> = args.group_by.as_deref().into_iter().collect();
     let sample = Sample::new(&captures, &columns).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let pairs = AllPairs::compare(sample, |row, first, out| {
-        for (score, other) in out.iter_mut().zip(&templates[first..]) {
-            // All templates are of one embedder, so that every comparison succeeds.
-            *score = templates[row].score(other).unwrap_or_default();
-        }
-    });
+    let rows = TemplateRows::new(templates.iter().copied()).map_err(|error| Failure::of(Exit::Input, &error))?;
+    let pairs = AllPairs::compare(sample, |row, first, scores| rows.scores(row, first, scores));
     let sample = pairs.sample();
     let within: Vec<_> = (0..sample.groups().len() as u16).map(|group| pairs.between([(group, group)])).collect();
-    let compared = within.iter().zip(sample.groups()).filter(|(within, _)| within.counts().1 > 0);
-    let groups = compared.map(|(within, names)| Ok((names.join(", "), Calibrator::by_subject(within)?)));
-    let groups = groups.collect::<Result<Vec<Group<'_>>>>()?;
+    let group = |(within, names): (_, &Vec<String>)| {
+        let name = names.join(", ");
+        // A group that is passed over might be the worst.
+        let alone = |error: ScoreError| match name.as_str() {
+            "" => error.into(),
+            name => Failure::new(Exit::Input, format!("the group `{name}`: {error}")),
+        };
+        Ok((name.clone(), Calibrator::by_subject(within).map_err(alone)?))
+    };
+    let groups = within.iter().zip(sample.groups()).map(group).collect::<Result<Vec<Group<'_>>>>()?;
     let fitted = fit(&groups, &args.targets.rates())?;
     let comparisons: u64 = within.iter().map(|within| within.counts().1).sum();
     let (used, subjects) = (sample.captures(), sample.subjects());
