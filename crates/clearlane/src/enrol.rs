@@ -143,7 +143,7 @@ impl Enroller {
         policy: Arc<Policy>,
         references: Arc<References>,
         extractor: Extractor,
-        calibration: Calibration,
+        calibration: &Calibration,
     ) -> Result<Self, EnrolError> {
         let wanted = references.model();
         let models = [("extractor", extractor.embedder().model_id()), ("calibration", calibration.model())];

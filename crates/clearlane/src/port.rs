@@ -94,7 +94,7 @@ impl Port {
     pub fn enroller(&self) -> Result<Enroller, EnrolError> {
         let rules = self.0.rules.clone().ok_or(EnrolError::NoPolicy)?;
         let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
-        Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, rules.calibration)
+        Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, &rules.calibration)
     }
 
     /// Enrols without any rule, for tests and evaluations: see [`Enroller::without_rules`].

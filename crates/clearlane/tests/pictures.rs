@@ -250,7 +250,7 @@ impl Gate {
         let policy = policy(&format!(
             "quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40 }} => quality = {{}}\n{SERVES_LFW}"
         ));
-        Enroller::new(policy.into(), self.references.clone(), self.extractor.clone(), self.calibration.clone()).unwrap()
+        Enroller::new(policy.into(), self.references.clone(), self.extractor.clone(), &self.calibration).unwrap()
     }
 
     fn enrol_everybody(&self) -> Vec<SubjectId> {

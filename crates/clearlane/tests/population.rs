@@ -131,7 +131,7 @@ impl World {
     }
 
     fn enroller(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        missing(Enroller::new(policy.into(), self.references.clone(), extractor(), calibration()))
+        missing(Enroller::new(policy.into(), self.references.clone(), extractor(), &calibration()))
     }
 
     fn reembedder(&self, policy: Policy) -> Result<(), MissingPopulation> {

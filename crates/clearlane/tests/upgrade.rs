@@ -98,7 +98,7 @@ fn nobody_is_enrolled_by_a_model_that_would_miss_their_face_under_another_name()
     reembed(&port.reembedder(), supply(&PEOPLE[..3]));
     let enroller = || {
         let references = References::load(port.register.clone(), port.newer().model_id(), |_, _| {}).unwrap();
-        Enroller::new(rules("").into(), references.into(), port.extractor(port.newer()), calibration(&port.newer()))
+        Enroller::new(rules("").into(), references.into(), port.extractor(port.newer()), &calibration(&port.newer()))
     };
     assert!(matches!(enroller(), Err(EnrolError::CoversFewer { covered: 3, other: 4 })));
     reembed(&port.reembedder(), supply(&PEOPLE));
