@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clearlane_template::Template;
+use clearlane_template::{ModelId, Template};
 use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
@@ -15,6 +15,10 @@ use crate::geometry::Point;
 use crate::pad::Pad;
 use crate::quality::Quality;
 use crate::stage::{Stage, Timings};
+
+/// The text that stands for how a picture becomes a frame and a frame the detector's input in [`Extractor::recipe`]: a change
+/// there, in this crate or in the decoders under it, means another number here.
+const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding 1");
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +139,17 @@ impl Extractor {
     #[must_use]
     pub fn embedder(&self) -> &Embedder {
         &self.embedder
+    }
+
+    /// The digest of all that a template depends on beside the picture: both models, the settings, and the way in which
+    /// pictures are decoded. Where it is the same, so is the template of the same picture file on the same machine; a caller who keeps
+    /// templates keeps them under it.
+    #[must_use]
+    pub fn recipe(&self) -> [u8; 32] {
+        let Self { detector, embedder, selection, minimum_eye_distance, maximum_outside, pad: _ } = self;
+        let settings = format!("{selection:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
+        let parts = [DECODING, &detector.recipe(), &embedder.model_id().to_string(), &settings];
+        *ModelId::digest(parts.map(str::as_bytes)).as_bytes()
     }
 
     /// The template of the selected face of a frame, and everything else that was found out about it.

@@ -141,14 +141,14 @@ impl Replicate {
     }
 }
 
-pub(crate) fn deviation(values: &[f64]) -> f64 {
+fn deviation(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
 }
 
 /// A Poisson number of mean 1 from a uniform one in [0, 1).
-pub(crate) fn poisson(uniform: f64) -> f64 {
+fn poisson(uniform: f64) -> f64 {
     let (mut k, mut probability) = (0.0, (-1.0_f64).exp());
     let mut cumulative = probability;
     while uniform > cumulative && k < 20.0 {

@@ -191,11 +191,11 @@ impl<'a> BySubject<'a> {
         self.highest.iter().map(|pair| pair.score).collect()
     }
 
-    /// Without comparisons at or above `limit`, which must be one that is known ([`Self::known_from`]): near-copies, of which nobody
+    /// Without comparisons at or above `limit`, or [`Self::known_from`] where that is higher: near-copies, of which nobody
     /// believes that they show two people.
     #[must_use]
     pub fn without_copies(mut self, limit: f32) -> Self {
-        let copies = self.matches(limit);
+        let copies = self.matches(limit.max(self.from));
         self.highest.drain(..copies);
         let before = self.squares[copies];
         self.squares.drain(..copies);
@@ -243,6 +243,13 @@ impl<'a> BySubject<'a> {
         // Of pairs of subjects alone, Σ u² is that of so many draws.
         let alone = self.squares[matches] as f64 * (1.0 - rate);
         (by_subject - alone).max(0.0) / (total * total) * subjects / (subjects - 1.0).max(1.0)
+    }
+
+    /// How many times the variance of independent comparisons theirs is, where the first `matches` of the highest match.
+    pub(crate) fn design_effect(&self, matches: usize) -> f64 {
+        let total = self.non_mated.total() as f64;
+        let rate = matches as f64 / total;
+        self.variance(matches) * total / (rate * (1.0 - rate))
     }
 
     /// The non-mated comparisons where each subject counts as often as `weights` says.

@@ -1,5 +1,7 @@
 //! Which threshold gives a false match rate, and how far the scores support the answer.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
 use crate::ordered::Ordered;
@@ -90,7 +92,8 @@ pub struct Calibrator<'a> {
     /// Descending; as many as tails are fitted to, or more.
     highest: Vec<f32>,
     subjects: Option<&'a BySubject<'a>>,
-    tail: TailFit,
+    /// Fitted when it is asked for.
+    tail: OnceLock<TailFit>,
 }
 
 impl<'a> Calibrator<'a> {
@@ -99,8 +102,7 @@ impl<'a> Calibrator<'a> {
         let mut highest = non_mated.clone();
         let non_mated = Ordered::list("non-mated", non_mated)?;
         highest.sort_unstable_by(|a, b| b.total_cmp(a));
-        let tail = TailFit::new(&highest, non_mated.total());
-        Ok(Self { non_mated, highest, subjects: None, tail })
+        Ok(Self { non_mated, highest, subjects: None, tail: OnceLock::new() })
     }
 
     /// From the non-mated comparisons of known subjects; at least one. Intervals heed that comparisons of one subject
@@ -111,8 +113,7 @@ impl<'a> Calibrator<'a> {
             return Err(ScoreError::Empty { kind: "non-mated" });
         }
         let highest = scores.highest_scores();
-        let tail = TailFit::new(&highest, non_mated.total());
-        Ok(Self { non_mated, highest, subjects: Some(scores), tail })
+        Ok(Self { non_mated, highest, subjects: Some(scores), tail: OnceLock::new() })
     }
 
     /// The threshold whose false match rate is `target_fmr`, in (0, 1).
@@ -126,14 +127,16 @@ impl<'a> Calibrator<'a> {
         let (threshold, method, interval) = if Rate::supports(total, target_fmr) {
             (counted, Method::Counted, self.counted_interval(target_fmr)?)
         } else {
-            let TailFit { shape, scale, from, excesses, goodness } = self.tail;
+            let tail = self.tail.get_or_init(|| TailFit::new(&self.highest, total));
+            let TailFit { shape, scale, from, excesses, goodness } = *tail;
             warnings
                 .push(CalibrationWarning::Extrapolated { lowest: (crate::RULE_OF_30 as f64 / total as f64).min(1.0) });
             if goodness.p < POOR {
                 warnings.push(CalibrationWarning::PoorFit { p: goodness.p });
             }
-            let quantile = self.tail.quantile(target_fmr, total) as f32;
-            let interval = self.tail.interval(target_fmr, total, &self.highest, self.subjects);
+            let quantile = tail.quantile(target_fmr, total) as f32;
+            let effect = self.subjects.map_or(1.0, |scores| scores.design_effect(excesses as usize));
+            let interval = tail.interval(target_fmr, total, &self.highest, effect);
             let method = Method::TailFit { shape, scale, from, excesses, goodness };
             (quantile.max(counted), method, interval)
         };

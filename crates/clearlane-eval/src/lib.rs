@@ -5,7 +5,8 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | which pairs and searches make up the test? | [`lfw`] |
+//! | which public data sets are there? | [`datasets`] |
+//! | which pairs and searches make up the test? | [`protocol`], [`lfw`] |
 //! | 1:1: FMR, FNMR, DET, EER, AUC, TAR at FAR | [`Scores`] |
 //! | 1:1: LFW's ten-fold accuracy | [`cross_validated_accuracy`] |
 //! | 1:1: all captures against all, in bounded memory | [`AllPairs`], [`Distribution`] |
@@ -39,6 +40,7 @@ mod bootstrap;
 mod by_subject;
 mod calibration;
 mod captures;
+pub mod datasets;
 mod discard;
 mod distribution;
 mod drift;
@@ -48,6 +50,7 @@ pub mod lfw;
 mod ordered;
 mod pad;
 mod presumed;
+pub mod protocol;
 mod rate;
 pub mod report;
 mod sample;

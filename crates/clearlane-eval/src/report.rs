@@ -45,12 +45,16 @@ impl Verification {
     /// The report of `comparisons`, with an operating point at each of `targets` (false match rates, in (0, 1)).
     pub fn new(comparisons: &[Comparison], targets: &[f64]) -> Result<Self, ScoreError> {
         let scores = scores(comparisons)?;
-        let operating_points =
-            targets.iter().map(|&target| scores.at_fmr(target).map(point)).collect::<Result<_, _>>()?;
+        let operating_points = points(&scores, targets)?;
         let (mated, non_mated) = scores.counts();
         let accuracy = cross_validated_accuracy(comparisons)?;
         Ok(Self { mated, non_mated, accuracy, auc: scores.auc(), eer: scores.eer(), operating_points })
     }
+}
+
+/// The matcher set to each of `targets` (false match rates, in (0, 1)), with its intervals.
+pub fn points(scores: &Scores, targets: &[f64]) -> Result<Vec<Point>, ScoreError> {
+    targets.iter().map(|&target| scores.at_fmr(target).map(point)).collect()
 }
 
 /// The scores of `comparisons`, whatever their fold.

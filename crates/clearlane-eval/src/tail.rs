@@ -4,10 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
 
-use crate::BySubject;
-use crate::bootstrap::{deviation, poisson};
 use crate::calibration::ThresholdRange;
-use crate::rate::student;
 
 /// The tail is fitted to this share of the highest scores, but to no fewer and no more than stated: of millions the
 /// highest are nearer to the limit that the distribution is.
@@ -15,9 +12,8 @@ const TAIL_SHARE: f64 = 0.01;
 const TAIL_FEWEST: usize = 50;
 const TAIL_MOST: usize = 2_000;
 
-/// Simulated samples behind a probability of fit, and resamples behind an interval.
+/// Simulated samples behind a probability of fit.
 const SIMULATED: usize = 199;
-const RESAMPLED: usize = 300;
 
 /// A generalised Pareto distribution of the scores above `from`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +43,7 @@ impl TailFit {
         let from = highest.get(excesses).or(highest.last()).copied().unwrap_or(1.0);
         // Ascending.
         let sample: Vec<f64> = highest.iter().take(excesses).rev().map(|&s| f64::from(s) - f64::from(from)).collect();
-        let (shape, scale) = moments(sample.iter().map(|&excess| (excess, 1.0)));
+        let (shape, scale) = moments(&sample);
         let goodness = goodness(&sample, shape, scale);
         Self { shape, scale, from, excesses: sample.len() as u64, goodness }
     }
@@ -57,50 +53,74 @@ impl TailFit {
         f64::from(self.from) + excess(self.shape, self.scale, target * total as f64 / self.excesses as f64)
     }
 
-    /// Where that score lies with 95 % confidence: excesses drawn anew, by subject where subjects are known; symmetrical
-    /// in the logarithm of the excess.
-    pub(crate) fn interval(
-        &self,
-        target: f64,
-        total: u64,
-        highest: &[f32],
-        subjects: Option<&BySubject<'_>>,
-    ) -> Option<ThresholdRange> {
+    /// Where that score lies with 95 % confidence, by the profile of the likelihood over the shape, 0 or more (Coles, "An
+    /// Introduction to Statistical Modeling of Extreme Values", 2001, section 4.3.3). `effect` is how many times wider than
+    /// of independent scores the variance of their number is.
+    pub(crate) fn interval(&self, target: f64, total: u64, highest: &[f32], effect: f64) -> Option<ThresholdRange> {
         let estimate = self.quantile(target, total) - f64::from(self.from);
-        // Of fewer excesses than a few dozen, or of equal ones, resamples say nothing.
+        // Of fewer excesses than a few dozen, or of equal ones, the likelihood says nothing.
         if self.excesses < TAIL_FEWEST as u64 || self.scale <= 0.0 || estimate <= 0.0 {
             return None;
         }
-        let count = self.excesses as usize;
-        let sample: Vec<f64> = highest[..count].iter().rev().map(|&s| f64::from(s) - f64::from(self.from)).collect();
-        let mut random = StdRng::seed_from_u64(19_795);
-        let mut counts = Vec::with_capacity(RESAMPLED);
-        let resampled = (0..RESAMPLED).filter_map(|_| {
-            let mut draw = || poisson(random.random());
-            let (weights, all): (Vec<f64>, f64) = match subjects {
-                Some(scores) => {
-                    let subjects: Vec<f64> = (0..scores.all_subjects()).map(|_| draw()).collect();
-                    let weight = |pair: &crate::Pair| subjects[pair.a as usize] * subjects[pair.b as usize];
-                    let weights = scores.highest[..count].iter().rev().map(weight).collect();
-                    (weights, scores.weighted_total(&subjects))
-                }
-                None => ((0..count).map(|_| draw()).collect(), total as f64),
-            };
-            let weight: f64 = weights.iter().sum();
-            counts.push(weight / all);
-            let (shape, scale) = moments(sample.iter().copied().zip(weights));
-            let quantile = excess(shape, scale, target * all / weight);
-            (quantile > 0.0 && quantile.is_finite()).then(|| quantile.ln())
-        });
-        let logarithms: Vec<f64> = resampled.collect();
-        // Products of subjects' weights spread pairs too widely: see `Bootstrap`.
-        let shrink = subjects.map_or(1.0, |scores| {
-            (scores.variance(count).sqrt() / deviation(&counts)).clamp(1.0 / 3.0_f64.sqrt(), 1.0)
-        });
-        let half = student(0.95, 60.0) * deviation(&logarithms) * shrink;
-        let end = |half: f64| (f64::from(self.from) + estimate * half.exp()) as f32;
-        half.is_finite().then(|| ThresholdRange { low: end(-half), high: end(half) })
+        let ratio = target * total as f64 / self.excesses as f64;
+        let sample: Vec<f64> =
+            highest[..self.excesses as usize].iter().map(|&score| f64::from(score) - f64::from(self.from)).collect();
+        let profile = |logarithm: f64| {
+            let (_, most) =
+                maximum(0.0, 2.0, |shape| log_likelihood(&sample, shape, scale(logarithm.exp(), shape, ratio)));
+            most
+        };
+        let (low, high) = (estimate.ln() - 3.0, estimate.ln() + 3.0);
+        let (best, most) = maximum(low, high, profile);
+        // Half of the quantile of χ² with one degree of freedom.
+        let least = most - 1.920_73 * effect.max(1.0);
+        let end = |mut outside: f64| {
+            let mut inside = best;
+            for _ in 0..20 {
+                let middle = f64::midpoint(inside, outside);
+                if profile(middle) >= least { inside = middle } else { outside = middle }
+            }
+            f64::from(self.from) + inside.exp()
+        };
+        let estimate = f64::from(self.from) + estimate;
+        Some(ThresholdRange { low: end(low).min(estimate) as f32, high: end(high).max(estimate) as f32 })
     }
+}
+
+fn log_likelihood(excesses: &[f64], shape: f64, scale: f64) -> f64 {
+    let sum: f64 = if shape > SMALL {
+        (1.0 + 1.0 / shape) * excesses.iter().map(|excess| f64::ln_1p(shape * excess / scale)).sum::<f64>()
+    } else {
+        excesses.iter().sum::<f64>() / scale
+    };
+    -(excesses.len() as f64) * scale.ln() - sum
+}
+
+/// The scale at which a share of `ratio` of the excesses exceeds `excess`.
+fn scale(excess: f64, shape: f64, ratio: f64) -> f64 {
+    if shape > SMALL { excess * shape / (ratio.powf(-shape) - 1.0) } else { excess / -ratio.ln() }
+}
+
+/// Below this shape the distribution is the exponential one, to the accuracy of its formulas.
+const SMALL: f64 = 1e-6;
+
+/// Where a function with one peak is highest between two ends, and its value there (golden section).
+fn maximum(mut low: f64, mut high: f64, value: impl Fn(f64) -> f64) -> (f64, f64) {
+    let part = (3.0 - 5.0_f64.sqrt()) / 2.0;
+    let (mut left, mut right) = (low + part * (high - low), high - part * (high - low));
+    let (mut at_left, mut at_right) = (value(left), value(right));
+    for _ in 0..22 {
+        if at_left >= at_right {
+            (high, right, at_right) = (right, left, at_left);
+            left = low + part * (high - low);
+            at_left = value(left);
+        } else {
+            (low, left, at_left) = (left, right, at_right);
+            right = high - part * (high - low);
+            at_right = value(right);
+        }
+    }
+    if at_left >= at_right { (left, at_left) } else { (right, at_right) }
 }
 
 /// What a share of `ratio` of the excesses exceeds.
@@ -108,17 +128,14 @@ fn excess(shape: f64, scale: f64, ratio: f64) -> f64 {
     if shape > 0.0 { scale / shape * (ratio.powf(-shape) - 1.0) } else { -scale * ratio.ln() }
 }
 
-/// Shape and scale of weighted, ascending excesses, by Hosking and Wallis: from their mean, and the mean weighted by the
-/// share of excesses above each.
-fn moments(ascending: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
-    let all: f64 = ascending.clone().map(|(_, weight)| weight).sum();
-    let (mut mean, mut weighted, mut below) = (0.0, 0.0, 0.0);
-    for (excess, weight) in ascending {
-        mean += weight * excess / all;
-        // Equal draws of one excess lie above each other by turns.
-        let above = all - below - f64::midpoint(weight, 1.0);
-        weighted += weight * excess * above.max(0.0) / (all * (all - 1.0).max(1.0));
-        below += weight;
+/// Shape and scale of ascending excesses, by Hosking and Wallis: from their mean, and the mean weighted by the share of
+/// excesses above each.
+fn moments(ascending: &[f64]) -> (f64, f64) {
+    let count = ascending.len() as f64;
+    let (mut mean, mut weighted) = (0.0, 0.0);
+    for (rank, &excess) in ascending.iter().enumerate() {
+        mean += excess / count;
+        weighted += excess * (count - 1.0 - rank as f64) / (count * (count - 1.0).max(1.0));
     }
     let denominator = mean - 2.0 * weighted;
     let shape = if denominator > 0.0 { 2.0 - mean / denominator } else { 0.0 };
@@ -135,7 +152,7 @@ fn goodness(ascending: &[f64], shape: f64, scale: f64) -> Goodness {
         let mut sample: Vec<f64> =
             (0..ascending.len()).map(|_| excess(shape, scale, 1.0 - random.random::<f64>())).collect();
         sample.sort_unstable_by(f64::total_cmp);
-        let (shape, scale) = moments(sample.iter().map(|&excess| (excess, 1.0)));
+        let (shape, scale) = moments(&sample);
         anderson_darling(&sample, shape, scale) >= statistic
     });
     Goodness { anderson_darling: statistic, p: (as_high.count() + 1) as f64 / (SIMULATED + 1) as f64 }

@@ -62,7 +62,7 @@ fn rates_thresholds_and_curves_by_subject_cover() {
         let curve = bootstrap.fnmr_at_fmr(&scores, &[0.05]).unwrap();
         [
             holds(scores.fmr(threshold).interval, 0.05),
-            holds(scores.fnmr(0.4).interval, WORLD.fnmr(0.4)),
+            holds(scores.fnmr(0.3).interval, WORLD.fnmr(0.3)),
             range_holds(range.low, range.high, WORLD.threshold(0.05)),
             holds(curve[0].interval, WORLD.fnmr(WORLD.threshold(0.05))),
         ]
@@ -93,7 +93,7 @@ fn rates_and_thresholds_of_groups_cover_within_and_across() {
             fmr(0, 0),
             fmr(1, 1),
             fmr(0, 1),
-            holds(between(1, 1).fnmr(0.4).interval, world.fnmr(0.4)),
+            holds(between(1, 1).fnmr(0.3).interval, world.fnmr(0.3)),
             range_holds(range.low, range.high, world.threshold(0.05) + world.step),
         ]
     });

@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod claim;
 mod completions;
+mod datasets;
 mod demo;
 mod enrol;
 mod eval;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// List the available models, and check them
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// List the public data sets, check and fetch them
+    #[command(subcommand)]
+    Datasets(datasets::DatasetsCommand),
     /// Measure how well models recognise, by public protocols and on your own captures
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -73,6 +77,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Lane(command) => lane::run(&command, output),
         Command::Records(command) => records::run(&command, output),
         Command::Models(command) => models::run(&command, output),
+        Command::Datasets(command) => datasets::run(&command, output),
         Command::Eval(command) => eval::run(&command, output),
         Command::Calibrate(command) => calibrate::run(&command, output),
         Command::Bench(args) => bench::run(&args, output),

@@ -5,6 +5,7 @@ mod shapes;
 mod yunet;
 
 use clearlane_infer::{InferError, Network, Options};
+use clearlane_template::ModelId;
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use shapes::{Shape, Shapes};
@@ -71,6 +72,7 @@ const MAX_CANDIDATES: usize = 2048;
 /// the first; frames of all shapes make eight at most.
 pub struct Detector {
     name: String,
+    model: ModelId,
     shapes: Shapes,
     family: &'static dyn Family,
     score_threshold: f32,
@@ -85,11 +87,12 @@ impl Detector {
         let Task::Detection { family, score_threshold, overlap_threshold } = &entry.task else {
             return Err(entry.not_for(Task::DETECTION));
         };
-        let family = entry.family(family, FAMILIES)?;
+        let (name, family) = (family, entry.family(family, FAMILIES)?);
         let shapes = Shapes::new(onnx, &entry.input)
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let detector = Self {
             name: entry.name.clone(),
+            model: ModelId::digest([onnx, name.as_bytes(), format!("{:?}", entry.input).as_bytes()]),
             shapes,
             family,
             score_threshold: *score_threshold,
@@ -118,6 +121,13 @@ impl Detector {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its faces depend on beside the frame, as a text: the digest of the ONNX bytes, how they are fed and read, and the
+    /// thresholds.
+    pub(crate) fn recipe(&self) -> String {
+        let Self { model, score_threshold, overlap_threshold, minimum_face, .. } = self;
+        format!("{model} score {score_threshold:?} overlap {overlap_threshold:?} from {minimum_face:?}")
     }
 
     /// The network for the model's own input, to show how it runs.

@@ -5,7 +5,7 @@ use clearlane_eval::{AllPairs, Capture, Captures, Sample};
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 /// A normal number from a key, the same each time.
-pub fn normal(key: &[u64]) -> f64 {
+pub(crate) fn normal(key: &[u64]) -> f64 {
     let mixed = |salt: u64| {
         let mut state = salt;
         for part in key {
@@ -20,38 +20,38 @@ pub fn normal(key: &[u64]) -> f64 {
     (-2.0 * mixed(1).ln()).sqrt() * (std::f64::consts::TAU * mixed(2)).cos()
 }
 
-pub fn uniform(key: &[u64]) -> f64 {
+pub(crate) fn uniform(key: &[u64]) -> f64 {
     cumulative(normal(key))
 }
 
-pub fn cumulative(x: f64) -> f64 {
+pub(crate) fn cumulative(x: f64) -> f64 {
     Normal::standard().cdf(x)
 }
 
-pub fn quantile(p: f64) -> f64 {
+pub(crate) fn quantile(p: f64) -> f64 {
     Normal::standard().inverse_cdf(p)
 }
 
 /// Subjects with several captures each, whose scores share a part: non-mated comparisons that of their two subjects,
 /// mated ones that of their one.
 #[derive(Clone, Copy)]
-pub struct World {
-    pub subjects: usize,
-    pub captures: usize,
+pub(crate) struct World {
+    pub(crate) subjects: usize,
+    pub(crate) captures: usize,
     /// The deviation of a subject's part, and of what belongs to a comparison alone.
-    pub shared: f64,
-    pub own: f64,
-    pub mated_mean: f64,
+    pub(crate) shared: f64,
+    pub(crate) own: f64,
+    pub(crate) mated_mean: f64,
     /// What each group's non-mated scores have more than the group's before.
-    pub step: f64,
-    pub groups: usize,
+    pub(crate) step: f64,
+    pub(crate) groups: usize,
 }
 
-pub const WORLD: World =
-    World { subjects: 60, captures: 2, shared: 0.04, own: 0.12, mated_mean: 0.5, step: 0.0, groups: 1 };
+pub(crate) const WORLD: World =
+    World { subjects: 60, captures: 2, shared: 0.04, own: 0.12, mated_mean: 0.35, step: 0.0, groups: 1 };
 
 impl World {
-    pub fn captures(&self) -> Captures {
+    pub(crate) fn captures(&self) -> Captures {
         let captures = (0..self.subjects * self.captures).map(|index| {
             let subject = index / self.captures;
             Capture {
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// One draw of it.
-    pub fn draw(&self, draw: u64) -> AllPairs {
+    pub(crate) fn draw(&self, draw: u64) -> AllPairs {
         let columns: &[&str] = if self.groups > 1 { &["group"] } else { &[] };
         let sample = Sample::new(&self.captures(), columns).unwrap();
         let parts: Vec<f64> = (0..self.subjects as u64).map(|subject| self.shared * normal(&[draw, subject])).collect();
@@ -84,17 +84,17 @@ impl World {
     }
 
     /// The false match rate at `threshold` between groups.
-    pub fn fmr(&self, threshold: f32, a: usize, b: usize) -> f64 {
+    pub(crate) fn fmr(&self, threshold: f32, a: usize, b: usize) -> f64 {
         let deviation = (self.own.powi(2) + 2.0 * self.shared.powi(2)).sqrt();
         let mean = self.step * (a + b) as f64 / 2.0;
         1.0 - cumulative((f64::from(threshold) - mean) / deviation)
     }
 
-    pub fn threshold(&self, fmr: f64) -> f64 {
+    pub(crate) fn threshold(&self, fmr: f64) -> f64 {
         (self.own.powi(2) + 2.0 * self.shared.powi(2)).sqrt() * quantile(1.0 - fmr)
     }
 
-    pub fn fnmr(&self, threshold: f64) -> f64 {
+    pub(crate) fn fnmr(&self, threshold: f64) -> f64 {
         cumulative((threshold - self.mated_mean) / self.own.hypot(self.shared))
     }
 }

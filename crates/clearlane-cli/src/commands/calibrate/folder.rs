@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_eval::{AllPairs, Calibrator, Capture, Captures, Sample, ScoreError};
-use clearlane_match::TemplateRows;
+use clearlane_eval::{Calibrator, Capture, Captures, ScoreError};
 use serde_json::json;
 
 use super::fit::{Group, fit, text};
 use super::scores::{Rows, column};
 use super::{TargetArgs, WriteArgs};
-use crate::commands::eval::templates::extract_all;
+use crate::commands::eval::all_pairs::{acquired, compare};
+use crate::commands::eval::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
@@ -45,6 +45,8 @@ pub(crate) struct FolderArgs {
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
     models: ModelArgs,
 }
 
@@ -60,19 +62,16 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     let groups = args.labels.as_ref().zip(args.group_by.as_deref());
     let groups = groups.map(|(file, column)| labels(file, column)).transpose()?;
     let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &paths, output)?;
-    let (mut captures, mut templates) = (Captures::default(), Vec::new());
-    captures.columns.extend(args.group_by.clone());
-    for ((person, path), template) in people.iter().zip(&paths).zip(&made.templates) {
-        let Some(template) = template else { continue };
+    let made = extract_all(&extractor, &paths, &args.how, output)?;
+    let capture = |(person, path): (&String, &PathBuf)| {
         let labels = groups.as_ref().map(|groups| label(groups, person)).transpose()?.into_iter().collect();
-        captures.captures.push(Capture { picture: shown(path).to_string(), subject: Some(person.clone()), labels });
-        templates.push(template);
-    }
+        Ok(Capture { picture: shown(path).to_string(), subject: Some(person.clone()), labels })
+    };
     let columns: Vec<&str> = args.group_by.as_deref().into_iter().collect();
-    let sample = Sample::new(&captures, &columns).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let rows = TemplateRows::new(templates.iter().copied()).map_err(|error| Failure::of(Exit::Input, &error))?;
-    let pairs = AllPairs::compare(sample, |row, first, scores| rows.scores(row, first, scores));
+    let all = people.iter().zip(&paths).map(capture).collect::<Result<Vec<_>>>()?;
+    let all = Captures { columns: columns.iter().map(|&column| column.to_owned()).collect(), captures: all };
+    let (captures, templates) = acquired(&all, &made.templates);
+    let pairs = compare(&captures, &templates, &columns)?;
     let sample = pairs.sample();
     let within: Vec<_> = (0..sample.groups().len() as u16).map(|group| pairs.between([(group, group)])).collect();
     let group = |(within, names): (_, &Vec<String>)| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::all_pairs;
-use super::templates::extract_all;
+use super::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::Output;
@@ -33,6 +33,10 @@ pub(crate) struct FolderArgs {
     #[arg(long, value_enum, default_value = "largest")]
     face: pictures::Face,
     #[command(flatten)]
+    pairs: all_pairs::AllPairsArgs,
+    #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
     models: ModelArgs,
 }
 
@@ -55,12 +59,10 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
         ));
     }
     let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &captures, output)?;
-    let named: Vec<_> = people
-        .iter()
-        .zip(&made.templates)
-        .filter_map(|(person, template)| Some((person.as_str(), template.as_ref()?)))
-        .collect();
+    let made = extract_all(&extractor, &captures, &args.how, output)?;
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
-    all_pairs::run(&protocol, &named, &made, args.det.as_deref(), output)
+    let captures = all_pairs::captures(people.iter().map(String::as_str));
+    let det = args.det.as_deref();
+    let test = all_pairs::Test { protocol, captures: &captures, made: &made, group_by: &[], det, args: &args.pairs };
+    all_pairs::run(&test, output)
 }

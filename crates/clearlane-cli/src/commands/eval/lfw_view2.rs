@@ -1,7 +1,6 @@
 //! View 2: 6,000 pairs in ten folds.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use clearlane_embed::Template;
@@ -12,8 +11,9 @@ use serde_json::json;
 
 use super::lfw::{Lfw, Made, score};
 use super::templates::Extracted;
+use super::verification::described;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, percent, write_streamed};
+use crate::output::{Output, write_streamed};
 
 /// With 3,000 non-mated pairs, a lower rate than one in a thousand would rest on fewer than three of them.
 const TARGET_FMRS: [f64; 2] = [1e-2, 1e-3];
@@ -69,7 +69,7 @@ impl Measured {
     fn text(&self) -> String {
         let mut text = self.made.text();
         for (name, report) in &self.reports {
-            text.push_str(&described(name, report));
+            text.push_str(&described(&format!("LFW View 2, {name}"), report));
         }
         text
     }
@@ -98,31 +98,4 @@ fn comparisons(pairs: &Pairs, templates: &HashMap<&ImageName, Template>) -> Resu
 /// Writes the whole trade-off.
 pub(super) fn write_det(scores: &Scores, path: &Path) -> Result<()> {
     write_streamed(path, |out| write_csv(out, scores.det()).map_err(|error| Failure::writing(path, &error)))
-}
-
-fn described(name: &str, report: &report::Verification) -> String {
-    let report::Verification { mated, non_mated, accuracy, auc, eer, operating_points } = report;
-    let folds = accuracy.folds.len();
-    let mut text = format!("\nLFW View 2, {name}: {mated} mated and {non_mated} non-mated pairs, {folds} folds\n");
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "  accuracy         {} ± {:.2} (standard error)",
-        percent(accuracy.mean),
-        100.0 * accuracy.standard_error
-    );
-    let _ = writeln!(text, "  AUC              {auc:.5}");
-    let _ = writeln!(text, "  EER              {}", percent(*eer));
-    for point in operating_points {
-        let _ = writeln!(
-            text,
-            "  TAR at FAR {:.0e}  {} (95 %: {} to {}), threshold {:.4}",
-            point.at.target_fmr,
-            percent(point.tar),
-            percent(point.tar_interval.low),
-            percent(point.tar_interval.high),
-            point.at.threshold
-        );
-    }
-    text
 }
