@@ -127,7 +127,8 @@ typedef struct clearlane_identify_options {
   // sizeof(clearlane_identify_options).
   size_t size;
   // How often somebody who is not enrolled may be taken for somebody who is, above 0 and below 1: the threshold follows from
-  // it and from the number of references.
+  // it and from the number of references, for those whom the policy serves. Without a policy it is the strictest of all
+  // populations on whom the model was measured.
   double fpir;
   // By how much the candidate must lead the next subject.
   float margin;

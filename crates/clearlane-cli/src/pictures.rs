@@ -87,25 +87,25 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The pictures of all folders SUBJECT/IMAGE in `dirs`, and the subject that each shows. A subject's name in two is one person.
+pub(crate) fn by_subject(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut people, mut captures) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let pictures = in_folder(&folder)?;
+            people.extend(vec![subject(&folder)?.to_owned(); pictures.len()]);
+            captures.extend(pictures);
+        }
+    }
+    Ok((people, captures))
+}
+
 /// The name of the subject whose pictures are in `folder`.
 pub(crate) fn subject(folder: &Path) -> Result<&str> {
     folder
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| Failure::new(Exit::Input, format!("{}: the folder's name is not UTF-8", shown(folder))))
-}
-
-/// The pictures of folders SUBJECT/IMAGE, each with its subject's name.
-pub(crate) fn of_subjects(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
-    let (mut subjects, mut pictures) = (Vec::new(), Vec::new());
-    for dir in dirs {
-        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let own = in_folder(&folder)?;
-            subjects.extend(vec![subject(&folder)?.to_owned(); own.len()]);
-            pictures.extend(own);
-        }
-    }
-    Ok((subjects, pictures))
 }
 
 /// What is directly in `folder`, by name.

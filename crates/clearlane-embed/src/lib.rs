@@ -42,6 +42,7 @@ mod manifest;
 mod models;
 mod pad;
 mod patch;
+mod population;
 mod quality;
 mod quantise;
 mod resize;
@@ -59,9 +60,12 @@ pub use error::{ExtractError, ModelError};
 pub use extract::{Extraction, Extractor, Observation, Orientation, Selection};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
-pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
+pub use manifest::{
+    CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, MeasuredCalibration, ModelEntry, Task,
+};
 pub use models::{Location, Models};
 pub use pad::Pad;
+pub use population::{ParsePopulationError, Population};
 pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
 pub use quantise::{QuantisationSamples, QuantisedModel};
 pub use rotation::Rotation;

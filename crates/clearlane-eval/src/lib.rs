@@ -15,6 +15,7 @@
 //! | how sure is a rate of so many independent trials? | [`Rate`], [`Estimate`] |
 //! | and of comparisons that share subjects? | [`BySubject`]; of a curve, [`Bootstrap`] |
 //! | which threshold gives this FMR, or this FPIR? | [`Calibrator`] |
+//! | do later scores still come from the distribution of earlier ones? | [`drift`] |
 //! | what does discarding poor captures bring? | [`error_versus_discard`] |
 //! | presentation attack detection: APCER, BPCER | [`PadScores`] |
 //! | one document with all of it | [`report`] |
@@ -42,6 +43,7 @@ mod captures;
 pub mod datasets;
 mod discard;
 mod distribution;
+mod drift;
 mod folds;
 mod groups;
 pub mod lfw;
@@ -63,6 +65,7 @@ pub use calibration::{CalibrationWarning, Calibrator, FmrThreshold, Method, Thre
 pub use captures::{Capture, Captures};
 pub use discard::{DiscardPoint, QualityComparison, error_versus_discard};
 pub use distribution::{Distribution, FINEST};
+pub use drift::{DriftSeries, DriftTest, FEWEST_SCORES, WindowDrift, drift};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use groups::{Across, ByGroup, Differential, Group, GroupThreshold, RatesAt, Ratios};
 pub use pad::{Apcer, PadPoint, PadScores};

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod bench;
+mod calibrate;
 mod claim;
 mod completions;
 mod datasets;
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Measure how well models recognise, by public protocols and on your own captures
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// Measure thresholds of an embedder on a population, and write them into a manifest
+    #[command(subcommand)]
+    Calibrate(calibrate::CalibrateCommand),
     /// Measure what the parts take on this machine
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -75,6 +79,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Models(command) => models::run(&command, output),
         Command::Datasets(command) => datasets::run(&command, output),
         Command::Eval(command) => eval::run(&command, output),
+        Command::Calibrate(command) => calibrate::run(&command, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Completions(args) => completions::run(&args),
     }

@@ -35,23 +35,24 @@ const EXAMPLES: &str = "\
 Examples:
   clearlane verify passport.jpg live.jpg
   clearlane verify passport.jpg live.jpg --fmr 1e-6        stricter: one non-mated pair in a million matches
+  clearlane verify passport.jpg live.jpg --population east-asian-adults    whose false match rate is meant
   clearlane verify a.png b.png --threshold 0.4 --json";
 
 pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
     let extractor = args.models.load_extractor(args.face.into())?;
     let threshold = args.threshold.one_to_one(extractor.embedder())?;
     let (a, b) = (extract(&extractor, &args.a)?, extract(&extractor, &args.b)?);
-    let verification = clearlane::verify(&a.template, &b.template, threshold);
+    let verification = clearlane::verify(&a.template, &b.template, threshold.threshold);
     let verification = verification.map_err(|error| Failure::of(Exit::Model, &error))?;
     let (score, matched) = (verification.score, verification.verified);
     let value = json!({
-        "match": matched, "score": score, "threshold": threshold,
+        "match": matched, "score": score, "threshold": threshold.threshold, "measured": threshold.measured,
         "detector": extractor.detector().name(), "embedder": extractor.embedder().name(),
         "a": seen(&args.a, &a), "b": seen(&args.b, &b),
     });
     output.result(&value, || {
         let verdict = if matched { "match" } else { "no match" };
-        format!("{verdict}: score {score:.4}, threshold {threshold:.4}\n")
+        format!("{verdict}: score {score:.4}, {}\n", threshold.text())
     })?;
     Ok(Exit::answer(matched))
 }

@@ -56,13 +56,14 @@ struct Rules {
 }
 
 impl Chooser {
-    /// A picture must show one face only, whatever the extractor selects in lanes.
+    /// A picture must show one face only, whatever the extractor selects in lanes. `served` is a calibration for those whom the
+    /// policy serves alone.
     pub(super) fn new(
         policy: Arc<Policy>,
         extractor: Extractor,
-        calibration: &Calibration,
+        served: &Calibration,
     ) -> Result<Self, CalibrationError> {
-        let agreement = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
+        let agreement = served.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
         let extractor = extractor.with_selection(Selection::Only);
         Ok(Self { extractor, rules: Some(Rules { policy, agreement }) })
     }

@@ -12,7 +12,7 @@ use super::{OpenError, Port};
 use crate::claim::ClaimVerifier;
 use crate::policy::{Policy, PortId};
 use crate::references::References;
-use crate::threshold::Calibration;
+use crate::threshold::{Calibration, MissingPopulation};
 use crate::upgrade::ModelChoice;
 
 /// The files and names that make a port, for [`Port::open`]. Everything but the register has a default.
@@ -240,7 +240,7 @@ impl PortOptions {
             None => (embedder, None),
         };
         let embedder = embedder.with_flip(self.flip);
-        let calibration = calibration(&embedder, policy.is_some())?;
+        let calibration = calibration(&embedder, policy.as_deref())?;
         let model = embedder.model_id();
         known(&register, &embedder, self.add_model)?;
         let references = References::load(register, model, |done, total| progress(OpenStage::Loading, done, total))?;
@@ -319,11 +319,19 @@ fn open_register(
 }
 
 /// A port without rules may have an embedder that was never calibrated: its host states thresholds itself.
-fn calibration(embedder: &Embedder, needed: bool) -> Result<Option<Calibration>, OpenError> {
-    match Calibration::from_manifest(embedder.model_id(), embedder.thresholds()) {
-        Ok(calibration) => Ok(Some(calibration)),
-        Err(source) if needed => Err(OpenError::Calibration { embedder: embedder.name().to_owned(), source }),
-        Err(_) => Ok(None),
+fn calibration(embedder: &Embedder, policy: Option<&Policy>) -> Result<Option<Calibration>, OpenError> {
+    let name = || embedder.name().to_owned();
+    if embedder.calibrations().is_empty() {
+        let missing =
+            policy.map(|policy| MissingPopulation { missing: policy.populations().to_vec(), known: Vec::new() });
+        return missing.map_or(Ok(None), |source| Err(OpenError::Population { embedder: name(), source }));
+    }
+    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations())
+        .map_err(|source| OpenError::Calibration { embedder: name(), source })?;
+    match policy.map(|policy| calibration.for_policy(policy)) {
+        Some(Err(source)) => Err(OpenError::Population { embedder: name(), source }),
+        Some(Ok(served)) => Ok(Some(served)),
+        None => Ok(Some(calibration)),
     }
 }
 

@@ -94,7 +94,7 @@ fn given(args: &SearchArgs, path: &Path) -> Result<Given> {
 /// The templates of captures, with their subjects.
 fn captures(args: &SearchArgs, path: &Path, output: &Output) -> Result<Vec<Face>> {
     let (subjects, pictures) = if path.is_dir() {
-        pictures::of_subjects(&[path.to_owned()])?
+        pictures::by_subject(&[path.to_owned()])?
     } else {
         let table = Table::parse(&texts::read(path)?).map_err(|error| Failure::at(Exit::Input, path, &error))?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -91,14 +91,17 @@ pub(super) fn captures<'p>(people: impl IntoIterator<Item = &'p str>) -> Capture
 }
 
 /// The captures that gave a template, and their templates.
-pub(super) fn acquired<'t>(captures: &Captures, templates: &'t [Option<Template>]) -> (Captures, Vec<&'t Template>) {
+pub(in crate::commands) fn acquired<'t>(
+    captures: &Captures,
+    templates: &'t [Option<Template>],
+) -> (Captures, Vec<&'t Template>) {
     let both = captures.captures.iter().zip(templates);
     let (kept, templates) = both.filter_map(|(capture, template)| Some((capture.clone(), template.as_ref()?))).unzip();
     (Captures { columns: captures.columns.clone(), captures: kept }, templates)
 }
 
 /// All comparisons of captures, grouped by columns of their labels.
-pub(super) fn compare(captures: &Captures, templates: &[&Template], columns: &[&str]) -> Result<AllPairs> {
+pub(in crate::commands) fn compare(captures: &Captures, templates: &[&Template], columns: &[&str]) -> Result<AllPairs> {
     let sample = Sample::new(captures, columns)?;
     let rows = TemplateRows::new(templates.iter().copied()).map_err(|error| Failure::of(Exit::Model, &error))?;
     Ok(AllPairs::compare(sample, |capture, first, scores| rows.scores(capture, first, scores)))
@@ -144,20 +147,12 @@ fn described(protocol: &str, figures: &AllAgainstAll, seconds: f64) -> String {
     let _ =
         writeln!(text, "  no figure below FMR {:.1e}: fewer than 30 false matches would show it", figures.lowest_fmr);
     text.push_str(
-        "\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n",
+        "\nThresholds; `clearlane calibrate folder` writes such into a manifest, with the population they are for:\n",
     );
-    let mut last = -1.0;
     for threshold in &figures.calibration {
-        // In a manifest each threshold is higher than the one before, and none is higher than every possible score.
-        let rounded = (threshold.threshold * 1e4).ceil() / 1e4;
-        if rounded <= last || rounded > 1.0 {
-            continue;
-        }
-        last = rounded;
-        let (fmr, how) = (threshold.target_fmr, how(threshold, *non_mated));
-        let _ = writeln!(text, "  {{ fmr = {fmr:e}, threshold = {rounded:.4}, measured_on = \"{how}\" }},");
+        let (fmr, value, how) = (threshold.target_fmr, threshold.threshold, how(threshold, *non_mated));
+        let _ = writeln!(text, "  FMR {fmr:.0e}         {value:.4}, {how}");
     }
-    text.push_str("]\n");
     text
 }
 

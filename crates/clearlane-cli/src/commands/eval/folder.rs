@@ -1,4 +1,4 @@
-//! `clearlane eval folder`: your own captures, to calibrate thresholds for your cameras, your light and your travellers.
+//! `clearlane eval folder`: your own captures, all against all.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -12,11 +12,12 @@ use crate::models::ModelArgs;
 use crate::output::Output;
 use crate::pictures;
 
-/// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+/// Your own captures, all against all: FNMR at low FMRs, and their thresholds
 ///
 /// Each DIR holds captures as SUBJECT/IMAGE, as `enrol` takes them; a subject's name in two folders is one person. Captures
 /// should come from the cameras that the threshold is for, of people like those who will pass, and of several hundred people
-/// or more: a false match rate that the comparisons do not reach is extrapolated, and marked so.
+/// or more: a false match rate that the comparisons do not reach is extrapolated, and marked so. `clearlane calibrate folder`
+/// writes thresholds into a manifest.
 ///
 /// A capture that gives no template is a failure to acquire: it is listed, and takes no part in the comparisons.
 #[derive(Debug, Args)]
@@ -46,7 +47,7 @@ Examples:
   clearlane eval folder captures/ --json | jq .figures.calibration";
 
 pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
-    let (people, captures) = pictures::of_subjects(&args.dirs)?;
+    let (people, captures) = pictures::by_subject(&args.dirs)?;
     let distinct = people.iter().collect::<HashSet<_>>().len();
     if distinct < 2 || distinct == captures.len() {
         return Err(Failure::new(

@@ -1,6 +1,6 @@
 //! `clearlane eval`: how well models recognise, by public protocols and on your own captures.
 
-mod all_pairs;
+pub(super) mod all_pairs;
 mod by_group;
 mod folder;
 mod ijb;
@@ -27,7 +27,7 @@ use crate::output::Output;
 pub(crate) enum EvalCommand {
     /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
     Lfw(lfw::LfwArgs),
-    /// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+    /// Your own captures, all against all: FNMR at low FMRs, and their thresholds
     Folder(folder::FolderArgs),
     /// Pairs of pictures as public data sets list them: AgeDB-30, CALFW, CPLFW, CFP, RFW, packed sets
     Pairs(pairs::PairsArgs),

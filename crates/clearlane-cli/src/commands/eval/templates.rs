@@ -27,12 +27,12 @@ pub(in crate::commands) struct TemplateArgs {
     /// A template is kept under the digest of its picture and of all that made it. Templates are personal data, and lie there
     /// unsealed, readable for you alone: delete the folder when you no longer need it.
     #[arg(long, value_name = "DIR")]
-    pub(super) keep: Option<PathBuf>,
+    pub(in crate::commands) keep: Option<PathBuf>,
 
     /// The pictures are faces that are aligned to the 112 x 112 template of ArcFace, or larger with that in their centre: no face
     /// is looked for. Packed sets are always taken so
     #[arg(long)]
-    pub(super) aligned: bool,
+    pub(in crate::commands) aligned: bool,
 }
 
 /// A picture that a template is made of.
@@ -71,16 +71,16 @@ impl Picture for (usize, PackedPicture<'_>) {
 /// What became of many pictures.
 #[derive(Debug, Serialize)]
 pub(in crate::commands) struct Extracted {
-    pub(super) detector: String,
-    pub(super) embedder: String,
-    pub(super) images: usize,
+    pub(in crate::commands) detector: String,
+    pub(in crate::commands) embedder: String,
+    pub(in crate::commands) images: usize,
     /// How many of them had kept templates, or were known to give none.
-    pub(super) kept: usize,
+    pub(in crate::commands) kept: usize,
     /// Pictures that gave no template, and why.
-    pub(super) failed: Vec<String>,
+    pub(in crate::commands) failed: Vec<String>,
     /// How long it took, on so many threads.
-    pub(super) seconds: f64,
-    pub(super) threads: usize,
+    pub(in crate::commands) seconds: f64,
+    pub(in crate::commands) threads: usize,
     /// One for each path, in order.
     #[serde(skip)]
     pub(in crate::commands) templates: Vec<Option<Template>>,
@@ -196,7 +196,7 @@ fn centre(frame: &Frame<'_>) -> Option<AlignedFace> {
 
 impl Extracted {
     /// What was done, in words.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::commands) fn text(&self) -> String {
         let Self { detector, embedder, images, kept, seconds, threads, failed, .. } = self;
         let rate = *images as f64 / seconds;
         let kept = if *kept > 0 { format!("{kept} of them kept ones, ") } else { String::new() };
