@@ -177,8 +177,9 @@ impl Extractor {
     /// templates keeps them under it.
     #[must_use]
     pub fn recipe(&self) -> [u8; 32] {
-        let Self { detector, embedder, selection, minimum_eye_distance, maximum_outside, pad: _ } = self;
-        let settings = format!("{selection:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
+        let Self { detector, embedder, selection, orientation, minimum_eye_distance, maximum_outside, pad: _ } = self;
+        let settings =
+            format!("{selection:?} {orientation:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
         let parts = [DECODING, &detector.recipe(), &embedder.recipe(), &settings];
         *ModelId::digest(parts.map(str::as_bytes)).as_bytes()
     }

@@ -467,7 +467,7 @@ impl<'a> Frame<'a> {
             }
             Layout::Pairs { chroma_first: false } => self.pairs(&row[2 * x..], out, |pair| pair),
             Layout::Pairs { chroma_first: true } => {
-                self.pairs(&row[2 * x..], out, |[u, first, v, second]| [first, u, second, v])
+                self.pairs(&row[2 * x..], out, |[u, first, v, second]| [first, u, second, v]);
             }
         }
     }

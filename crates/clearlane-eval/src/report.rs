@@ -25,6 +25,12 @@ pub struct Verification {
     pub eer: f64,
     /// The matcher set to each false match rate that was asked for.
     pub operating_points: Vec<Point>,
+    /// The detection error trade-off, thinned.
+    pub det: Vec<DetPoint>,
+    /// Mated scores, in 200 equal bars over [-1, 1].
+    pub mated_histogram: Vec<u64>,
+    /// Non-mated scores, likewise.
+    pub non_mated_histogram: Vec<u64>,
 }
 
 /// An operating point with its confidence intervals.
@@ -48,7 +54,17 @@ impl Verification {
         let operating_points = points(&scores, targets)?;
         let (mated, non_mated) = scores.counts();
         let accuracy = cross_validated_accuracy(comparisons)?;
-        Ok(Self { mated, non_mated, accuracy, auc: scores.auc(), eer: scores.eer(), operating_points })
+        Ok(Self {
+            mated,
+            non_mated,
+            accuracy,
+            auc: scores.auc(),
+            eer: scores.eer(),
+            operating_points,
+            det: thinned(&scores.det(), DET_POINTS),
+            mated_histogram: scores.mated_histogram(BARS),
+            non_mated_histogram: scores.non_mated_histogram(BARS),
+        })
     }
 }
 

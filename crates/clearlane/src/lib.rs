@@ -56,8 +56,8 @@ pub use claim::{
     MAX_READ_STEPS, QrError, ReadBudget, ReadStopped, SignedClaim, read_claim_text,
 };
 pub use clearlane_embed::{
-    self as embed, DecodeError, DecodeLimits, Extractor, Frame, FrameError, ParsePopulationError, PixelFormat, Pixels,
-    Population, Selection, WipingAllocator, YuvColour,
+    self as embed, DecodeError, DecodeLimits, Extractor, Frame, FrameError, Orientation, ParsePopulationError,
+    PixelFormat, Pixels, Population, Rotation, Selection, SmallestFace, WipingAllocator, YuvColour,
 };
 pub use clearlane_match::{self as search, Mode};
 pub use clearlane_store::{self as store, Direction, Key, KeyFile, KeySource, Keyring, Register};

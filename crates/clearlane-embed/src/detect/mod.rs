@@ -157,8 +157,8 @@ impl Detector {
     /// What its faces depend on beside the frame, as a text: the digest of the ONNX bytes, how they are fed and read, and the
     /// thresholds.
     pub(crate) fn recipe(&self) -> String {
-        let Self { model, score_threshold, overlap_threshold, minimum_face, .. } = self;
-        format!("{model} score {score_threshold:?} overlap {overlap_threshold:?} from {minimum_face:?}")
+        let Self { model, score_threshold, overlap_threshold, smallest, .. } = self;
+        format!("{model} score {score_threshold:?} overlap {overlap_threshold:?} from {smallest:?}")
     }
 
     /// The network for the model's own input, to show how it runs.

@@ -28,8 +28,11 @@ pub(super) struct Shapes {
     own: Arc<Shape>,
     onnx: Box<[u8]>,
     /// By width and height, the newest last; None where the graph cannot be made over for it.
-    others: RwLock<Vec<([usize; 2], Option<Arc<Shape>>)>>,
+    others: RwLock<Vec<Tried>>,
 }
+
+/// A width and height, and the network of this input where it could be made.
+type Tried = ([usize; 2], Option<Arc<Shape>>);
 
 impl Shape {
     pub(super) fn new(onnx: &[u8], input: InputSpec, options: &Options) -> Result<Self, InferError> {

@@ -61,13 +61,13 @@ impl<'a> Plane<'a> {
 }
 
 /// NV12, P010 or I420 from one buffer: luma, and what follows it.
-pub(super) fn of_one_buffer<'a>(
+pub(super) fn of_one_buffer(
     format: PixelFormat,
     width: u32,
     height: u32,
     stride: usize,
-    data: Pixels<'a>,
-) -> Result<Frame<'a>, FrameError> {
+    data: Pixels<'_>,
+) -> Result<Frame<'_>, FrameError> {
     let luma_bytes = stride.saturating_mul(height as usize);
     if data.len() < luma_bytes {
         return Err(FrameError::TooShort { len: data.len(), needed: luma_bytes });

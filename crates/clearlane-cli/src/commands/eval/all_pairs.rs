@@ -14,7 +14,9 @@ use serde_json::json;
 
 use super::by_group;
 use super::lfw_view2::write_det;
+use super::report::{ReportArgs, finish};
 use super::templates::Extracted;
+use super::worst::Worst;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, percent, write_streamed};
 
@@ -41,6 +43,7 @@ pub(super) struct Test<'a> {
     pub(super) group_by: &'a [String],
     pub(super) det: Option<&'a Path>,
     pub(super) args: &'a AllPairsArgs,
+    pub(super) report: &'a ReportArgs,
 }
 
 /// Compares all captures, each with the person it shows, and reports.
@@ -70,14 +73,13 @@ pub(super) fn run(test: &Test<'_>, output: &Output) -> Result<Exit> {
         "protocol": protocol, "models": made, "figures": figures, "by_group": groups,
         "seconds": { "compared": compared, "all": start.elapsed().as_secs_f64() },
     });
-    output.result(&value, || {
+    finish(value, Worst::default(), test.report, output, || {
         let mut text = made.text() + &described(protocol, &figures, compared);
         if let Some(groups) = &groups {
             text.push_str(&by_group::described(groups));
         }
         text
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 /// Captures of whom each is known.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::all_pairs;
+use super::report::ReportArgs;
 use super::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
@@ -38,6 +39,8 @@ pub(crate) struct FolderArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -63,6 +66,7 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
     let captures = all_pairs::captures(people.iter().map(String::as_str));
     let det = args.det.as_deref();
-    let test = all_pairs::Test { protocol, captures: &captures, made: &made, group_by: &[], det, args: &args.pairs };
+    let (captures, made, report) = (&captures, &made, &args.report);
+    let test = all_pairs::Test { protocol, captures, made, group_by: &[], det, args: &args.pairs, report };
     all_pairs::run(&test, output)
 }

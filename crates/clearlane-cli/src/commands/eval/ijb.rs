@@ -10,8 +10,10 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::lfw_view2::write_det;
+use super::report::{ReportArgs, finish};
 use super::templates::{TemplateArgs, extract_all};
 use super::verification::{described_curve, points, score};
+use super::worst::Worst;
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
@@ -40,6 +42,8 @@ pub(crate) struct IjbArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -76,13 +80,12 @@ pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
             "operating_points": points,
         },
     });
-    output.result(&value, || {
+    finish(value, Worst::default(), &args.report, output, || {
         let count = templates.len();
         let title =
             format!("\n{count} templates, {without} without a face: {mated} mated and {non_mated} non-mated pairs\n");
         made.text() + &title + &described_curve(auc, eer, &points)
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 /// The template of a template's pictures; `None` where none of them gave one.

@@ -7,6 +7,7 @@ use clap::Args;
 use clearlane_embed::{Selection, Template};
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 
+use super::report::ReportArgs;
 use super::templates::{Extracted, TemplateArgs, extract_all};
 use super::{lfw_all_pairs, lfw_identification, lfw_view2, verification};
 use crate::failure::{Exit, Failure, Result};
@@ -46,6 +47,8 @@ pub(crate) struct LfwArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -61,7 +64,7 @@ pub(super) type Made<'i> = (HashMap<&'i ImageName, Template>, Extracted);
 
 /// What every protocol gets: the data set, the models, and the templates of its images.
 pub(super) struct Lfw<'a> {
-    args: &'a LfwArgs,
+    pub(super) args: &'a LfwArgs,
     output: &'a Output,
     pub(super) errata: Errata,
 }

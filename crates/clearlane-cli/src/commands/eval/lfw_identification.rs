@@ -12,7 +12,9 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::lfw::Lfw;
+use super::report::finish;
 use super::search_modes;
+use super::worst::Worst;
 use crate::failure::{Exit, Result};
 use crate::output::{Output, percent};
 
@@ -43,11 +45,10 @@ pub(super) fn run(lfw: &Lfw<'_>, output: &Output) -> Result<Exit> {
         "protocol": "LFW 1:N, first image enrolled, second searched", "models": made, "figures": report,
         "by_gallery_size": by_size, "by_search_mode": modes,
     });
-    output.result(&value, || {
+    finish(value, Worst::default(), &lfw.args.report, output, || {
         let all = described("LFW 1:N", "the mate taken out", &report);
         made.text() + &all + &sized(&by_size) + &search_modes::described(&modes)
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 /// Galleries to look at: powers of two times the smallest, and all.

@@ -10,8 +10,10 @@ use clearlane_store::write_csv;
 use serde_json::json;
 
 use super::lfw::{Lfw, Made, score};
+use super::report::finish;
 use super::templates::Extracted;
 use super::verification::described;
+use super::worst::{Scored, Worst};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, write_streamed};
 
@@ -33,14 +35,18 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         let less = second.accuracy_less(&first);
         value["beside"] = json!({ "models": second.made, "figures": second.figures(), "accuracy_less": less });
     }
-    output.result(&value, || {
+    let shown = pairs.pairs().iter().zip(&first.raw).map(|(pair, comparison)| {
+        let paths = [&pair.left, &pair.right].map(|image| lfw.path().join(image.path()));
+        let [left, right] = [&pair.left, &pair.right].map(ToString::to_string);
+        (pair.mated, Scored { left, right, score: comparison.score, paths })
+    });
+    finish(value, Worst::of(shown), &lfw.args.report, output, || {
         let mut text = first.text();
         if let Some(second) = &second {
             text.extend(["\n", &second.text(), &second.compared(&first)]);
         }
         text
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 /// What one choice of models came to.

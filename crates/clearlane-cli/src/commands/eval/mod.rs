@@ -10,11 +10,13 @@ mod lfw_all_pairs;
 mod lfw_identification;
 mod lfw_view2;
 mod pairs;
+pub(super) mod report;
 mod search_modes;
 mod table;
 pub(super) mod templates;
 mod utkface;
 mod verification;
+mod worst;
 
 use clap::Subcommand;
 pub(super) use pairs::packed_bytes;

@@ -11,8 +11,10 @@ use clearlane_eval::report;
 use serde_json::json;
 
 use super::lfw_view2::write_det;
+use super::report::{ReportArgs, finish};
 use super::templates::{Extracted, TemplateArgs, extract_all};
 use super::verification::{comparisons, described};
+use super::worst::{Scored, Worst};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
@@ -48,6 +50,8 @@ pub(crate) struct PairsArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -88,7 +92,7 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
         let pictures: Vec<_> = packed.pictures().iter().copied().enumerate().collect();
         let extractor = args.models.load_extractor(args.face.into())?;
         let made = extract_all(&extractor, &pictures, &how, output)?;
-        return reported(args, &[(name(&args.list), packed.test())], &made, output);
+        return reported(args, &[(name(&args.list), packed.test())], &[], &made, output);
     }
     let tests = match format {
         Format::CfpFp => vec![("CFP-FP".to_owned(), cfp(&args.list, "FP", "P")?)],
@@ -103,17 +107,30 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
     let pictures: Vec<PathBuf> = captures.map(|capture| dir.join(&capture.picture)).collect();
     let extractor = args.models.load_extractor(args.face.into())?;
     let made = extract_all(&extractor, &pictures, &args.how, output)?;
-    reported(args, &tests, &made, output)
+    reported(args, &tests, &pictures, &made, output)
 }
 
-/// Compares the pairs of tests whose captures stand one after the other in what was made, and reports.
-fn reported(args: &PairsArgs, tests: &[(String, PairTest)], made: &Extracted, output: &Output) -> Result<Exit> {
-    let mut templates = &made.templates[..];
-    let (mut figures, mut all) = (BTreeMap::new(), Vec::new());
+/// Compares the pairs of tests whose captures stand one after the other in what was made, and among the paths where they have
+/// any, and reports.
+fn reported(
+    args: &PairsArgs,
+    tests: &[(String, PairTest)],
+    paths: &[PathBuf],
+    made: &Extracted,
+    output: &Output,
+) -> Result<Exit> {
+    let mut first = 0;
+    let (mut figures, mut all, mut scored) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (name, test) in tests {
-        let (own, others) = templates.split_at(test.captures.captures.len());
-        templates = others;
-        let compared = comparisons(test, own)?;
+        let captures = &test.captures.captures;
+        let compared = comparisons(test, &made.templates[first..first + captures.len()])?;
+        let path = |at: usize| paths.get(first + at).cloned().unwrap_or_default();
+        scored.extend(test.pairs.iter().zip(&compared).map(|(pair, comparison)| {
+            let [left, right] = [pair.left, pair.right].map(|at| captures[at].picture.clone());
+            let paths = [path(pair.left), path(pair.right)];
+            (pair.mated, Scored { left, right, score: comparison.score, paths })
+        }));
+        first += captures.len();
         figures.insert(name, super::verification::report(&compared)?);
         all.extend(compared);
     }
@@ -121,14 +138,13 @@ fn reported(args: &PairsArgs, tests: &[(String, PairTest)], made: &Extracted, ou
         write_det(&report::scores(&all)?, path)?;
     }
     let value = json!({ "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures });
-    output.result(&value, || {
+    finish(value, Worst::of(scored), &args.report, output, || {
         let mut text = made.text();
         for (name, report) in &figures {
             text.push_str(&described(name, report));
         }
         text
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 fn name(list: &Path) -> String {

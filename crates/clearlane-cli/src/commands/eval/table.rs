@@ -10,7 +10,9 @@ use clearlane_eval::{MatedSearch, Sample, Searches, report};
 use rayon::prelude::*;
 use serde_json::json;
 
+use super::report::{ReportArgs, finish};
 use super::templates::{Extracted, TemplateArgs, extract_all};
+use super::worst::Worst;
 use super::{all_pairs, lfw_identification};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
@@ -43,6 +45,8 @@ pub(crate) struct TableArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -73,6 +77,7 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
         group_by: &args.group_by,
         det: args.det.as_deref(),
         args: &args.pairs,
+        report: &args.report,
     };
     all_pairs::run(&test, output)
 }
@@ -123,8 +128,9 @@ fn identification(
     let value = json!({
         "protocol": "table, 1:N", "list": shown(&args.file), "non_mated": how, "models": made, "figures": figures,
     });
-    output.result(&value, || made.text() + &lfw_identification::described("1:N", how, &figures))?;
-    Ok(Exit::Yes)
+    finish(value, Worst::default(), &args.report, output, || {
+        made.text() + &lfw_identification::described("1:N", how, &figures)
+    })
 }
 
 /// The mate's place among the enrolled, where the subject is one of them, and the best score of any other.

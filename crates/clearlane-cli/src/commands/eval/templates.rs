@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use clearlane_embed::{ALIGNED_SIDE, AlignedFace, DecodeLimits, Extractor, Frame, Template};
 use clearlane_eval::protocol::PackedPicture;
+use data_encoding::HEXLOWER;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -73,7 +74,11 @@ impl Picture for (usize, PackedPicture<'_>) {
 pub(in crate::commands) struct Extracted {
     pub(in crate::commands) detector: String,
     pub(in crate::commands) embedder: String,
+    /// The embedder's id, which its templates carry.
+    pub(in crate::commands) model_id: String,
     pub(in crate::commands) images: usize,
+    /// The digest of all pictures' digests, in order: which data set it was, to the byte.
+    pub(in crate::commands) pictures_sha256: String,
     /// How many of them had kept templates, or were known to give none.
     pub(in crate::commands) kept: usize,
     /// Pictures that gave no template, and why.
@@ -110,30 +115,36 @@ pub(in crate::commands) fn extract_all<P: Picture>(
     let one = |picture: &P| {
         interrupt.check()?;
         let bytes = picture.bytes()?;
-        let digest: Option<Sha> = kept.as_ref().map(|_| Sha256::digest(&bytes).into());
-        let before = kept.as_ref().zip(digest).and_then(|(kept, digest)| kept.get(&digest));
+        let digest: Sha = Sha256::digest(&bytes).into();
+        let before = kept.as_ref().and_then(|kept| kept.get(&digest));
         let outcome = if let Some(outcome) = before {
             taken.fetch_add(1, Ordering::Relaxed);
             outcome
         } else {
             let outcome = make(extractor, how.aligned, picture, &bytes)?;
-            if let Some((kept, digest)) = kept.as_ref().zip(digest) {
+            if let Some(kept) = &kept {
                 kept.keep(&digest, &outcome)?;
             }
             outcome
         };
         progress.step();
-        Ok(outcome.map_err(|why| format!("{}: {why}", picture.name())))
+        Ok((digest, outcome.map_err(|why| format!("{}: {why}", picture.name()))))
     };
     let results = pictures.par_iter().map(one).collect::<Result<Vec<_>>>();
     progress.done();
     let mut failed = Vec::new();
-    let keep = |result: Outcome| result.map_err(|why| failed.push(why)).ok();
+    let mut all = Sha256::new();
+    let keep = |(digest, result): (Sha, Outcome)| {
+        all.update(digest);
+        result.map_err(|why| failed.push(why)).ok()
+    };
     let templates = results?.into_iter().map(keep).collect();
     Ok(Extracted {
         detector: if how.aligned { "none".to_owned() } else { extractor.detector().name().to_owned() },
         embedder: embedder.name().to_owned(),
+        model_id: embedder.model_id().to_string(),
         images: pictures.len(),
+        pictures_sha256: HEXLOWER.encode(&all.finalize()),
         kept: taken.into_inner(),
         failed,
         seconds: start.elapsed().as_secs_f64(),

@@ -7,7 +7,9 @@ use clap::Args;
 use clearlane_eval::{ByGroup, Capture, Captures, PresumedByGroup};
 use serde_json::json;
 
+use super::report::{ReportArgs, finish};
 use super::templates::{TemplateArgs, extract_all};
+use super::worst::Worst;
 use super::{all_pairs, by_group};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
@@ -40,6 +42,8 @@ pub(crate) struct UtkFaceArgs {
     how: TemplateArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -64,7 +68,9 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
     let made = extract_all(&extractor, &files, &args.how, output)?;
     let (captures, templates) = all_pairs::acquired(&captures, &made.templates);
     let pairs = all_pairs::compare(&captures, &templates, &columns)?;
-    let stated = extractor.embedder().thresholds().iter().map(|at| (at.fmr, at.threshold));
+    // The manifest's first population stands for what others were told.
+    let known = extractor.embedder().calibrations().first();
+    let stated = known.iter().flat_map(|known| &known.thresholds).map(|at| (at.fmr, at.threshold));
     let stated: Vec<(f64, f32)> = stated.filter(|(fmr, _)| (1e-5..=1e-3).contains(fmr)).collect();
     let thresholds: Vec<f32> = stated.iter().map(|(_, threshold)| *threshold).collect();
     let bounds = PresumedByGroup::new(&pairs, SEX, args.near_copies, &thresholds, &TARGET_FMRS)?;
@@ -74,8 +80,7 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
         "stated": stated.iter().map(|(fmr, threshold)| json!({ "fmr": fmr, "threshold": threshold })).collect::<Vec<_>>(),
         "figures": bounds, "by_group_and_sex": cells,
     });
-    output.result(&value, || made.text() + &by_group::bounds(&bounds, &stated))?;
-    Ok(Exit::Yes)
+    finish(value, Worst::default(), &args.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
 }
 
 /// As many pictures of each ethnicity and sex as are asked for, or all that there are.

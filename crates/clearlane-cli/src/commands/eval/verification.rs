@@ -50,7 +50,7 @@ fn shown_by(non_mated: u64) -> Vec<f64> {
 
 /// A report in words.
 pub(super) fn described(title: &str, report: &report::Verification) -> String {
-    let report::Verification { mated, non_mated, accuracy, auc, eer, operating_points } = report;
+    let report::Verification { mated, non_mated, accuracy, auc, eer, operating_points, .. } = report;
     let folds = accuracy.folds.len();
     let mut text = format!("\n{title}: {mated} mated and {non_mated} non-mated pairs, {folds} folds\n");
     // Writing to a String cannot fail.
