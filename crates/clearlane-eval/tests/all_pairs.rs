@@ -36,7 +36,7 @@ fn listed(captures: &Captures) -> Listed {
 fn binned(captures: &Captures, columns: &[&str]) -> AllPairs {
     let sample = Sample::new(captures, columns).unwrap();
     AllPairs::compare(sample, |a, first, out| {
-        out.iter_mut().enumerate().for_each(|(i, out)| *out = score(a, first + i))
+        out.iter_mut().enumerate().for_each(|(i, out)| *out = score(a, first + i));
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn described(groups: &ByGroup) -> String {
     }
     text.push_str("\nThe threshold that each group needs\n");
     let needs = groups.iter().map(|group| (group.values.join(", "), group.thresholds.as_slice()));
-    text.push_str(&thresholds(needs.collect()));
+    text.push_str(&thresholds(&needs.collect::<Vec<_>>()));
     for threshold in worst {
         let (fmr, group) = (threshold.threshold.target_fmr, threshold.values.join(", "));
         let _ = writeln!(text, "  for FMR {fmr:.0e} in all groups: {:.4} ({group})", threshold.threshold.threshold);
@@ -84,7 +84,10 @@ pub(super) fn bounds(groups: &PresumedByGroup, stated: &[(f64, f32)]) -> String 
     }
     let needs = |name: &str, rates: fn(&clearlane_eval::PresumedGroup) -> &PresumedRates| {
         let groups = groups.iter().map(|group| (group.values.join(", "), rates(group).thresholds.as_slice()));
-        format!("\nThe threshold that each group needs, by its {name} figures\n{}", thresholds(groups.collect()))
+        format!(
+            "\nThe threshold that each group needs, by its {name} figures\n{}",
+            thresholds(&groups.collect::<Vec<_>>())
+        )
     };
     text.push_str(&needs("lower", |group| &group.lower));
     text.push_str(&needs("upper", |group| &group.upper));
@@ -101,7 +104,7 @@ pub(super) fn bounds(groups: &PresumedByGroup, stated: &[(f64, f32)]) -> String 
     text
 }
 
-fn thresholds(groups: Vec<(String, &[FmrThreshold])>) -> String {
+fn thresholds(groups: &[(String, &[FmrThreshold])]) -> String {
     let targets = groups.iter().map(|(_, thresholds)| thresholds).max_by_key(|thresholds| thresholds.len());
     let header: Vec<String> = std::iter::once("group".to_owned())
         .chain(targets.into_iter().flat_map(|t| t.iter()).map(|threshold| format!("FMR {:.0e}", threshold.target_fmr)))

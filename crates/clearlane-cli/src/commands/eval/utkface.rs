@@ -18,7 +18,7 @@ use crate::pictures;
 
 /// False match rates by group on UTKFace, and the threshold that each group needs
 ///
-/// DIR holds pictures named AGE_SEX_ETHNICITY_TIME.jpg, in folders or not. Of adults of 20 to 60 years, as many of each ethnicity
+/// DIR holds pictures named `AGE_SEX_ETHNICITY_TIME.jpg`, in folders or not. Of adults of 20 to 60 years, as many of each ethnicity
 /// and sex are taken as --per-group says, in the order of a hash of their names, so that everybody takes the same ones.
 ///
 /// The set names nobody, and shows some people often. Comparisons of one sex within a group give an upper figure, since some
