@@ -14,7 +14,7 @@ pub(super) mod templates;
 mod verification;
 
 use clap::Subcommand;
-pub(super) use pairs::packed_bytes;
+pub(super) use pairs::{is_packed, packed_bytes};
 
 use crate::failure::{Exit, Result};
 use crate::output::Output;
