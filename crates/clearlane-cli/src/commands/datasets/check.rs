@@ -1,7 +1,5 @@
 //! `clearlane datasets check`: a folder against the set's layout.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +10,7 @@ use serde_json::json;
 
 use super::ManifestArgs;
 use super::lock::{Lock, digest_of};
-use crate::commands::eval::packed_bytes;
+use crate::commands::eval::{is_packed, packed_bytes};
 use crate::failure::{Exit, Failure, Result, chain};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, shown, table};
@@ -168,10 +166,7 @@ fn file(dir: &Path, path: &Path, expected: &Expected, lock: &Lock, interrupt: &I
 
 /// The test in a list of pairs or a packed set, or why it is none.
 fn test(path: &Path) -> Result<Result<PairTest, String>> {
-    let mut first = [0];
-    let read = File::open(path).and_then(|mut file| file.read(&mut first));
-    read.map_err(|error| Failure::reading(path, &error))?;
-    if first == [0x80] {
+    if is_packed(path)? {
         let bytes = packed_bytes(path)?;
         return Ok(Packed::parse(&bytes).map(|packed| packed.test()).map_err(|error| chain(&error)));
     }

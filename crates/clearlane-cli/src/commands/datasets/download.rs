@@ -44,10 +44,10 @@ pub(super) fn download(
     if part.length > file.at_most || !is_bound {
         part.restart()?;
     }
-    let mut response = request(&file.url, part.length, part.validator.as_deref())?;
+    let mut response = request(file, part.length, part.validator.as_deref())?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && part.length > 0 {
         part.restart()?;
-        response = request(&file.url, 0, None)?;
+        response = request(file, 0, None)?;
     }
     let total = match response.status() {
         StatusCode::PARTIAL_CONTENT => Some(part.continued_by(&response, &file.url)?),
@@ -173,10 +173,10 @@ fn beside(to: &Path, what: &str) -> PathBuf {
 }
 
 /// Asks for a file, from a byte on; redirects are followed where they lead to what may be fetched.
-fn request(url: &str, from: u64, validator: Option<&str>) -> Result<Response<Body>> {
-    let mut url = url.to_owned();
+fn request(file: &Download, from: u64, validator: Option<&str>) -> Result<Response<Body>> {
+    let mut url = file.url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let mut request = agent(&url).get(&url).header(header::ACCEPT_ENCODING, "identity");
+        let mut request = agent(&url, file.at_most).get(&url).header(header::ACCEPT_ENCODING, "identity");
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {
@@ -199,7 +199,7 @@ fn request(url: &str, from: u64, validator: Option<&str>) -> Result<Response<Bod
     Err(Failure::new(Exit::System, format!("{url}: more than {MAX_REDIRECTS} redirects")))
 }
 
-fn agent(url: &str) -> Agent {
+fn agent(url: &str, at_most: u64) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -207,6 +207,7 @@ fn agent(url: &str) -> Agent {
         .timeout_resolve(Some(PATIENCE))
         .timeout_connect(Some(PATIENCE))
         .timeout_recv_response(Some(PATIENCE))
+        .timeout_recv_body(Some(PATIENCE + Duration::from_secs(at_most / SLOWEST)))
         .user_agent(concat!("clearlane/", env!("CARGO_PKG_VERSION")));
     // What comes from this machine passes no proxy.
     let config = if url.starts_with("http:") { config.proxy(None) } else { config };
@@ -244,7 +245,6 @@ fn receive(
     let mut body = response.into_body();
     let mut reader = body.as_reader();
     let mut buffer = vec![0; 1 << 16];
-    let (started, most) = (std::time::Instant::now(), PATIENCE + Duration::from_secs(file.at_most / SLOWEST));
     loop {
         interrupt.check()?;
         let read = match reader.read(&mut buffer) {
@@ -255,9 +255,6 @@ fn receive(
         if part.length + read as u64 > file.at_most {
             part.restart()?;
             return Err(too_long(file, "more came"));
-        }
-        if started.elapsed() > most {
-            return Err(cut(&file.url, "it comes too slowly"));
         }
         part.append(&buffer[..read])?;
         at(part.length);

@@ -36,8 +36,10 @@ fn by_hand(dataset: &Dataset) -> String {
 }
 
 #[cfg(not(feature = "fetch"))]
-fn fetched(_: &FetchArgs, dataset: &Dataset, _: &Output) -> Result<Exit> {
-    let urls: Vec<_> = dataset.fetch.iter().map(|Download { url, path, .. }| format!("{url} as {path}")).collect();
+fn fetched(args: &FetchArgs, dataset: &Dataset, _: &Output) -> Result<Exit> {
+    let place = |path: &str| crate::output::shown(args.dir.join(path));
+    let urls: Vec<_> =
+        dataset.fetch.iter().map(|Download { url, path, .. }| format!("{url} as {}", place(path))).collect();
     Err(Failure::new(Exit::System, "this build of clearlane has no HTTP client")
         .with_help(format!("get {}; `datasets check` says whether it is whole", urls.join(", "))))
 }
@@ -66,7 +68,7 @@ fn fetched(args: &FetchArgs, dataset: &Dataset, output: &Output) -> Result<Exit>
             _ => (download(file, &to, expected.as_deref(), &interrupt, output)?, "fetched"),
         };
         if lock.get(path) != Some(&digest) {
-            lock.pin(path, &digest)?;
+            lock.pin(&args.dir, path, &digest)?;
         }
         let known = if is_known { "as expected" } else { "not known before, now pinned in SHA256SUMS" };
         lines.push(format!("{path}: {how}, SHA-256 {digest} ({known})\n"));

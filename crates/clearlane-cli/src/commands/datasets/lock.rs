@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clearlane_eval::datasets::LOCK_FILE;
 use data_encoding::HEXLOWER;
@@ -16,7 +16,6 @@ use crate::text;
 
 /// The pinned digests of a folder, by path.
 pub(super) struct Lock {
-    path: PathBuf,
     digests: BTreeMap<String, String>,
 }
 
@@ -34,19 +33,19 @@ impl Lock {
                 digests.insert(file.to_owned(), digest.to_owned());
             }
         }
-        Ok(Self { path, digests })
+        Ok(Self { digests })
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&str> {
         self.digests.get(path).map(String::as_str)
     }
 
-    /// Pins a file's digest.
+    /// Pins the digest of a file of `folder`.
     #[cfg(feature = "fetch")]
-    pub(super) fn pin(&mut self, path: &str, digest: &str) -> Result<()> {
+    pub(super) fn pin(&mut self, folder: &Path, path: &str, digest: &str) -> Result<()> {
         self.digests.insert(path.to_owned(), digest.to_owned());
         let lines: Vec<_> = self.digests.iter().map(|(path, digest)| format!("{digest}  {path}\n")).collect();
-        crate::output::write_whole(&self.path, lines.concat().as_bytes())
+        crate::output::write_whole(&folder.join(LOCK_FILE), lines.concat().as_bytes())
     }
 }
 

@@ -19,7 +19,7 @@ mod verification;
 mod worst;
 
 use clap::Subcommand;
-pub(super) use pairs::packed_bytes;
+pub(super) use pairs::{is_packed, packed_bytes};
 
 use crate::failure::{Exit, Result};
 use crate::output::Output;

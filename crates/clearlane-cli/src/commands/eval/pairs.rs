@@ -164,11 +164,7 @@ fn recognised(list: &Path) -> Result<Format> {
             _ => Err(unknown("a folder with neither `Protocol` nor `txts`")),
         };
     }
-    let mut first = [0];
-    let read = File::open(list).and_then(|mut file| file.read(&mut first));
-    read.map_err(|error| Failure::reading(list, &error))?;
-    // How a pickle begins, and no text does.
-    if first == [0x80] {
+    if is_packed(list)? {
         return Ok(Format::Packed);
     }
     Ok(match ListFormat::recognise(&text::read(list)?) {
@@ -219,6 +215,13 @@ fn rfw(folder: &Path) -> Result<Vec<(String, PairTest)>> {
         tests.push((ethnicity.to_owned(), test));
     }
     Ok(tests)
+}
+
+/// Whether a file is a packed set: how a pickle begins, no text does.
+pub(in crate::commands) fn is_packed(path: &Path) -> Result<bool> {
+    let mut first = [0];
+    let read = File::open(path).and_then(|mut file| file.read(&mut first));
+    read.map(|_| first == [0x80]).map_err(|error| Failure::reading(path, &error))
 }
 
 /// The bytes of a packed set.
