@@ -64,7 +64,8 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
     let made = extract_all(&extractor, &files, &args.how, output)?;
     let (captures, templates) = all_pairs::acquired(&captures, &made.templates);
     let pairs = all_pairs::compare(&captures, &templates, &columns)?;
-    let stated = extractor.embedder().thresholds().iter().map(|at| (at.fmr, at.threshold));
+    let calibrations = extractor.embedder().calibrations().iter();
+    let stated = calibrations.flat_map(|one| &one.thresholds).map(|at| (at.fmr, at.threshold));
     let stated: Vec<(f64, f32)> = stated.filter(|(fmr, _)| (1e-5..=1e-3).contains(fmr)).collect();
     let thresholds: Vec<f32> = stated.iter().map(|(_, threshold)| *threshold).collect();
     let bounds = PresumedByGroup::new(&pairs, SEX, args.near_copies, &thresholds, &TARGET_FMRS)?;
