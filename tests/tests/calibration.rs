@@ -140,7 +140,7 @@ impl Place {
         const COUNT: u32 = 50_000;
         let score = |rank: u32| 0.1 - 0.02 * ((f64::from(rank) + 0.5) / f64::from(COUNT)).ln();
         let line = |rank| format!("false,{:.6},{}\n", score(rank), if rank % 2 == 0 { "even" } else { "odd" });
-        let lines: String = (0..COUNT).map(line).collect();
+        let lines = (0..COUNT).map(line).collect::<Vec<_>>().concat();
         let text = format!("mated,score,parity\n{lines}true,0.9,even\ntrue,0.1,\n");
         file(self.folder.path(), "scores.csv", text.as_bytes())
     }
@@ -325,7 +325,8 @@ fn captures_are_calibrated_for_the_embedder_that_made_their_templates() {
 fn scores_by_group_give_the_worst_groups_thresholds_and_bad_lines_are_named() {
     let place = Place::new();
     let line = |group: &str, add: f64| {
-        (0..1000).map(|n| format!("{:.4},0,{group}\n", f64::from(n) / 2000.0 + add)).collect::<String>()
+        let lines: Vec<_> = (0..1000).map(|n| format!("{:.4},0,{group}\n", f64::from(n) / 2000.0 + add)).collect();
+        lines.concat()
     };
     let text = format!("score,mated,group\n{}{}", line("low", 0.0), line("high", 0.2));
     let scores = file(place.folder.path(), "scores.csv", text.as_bytes());

@@ -6,7 +6,7 @@ use statrs::function::erf::erf_inv;
 
 const RUNS: u64 = 1_000;
 
-/// Reproducible draws (SplitMix64).
+/// Reproducible draws (`SplitMix64`).
 struct Draws(u64);
 
 impl Draws {
@@ -90,8 +90,10 @@ fn samples_that_lie_apart_have_the_smallest_probability_and_equal_ones_the_large
     assert!(!same.test.unwrap().alarm);
 }
 
-/// SciPy 1.17.1, `ks_2samp(a, b, method="exact")` of float32 values i / m for i < m, and i / n + add for i < n.
-const SCIPY: [((usize, usize, f64), (f64, f64)); 6] = [
+type Sizes = (usize, usize, f64);
+
+/// `SciPy` 1.17.1, `ks_2samp(a, b, method="exact")` of float32 values i / m for i < m, and i / n + add for i < n.
+const SCIPY: [(Sizes, (f64, f64)); 6] = [
     ((40, 40, 0.125), (0.125, 0.918_805_221_412_116_7)),
     ((60, 35, 0.2), (0.214_285_714_285_714_27, 0.224_729_996_969_050_6)),
     ((250, 100, 0.1), (0.102, 0.424_896_892_731_754_7)),
@@ -133,7 +135,7 @@ fn too_few_scores_are_not_tested_and_do_not_weaken_the_other_tests() {
 fn what_is_no_score_or_no_rate_is_refused() {
     let series = DriftSeries { reference: vec![0.5; 50], windows: vec![vec![0.5; 50]] };
     for rate in [0.0, 1.0, -0.1, f64::NAN] {
-        assert!(matches!(drift(&[series.clone()], rate), Err(ScoreError::Target { .. })), "{rate}");
+        assert!(matches!(drift(std::slice::from_ref(&series), rate), Err(ScoreError::Target { .. })), "{rate}");
     }
     for bad in [f32::NAN, f32::INFINITY] {
         let mut broken = series.clone();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use clearlane::{
     Calibration, CalibrationError, CalibrationPoint, Decision, Direction, EnrolError, Enroller, Extractor, Keyring,
-    MissingPopulation, OpenError, Policy, Population, Port, PortError, PortOptions, Reembedder, References,
+    MissingPopulation, OpenError, Policy, Population, PopulationCalibration, Port, PortError, PortOptions, Reembedder,
+    References,
 };
 use clearlane_embed::{Embedder, Models};
 use clearlane_store::{Key, Register};
@@ -73,7 +74,8 @@ fn of_several_populations_the_strictest_threshold_counts_and_of_those_who_are_no
             .clock(now)
             .build()
             .unwrap();
-        let used: Vec<_> = opened.calibration().unwrap().populations().iter().map(|one| one.population()).collect();
+        let used: Vec<_> =
+            opened.calibration().unwrap().populations().iter().map(PopulationCalibration::population).collect();
         assert_eq!(used, served.iter().map(|name| people(name)).collect::<Vec<_>>().iter().collect::<Vec<_>>());
         let alone = of("alone", add);
         let expected = alone.threshold_for_fpir(opened.policy().unwrap().fpir(), 3).unwrap();
@@ -107,18 +109,21 @@ impl World {
     fn open(&self, policy: Policy) -> Result<(), MissingPopulation> {
         let options = PortOptions::new(self.folder.path().join("port.register")).keys(self.keys.clone()).policy(policy);
         match Port::open(options) {
-            Ok(port) => Ok(port.lane("lane 1", Direction::Exit).map(drop).unwrap()),
+            Ok(port) => {
+                port.lane("lane 1", Direction::Exit).unwrap();
+                Ok(())
+            }
             Err(OpenError::Population { embedder, source }) if embedder == self::embedder().name() => Err(source),
             Err(error) => panic!("{error:?}"),
         }
     }
 
     fn build(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        self.built(policy).map(|port| port.lane("lane 1", Direction::Exit).map(drop).unwrap())
+        self.built(policy).map(|port| drop(port.lane("lane 1", Direction::Exit).unwrap()))
     }
 
     fn port_enroller(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        self.built(policy).map(|port| port.enroller().map(drop).unwrap())
+        self.built(policy).map(|port| drop(port.enroller().unwrap()))
     }
 
     fn built(&self, policy: Policy) -> Result<Port, MissingPopulation> {

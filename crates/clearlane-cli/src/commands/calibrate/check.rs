@@ -67,7 +67,7 @@ struct Compared {
 
 /// What a lane's records show with one model.
 #[derive(Debug, Serialize)]
-struct Lane {
+struct Shown {
     port: String,
     lane: String,
     model: String,
@@ -182,7 +182,7 @@ fn lane(
     parts: &[Part],
     found: Vec<WindowDrift>,
     borders: &[Timestamp],
-) -> Lane {
+) -> Shown {
     let window = |((drift, part), border): ((WindowDrift, &Part), &[Timestamp])| Window {
         from: border[0],
         until: border[1],
@@ -191,11 +191,11 @@ fn lane(
     };
     let windows = found.into_iter().zip(&parts[1..]).zip(borders.windows(2)).map(window).collect();
     let (reference, reference_below) = (parts[0].scores.len(), parts[0].below);
-    Lane { port, lane, model, threshold, reference, reference_below, windows }
+    Shown { port, lane, model, threshold, reference, reference_below, windows }
 }
 
-fn text(lanes: &[Lane], alarm_rate: f64, tested: usize, alarms: usize) -> String {
-    let row = |lane: &Lane, window: &Window| {
+fn text(lanes: &[Shown], alarm_rate: f64, tested: usize, alarms: usize) -> String {
+    let row = |lane: &Shown, window: &Window| {
         let WindowDrift { scores, shift, test } = window.drift;
         let found = match test {
             None => ["-".to_owned(), "-".to_owned(), "too few scores".to_owned()],
