@@ -118,6 +118,8 @@ pub struct clearlane_frame {
     pub chroma_stride: usize,
     /// How the camera is mounted; all coordinates are those of the upright picture.
     pub rotation: clearlane_rotation,
+    /// Not read.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, its size first, numbers and pointers only.
