@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
 use crate::align::{AlignError, AlignedFace, FacePatch};
-use crate::detect::{Detector, Face};
+use crate::detect::{Detector, Face, Orientation};
 use crate::embed::Embedder;
 use crate::error::{ExtractError, ModelError};
 use crate::frame::Frame;
@@ -32,19 +32,6 @@ pub enum Selection {
     Largest,
     /// The one whose box's centre is nearest to the frame's centre: photographs of datasets.
     Central,
-}
-
-/// How a frame stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Orientation {
-    /// As its [`Rotation`] says.
-    #[default]
-    Given,
-    /// Nobody knows: a picture without an EXIF tag. All four are tried, which costs four times as much, and the one is taken that
-    /// shows the surest face. On 175 pictures of LFW and of fictional people it was the right one each time, with SCRFD, YuNet
-    /// and the built-in detector alike.
-    Auto,
 }
 
 /// Detects, aligns, assesses and embeds the face of a frame. `Send + Sync`: one extractor serves any number of threads,
@@ -249,22 +236,8 @@ impl Extractor {
 
     /// The faces of a frame, and the frame as it stands.
     fn detect<'f>(&self, frame: &'f Frame<'_>) -> Result<(Frame<'f>, Vec<Face>), ModelError> {
-        let turned = |rotation: Rotation| frame.view().with_rotation(frame.rotation().then(rotation));
-        if self.orientation == Orientation::Given {
-            let frame = turned(Rotation::None);
-            let faces = self.detector.detect(&frame)?;
-            return Ok((frame, faces));
-        }
-        let mut surest: Option<(f32, Frame<'f>, Vec<Face>)> = None;
-        for rotation in Rotation::ALL {
-            let frame = turned(rotation);
-            let faces = self.detector.detect(&frame)?;
-            let score = faces.iter().filter(|face| face.is_plausible()).map(|face| face.score).fold(0.0, f32::max);
-            if surest.as_ref().is_none_or(|(best, ..)| score > *best) {
-                surest = Some((score, frame, faces));
-            }
-        }
-        Ok(surest.map_or_else(|| (turned(Rotation::None), Vec::new()), |(_, frame, faces)| (frame, faces)))
+        let (rotation, faces) = self.detector.detect_standing(frame, self.orientation)?;
+        Ok((frame.view().with_rotation(rotation), faces))
     }
 
     /// The template of an observed face. Its time is added to the observation's.

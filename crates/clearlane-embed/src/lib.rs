@@ -54,10 +54,10 @@ pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
 pub use clearlane_infer::{InferError, QuantiseError, WipingAllocator};
 pub use clearlane_template::{ModelId, Template, TemplateError};
 pub use decode::{DecodeError, DecodeLimits};
-pub use detect::{Detector, Face, SmallestFace};
+pub use detect::{Detector, Face, Orientation, SmallestFace};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
-pub use extract::{Extraction, Extractor, Observation, Orientation, Selection};
+pub use extract::{Extraction, Extractor, Observation, Selection};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
 pub use manifest::{

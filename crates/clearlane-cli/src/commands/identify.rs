@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table};
-use crate::pictures::{self, Face};
+use crate::pictures::{self, Face, PictureArgs};
 use crate::reasons;
 use crate::registers::{RegisterArgs, open_port};
 use crate::thresholds::{self, PopulationArgs, Threshold, rate, score};
@@ -29,6 +29,8 @@ pub(crate) struct IdentifyArgs {
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "largest")]
     face: Face,
+    #[command(flatten)]
+    how: PictureArgs,
     /// How many candidates to list
     #[arg(long, short = 'k', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     candidates: u16,
@@ -57,7 +59,8 @@ Examples:
 pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     args.register.there()?;
     let options = args.models.choose(args.register.port()?).read_only().check(false);
-    let port = open_port(options.selection(args.face.into()).parallel(true), output)?;
+    let port =
+        open_port(options.selection(args.face.into()).orientation(args.how.orientation()).parallel(true), output)?;
     // Says which models there are, where it is none that this embedder made.
     port.register().protection(port.references().model())?;
     let embedder = port.extractor()?.embedder();
@@ -72,7 +75,7 @@ pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     };
     let mut all = true;
     for picture in &args.pictures {
-        let frame = pictures::open(picture)?;
+        let frame = args.how.open(picture)?;
         let found = port.identify(&frame, &options).map_err(|error| refused(picture, error))?;
         all &= found.subject.is_some();
         let listed = usize::from(args.candidates);

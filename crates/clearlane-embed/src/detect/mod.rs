@@ -4,6 +4,7 @@ mod plausible;
 mod scales;
 mod scrfd;
 mod shapes;
+mod standing;
 mod yunet;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use scales::SmallestFace;
 use scales::View;
 use serde::{Deserialize, Serialize};
 use shapes::{Shape, Shapes};
+pub use standing::Orientation;
 
 use crate::error::ModelError;
 use crate::frame::Frame;
@@ -142,6 +144,18 @@ impl Detector {
         self
     }
 
+    /// The same detector with an input whose longer side has so many pixels, a multiple of 32, in place of the model's own. A larger
+    /// one sees smaller faces at the first look, and misses those that fill it; where the graph cannot be made over it is an error.
+    pub fn with_input_size(mut self, side: usize) -> Result<Self, ModelError> {
+        let own = &self.shapes.own().input;
+        let longer = own.width.max(own.height).max(1);
+        let scaled = |length: usize| (length * side / longer).next_multiple_of(STRIDES[2]).max(STRIDES[2]);
+        let input = InputSpec { width: scaled(own.width), height: scaled(own.height), ..own.clone() };
+        self.shapes = self.shapes.resized(input).map_err(|source| self.failed(source))?;
+        self.try_out(self.shapes.own())?;
+        Ok(self)
+    }
+
     /// The smallest face that counts.
     #[must_use]
     pub fn smallest_face(&self) -> SmallestFace {
@@ -158,7 +172,8 @@ impl Detector {
     /// thresholds.
     pub(crate) fn recipe(&self) -> String {
         let Self { model, score_threshold, overlap_threshold, smallest, .. } = self;
-        format!("{model} score {score_threshold:?} overlap {overlap_threshold:?} from {smallest:?}")
+        let InputSpec { width, height, .. } = self.shapes.own().input;
+        format!("{model} {width}x{height} score {score_threshold:?} overlap {overlap_threshold:?} from {smallest:?}")
     }
 
     /// The network for the model's own input, to show how it runs.

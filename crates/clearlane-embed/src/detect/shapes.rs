@@ -52,6 +52,12 @@ impl Shapes {
         Ok(Self { own, onnx: onnx.into(), others: RwLock::default() })
     }
 
+    /// The same model with another input as its own.
+    pub(super) fn resized(&self, input: InputSpec) -> Result<Self, InferError> {
+        let own = Arc::new(Shape::new(&self.onnx, input, &Options::default().refitted())?);
+        Ok(Self { own, onnx: self.onnx.clone(), others: RwLock::default() })
+    }
+
     /// The model's own.
     pub(super) fn own(&self) -> &Arc<Shape> {
         &self.own

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use clearlane::{BulkReport, BulkStop, Picture, Reason, Unfinished, UnusedPicture};
-use clearlane_embed::{DecodeLimits, Frame};
 use clearlane_store::ImageDigest;
 use serde::Serialize;
 
 use super::plan::Candidate;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::output::{ShownPath, shown};
-use crate::pictures;
+use crate::pictures::{self, PictureArgs};
 use crate::reasons;
 
 /// Somebody who got no templates, or a picture of theirs that could not be used.
@@ -50,6 +49,7 @@ impl Failed {
 /// The candidates' pictures.
 pub(in crate::commands) struct Supplied<'c> {
     candidates: &'c [Candidate],
+    how: PictureArgs,
     unreadable: Mutex<Vec<Unreadable>>,
 }
 
@@ -60,8 +60,8 @@ struct Unreadable {
 }
 
 impl<'c> Supplied<'c> {
-    pub(in crate::commands) fn by(candidates: &'c [Candidate]) -> Self {
-        Self { candidates, unreadable: Mutex::default() }
+    pub(in crate::commands) fn by(candidates: &'c [Candidate], how: PictureArgs) -> Self {
+        Self { candidates, how, unreadable: Mutex::default() }
     }
 
     /// The pictures of a candidate that can be read; an error where there is none.
@@ -69,7 +69,7 @@ impl<'c> Supplied<'c> {
         let mut read = Vec::new();
         let mut failed = Vec::new();
         for path in &candidate.pictures {
-            match picture(path) {
+            match self.picture(path) {
                 Ok(picture) => read.push(picture),
                 Err(failure) => failed.push(Unreadable {
                     subject: candidate.key.clone(),
@@ -84,6 +84,11 @@ impl<'c> Supplied<'c> {
             true => Err("none of the subject's pictures can be read".to_owned()),
             false => Ok(read),
         }
+    }
+
+    fn picture(&self, path: &Path) -> Result<Picture<'static>> {
+        let bytes = pictures::read(path)?;
+        Ok(Picture { frame: self.how.decode(path, &bytes)?, source: Some(ImageDigest::of(&bytes)) })
     }
 
     /// All that was not used, pictures first.
@@ -122,11 +127,4 @@ fn unused(candidates: &[Candidate], unreadable: &[Unreadable], unused: Vec<Unuse
         Some(Failed::unused(key, path, reasons))
     };
     unused.into_iter().filter_map(named).collect()
-}
-
-fn picture(path: &Path) -> Result<Picture<'static>> {
-    let bytes = pictures::read(path)?;
-    let frame =
-        Frame::decode(&bytes, &DecodeLimits::default()).map_err(|error| Failure::at(Exit::Input, path, &error))?;
-    Ok(Picture { frame, source: Some(ImageDigest::of(&bytes)) })
 }
