@@ -102,7 +102,6 @@ fn frame_as(format: PixelFormat, colour: YuvColour, width: usize, height: usize,
             let chroma = |(x, y)| [ten_bits(exact(x, y)[1]), ten_bits(exact(x, y)[2])].concat();
             planar(2 * width, luma, 4 * pairs, halves().flat_map(chroma).collect())
         }
-        other => panic!("a format without a reference: {other:?}"),
     };
     frame.unwrap().with_yuv_colour(colour)
 }

@@ -60,7 +60,8 @@ fn frame(format: PixelFormat) -> Frame<'static> {
         }
         PixelFormat::I420 => {
             all.for_each(|(x, y)| data.push(pixel(x, y)[1]));
-            [0, 1].iter().for_each(|&part| data.extend(halves().map(|(x, y)| chroma(x, y, part))));
+            data.extend(halves().map(|(x, y)| chroma(x, y, 0)));
+            data.extend(halves().map(|(x, y)| chroma(x, y, 1)));
         }
         PixelFormat::P010 => {
             all.for_each(|(x, y)| data.extend([0, pixel(x, y)[1]]));

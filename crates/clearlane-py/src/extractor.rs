@@ -75,13 +75,12 @@ impl Extractor {
         let pictures = (Pictures::one("a", a, order)?, Pictures::one("b", b, order)?);
         let (one, other) = (pictures.0.frame()?, pictures.1.frame()?);
         detached(a.py(), || {
-            let (threshold, population) = match threshold {
-                Some(threshold) => (threshold, None),
-                None => {
-                    let known = calibration(self.0.embedder(), population)?;
-                    let (threshold, strictest) = known.strictest_for_fmr(fmr)?;
-                    (threshold, Some(strictest.population().to_string()))
-                }
+            let (threshold, population) = if let Some(threshold) = threshold {
+                (threshold, None)
+            } else {
+                let known = calibration(self.0.embedder(), population)?;
+                let (threshold, strictest) = known.strictest_for_fmr(fmr)?;
+                (threshold, Some(strictest.population().to_string()))
             };
             let (one, other) = (self.0.extract(&one)?, self.0.extract(&other)?);
             let found = clearlane::verify(&one.template, &other.template, threshold)?;

@@ -73,7 +73,7 @@ pub(super) fn run(test: &Test<'_>, output: &Output) -> Result<Exit> {
         "protocol": protocol, "models": made, "figures": figures, "by_group": groups,
         "seconds": { "compared": compared, "all": start.elapsed().as_secs_f64() },
     });
-    finish(value, Worst::default(), test.report, output, || {
+    finish(value, &Worst::default(), test.report, output, || {
         let mut text = made.text() + &described(protocol, &figures, compared);
         if let Some(groups) = &groups {
             text.push_str(&by_group::described(groups));

@@ -80,7 +80,7 @@ pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
             "operating_points": points,
         },
     });
-    finish(value, Worst::default(), &args.report, output, || {
+    finish(value, &Worst::default(), &args.report, output, || {
         let count = templates.len();
         let title =
             format!("\n{count} templates, {without} without a face: {mated} mated and {non_mated} non-mated pairs\n");

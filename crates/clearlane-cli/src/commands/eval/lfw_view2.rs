@@ -40,7 +40,7 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         let [left, right] = [&pair.left, &pair.right].map(ToString::to_string);
         (pair.mated, Scored { left, right, score: comparison.score, paths })
     });
-    finish(value, Worst::of(shown), &lfw.args.report, output, || {
+    finish(value, &Worst::of(shown), &lfw.args.report, output, || {
         let mut text = first.text();
         if let Some(second) = &second {
             text.extend(["\n", &second.text(), &second.compared(&first)]);

@@ -138,7 +138,7 @@ fn reported(
         write_det(&report::scores(&all)?, path)?;
     }
     let value = json!({ "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures });
-    finish(value, Worst::of(scored), &args.report, output, || {
+    finish(value, &Worst::of(scored), &args.report, output, || {
         let mut text = made.text();
         for (name, report) in &figures {
             text.push_str(&described(name, report));

@@ -128,7 +128,7 @@ fn identification(
     let value = json!({
         "protocol": "table, 1:N", "list": shown(&args.file), "non_mated": how, "models": made, "figures": figures,
     });
-    finish(value, Worst::default(), &args.report, output, || {
+    finish(value, &Worst::default(), &args.report, output, || {
         made.text() + &lfw_identification::described("1:N", how, &figures)
     })
 }

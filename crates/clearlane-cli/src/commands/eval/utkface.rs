@@ -80,7 +80,7 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
         "stated": stated.iter().map(|(fmr, threshold)| json!({ "fmr": fmr, "threshold": threshold })).collect::<Vec<_>>(),
         "figures": bounds, "by_group_and_sex": cells,
     });
-    finish(value, Worst::default(), &args.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
+    finish(value, &Worst::default(), &args.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
 }
 
 /// As many pictures of each ethnicity and sex as are asked for, or all that there are.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, ShownPath, shown, table};
-use crate::pictures;
+use crate::pictures::{self, PictureArgs};
 
 /// Show the faces of a picture, their landmarks and their quality
 ///

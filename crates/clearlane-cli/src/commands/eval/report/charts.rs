@@ -145,6 +145,8 @@ fn named<'v>(value: &'v Value, key: &str, path: &mut Vec<&'v str>, found: &mut V
             }
         }
     } else {
-        children(value).into_iter().for_each(|inner| named(inner, key, path, found));
+        for inner in children(value) {
+            named(inner, key, path, found);
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::commands) struct ReportArgs {
 /// Prints an evaluation's document, or its `text`, and writes the report that was asked for.
 pub(in crate::commands) fn finish(
     mut document: Value,
-    worst: Worst,
+    worst: &Worst,
     args: &ReportArgs,
     output: &Output,
     text: impl FnOnce() -> String,
