@@ -79,7 +79,7 @@ impl std::fmt::Debug for AlignedFace {
 pub(crate) struct FacePatch {
     pub(crate) pixels: Patch,
     /// From the aligned face into the frame as it lies in memory.
-    source: Similarity,
+    pub(crate) source: Similarity,
 }
 
 impl FacePatch {

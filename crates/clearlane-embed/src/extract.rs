@@ -225,7 +225,7 @@ impl Extractor {
             let aligned = patch.aligned();
             Ok::<_, AlignError>((patch, aligned))
         })?;
-        let quality = timings.timed(Stage::Quality, || Quality::of_patch(frame, &patch, face, &faces))?;
+        let quality = timings.timed(Stage::Quality, || Quality::of_patch(frame, &patch, &aligned, face, &faces))?;
         let pad = match &self.pad {
             Some(pad) => Some(timings.timed(Stage::Pad, || pad.assess(frame, face))?),
             None => None,

@@ -52,7 +52,7 @@ mod tensor;
 
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
 pub use clearlane_infer::{InferError, QuantiseError, WipingAllocator};
-pub use clearlane_template::{ModelId, Template, TemplateError};
+pub use clearlane_template::{Language, ModelId, Template, TemplateError};
 pub use decode::{DecodeError, DecodeLimits};
 pub use detect::{Detector, Face, Orientation, SmallestFace};
 pub use embed::Embedder;
@@ -66,7 +66,7 @@ pub use manifest::{
 pub use models::{Location, Models};
 pub use pad::Pad;
 pub use population::{ParsePopulationError, Population};
-pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
+pub use quality::{Component, Doubt, Measure, Pose, Quality, estimate_pose};
 pub use quantise::{QuantisationSamples, QuantisedModel};
 pub use rotation::Rotation;
 pub use stage::{Stage, Timings};

@@ -1,5 +1,5 @@
 //! The types that every part of clearlane shares: a [`Template`], the [`ModelId`] it is bound to, and the ids under which a
-//! register keeps it.
+//! register keeps it; and the [`Language`] of what is said.
 //!
 //! A [`Template`] is unit-norm and finite and belongs to one model, because nothing else constructs one. Comparing
 //! across models is an error, never a low score.
@@ -16,10 +16,12 @@
 #![forbid(unsafe_code)]
 
 mod ids;
+mod language;
 mod model_id;
 mod template;
 
 pub use ids::{SubjectId, TemplateId};
+pub use language::Language;
 pub use model_id::{ModelId, ParseModelIdError};
 pub use template::{MAX_DIMENSION, Template, TemplateError};
 

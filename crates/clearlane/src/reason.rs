@@ -13,7 +13,7 @@ use crate::policy::PortId;
 
 mod phrase;
 
-pub use phrase::Language;
+pub use clearlane_template::Language;
 
 /// One reason why the lane did not open. A referral carries all that apply.
 ///

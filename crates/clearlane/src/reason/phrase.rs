@@ -1,25 +1,12 @@
 //! Reasons in an officer's words.
 
-use super::Reason;
-
-/// A language of [`Reason::phrase`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
+use super::{Language, Reason};
 
 impl Reason {
     /// The reason as a short phrase for an officer's screen; its data stand beside it.
     #[must_use]
     pub fn phrase(&self, language: Language) -> &'static str {
-        let (english, chinese) = self.phrases();
-        match language {
-            Language::English => english,
-            Language::Chinese => chinese,
-        }
+        language.of(self.phrases())
     }
 
     fn phrases(&self) -> (&'static str, &'static str) {

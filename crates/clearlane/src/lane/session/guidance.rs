@@ -44,7 +44,7 @@ impl Guidance {
     /// A short phrase for the lane's screen.
     #[must_use]
     pub fn phrase(self, language: Language) -> &'static str {
-        let (english, chinese) = match self {
+        language.of(match self {
             Self::ShowFace => ("look at the camera", "请面向摄像头"),
             Self::ComeCloser => ("come closer", "请靠近一些"),
             Self::MoveToCentre => ("stand in the middle", "请站在中间位置"),
@@ -55,11 +55,7 @@ impl Guidance {
             Self::AvoidGlare => ("step out of the glare", "请避开强光"),
             Self::OneAtATime => ("one person at a time", "请单人通行"),
             Self::OtherCheck => ("give your fingerprint", "请按压指纹"),
-        };
-        match language {
-            Language::English => english,
-            Language::Chinese => chinese,
-        }
+        })
     }
 
     /// What helps most against the reasons why a frame was poor: the largest shortfall decides.
@@ -87,8 +83,10 @@ impl Guidance {
 fn against(component: Component) -> Guidance {
     match component {
         Component::SingleFacePresent => Guidance::OneAtATime,
-        Component::InterEyeDistance | Component::HeadSize => Guidance::ComeCloser,
-        Component::LeftwardCropOfTheFaceImage
+        // Of more pixels, each block of a JPEG covers less of the face.
+        Component::InterEyeDistance | Component::HeadSize | Component::CompressionArtifacts => Guidance::ComeCloser,
+        Component::BackgroundUniformity
+        | Component::LeftwardCropOfTheFaceImage
         | Component::RightwardCropOfTheFaceImage
         | Component::MarginAboveOfTheFaceImage
         | Component::MarginBelowOfTheFaceImage => Guidance::MoveToCentre,
@@ -98,7 +96,8 @@ fn against(component: Component) -> Guidance {
         | Component::LuminanceVariance
         | Component::UnderExposurePrevention
         | Component::DynamicRange
-        | Component::IlluminationUniformity => Guidance::FaceTheLight,
+        | Component::IlluminationUniformity
+        | Component::NaturalColour => Guidance::FaceTheLight,
         Component::OverExposurePrevention => Guidance::AvoidGlare,
         // Sharpness, and whatever a later standard adds.
         _ => Guidance::HoldStill,
