@@ -163,7 +163,7 @@ fn the_memory_of_a_progressive_jpegs_coefficients_counts() {
     let limits = DecodeLimits { max_memory_bytes: 130 << 20, ..DecodeLimits::default() };
     assert!(matches!(Frame::decode(&picture, &limits), Err(DecodeError::MemoryLimit { .. })));
     // The samples and the frame alone would fit.
-    let baseline = hostile::jpeg([4000, 4000], false, 1);
+    let baseline = hostile::jpeg([4000, 4000], false, 3);
     assert!(Frame::decode(&baseline, &limits).is_ok());
 }
 
