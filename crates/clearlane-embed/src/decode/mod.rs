@@ -1,7 +1,8 @@
-//! Picture files: JPEG, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
+//! Picture files: JPEG, JPEG 2000, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
 
 mod headers;
 mod jpeg;
+mod jpeg2000;
 mod upright;
 
 use std::error::Error;
@@ -52,7 +53,7 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// The bytes are in no format that is read here.
-    #[error("not a picture: JPEG, PNG, WebP, BMP, PGM and PPM are read")]
+    #[error("not a picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM and PPM are read")]
     UnknownFormat,
     /// The picture is damaged.
     #[error("the picture is damaged: {reason}")]
@@ -139,6 +140,9 @@ impl Frame<'static> {
     /// Decodes a picture from bytes, as [`Frame::open`] does.
     pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
         check_file(bytes, limits)?;
+        if jpeg2000::is_jpeg2000(bytes) {
+            return jpeg2000::decode(bytes, limits);
+        }
         let failed = |error| decode_error(error, limits);
         let mut reader = ImageReader::new(Cursor::new(bytes));
         // A PNG's metadata is read, and a profile in it inflated, before the picture's size is known.
@@ -213,9 +217,6 @@ fn upright_rgb(samples: Wiped<u8>, colour: ColorType, upright: Upright) -> Resul
     // 16 bits rounded to 8, as they lie in memory.
     let narrow =
         |wide: &[u8], at: usize| ((u32::from(u16::from_ne_bytes([wide[2 * at], wide[2 * at + 1]])) + 128) / 257) as u8;
-    let over_white = |rgb: [u8; 3], alpha: u8| {
-        rgb.map(|value| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8)
-    };
     Ok(match colour {
         ColorType::Rgb8 if upright.keeps() => samples,
         ColorType::L8 => placed(&samples, upright, |&[grey]| [grey; 3]),
@@ -232,6 +233,11 @@ fn upright_rgb(samples: Wiped<u8>, colour: ColorType, upright: Upright) -> Resul
         }),
         other => return Err(DecodeError::Unsupported { reason: format!("samples of {other:?}") }),
     })
+}
+
+/// A colour of this opacity over white.
+fn over_white(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
+    rgb.map(|value| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8)
 }
 
 /// A picture's pixels, each as `rgb` has it, where its orientation puts them.
