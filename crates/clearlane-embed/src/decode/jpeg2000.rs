@@ -13,9 +13,11 @@ use crate::frame::Frame;
 const FILE: &[u8] = b"\0\0\0\x0CjP  ";
 const CODESTREAM: &[u8] = b"\xFF\x4F\xFF\x51";
 
-/// What the decoder may hold of a sample: coefficients, and the trees and lists of its code blocks, which are as small as the
-/// file likes them to be.
-const BYTES_A_SAMPLE: u64 = 64;
+/// What the decoder holds of a sample, as coefficient, value and byte; of a code block, in its lists and trees, which double as
+/// they grow; and of each quality layer of a code block.
+const BYTES_A_SAMPLE: u64 = 24;
+const BYTES_A_BLOCK: u64 = 600;
+const BYTES_A_LAYER: u64 = 48;
 
 /// Tiles of a picture: each has lists of its own. Scanners of maps write thousands, cameras and passports one.
 const MAX_TILES: u64 = 1024;
@@ -27,8 +29,14 @@ pub(super) fn is_jpeg2000(bytes: &[u8]) -> bool {
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'static>, DecodeError> {
     let codestream = codestream(bytes)?;
-    let tiles = check_size(codestream, limits)?;
-    check_tiles(codestream, tiles)?;
+    let size = Size::read(codestream, limits)?;
+    let layout = Layout::read(codestream, &size)?;
+    let blocks = BYTES_A_BLOCK + BYTES_A_LAYER * layout.layers;
+    let memory = size.samples.saturating_mul(BYTES_A_SAMPLE + blocks.div_ceil(layout.block));
+    let max_memory_bytes = limits.max_memory_bytes;
+    if memory > max_memory_bytes {
+        return Err(DecodeError::MemoryLimit { max_memory_bytes });
+    }
     // The library means never to panic; a portrait that shows otherwise is damaged, and no reason for a lane to stop.
     let decoded = catch_unwind(AssertUnwindSafe(|| rgb(bytes)));
     decoded.unwrap_or_else(|_| Err(damaged("its decoder gave up")))
@@ -93,55 +101,102 @@ fn codestream(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     Ok(rest)
 }
 
-/// Refuses what takes more than the limits allow, by the SIZ marker segment (A.5.1), which comes first; says how many tiles
-/// there are.
-fn check_size(codestream: &[u8], limits: &DecodeLimits) -> Result<u64, DecodeError> {
-    if !codestream.starts_with(CODESTREAM) {
-        return Err(damaged("the JPEG 2000 codestream does not begin with its size"));
-    }
-    let Some((fields, _)) = codestream.get(8..).and_then(<[u8]>::split_first_chunk::<34>) else {
-        return Err(truncated("the JPEG 2000 codestream ends within its size"));
-    };
-    let side = |at: usize| fields[at..at + 4].iter().fold(0, |side, &byte| side << 8 | u64::from(byte));
-    let [right, bottom, left, top, tile_width, tile_height, tile_left, tile_top] =
-        [0, 4, 8, 12, 16, 20, 24, 28].map(side);
-    if right <= left || bottom <= top || tile_width == 0 || tile_height == 0 || tile_left > left || tile_top > top {
-        return Err(damaged("the JPEG 2000 codestream has no legal size"));
-    }
-    check_pixels((right - left) as u32, (bottom - top) as u32, limits)?;
-    let channels = u64::from(u16::from_be_bytes([fields[32], fields[33]]));
-    if !(1..=5).contains(&channels) {
-        return Err(unsupported("JPEG 2000 of more than five components"));
-    }
-    let tiles = (right - tile_left).div_ceil(tile_width) * (bottom - tile_top).div_ceil(tile_height);
-    if tiles > MAX_TILES {
-        return Err(unsupported("JPEG 2000 of more than 1024 tiles"));
-    }
-    let memory = (right - left) * (bottom - top) * channels * BYTES_A_SAMPLE;
-    let max_memory_bytes = limits.max_memory_bytes;
-    if memory > max_memory_bytes { Err(DecodeError::MemoryLimit { max_memory_bytes }) } else { Ok(tiles) }
+/// What the SIZ marker segment says (A.5.1), which comes first.
+struct Size {
+    /// Of all components, were none subsampled.
+    samples: u64,
+    tiles: u64,
 }
 
-/// Refuses a picture that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
-fn check_tiles(codestream: &[u8], tiles: u64) -> Result<(), DecodeError> {
-    let mut found = vec![false; tiles as usize];
-    let mut rest = &codestream[2..];
-    while let Some((&[0xFF, code, high, low], segment)) = rest.split_first_chunk::<4>() {
-        let mut length = 2 + usize::from(u16::from_be_bytes([high, low]));
-        // A tile-part: its tile, and its length from the marker on.
-        if let (0x90, Some(&[tile_high, tile_low, a, b, c, d])) = (code, segment.first_chunk()) {
-            if let Some(found) = found.get_mut(usize::from(u16::from_be_bytes([tile_high, tile_low]))) {
-                *found = true;
-            }
-            length = match u32::from_be_bytes([a, b, c, d]) as usize {
-                0 => rest.len(),
-                length => length.max(12),
-            };
+impl Size {
+    fn read(codestream: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        let Some((fields, _)) = codestream.get(8..).and_then(<[u8]>::split_first_chunk::<34>) else {
+            return Err(truncated("the JPEG 2000 codestream ends within its size"));
+        };
+        let side = |at: usize| fields[at..at + 4].iter().fold(0, |side, &byte| side << 8 | u64::from(byte));
+        let [right, bottom, left, top, tile_width, tile_height, tile_left, tile_top] =
+            [0, 4, 8, 12, 16, 20, 24, 28].map(side);
+        if right <= left || bottom <= top || tile_width == 0 || tile_height == 0 || tile_left > left || tile_top > top {
+            return Err(damaged("the JPEG 2000 codestream has no legal size"));
         }
-        let Some(after) = rest.get(length..) else { return Err(truncated("the JPEG 2000 codestream ends early")) };
-        rest = after;
+        check_pixels((right - left) as u32, (bottom - top) as u32, limits)?;
+        let components = u64::from(u16::from_be_bytes([fields[32], fields[33]]));
+        if !(1..=5).contains(&components) {
+            return Err(unsupported("JPEG 2000 of more than five components"));
+        }
+        let tiles = (right - tile_left).div_ceil(tile_width) * (bottom - tile_top).div_ceil(tile_height);
+        if tiles > MAX_TILES {
+            return Err(unsupported("JPEG 2000 of more than 1024 tiles"));
+        }
+        Ok(Self { samples: (right - left) * (bottom - top) * components, tiles })
     }
-    if found.contains(&false) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(()) }
+}
+
+/// What the other marker segments say of the decoder's work.
+struct Layout {
+    /// Samples of the smallest code block.
+    block: u64,
+    layers: u64,
+}
+
+impl Layout {
+    /// Refuses a picture that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
+    fn read(codestream: &[u8], size: &Size) -> Result<Self, DecodeError> {
+        let ended = || truncated("the JPEG 2000 codestream ends early");
+        let mut layout = Self { block: 1 << 12, layers: 1 };
+        let mut found = vec![false; size.tiles as usize];
+        let mut rest = &codestream[2..];
+        // Where the tile-part ends whose header this is.
+        let mut part: &[u8] = &[];
+        while let Some((&[0xFF, code], after)) = rest.split_first_chunk::<2>() {
+            match code {
+                // Data begins, up to the tile-part's end; or the codestream ends.
+                0x93 => {
+                    rest = std::mem::take(&mut part);
+                    continue;
+                }
+                0xD9 => break,
+                _ => {}
+            }
+            let (&[high, low], _) = after.split_first_chunk().ok_or_else(ended)?;
+            let length = usize::from(u16::from_be_bytes([high, low])).max(2);
+            let segment = after.get(2..length).ok_or_else(ended)?;
+            match (code, segment) {
+                (0x90, &[tile_high, tile_low, a, b, c, d, ..]) => {
+                    if let Some(found) = found.get_mut(usize::from(u16::from_be_bytes([tile_high, tile_low]))) {
+                        *found = true;
+                    }
+                    let length = match u32::from_be_bytes([a, b, c, d]) as usize {
+                        0 => rest.len(),
+                        length => length.max(12),
+                    };
+                    part = rest.get(length..).ok_or_else(ended)?;
+                }
+                (0x52, &[style, _, high, low, _, ref blocks @ ..]) => {
+                    layout.layers = layout.layers.max(u64::from(u16::from_be_bytes([high, low])));
+                    layout.take_blocks(style, blocks);
+                }
+                // Of under 257 components.
+                (0x53, &[_, style, ref blocks @ ..]) => layout.take_blocks(style, blocks),
+                _ => {}
+            }
+            rest = &after[length..];
+        }
+        if found.contains(&false) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(layout) }
+    }
+
+    /// Sides of code blocks, and of the precincts that cut them (A.6.1, tables A.15, A.18 and A.21; B.7).
+    fn take_blocks(&mut self, style: u8, parameters: &[u8]) {
+        let Some(&[_, width, height, _, _]) = parameters.first_chunk() else { return };
+        let block = [width, height].map(|exponent| u32::from(exponent & 15) + 2);
+        let precincts = if style & 1 == 1 { &parameters[5..] } else { &[0xFF] };
+        for (resolution, &precinct) in precincts.iter().enumerate() {
+            let precinct = [precinct & 15, precinct >> 4]
+                .map(|exponent| u32::from(exponent).saturating_sub(u32::from(resolution > 0)));
+            let area = 1 << (block[0].min(precinct[0]) + block[1].min(precinct[1]));
+            self.block = self.block.min(area);
+        }
+    }
 }
 
 fn refused(error: Error) -> DecodeError {
