@@ -16,8 +16,8 @@
 //! ```
 //!
 //! This crate knows nothing of galleries and registers; it keeps no picture and writes no file. What it holds of a frame, a face
-//! or an embedding is zeroed when it is dropped. The libraries that decode picture files free pixels as they are: a program
-//! that decodes with [`Frame::open`] and wants those wiped too takes [`WipingAllocator`] as its allocator.
+//! or an embedding is zeroed when it is dropped. The libraries that decode other picture files than JPEG free pixels as they
+//! are: a program that decodes with [`Frame::open`] and wants those wiped too takes [`WipingAllocator`] as its allocator.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::inline_always,

@@ -178,7 +178,7 @@ struct Part<'a> {
     at: usize,
 }
 
-impl<'a> Part<'a> {
+impl Part<'_> {
     /// The value of the first data object of this tag; `name` says what is missing.
     fn child(self, tag: u32, name: &'static str) -> Result<Self, PortraitError> {
         self.find(tag)?.ok_or(PortraitError::Missing { part: name })

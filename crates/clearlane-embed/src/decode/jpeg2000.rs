@@ -59,7 +59,7 @@ fn rgb(bytes: &[u8]) -> Result<Frame<'static>, DecodeError> {
         ColorSpace::RGB => 3,
         ColorSpace::CMYK => 4,
         ColorSpace::Icc { num_channels, .. } => usize::from(*num_channels),
-        _ => 0,
+        ColorSpace::Unknown { .. } => 0,
     };
     let mut rgb = Wiped::zeroed(3 * width * height);
     for (out, sample) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(samples.chunks_exact(channels.max(1))) {

@@ -173,8 +173,8 @@ fn rgb(planes: &Planes, colour: Colour, upright: Upright, offset: [usize; 2]) ->
     let mut out = Wiped::zeroed(3 * width * height);
     let pixels = out.as_chunks_mut::<3>().0;
     let put = |y, row: &[[u8; 3]]| upright.put(pixels, y, row);
-    let [columns, rows] = [offset[0]..offset[0] + width, offset[1]..offset[1] + height];
-    vectorised(Rows { planes, colour, columns, rows, put });
+    let [columns, lines] = [offset[0]..offset[0] + width, offset[1]..offset[1] + height];
+    vectorised(Rows { planes, colour, columns, lines, put });
     let [width, height] = upright.size();
     Ok(Frame::rgb8(width as u32, height as u32, out.into_vec())?)
 }

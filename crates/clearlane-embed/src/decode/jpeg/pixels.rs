@@ -20,7 +20,7 @@ pub(super) struct Rows<'a, P> {
     pub(super) planes: &'a Planes,
     pub(super) colour: Colour,
     pub(super) columns: std::ops::Range<usize>,
-    pub(super) rows: std::ops::Range<usize>,
+    pub(super) lines: std::ops::Range<usize>,
     pub(super) put: P,
 }
 
@@ -33,14 +33,14 @@ impl<P: FnMut(usize, &[[u8; 3]])> Loops for Rows<'_, P> {
         let width = self.planes.size[0];
         let mut scratch: Vec<_> = planes.iter().map(Scratch::new).collect();
         let mut rgb = Wiped::zeroed(3 * self.columns.len());
-        for y in self.rows.clone() {
+        for y in self.lines.clone() {
             let mut rows = [&[][..]; 4];
             for ((row, plane), scratch) in rows.iter_mut().zip(planes).zip(&mut scratch) {
                 *row = &scratch.row(plane, y, width)[self.columns.clone()];
             }
             let pixels = rgb.as_chunks_mut().0;
             convert(self.colour, rows, pixels);
-            (self.put)(y - self.rows.start, pixels);
+            (self.put)(y - self.lines.start, pixels);
         }
     }
 }
