@@ -198,3 +198,21 @@ fn a_missing_restart_marker_or_scan_is_damage() {
     let without = [&alone.bytes[..scans], &[0xFF, 0xD9]].concat();
     assert!(matches!(decode(&without), Err(DecodeError::Damaged { reason }) if reason.contains("no scan")));
 }
+
+#[test]
+fn a_progressive_picture_that_was_never_sharpened_is_cut_short() {
+    for script in ["spectral", "successive", "deep"] {
+        let cases = cases();
+        let case = cases.iter().find(|case| case.name.starts_with(&format!("ycc 420 {script}"))).unwrap();
+        let scans = case.bytes.windows(2).enumerate().filter(|(_, pair)| *pair == [0xFF, 0xDA]).map(|(at, _)| at);
+        for scan in scans.skip(4) {
+            let coarse = [&case.bytes[..scan], &[0xFF, 0xD9]].concat();
+            let refused = decode(&coarse);
+            assert!(
+                matches!(refused, Err(DecodeError::Truncated { .. } | DecodeError::Damaged { .. })),
+                "{}: {refused:?}",
+                case.name
+            );
+        }
+    }
+}

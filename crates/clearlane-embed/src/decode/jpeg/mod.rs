@@ -282,8 +282,12 @@ impl<'a> Reader<'a> {
                     }
                     self.read_scan(data, frame, store)?;
                 }
-                (END, _) if store.is_complete() => return Ok(()),
-                (END, _) => return Err(damaged("a component of the JPEG has no scan")),
+                (END, _) if !store.has_all_components() => {
+                    return Err(damaged("a component of the JPEG has no scan"));
+                }
+                // A face of coarse blocks must not be enrolled.
+                (END, _) if !store.is_exact() => return Err(truncated("the JPEG lacks the scans that sharpen it")),
+                (END, _) => return Ok(()),
                 (0xC0..=0xCF | 0xDE | 0xDF, _) => return Err(unsupported("a JPEG of several frames")),
                 (code, data) => self.read_miscellaneous(code, data)?,
             }
@@ -298,6 +302,13 @@ impl<'a> Reader<'a> {
         if named.len() != usize::from(count) || !(1..=frame.components.len()).contains(&named.len()) {
             return Err(malformed());
         }
+        let (refines, shift) = (bits >> 4 > 0, u32::from(bits & 15));
+        // A scan of a progressive picture has either DC or a band of one component's AC (G.1.1.1.1).
+        let band_is_legal = if first == 0 { last == 0 } else { first <= last && last < 64 && count == 1 };
+        if frame.progressive && (!band_is_legal || shift > 13) {
+            return Err(malformed());
+        }
+        let (band, shift) = if frame.progressive { ([first, last].map(usize::from), shift) } else { ([0, 63], 0) };
         let mut chosen = Vec::new();
         for &[id, codes] in named {
             let component = frame.components.iter().position(|component| component.id == id);
@@ -308,18 +319,11 @@ impl<'a> Reader<'a> {
             }
             let quantiser = self.quantisers[frame.components[component].table];
             let quantiser = quantiser.ok_or_else(|| damaged("the JPEG has no quantisation table for a component"))?;
-            store.begin(component, quantiser);
+            store.begin(component, quantiser, band, shift);
             for (class, code) in codes.into_iter().enumerate() {
                 self.codes[class][code].get_or_insert_with(|| typical(class, code));
             }
             chosen.push((component, codes));
-        }
-        let (refines, shift) = (bits >> 4 > 0, u32::from(bits & 15));
-        let band = [first, last].map(usize::from);
-        // A scan of a progressive picture has either DC or a band of one component's AC (G.1.1.1.1).
-        let band_is_legal = if first == 0 { last == 0 } else { first <= last && last < 64 && count == 1 };
-        if frame.progressive && (!band_is_legal || shift > 13) {
-            return Err(malformed());
         }
         let code = |class: usize, table: usize| self.codes[class][table].as_ref();
         let components =

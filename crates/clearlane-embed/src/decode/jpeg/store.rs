@@ -10,8 +10,13 @@ pub(super) struct Store<'a> {
     components: Vec<Coefficients>,
     /// Those of each component at its first scan, in the order of a block's rows.
     quantisers: Vec<Option<[u16; 64]>>,
+    /// How many of the lowest bits each coefficient still lacks, of each component, in the order of a file.
+    lacking: Vec<[u8; 64]>,
     planes: Option<&'a mut Planes>,
 }
+
+/// Of a coefficient that no scan has had yet.
+const ALL: u8 = 16;
 
 struct Coefficients {
     values: Wiped<i16>,
@@ -35,7 +40,12 @@ impl<'a> Store<'a> {
             let across = (frame.units()[0] * component.across) as usize;
             Coefficients { values: Wiped::zeroed(64 * across * (rows * component.down) as usize), across }
         });
-        Self { components: components.collect(), quantisers: vec![None; frame.components.len()], planes }
+        Self {
+            components: components.collect(),
+            quantisers: vec![None; frame.components.len()],
+            lacking: vec![[ALL; 64]; frame.components.len()],
+            planes,
+        }
     }
 
     /// Blocks of one row, which is row `rows[1]` of the unit that begins at row `rows[0]`.
@@ -54,14 +64,21 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// A scan of this component begins; its first one settles its quantisation.
-    pub(super) fn begin(&mut self, component: usize, quantiser: [u16; 64]) {
+    /// A scan of this component begins, of these coefficients but for so many of their lowest bits. Its first one settles its
+    /// quantisation.
+    pub(super) fn begin(&mut self, component: usize, quantiser: [u16; 64], [first, last]: [usize; 2], shift: u32) {
         self.quantisers[component].get_or_insert(quantiser);
+        self.lacking[component][first..=last].fill(shift as u8);
     }
 
     /// Whether each component had a scan.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(super) fn has_all_components(&self) -> bool {
         self.quantisers.iter().all(Option::is_some)
+    }
+
+    /// Whether scans have made each component as sharp as it can be, or never said how bright it is.
+    pub(super) fn is_exact(&self) -> bool {
+        self.lacking.iter().all(|lacking| lacking[0] == ALL || *lacking == [0; 64])
     }
 
     /// Turns kept coefficients to samples, where the planes have them.
