@@ -4,5 +4,6 @@
 //! beside this library measure the parts.
 #![forbid(unsafe_code)]
 
+pub mod faces;
 pub mod living;
 pub mod misses;

@@ -42,7 +42,13 @@ def decode_picture(data: bytes) -> _Picture:
     """Reads a picture from the bytes of a file, as `read_picture` does."""
 
 def verify(
-    a: _Picture, b: _Picture, *, fmr: float = 1e-4, threshold: float | None = None, order: _Order = "rgb"
+    a: _Picture,
+    b: _Picture,
+    *,
+    fmr: float = 1e-4,
+    population: str | None = None,
+    threshold: float | None = None,
+    order: _Order = "rgb",
 ) -> Verification:
     """Whether two pictures show one person (1:1), by the built-in models."""
 
@@ -81,6 +87,7 @@ class Port:
         frame: _Picture,
         *,
         fpir: float = 3e-3,
+        population: str | None = None,
         margin: float = 0.05,
         candidates: int = 2,
         order: _Order = "rgb",
@@ -311,6 +318,8 @@ class Verification:
     def score(self) -> float: ...
     @property
     def threshold(self) -> float: ...
+    @property
+    def population(self) -> str | None: ...
 
 @final
 class Enrolment:
@@ -362,6 +371,7 @@ class Extractor:
         b: _Picture,
         *,
         fmr: float = 1e-4,
+        population: str | None = None,
         threshold: float | None = None,
         order: _Order = "rgb",
     ) -> Verification:

@@ -83,12 +83,19 @@ fn call(words: &[String], command: &Command, tried: &Arg, path: &OsStr) -> Vec<O
         if let Some(long) = arg.get_long() {
             call.push(format!("--{long}").into());
         }
-        let word = arg.get_possible_values().first().map_or("a".to_owned(), |value| value.get_name().to_owned());
+        let plain = if arg.get_id() == "since" { "2026-01-01T00:00:00Z" } else { "a" };
+        let word = arg.get_possible_values().first().map_or(plain.to_owned(), |value| value.get_name().to_owned());
         call.push(if takes_path(arg) { path.to_owned() } else { word.into() });
     }
     // What an option needs beside it.
     if tried.get_id() == "probe_vectors" {
         call.extend(["--vectors".into(), path.to_owned()]);
+    }
+    if tried.get_id() == "labels" {
+        call.extend(["--group-by", "a"].map(OsString::from));
+    }
+    if tried.get_id() == "write" {
+        call.extend(["--population", "a", "--measured-on", "a"].map(OsString::from));
     }
     if tried.get_id() == "key_file" && words == ["bench", "search"] {
         call.extend(["--register".into(), path.to_owned()]);

@@ -21,13 +21,15 @@ struct Port {
 }
 
 impl Port {
-    /// A key, and the shipped policy without floors of quality.
+    /// A key, and the shipped policy without floors of quality, for people who do not exist.
     fn new() -> Self {
         let port = Self { folder: tempfile::tempdir().unwrap() };
         clearlane().args(["register", "keygen"]).arg(port.path("port.key")).assert().success();
         let shipped = fs::read_to_string(root().join("policies/shenzhen-bay-and-gongbei.toml")).unwrap();
         let lines = shipped.lines().map(|line| if line.starts_with("quality = ") { "quality = {}" } else { line });
-        file(port.folder.path(), "port.toml", lines.collect::<Vec<_>>().join("\n").as_bytes());
+        let rules = lines.collect::<Vec<_>>().join("\n").replace("\"east-asian-adults\"", "\"fictional-people\"");
+        assert!(rules.contains("populations = [\"fictional-people\"]"));
+        file(port.folder.path(), "port.toml", rules.as_bytes());
         port
     }
 
@@ -67,7 +69,8 @@ impl Port {
             "[[model]]\nname = \"next\"\nfile = \"embedder.onnx\"\nsha256 = \"{digest}\"\n\
              input = {{ width = 112, height = 112, colour = \"rgb\", mean = [124.0, 116.0, 104.0], std = [58.0, 57.0, 57.0] }}\n\
              licence = \"as the file's\"\nsource = \"a test\"\n[model.task.embedding]\ndimension = 128\n\
-             thresholds = [{{ fmr = 1e-3, threshold = 0.55, measured_on = \"a test\" }}]\n"
+             [[model.task.embedding.calibration]]\npopulation = \"fictional-people\"\nmeasured_on = \"a test\"\n\
+             thresholds = [{{ fmr = 1e-3, threshold = 0.55 }}]\n"
         );
         file(self.folder.path(), "models/manifest.toml", manifest.as_bytes());
         self.path("models")
@@ -189,7 +192,7 @@ fn no_lane_opens_with_a_model_that_was_not_calibrated_as_far_as_the_policy_asks(
     let mut lane = port.on_register(&["lane", "run", "--port", "gongbei", "--embedder", "next"]);
     lane.arg(photos).arg("--policy").arg(port.path("port.toml")).arg("--models").arg(models);
     let refused = lane.assert().code(4).stdout("");
-    refused.stderr(contains("`comparison.fmr`").and(contains("1.00e-6")).and(contains("clearlane eval folder")));
+    refused.stderr(contains("`comparison.fmr`").and(contains("1.00e-6")).and(contains("clearlane calibrate")));
 }
 
 #[test]

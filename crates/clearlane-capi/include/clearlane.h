@@ -54,11 +54,14 @@ typedef struct clearlane_session clearlane_session;
 // How a call ended.
 typedef int32_t clearlane_status;
 
-// How a frame's pixels lie in memory, 8 bits a sample.
+// How a frame's pixels lie in memory, 8 bits a sample where nothing else is said.
 typedef int32_t clearlane_pixel_format;
 
-// The matrix and the range of NV12 and YUYV frames.
+// The matrix and the range of frames in a YUV format.
 typedef int32_t clearlane_yuv_colour;
+
+// By how much a frame is turned clockwise to stand upright: how the camera is mounted.
+typedef int32_t clearlane_rotation;
 
 // A picture, as the camera's buffer has it. It is read during the call and not copied.
 typedef struct clearlane_frame {
@@ -84,6 +87,10 @@ typedef struct clearlane_frame {
   size_t chroma_length;
   // Bytes from one row of `chroma` to the next.
   size_t chroma_stride;
+  // How the camera is mounted; all coordinates are those of the upright picture.
+  clearlane_rotation rotation;
+  // Not read.
+  uint32_t reserved;
 } clearlane_frame;
 
 // Somebody to be enrolled.
@@ -127,7 +134,8 @@ typedef struct clearlane_identify_options {
   // sizeof(clearlane_identify_options).
   size_t size;
   // How often somebody who is not enrolled may be taken for somebody who is, above 0 and below 1: the threshold follows from
-  // it and from the number of references.
+  // it and from the number of references, for those whom the policy serves. Without a policy it is the strictest of all
+  // populations on whom the model was measured.
   double fpir;
   // By how much the candidate must lead the next subject.
   float margin;
@@ -388,6 +396,36 @@ typedef struct clearlane_step {
 // Two pixels in four bytes: Y0, U, Y1, V.
 #define CLEARLANE_YUYV 5
 
+// Two pixels in four bytes: U, Y0, V, Y1.
+#define CLEARLANE_UYVY 6
+
+// Four bytes a pixel: red, green, blue, and one that is passed over.
+#define CLEARLANE_RGBA8 7
+
+// Four bytes a pixel: blue, green, red, and one that is passed over.
+#define CLEARLANE_BGRA8 8
+
+// A plane of luma, then planes of U and of V at half the width, the height and the stride.
+#define CLEARLANE_I420 9
+
+// As CLEARLANE_NV12 in one buffer, in 16 bits of which the upper 10 are used, the lower byte first.
+#define CLEARLANE_P010 10
+
+// 16 bits a pixel, the lower byte first: near infrared.
+#define CLEARLANE_GRAY16 11
+
+// It stands upright.
+#define CLEARLANE_UPRIGHT 0
+
+// A quarter turn.
+#define CLEARLANE_CLOCKWISE_90 1
+
+// Half a turn.
+#define CLEARLANE_CLOCKWISE_180 2
+
+// Three quarters.
+#define CLEARLANE_CLOCKWISE_270 3
+
 // ITU-R BT.601, luma 16 to 235: most USB cameras.
 #define CLEARLANE_BT601_LIMITED 0
 
@@ -396,6 +434,9 @@ typedef struct clearlane_step {
 
 // ITU-R BT.709, luma 16 to 235: most HD video.
 #define CLEARLANE_BT709_LIMITED 2
+
+// ITU-R BT.709, luma 0 to 255.
+#define CLEARLANE_BT709_FULL 3
 
 // Into the mainland.
 #define CLEARLANE_ENTRY 1

@@ -76,7 +76,8 @@ inline std::uint64_t count(Microseconds time) {
 // A picture, as the camera's buffer has it; the buffer has to outlive the frame.
 inline clearlane_frame frame(clearlane_pixel_format format, std::uint32_t width, std::uint32_t height, std::size_t stride,
                              const void *pixels, std::size_t length,
-                             clearlane_yuv_colour colour = CLEARLANE_BT601_LIMITED) {
+                             clearlane_yuv_colour colour = CLEARLANE_BT601_LIMITED,
+                             clearlane_rotation rotation = CLEARLANE_UPRIGHT) {
   auto made = CLEARLANE_INIT(clearlane_frame);
   made.pixels = static_cast<const std::uint8_t *>(pixels);
   made.length = length;
@@ -85,6 +86,7 @@ inline clearlane_frame frame(clearlane_pixel_format format, std::uint32_t width,
   made.height = height;
   made.format = format;
   made.colour = colour;
+  made.rotation = rotation;
   return made;
 }
 

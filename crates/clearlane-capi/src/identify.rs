@@ -24,7 +24,8 @@ pub struct clearlane_identify_options {
     /// sizeof(clearlane_identify_options).
     pub size: usize,
     /// How often somebody who is not enrolled may be taken for somebody who is, above 0 and below 1: the threshold follows from
-    /// it and from the number of references.
+    /// it and from the number of references, for those whom the policy serves. Without a policy it is the strictest of all
+    /// populations on whom the model was measured.
     pub fpir: f64,
     /// By how much the candidate must lead the next subject.
     pub margin: f32,

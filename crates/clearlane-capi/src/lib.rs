@@ -35,8 +35,11 @@ pub use enrol::{
     clearlane_enrolment, clearlane_enrolment_outcome,
 };
 pub use frame::{
-    CLEARLANE_BGR8, CLEARLANE_BT601_FULL, CLEARLANE_BT601_LIMITED, CLEARLANE_BT709_LIMITED, CLEARLANE_GRAY8,
-    CLEARLANE_NV12, CLEARLANE_RGB8, CLEARLANE_YUYV, clearlane_frame, clearlane_pixel_format, clearlane_yuv_colour,
+    CLEARLANE_BGR8, CLEARLANE_BGRA8, CLEARLANE_BT601_FULL, CLEARLANE_BT601_LIMITED, CLEARLANE_BT709_FULL,
+    CLEARLANE_BT709_LIMITED, CLEARLANE_CLOCKWISE_90, CLEARLANE_CLOCKWISE_180, CLEARLANE_CLOCKWISE_270, CLEARLANE_GRAY8,
+    CLEARLANE_GRAY16, CLEARLANE_I420, CLEARLANE_NV12, CLEARLANE_P010, CLEARLANE_RGB8, CLEARLANE_RGBA8,
+    CLEARLANE_UPRIGHT, CLEARLANE_UYVY, CLEARLANE_YUYV, clearlane_frame, clearlane_pixel_format, clearlane_rotation,
+    clearlane_yuv_colour,
 };
 pub use identify::{clearlane_candidate, clearlane_identification, clearlane_identify, clearlane_identify_options};
 pub use keys::{clearlane_key_callback, clearlane_release_callback};

@@ -49,7 +49,8 @@ macro_rules! layouts {
 fn layouts() -> Vec<Layout> {
     layouts! {
         clearlane_frame {
-            size, pixels, length, stride, width, height, format, colour, chroma, chroma_length, chroma_stride
+            size, pixels, length, stride, width, height, format, colour, chroma, chroma_length, chroma_stride, rotation,
+            reserved
         }
         clearlane_application { size, key, details, pictures, picture_count, digests }
         clearlane_enrolment { size, outcome, template_count, subject, json }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clearlane_embed::ModelError;
-use clearlane_eval::ScoreError;
+use clearlane_eval::{GroupError, PresumedError, ScoreError};
 use clearlane_simulate::SimulationError;
 
 use crate::output::shown;
@@ -117,6 +117,21 @@ impl From<ModelError> for Failure {
 impl From<ScoreError> for Failure {
     fn from(error: ScoreError) -> Self {
         Self::of(Exit::Input, &error)
+    }
+}
+
+impl From<GroupError> for Failure {
+    fn from(error: GroupError) -> Self {
+        Self::of(Exit::Usage, &error)
+    }
+}
+
+impl From<PresumedError> for Failure {
+    fn from(error: PresumedError) -> Self {
+        match error {
+            PresumedError::Group(error) => error.into(),
+            error => Self::of(Exit::Input, &error),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearlane::PortOptions;
-use clearlane_embed::{Detector, Embedder, Extractor, Models, Selection};
+use clearlane_embed::{Detector, Embedder, Extractor, Models, Selection, SmallestFace};
 
 use crate::failure::Result;
 
@@ -28,6 +28,14 @@ pub(crate) struct ModelArgs {
     /// Average each template with that of the mirrored face: twice the time, a little more accurate
     #[arg(long)]
     pub(crate) flip: bool,
+
+    /// The smallest face that counts, in pixels (60) or as a share of the picture's shorter side (5%) [default: 5%, in lanes 10%]
+    #[arg(long, value_name = "SIZE", value_parser = smallest_face)]
+    pub(crate) min_face: Option<SmallestFace>,
+
+    /// The longer side of the detector's input, in pixels [default: the model's own]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(32..=4096))]
+    pub(crate) detector_size: Option<u16>,
 }
 
 impl ModelArgs {
@@ -51,13 +59,26 @@ impl ModelArgs {
         if let Some(embedder) = &self.embedder {
             options = options.embedder(embedder);
         }
+        if let Some(smallest) = self.min_face {
+            options = options.smallest_face(smallest);
+        }
+        if let Some(side) = self.detector_size {
+            options = options.detector_size(usize::from(side));
+        }
         options.flip(self.flip)
     }
 
     pub(crate) fn load_detector(&self) -> Result<Detector> {
         let models = self.available()?;
         let name = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
-        Ok(models.detector(name)?)
+        let mut detector = models.detector(name)?;
+        if let Some(side) = self.detector_size {
+            detector = detector.with_input_size(usize::from(side))?;
+        }
+        Ok(match self.min_face {
+            Some(smallest) => detector.with_smallest_face(smallest),
+            None => detector,
+        })
     }
 
     pub(crate) fn load_embedder(&self) -> Result<Embedder> {
@@ -68,5 +89,16 @@ impl ModelArgs {
 
     pub(crate) fn load_extractor(&self, selection: Selection) -> Result<Extractor> {
         Ok(Extractor::new(self.load_detector()?, self.load_embedder()?).with_selection(selection))
+    }
+}
+
+/// A size on the command line: pixels, or a share with a percent sign.
+fn smallest_face(text: &str) -> Result<SmallestFace, String> {
+    let (number, share) = text.strip_suffix('%').map_or((text, false), |number| (number, true));
+    let number = number.trim().parse::<f32>().ok().filter(|number| number.is_finite());
+    match number {
+        Some(percent) if share && percent > 0.0 && percent <= 100.0 => Ok(SmallestFace::Share(percent / 100.0)),
+        Some(pixels) if !share && pixels >= 1.0 => Ok(SmallestFace::Pixels(pixels)),
+        _ => Err("expected pixels from 1 on, such as 60, or a share of the picture, such as 5%".to_owned()),
     }
 }

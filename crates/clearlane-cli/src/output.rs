@@ -128,6 +128,12 @@ impl Output {
         Progress::with_table(total, self.is_watched())
     }
 
+    /// As [`Output::progress`], of bytes.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn bytes(&self) -> Progress {
+        Progress::of_bytes(self.is_watched())
+    }
+
     fn is_watched(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }

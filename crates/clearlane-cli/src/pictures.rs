@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use clearlane_embed::{DecodeLimits, ExtractError, Extraction, Extractor, Frame, Selection};
+use clap::{Args, ValueEnum};
+use clearlane_embed::{DecodeError, DecodeLimits, ExtractError, Extraction, Extractor, Frame, Orientation, Selection};
 use image::RgbImage;
 
 use crate::failure::{Exit, Failure, Result};
@@ -30,6 +30,58 @@ impl From<Face> for Selection {
             Face::Largest => Self::Largest,
             Face::Central => Self::Central,
         }
+    }
+}
+
+/// How picture files are read.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Pictures")]
+pub(crate) struct PictureArgs {
+    /// How pictures stand: as they and their EXIF tags say, or whichever of four ways shows the surest face
+    #[arg(long, value_enum, default_value_t)]
+    orientation: Standing,
+    /// The most pixels that a picture may have
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
+    max_pixels: u64,
+}
+
+/// How a picture stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Standing {
+    /// As it says
+    Given,
+    /// All four ways are tried: four times the time to find a face
+    #[default]
+    Auto,
+}
+
+impl PictureArgs {
+    pub(crate) fn orientation(self) -> Orientation {
+        match self.orientation {
+            Standing::Given => Orientation::Given,
+            Standing::Auto => Orientation::Auto,
+        }
+    }
+
+    /// The picture at `path`.
+    pub(crate) fn open(self, path: &Path) -> Result<Frame<'static>> {
+        self.decode(path, &read(path)?)
+    }
+
+    /// A picture whose bytes have been read.
+    pub(crate) fn decode(self, path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
+        // The memory grows with the pixels, so that whoever asks for more gets them.
+        let standard = DecodeLimits::default();
+        let factor = self.max_pixels.div_ceil(standard.max_pixels).max(1);
+        let max_memory_bytes = standard.max_memory_bytes.saturating_mul(factor);
+        let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes, ..standard };
+        Frame::decode(bytes, &limits).map_err(|error| {
+            let failure = Failure::at(Exit::Input, path, &error);
+            match error {
+                DecodeError::TooManyPixels { .. } => failure.with_help("--max-pixels lets larger pictures in"),
+                _ => failure,
+            }
+        })
     }
 }
 
@@ -73,6 +125,10 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
 pub(crate) fn refused(path: &Path, error: ExtractError) -> Failure {
     match error {
         ExtractError::Model(error) => error.into(),
+        error @ (ExtractError::NoFace | ExtractError::NotUpright) => Failure::at(Exit::Input, path, &error).with_help(
+            "is the picture turned? --orientation auto tries all four ways; is the face small? --min-face says from which size on \
+             faces are looked for",
+        ),
         error @ ExtractError::SeveralFaces { .. } => {
             Failure::at(Exit::Input, path, &error).with_help("crop the picture, or choose one with --face largest")
         }
@@ -85,6 +141,19 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = entries(folder)?;
     files.retain(|path| path.is_file() && has_picture_name(path));
     Ok(files)
+}
+
+/// The pictures of all folders SUBJECT/IMAGE in `dirs`, and the subject that each shows. A subject's name in two is one person.
+pub(crate) fn by_subject(dirs: &[PathBuf]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut people, mut captures) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let pictures = in_folder(&folder)?;
+            people.extend(vec![subject(&folder)?.to_owned(); pictures.len()]);
+            captures.extend(pictures);
+        }
+    }
+    Ok((people, captures))
 }
 
 /// The name of the subject whose pictures are in `folder`.

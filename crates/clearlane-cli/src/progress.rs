@@ -8,12 +8,21 @@ pub(crate) struct Progress(ProgressBar);
 
 const TEMPLATE: &str = "{msg:>10} [{bar:32}] {human_pos}/{human_len}  {per_sec}  {eta} left";
 
+#[cfg(feature = "fetch")]
+const OF_BYTES: &str = "{msg:>10} [{bar:32}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+
 /// Under the bar stands a table.
 const WITH_TABLE: &str = "[{bar:32}] {human_pos}/{human_len}  {eta} left\n{msg}";
 
 impl Progress {
     pub(crate) fn new(total: u64, what: &'static str, visible: bool) -> Self {
         Self::styled(total, what, visible, TEMPLATE)
+    }
+
+    /// The progress of a file that comes in.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn of_bytes(visible: bool) -> Self {
+        Self::styled(0, "", visible, OF_BYTES)
     }
 
     /// A bar over a table that [`Progress::say`] fills.

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane::{ChoiceError, EnrolError, OpenError, OpenStage, Port, PortError, PortOptions, ReferencesError};
+use clearlane::{
+    CalibrationError, ChoiceError, EnrolError, OpenError, OpenStage, Port, PortError, PortOptions, ReferencesError,
+};
 use clearlane_store::{Fault, KeyFile, KeySource, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, shown};
 use crate::progress::Progress;
+use crate::thresholds::CALIBRATE;
 
 /// The environment variable with a register's keys.
 const KEY_VARIABLE: &str = "CLEARLANE_KEY";
@@ -160,9 +163,9 @@ impl From<OpenError> for Failure {
             OpenError::Model(error) => error.into(),
             OpenError::Choice(error) => error.into(),
             OpenError::Port(error) => error.into(),
-            error @ OpenError::Calibration { .. } => Self::of(Exit::Model, &error).with_help(
-                "put measured thresholds into the models' manifest.toml: `clearlane eval folder` measures them",
-            ),
+            error @ (OpenError::Calibration { .. } | OpenError::Population { .. }) => {
+                Self::of(Exit::Model, &error).with_help(CALIBRATE)
+            }
             error => Self::of(Exit::Input, &error),
         }
     }
@@ -171,8 +174,9 @@ impl From<OpenError> for Failure {
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         match error {
+            PortError::Population(_) => Self::of(Exit::Model, &error).with_help(CALIBRATE),
             PortError::Uncalibrated(_) => Self::of(Exit::Model, &error).with_help(
-                "measure lower false match rates with `clearlane eval folder` and put them into the models' manifest.toml, \
+                "measure lower false match rates with `clearlane calibrate`, which writes them into the models' manifest.toml, \
                  or let the policy ask for less",
             ),
             error => Self::of(Exit::Usage, &error),
@@ -203,8 +207,11 @@ impl From<EnrolError> for Failure {
     fn from(error: EnrolError) -> Self {
         match error {
             EnrolError::References(error) => error.into(),
+            EnrolError::Calibration(CalibrationError::Population(_)) => {
+                Self::of(Exit::Model, &error).with_help(CALIBRATE)
+            }
             EnrolError::Calibration(_) => Self::of(Exit::Model, &error).with_help(
-                "what is done is kept. Measure lower false match rates with `clearlane eval folder` and put them into the \
+                "what is done is kept. Measure lower false match rates with `clearlane calibrate`, which writes them into the \
                  models' manifest.toml, or let the policy ask for less",
             ),
             error => Self::of(Exit::Model, &error),

@@ -20,9 +20,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let score = template(one)?.score(&template(other)?)?;
     println!("comparison score {score:.4}");
-    for known in extractor.embedder().thresholds() {
-        let answer = if score >= known.threshold { "match" } else { "no match" };
-        println!("at a false match rate of {:e}: {answer} (threshold {:.4})", known.fmr, known.threshold);
+    for calibration in extractor.embedder().calibrations() {
+        println!("measured on {}, {}:", calibration.population, calibration.measured_on);
+        for known in &calibration.thresholds {
+            let answer = if score >= known.threshold { "match" } else { "no match" };
+            println!("  at a false match rate of {:e}: {answer} (threshold {:.4})", known.fmr, known.threshold);
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use clearlane_infer::{Loops, Wiped, vectorised, wipe};
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point, Similarity};
 use crate::patch::{Patch, Places, rounded};
+use crate::rotation::composed;
 
 /// Width and height of an aligned face, in pixels.
 pub const ALIGNED_SIDE: usize = 112;
@@ -77,14 +78,14 @@ impl std::fmt::Debug for AlignedFace {
 /// The part of a frame that an aligned face depends on.
 pub(crate) struct FacePatch {
     pub(crate) pixels: Patch,
-    /// From the aligned face into the frame.
+    /// From the aligned face into the frame as it lies in memory.
     source: Similarity,
 }
 
 impl FacePatch {
     pub(crate) fn new(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
         let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
-        let source = onto.inverse();
+        let source = in_memory(frame, onto.inverse());
         let (first, last) = (-0.5, ALIGNED_SIDE as f32 - 0.5);
         let pixels = Patch::new(frame, &source, BoundingBox { x0: first, y0: first, x1: last, y1: last });
         Ok(Self { pixels, source })
@@ -94,6 +95,11 @@ impl FacePatch {
     pub(crate) fn aligned(&self) -> AlignedFace {
         AlignedFace { pixels: vectorised(Warp(self)) }
     }
+}
+
+/// Where a transform into the upright frame goes in the frame as it lies in memory.
+pub(crate) fn in_memory(frame: &Frame<'_>, source: Similarity) -> Similarity {
+    frame.to_memory().map_or(source, |turned| composed(&source, &turned))
 }
 
 /// The aligned square, each pixel taken from where `source` sends it in the frame.

@@ -5,7 +5,7 @@ use clearlane_template::{ModelId, Template};
 
 use crate::align::AlignedFace;
 use crate::error::{ExtractError, ModelError};
-use crate::manifest::{CalibratedThreshold, InputSpec, ModelEntry, Task};
+use crate::manifest::{InputSpec, MeasuredCalibration, ModelEntry, Task};
 use crate::tensor::batch;
 
 /// Makes templates of aligned faces: a network, bound to its preprocessing by the [`ModelId`] that every
@@ -15,7 +15,7 @@ pub struct Embedder {
     network: Network,
     input: InputSpec,
     dimension: usize,
-    thresholds: Vec<CalibratedThreshold>,
+    calibrations: Vec<MeasuredCalibration>,
     id: ModelId,
     flip: bool,
 }
@@ -24,7 +24,7 @@ impl Embedder {
     /// Loads an embedder from its manifest entry and its ONNX bytes. A network whose output is not the entry's dimension
     /// is refused here.
     pub fn new(entry: &ModelEntry, onnx: &[u8]) -> Result<Self, ModelError> {
-        let Task::Embedding { dimension, thresholds } = &entry.task else {
+        let Task::Embedding { dimension, calibrations } = &entry.task else {
             return Err(entry.not_for(Task::EMBEDDING));
         };
         let network = Network::from_onnx(onnx, [3, entry.input.height, entry.input.width])
@@ -39,7 +39,7 @@ impl Embedder {
             network,
             input: entry.input.clone(),
             dimension: *dimension,
-            thresholds: thresholds.clone(),
+            calibrations: calibrations.clone(),
             id: ModelId::digest([onnx, preprocessing(&entry.input).as_bytes()]),
             flip: false,
         })
@@ -65,16 +65,21 @@ impl Embedder {
         self.id
     }
 
+    /// What its templates depend on beside the face, as a text.
+    pub(crate) fn recipe(&self) -> String {
+        format!("{} flip {}", self.id, self.flip)
+    }
+
     /// How many values a template has.
     #[must_use]
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// The thresholds that were measured for the model.
+    /// The thresholds that were measured for the model, by population.
     #[must_use]
-    pub fn thresholds(&self) -> &[CalibratedThreshold] {
-        &self.thresholds
+    pub fn calibrations(&self) -> &[MeasuredCalibration] {
+        &self.calibrations
     }
 
     /// The network, to show how it runs.

@@ -137,6 +137,12 @@ pub enum ExtractError {
         /// The part of the face's box that is outside the frame, in [0, 1].
         outside: f32,
     },
+    /// What was found cannot be a face that stands upright: see [`Face::is_plausible`](crate::Face::is_plausible).
+    #[error(
+        "no usable face: the landmarks are not those of an upright face; if the picture is turned, say how, or have all four \
+         orientations tried"
+    )]
+    NotUpright,
     /// The landmarks give no alignment.
     #[error(transparent)]
     Align(#[from] AlignError),

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use clearlane_template::Template;
+use clearlane_template::{ModelId, Template};
 use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
 use crate::align::{AlignError, AlignedFace, FacePatch};
-use crate::detect::{Detector, Face};
+use crate::detect::{Detector, Face, Orientation};
 use crate::embed::Embedder;
-use crate::error::ExtractError;
+use crate::error::{ExtractError, ModelError};
 use crate::frame::Frame;
 use crate::geometry::Point;
 use crate::pad::Pad;
 use crate::quality::Quality;
+use crate::rotation::Rotation;
 use crate::stage::{Stage, Timings};
+
+/// The text that stands for how a picture becomes a frame and a frame the detector's input in [`Extractor::recipe`]: a change
+/// there, in this crate or in the decoders under it, means another number here.
+const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding 1");
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,7 @@ pub struct Extractor {
     embedder: Arc<Embedder>,
     pad: Option<Arc<Pad>>,
     selection: Selection,
+    orientation: Orientation,
     minimum_eye_distance: f32,
     maximum_outside: f32,
 }
@@ -44,8 +50,12 @@ pub struct Extractor {
 /// What a frame gave.
 #[derive(Clone, Debug)]
 pub struct Extraction {
-    /// The selected face.
+    /// The selected face, in the coordinates of the upright picture.
     pub face: Face,
+    /// By how much the picture had to be turned to stand upright: the frame's own rotation, or the one that was found.
+    pub rotation: Rotation,
+    /// The part of the face's box outside of the frame, in [0, 1]; 1 where a landmark is outside.
+    pub outside: f32,
     /// How many faces were found.
     pub faces: usize,
     /// The size of the largest other face relative to the selected one, as lengths: √(area / area) of their boxes, above 1
@@ -66,8 +76,12 @@ pub struct Extraction {
 /// What a frame shows before a template is made of it: see [`Extractor::observe`].
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// The selected face.
+    /// The selected face, in the coordinates of the upright picture.
     pub face: Face,
+    /// By how much the picture had to be turned to stand upright: the frame's own rotation, or the one that was found.
+    pub rotation: Rotation,
+    /// The part of the face's box outside of the frame, in [0, 1]; 1 where a landmark is outside.
+    pub outside: f32,
     /// How many faces were found.
     pub faces: usize,
     /// As [`Extraction::second`].
@@ -91,6 +105,7 @@ impl Extractor {
             embedder: embedder.into(),
             pad: None,
             selection: Selection::default(),
+            orientation: Orientation::default(),
             minimum_eye_distance: 0.0,
             maximum_outside: 0.25,
         }
@@ -100,6 +115,13 @@ impl Extractor {
     #[must_use]
     pub fn with_selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
+        self
+    }
+
+    /// The same extractor with another way to know how frames stand.
+    #[must_use]
+    pub fn with_orientation(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
         self
     }
 
@@ -137,26 +159,41 @@ impl Extractor {
         &self.embedder
     }
 
-    /// The template of the selected face of a frame, and everything else that was found out about it.
-    pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
-        self.complete(self.observe_where(frame, |face| self.limits(frame, face))?)
+    /// The digest of all that a template depends on beside the picture: both models, the settings, and the way in which
+    /// pictures are decoded. Where it is the same, so is the template of the same picture file on the same machine; a caller who keeps
+    /// templates keeps them under it.
+    #[must_use]
+    pub fn recipe(&self) -> [u8; 32] {
+        let Self { detector, embedder, selection, orientation, minimum_eye_distance, maximum_outside, pad: _ } = self;
+        let settings =
+            format!("{selection:?} {orientation:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
+        let parts = [DECODING, &detector.recipe(), &embedder.recipe(), &settings];
+        *ModelId::digest(parts.map(str::as_bytes)).as_bytes()
     }
 
-    /// As [`Extractor::extract`], but of a face that is too small or cut as well, for a caller who has to judge every face.
+    /// The template of the selected face of a frame, and everything else that was found out about it.
+    pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
+        self.complete(self.observe_where(frame, |face, outside| self.limits(face, outside))?)
+    }
+
+    /// As [`Extractor::extract`], but of a face that is too small, cut or not upright as well, for a caller who has to judge every face.
     /// [`Extractor::limits`] says whether it is.
     pub fn extract_any(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
         self.complete(self.observe(frame)?)
     }
 
     /// All that a frame shows but the template, which is half of the work: for a caller who may not need one of every frame.
-    /// A face that is too small or cut is observed as well: see [`Extractor::limits`].
+    /// A face that is too small, cut or not upright is observed as well: see [`Extractor::limits`].
     pub fn observe(&self, frame: &Frame<'_>) -> Result<Observation, ExtractError> {
-        self.observe_where(frame, |_| Ok(()))
+        self.observe_where(frame, |_, _| Ok(()))
     }
 
-    /// Whether a face of this frame is as large as the extractor asks, and as far inside of the frame; the error says why not.
-    pub fn limits(&self, frame: &Frame<'_>, face: &Face) -> Result<(), ExtractError> {
-        let outside = face.outside(frame.width(), frame.height());
+    /// Whether a face of which this part lies outside of its frame is as large as the extractor asks, as far inside, and upright;
+    /// the error says why not.
+    pub fn limits(&self, face: &Face, outside: f32) -> Result<(), ExtractError> {
+        if !face.is_plausible() {
+            return Err(ExtractError::NotUpright);
+        }
         let inside = outside <= self.maximum_outside;
         if !inside {
             return Err(ExtractError::FaceCut { outside });
@@ -172,14 +209,16 @@ impl Extractor {
     fn observe_where(
         &self,
         frame: &Frame<'_>,
-        accept: impl FnOnce(&Face) -> Result<(), ExtractError>,
+        accept: impl FnOnce(&Face, f32) -> Result<(), ExtractError>,
     ) -> Result<Observation, ExtractError> {
         let span = debug_span!("extract", width = frame.width(), height = frame.height());
         let _entered = span.enter();
         let mut timings = Timings::default();
-        let faces = timings.timed(Stage::Detect, || self.detector.detect(frame))?;
+        let (frame, faces) = timings.timed(Stage::Detect, || self.detect(frame))?;
+        let frame = &frame;
         let face = self.select(frame, &faces)?;
-        accept(face)?;
+        let outside = face.outside(frame.width(), frame.height());
+        accept(face, outside)?;
         let second = second(face, &faces);
         let (patch, aligned) = timings.timed(Stage::Align, || {
             let patch = FacePatch::new(frame, &face.landmarks)?;
@@ -191,8 +230,14 @@ impl Extractor {
             Some(pad) => Some(timings.timed(Stage::Pad, || pad.assess(frame, face))?),
             None => None,
         };
-        let (faces, face) = (faces.len(), face.clone());
-        Ok(Observation { face, faces, second, aligned, quality, pad, timings })
+        let (faces, face, rotation) = (faces.len(), face.clone(), frame.rotation());
+        Ok(Observation { face, rotation, outside, faces, second, aligned, quality, pad, timings })
+    }
+
+    /// The faces of a frame, and the frame as it stands.
+    fn detect<'f>(&self, frame: &'f Frame<'_>) -> Result<(Frame<'f>, Vec<Face>), ModelError> {
+        let (rotation, faces) = self.detector.detect_standing(frame, self.orientation)?;
+        Ok((frame.view().with_rotation(rotation), faces))
     }
 
     /// The template of an observed face. Its time is added to the observation's.
@@ -206,8 +251,8 @@ impl Extractor {
 
     fn complete(&self, mut observation: Observation) -> Result<Extraction, ExtractError> {
         let template = self.embed(&mut observation)?;
-        let Observation { face, faces, second, aligned, quality, pad, timings } = observation;
-        Ok(Extraction { face, faces, second, aligned, quality, pad, template, timings })
+        let Observation { face, rotation, outside, faces, second, aligned, quality, pad, timings } = observation;
+        Ok(Extraction { face, rotation, outside, faces, second, aligned, quality, pad, template, timings })
     }
 
     fn select<'f>(&self, frame: &Frame<'_>, faces: &'f [Face]) -> Result<&'f Face, ExtractError> {

@@ -1,15 +1,23 @@
 //! Pictures as gate cameras give them: borrowed where possible, in the camera's own pixel format.
 
+mod planes;
+mod yuv;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
 use clearlane_infer::Wiped;
+use planes::Plane;
+pub(crate) use yuv::YuvToRgb;
+
+use crate::geometry::Similarity;
+use crate::rotation::Rotation;
 
 /// The largest width or height of a [`Frame`], in pixels.
 pub const MAX_SIDE: u32 = 32_768;
 
-/// How a frame's pixels lie in memory. Every format has 8 bits a sample.
+/// How a frame's pixels lie in memory. Samples have 8 bits where nothing else is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
     /// Three bytes a pixel: red, green, blue.
@@ -22,9 +30,51 @@ pub enum PixelFormat {
     Nv12,
     /// Two pixels in four bytes: Y0, U, Y1, V.
     Yuyv,
+    /// Two pixels in four bytes: U, Y0, V, Y1.
+    Uyvy,
+    /// Four bytes a pixel: red, green, blue, and one that is passed over.
+    Rgba8,
+    /// Four bytes a pixel: blue, green, red, and one that is passed over.
+    Bgra8,
+    /// A plane of luma, then planes of U and of V at half the width and half the height.
+    I420,
+    /// As [`PixelFormat::Nv12`], in 16 bits of which the upper 10 are used, the lower byte first.
+    P010,
+    /// 16 bits a pixel, the lower byte first: near infrared.
+    Gray16,
 }
 
-/// Which YUV a camera means: the matrix and the range of NV12 and YUYV frames.
+impl PixelFormat {
+    /// Every format.
+    pub const ALL: [Self; 11] = [
+        Self::Rgb8,
+        Self::Bgr8,
+        Self::Gray8,
+        Self::Nv12,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Rgba8,
+        Self::Bgra8,
+        Self::I420,
+        Self::P010,
+        Self::Gray16,
+    ];
+
+    /// Bytes that a row of so many pixels takes, of the first plane where there are several.
+    #[must_use]
+    pub fn row_bytes(self, width: u32) -> usize {
+        let width = width as usize;
+        match self {
+            Self::Rgb8 | Self::Bgr8 => 3 * width,
+            Self::Rgba8 | Self::Bgra8 => 4 * width,
+            Self::Gray8 | Self::Nv12 | Self::I420 => width,
+            Self::Gray16 | Self::P010 => 2 * width,
+            Self::Yuyv | Self::Uyvy => 4 * width.div_ceil(2),
+        }
+    }
+}
+
+/// Which YUV a camera means: the matrix and the range of frames in a YUV format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum YuvColour {
     /// ITU-R BT.601, luma 16–235: most USB cameras, and OpenCV's meaning of NV12 and YUYV.
@@ -34,18 +84,42 @@ pub enum YuvColour {
     Bt601Full,
     /// ITU-R BT.709, luma 16–235: most HD video.
     Bt709Limited,
+    /// ITU-R BT.709, luma 0–255.
+    Bt709Full,
 }
 
-/// A picture with 8-bit samples: width, height, stride and pixel format over borrowed or owned bytes. Owned ones are wiped when
-/// the frame is dropped; borrowed ones are the camera's.
+/// A picture: width, height, stride and pixel format over borrowed or owned bytes. Owned ones are wiped when the frame is
+/// dropped; borrowed ones are the camera's.
+///
+/// Samples of 16 bits are rounded to 8, and the two chroma planes of [`PixelFormat::I420`] become one, in memory of the frame's
+/// own; all else is read where it lies. A frame may have a [`Rotation`]: its width, its height and all coordinates are those
+/// of the upright picture, and nothing is copied for it.
 #[derive(Clone, Debug)]
 pub struct Frame<'a> {
     format: PixelFormat,
+    layout: Layout,
     colour: YuvColour,
+    rotation: Rotation,
+    /// In memory.
     width: u32,
     height: u32,
     packed: Plane<'a>,
     chroma: Option<Plane<'a>>,
+}
+
+/// How the bytes that are worked on lie: every format comes down to one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Three bytes a pixel, red first or blue first.
+    Packed3 { blue_first: bool },
+    /// Four bytes a pixel, the fourth of no meaning.
+    Packed4 { blue_first: bool },
+    /// One byte a pixel.
+    Gray,
+    /// A plane of luma, and one of pairs of chroma at half the width and height.
+    Biplanar,
+    /// Two pixels in four bytes: luma, U, luma, V; or chroma before luma in both pairs.
+    Pairs { chroma_first: bool },
 }
 
 /// Bytes of a picture. Owned ones are wiped when they are dropped.
@@ -102,19 +176,6 @@ impl fmt::Debug for Pixels<'_> {
     }
 }
 
-#[derive(Clone)]
-struct Plane<'a> {
-    data: Pixels<'a>,
-    stride: usize,
-}
-
-/// No face in any log: the bytes are counted, not shown.
-impl fmt::Debug for Plane<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plane").field("bytes", &self.data.len()).field("stride", &self.stride).finish()
-    }
-}
-
 /// Why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -148,8 +209,9 @@ pub enum FrameError {
 impl<'a> Frame<'a> {
     /// A frame over `data`, borrowed or owned, with `stride` bytes from one row's start to the next.
     ///
-    /// [`PixelFormat::Nv12`] takes both planes from one buffer: `stride × height` bytes of luma, then the chroma plane
-    /// with the same stride (rounded up to even). For planes in two buffers see [`Frame::nv12`].
+    /// [`PixelFormat::Nv12`] and [`PixelFormat::P010`] take both planes from one buffer: `stride × height` bytes of luma, then
+    /// the chroma plane with the same stride (of NV12 rounded up to even). [`PixelFormat::I420`] takes its three from one: the
+    /// planes of U and of V have half the stride, rounded up. For NV12 in two buffers see [`Frame::nv12`].
     pub fn new(
         format: PixelFormat,
         width: u32,
@@ -160,23 +222,24 @@ impl<'a> Frame<'a> {
         // Bytes that are refused are wiped as well.
         let data = Pixels::from(data.into());
         check_size(width, height)?;
-        if format != PixelFormat::Nv12 {
-            let packed = Plane::new(data, stride, row_bytes(format, width), height)?;
-            return Ok(Self { format, colour: YuvColour::default(), width, height, packed, chroma: None });
-        }
-        let luma_bytes = stride.saturating_mul(height as usize);
-        if data.len() < luma_bytes {
-            return Err(FrameError::TooShort { len: data.len(), needed: luma_bytes });
-        }
-        let (luma, chroma) = match data.0 {
-            Source::Borrowed(data) => (Source::Borrowed(&data[..luma_bytes]), Source::Borrowed(&data[luma_bytes..])),
-            Source::Owned(mut data) => {
-                let chroma = Wiped::from(data[luma_bytes..].to_vec());
-                data.truncate(luma_bytes);
-                (Source::Owned(data), Source::Owned(chroma))
+        let layout = match format {
+            PixelFormat::Rgb8 => Layout::Packed3 { blue_first: false },
+            PixelFormat::Bgr8 => Layout::Packed3 { blue_first: true },
+            PixelFormat::Rgba8 => Layout::Packed4 { blue_first: false },
+            PixelFormat::Bgra8 => Layout::Packed4 { blue_first: true },
+            PixelFormat::Yuyv => Layout::Pairs { chroma_first: false },
+            PixelFormat::Uyvy => Layout::Pairs { chroma_first: true },
+            PixelFormat::Gray8 | PixelFormat::Gray16 => Layout::Gray,
+            PixelFormat::Nv12 | PixelFormat::I420 | PixelFormat::P010 => {
+                return planes::of_one_buffer(format, width, height, stride, data);
             }
         };
-        Self::of_planes(width, height, (Pixels(luma), stride), (Pixels(chroma), stride.next_multiple_of(2)))
+        let mut packed = Plane::new(data, stride, format.row_bytes(width), height)?;
+        if format == PixelFormat::Gray16 {
+            // 65,535 is 255 times 257.
+            packed = packed.rounded(width as usize, height, |sample| ((u32::from(sample) + 128) / 257) as u8);
+        }
+        Ok(Self::of(format, layout, width, height, packed, None))
     }
 
     /// An NV12 frame from two planes, each with its stride in bytes.
@@ -187,21 +250,22 @@ impl<'a> Frame<'a> {
         (chroma, chroma_stride): (impl Into<Cow<'a, [u8]>>, usize),
     ) -> Result<Self, FrameError> {
         let (luma, chroma) = (Pixels::from(luma.into()), Pixels::from(chroma.into()));
-        Self::of_planes(width, height, (luma, luma_stride), (chroma, chroma_stride))
+        check_size(width, height)?;
+        let luma = Plane::new(luma, luma_stride, width as usize, height)?;
+        let chroma = Plane::new(chroma, chroma_stride, 2 * width.div_ceil(2) as usize, height.div_ceil(2))?;
+        Ok(Self::of(PixelFormat::Nv12, Layout::Biplanar, width, height, luma, Some(chroma)))
     }
 
-    fn of_planes(
+    fn of(
+        format: PixelFormat,
+        layout: Layout,
         width: u32,
         height: u32,
-        (luma, luma_stride): (Pixels<'a>, usize),
-        (chroma, chroma_stride): (Pixels<'a>, usize),
-    ) -> Result<Self, FrameError> {
-        check_size(width, height)?;
-        let packed = Plane::new(luma, luma_stride, width as usize, height)?;
-        let chroma_row = 2 * width.div_ceil(2) as usize;
-        let chroma = Plane::new(chroma, chroma_stride, chroma_row, height.div_ceil(2))?;
-        let colour = YuvColour::default();
-        Ok(Self { format: PixelFormat::Nv12, colour, width, height, packed, chroma: Some(chroma) })
+        packed: Plane<'a>,
+        chroma: Option<Plane<'a>>,
+    ) -> Self {
+        let (colour, rotation) = (YuvColour::default(), Rotation::None);
+        Self { format, layout, colour, rotation, width, height, packed, chroma }
     }
 
     /// An RGB frame without padding between its rows.
@@ -216,16 +280,76 @@ impl<'a> Frame<'a> {
         self
     }
 
-    /// Pixels a row.
+    /// The same frame of a camera that is mounted so that its pictures have to be turned by `rotation` to stand upright.
     #[must_use]
-    pub fn width(&self) -> u32 {
-        self.width
+    pub fn with_rotation(mut self, rotation: Rotation) -> Self {
+        self.rotation = rotation;
+        self
     }
 
-    /// Rows.
+    /// By how much the frame has to be turned to stand upright.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+
+    /// Pixels a row of the upright picture.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        self.rotation.turned([self.width, self.height])[0]
+    }
+
+    /// Rows of the upright picture.
     #[must_use]
     pub fn height(&self) -> u32 {
-        self.height
+        self.rotation.turned([self.width, self.height])[1]
+    }
+
+    /// Pixels a row, and rows, as they lie in memory.
+    pub(crate) fn size_in_memory(&self) -> [u32; 2] {
+        [self.width, self.height]
+    }
+
+    /// From upright coordinates to those in memory. None where they are the same.
+    pub(crate) fn to_memory(&self) -> Option<Similarity> {
+        (self.rotation != Rotation::None).then(|| self.rotation.to_memory(self.size_in_memory()))
+    }
+
+    /// The same frame over the same bytes.
+    pub(crate) fn view(&self) -> Frame<'_> {
+        self.window([0, 0], self.size_in_memory())
+    }
+
+    /// Where a part of the upright picture lies in memory: its first column and row there, and its size.
+    pub(crate) fn part_in_memory(&self, [x, y]: [u32; 2], [width, height]: [u32; 2]) -> ([u32; 2], [u32; 2]) {
+        let size = self.size_in_memory().map(|side| side as usize);
+        let corners =
+            [[x, y], [x + width - 1, y + height - 1]].map(|at| self.rotation.place(size, at.map(|at| at as usize)));
+        let first = [0, 1].map(|axis| corners[0][axis].min(corners[1][axis]) as u32);
+        (first, self.rotation.turned([width, height]))
+    }
+
+    /// A part of the frame, over the same bytes and of the same rotation: from an even column and row in memory on. It must lie
+    /// within the frame.
+    pub(crate) fn window(&self, [x, y]: [u32; 2], [width, height]: [u32; 2]) -> Frame<'_> {
+        debug_assert!(x.is_multiple_of(2) && y.is_multiple_of(2), "pairs of pixels share their chroma");
+        debug_assert!(width > 0 && x + width <= self.width && height > 0 && y + height <= self.height);
+        let column = match self.layout {
+            Layout::Packed3 { .. } => 3 * x,
+            Layout::Packed4 { .. } => 4 * x,
+            Layout::Gray | Layout::Biplanar => x,
+            Layout::Pairs { .. } => 2 * x,
+        };
+        Frame {
+            format: self.format,
+            layout: self.layout,
+            colour: self.colour,
+            rotation: self.rotation,
+            width,
+            height,
+            packed: self.packed.from(column as usize, y),
+            chroma: self.chroma.as_ref().map(|chroma| chroma.from(x as usize, y / 2)),
+        }
     }
 
     /// How the pixels lie in memory.
@@ -240,67 +364,95 @@ impl<'a> Frame<'a> {
         self.colour
     }
 
-    /// The whole frame as packed RGB, three bytes a pixel, without padding. Borrowed where it lies so already.
+    /// How the bytes that are worked on lie.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The whole upright picture as packed RGB, three bytes a pixel, without padding. Borrowed where it lies so already.
     #[must_use]
     pub fn to_rgb8(&self) -> Pixels<'_> {
-        let width = self.width as usize;
-        if self.format == PixelFormat::Rgb8 {
-            return self.packed.compact(3 * width, self.height);
+        let size = [self.width as usize, self.height as usize];
+        let upright = self.rotation == Rotation::None;
+        if upright && self.layout == (Layout::Packed3 { blue_first: false }) {
+            return self.packed.compact(3 * size[0], self.height);
         }
-        let mut rgb = Wiped::zeroed(3 * width * self.height as usize);
-        let mut pixels = Wiped::zeroed(width);
-        for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
-            self.row(y, 0, &mut pixels);
-            for (out, [r, g, b, _]) in row.chunks_exact_mut(3).zip(&*pixels) {
-                out.copy_from_slice(&[*r, *g, *b]);
+        let mut rgb = Wiped::with_capacity(3 * size[0] * size[1]);
+        if upright {
+            let mut pixels = Wiped::zeroed(size[0]);
+            for y in 0..size[1] {
+                self.row(y, 0, &mut pixels);
+                pixels.iter().for_each(|&[r, g, b, _]| rgb.extend_from_slice(&[r, g, b]));
             }
+        } else {
+            let mut pixels = Wiped::zeroed(size[0] * size[1]);
+            for (y, row) in pixels.chunks_exact_mut(size[0]).enumerate() {
+                self.row(y, 0, row);
+            }
+            self.rotation.upright(&pixels, size, |[r, g, b, _]: [u8; 4]| rgb.extend_from_slice(&[r, g, b]));
         }
         Pixels(Source::Owned(rgb))
     }
 
-    /// The luma of each row, one byte a pixel: as the camera gave it, or of RGB by ITU-R BT.601. Taken row by row, it costs
-    /// no memory but a row's.
+    /// The luma of each row in memory, one byte a pixel: as the camera gave it, or of RGB by ITU-R BT.601. Taken row by row, it
+    /// costs no memory but a row's. No rotation is applied.
     pub fn luma_rows(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         /// In 1/256.
         fn luma([r, g, b]: [u8; 3]) -> u8 {
             ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
         }
-        (0..self.height as usize).map(|y| {
+        let ordered = |[a, b, c]: [u8; 3], blue_first| if blue_first { [c, b, a] } else { [a, b, c] };
+        (0..self.height as usize).map(move |y| {
             let row = self.packed_row(y);
-            match self.format {
-                PixelFormat::Gray8 | PixelFormat::Nv12 => Cow::Borrowed(row),
-                PixelFormat::Rgb8 => row.as_chunks().0.iter().map(|&rgb| luma(rgb)).collect(),
-                PixelFormat::Bgr8 => row.as_chunks().0.iter().map(|&[b, g, r]| luma([r, g, b])).collect(),
+            match self.layout {
+                Layout::Gray | Layout::Biplanar => Cow::Borrowed(row),
+                Layout::Packed3 { blue_first } => {
+                    row.as_chunks().0.iter().map(|&rgb| luma(ordered(rgb, blue_first))).collect()
+                }
+                Layout::Packed4 { blue_first } => {
+                    row.as_chunks().0.iter().map(|&[a, b, c, _]| luma(ordered([a, b, c], blue_first))).collect()
+                }
                 // In a row of odd width the last pair has one pixel.
-                PixelFormat::Yuyv => {
-                    row.as_chunks().0.iter().take(self.width as usize).map(|&[luma, _]| luma).collect()
+                Layout::Pairs { chroma_first } => {
+                    let luma = row.iter().skip(usize::from(chroma_first)).step_by(2);
+                    luma.take(self.width as usize).copied().collect()
                 }
             }
         })
     }
 
-    /// The RGB of a row's pixels from column `x` on, which must be even; the fourth byte is 0.
+    /// The RGB of the pixels of a row in memory from column `x` on, which must be even; the fourth byte is 0.
     #[inline(always)]
     pub(crate) fn row(&self, y: usize, x: usize, out: &mut [[u8; 4]]) {
         debug_assert!(x.is_multiple_of(2), "pairs of pixels share their chroma");
         let row = self.packed_row(y);
-        match self.format {
-            PixelFormat::Rgb8 => {
+        match self.layout {
+            Layout::Packed3 { blue_first: false } => {
                 for (out, &[r, g, b]) in out.iter_mut().zip(row[3 * x..].as_chunks().0) {
                     *out = [r, g, b, 0];
                 }
             }
-            PixelFormat::Bgr8 => {
+            Layout::Packed3 { blue_first: true } => {
                 for (out, &[b, g, r]) in out.iter_mut().zip(row[3 * x..].as_chunks().0) {
                     *out = [r, g, b, 0];
                 }
             }
-            PixelFormat::Gray8 => {
+            Layout::Packed4 { blue_first: false } => {
+                for (out, &[r, g, b, _]) in out.iter_mut().zip(row[4 * x..].as_chunks().0) {
+                    *out = [r, g, b, 0];
+                }
+            }
+            Layout::Packed4 { blue_first: true } => {
+                for (out, &[b, g, r, _]) in out.iter_mut().zip(row[4 * x..].as_chunks().0) {
+                    *out = [r, g, b, 0];
+                }
+            }
+            Layout::Gray => {
                 for (out, &value) in out.iter_mut().zip(&row[x..]) {
                     *out = [value, value, value, 0];
                 }
             }
-            PixelFormat::Nv12 => {
+            Layout::Biplanar => {
                 let convert = YuvToRgb::new(self.colour);
                 let (luma, chroma) = (&row[x..], &self.chroma_row(y / 2)[x..]);
                 let (blocks, rest) = out.as_chunks_mut();
@@ -313,149 +465,52 @@ impl<'a> Frame<'a> {
                     convert.pair(out, luma, u, v);
                 }
             }
-            PixelFormat::Yuyv => {
-                let convert = YuvToRgb::new(self.colour);
-                let (blocks, rest) = out.as_chunks_mut();
-                let (pairs, rest_pairs) = row[2 * x..].as_chunks::<4>().0.split_at(blocks.len() * YuvToRgb::BLOCK / 2);
-                for (out, pairs) in blocks.iter_mut().zip(pairs.as_chunks::<{ YuvToRgb::BLOCK / 2 }>().0) {
-                    let (mut luma, mut chroma) = ([0; YuvToRgb::BLOCK], [0; YuvToRgb::BLOCK]);
-                    for (pair, &[first, u, second, v]) in pairs.iter().enumerate() {
-                        (luma[2 * pair], luma[2 * pair + 1]) = (first, second);
-                        (chroma[2 * pair], chroma[2 * pair + 1]) = (u, v);
-                    }
-                    convert.block(out, &luma, &chroma);
-                }
-                for (out, &[first, u, second, v]) in rest.chunks_mut(2).zip(rest_pairs) {
-                    convert.pair(out, &[first, second], u, v);
-                }
+            Layout::Pairs { chroma_first: false } => self.pairs(&row[2 * x..], out, |pair| pair),
+            Layout::Pairs { chroma_first: true } => {
+                self.pairs(&row[2 * x..], out, |[u, first, v, second]| [first, u, second, v]);
             }
+        }
+    }
+
+    /// Pixels of pairs, which `ordered` brings into the order luma, U, luma, V.
+    #[inline(always)]
+    fn pairs(&self, row: &[u8], out: &mut [[u8; 4]], ordered: impl Fn([u8; 4]) -> [u8; 4]) {
+        let convert = YuvToRgb::new(self.colour);
+        let (blocks, rest) = out.as_chunks_mut();
+        let (pairs, rest_pairs) = row.as_chunks::<4>().0.split_at(blocks.len() * YuvToRgb::BLOCK / 2);
+        for (out, pairs) in blocks.iter_mut().zip(pairs.as_chunks::<{ YuvToRgb::BLOCK / 2 }>().0) {
+            let (mut luma, mut chroma) = ([0; YuvToRgb::BLOCK], [0; YuvToRgb::BLOCK]);
+            for (at, &pair) in pairs.iter().enumerate() {
+                let [first, u, second, v] = ordered(pair);
+                (luma[2 * at], luma[2 * at + 1]) = (first, second);
+                (chroma[2 * at], chroma[2 * at + 1]) = (u, v);
+            }
+            convert.block(out, &luma, &chroma);
+        }
+        for (out, &pair) in rest.chunks_mut(2).zip(rest_pairs) {
+            let [first, u, second, v] = ordered(pair);
+            convert.pair(out, &[first, second], u, v);
         }
     }
 
     /// A row of the packed (or luma) plane, without padding.
     #[inline]
     pub(crate) fn packed_row(&self, y: usize) -> &[u8] {
-        &self.packed.data[y * self.packed.stride..][..row_bytes(self.format, self.width)]
+        let width = self.width as usize;
+        let bytes = match self.layout {
+            Layout::Packed3 { .. } => 3 * width,
+            Layout::Packed4 { .. } => 4 * width,
+            Layout::Gray | Layout::Biplanar => width,
+            Layout::Pairs { .. } => 4 * width.div_ceil(2),
+        };
+        &self.packed.data[y * self.packed.stride..][..bytes]
     }
 
-    /// A row of an NV12 frame's chroma plane, without padding; empty in other formats.
+    /// A row of the chroma plane, without padding; empty in other layouts.
     #[inline]
     pub(crate) fn chroma_row(&self, y: usize) -> &[u8] {
         let row = 2 * self.width.div_ceil(2) as usize;
         self.chroma.as_ref().map_or(&[], |plane| &plane.data[y * plane.stride..][..row])
-    }
-}
-
-/// Integer YUV → RGB with 16 fractional bits. Coefficients from ITU-R BT.601-7 §2.5 and BT.709-6 §3.
-#[derive(Clone, Copy)]
-pub(crate) struct YuvToRgb {
-    black: i32,
-    y: i32,
-    v_to_r: i32,
-    u_to_g: i32,
-    v_to_g: i32,
-    u_to_b: i32,
-}
-
-impl YuvToRgb {
-    pub(crate) fn new(colour: YuvColour) -> Self {
-        let (red, blue, limited) = match colour {
-            YuvColour::Bt601Limited => (0.299, 0.114, true),
-            YuvColour::Bt601Full => (0.299, 0.114, false),
-            YuvColour::Bt709Limited => (0.2126, 0.0722, true),
-        };
-        let green = 1.0 - red - blue;
-        let (black, luma, chroma) = if limited { (16, 255.0 / 219.0, 255.0 / 224.0) } else { (0, 1.0, 1.0) };
-        let fixed = |value: f64| (value * 65_536.0).round() as i32;
-        Self {
-            black,
-            y: fixed(luma),
-            v_to_r: fixed(chroma * 2.0 * (1.0 - red)),
-            u_to_g: fixed(chroma * -2.0 * (1.0 - blue) * blue / green),
-            v_to_g: fixed(chroma * -2.0 * (1.0 - red) * red / green),
-            u_to_b: fixed(chroma * 2.0 * (1.0 - blue)),
-        }
-    }
-
-    /// Pixels that are converted side by side.
-    const BLOCK: usize = 16;
-
-    /// A block of pixels; each pair of them has its U and V in `chroma`.
-    #[inline(always)]
-    fn block(self, out: &mut [[u8; 4]; Self::BLOCK], luma: &[u8; Self::BLOCK], chroma: &[u8; Self::BLOCK]) {
-        // Each byte twice, in arithmetic on pairs, which the compiler carries out for all of them at once.
-        let (mut u, mut v) = ([0; Self::BLOCK], [0; Self::BLOCK]);
-        let twice = u.as_chunks_mut().0.iter_mut().zip(v.as_chunks_mut().0);
-        for ((u, v), pair) in twice.zip(chroma.as_chunks().0) {
-            let pair = u16::from_le_bytes(*pair);
-            *u = ((pair & 0xFF) * 0x0101).to_le_bytes();
-            *v = ((pair >> 8) * 0x0101).to_le_bytes();
-        }
-        for (((out, &y), u), v) in out.iter_mut().zip(luma).zip(u).zip(v) {
-            *out = self.pixel(y, u, v);
-        }
-    }
-
-    /// One or two pixels that share their chroma.
-    #[inline(always)]
-    fn pair(self, out: &mut [[u8; 4]], luma: &[u8], u: u8, v: u8) {
-        for (out, &y) in out.iter_mut().zip(luma) {
-            *out = self.pixel(y, u, v);
-        }
-    }
-
-    #[inline(always)]
-    fn pixel(self, y: u8, u: u8, v: u8) -> [u8; 4] {
-        let luma = (i32::from(y) - self.black) * self.y + 32_768;
-        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        let level = |chroma: i32| ((luma + chroma) >> 16).clamp(0, 255) as u8;
-        [level(self.v_to_r * v), level(self.u_to_g * u + self.v_to_g * v), level(self.u_to_b * u), 0]
-    }
-
-    /// The same in floats and unrounded, for pixels that resizing has made of several.
-    #[inline(always)]
-    pub(crate) fn unrounded(self, y: f32, u: f32, v: f32) -> [f32; 3] {
-        const ONE: f32 = 1.0 / 65_536.0;
-        let luma = (y - self.black as f32) * (self.y as f32 * ONE);
-        let (u, v) = (u - 128.0, v - 128.0);
-        let factor = |fixed: i32| fixed as f32 * ONE;
-        let red = luma + factor(self.v_to_r) * v;
-        let green = luma + factor(self.u_to_g) * u + factor(self.v_to_g) * v;
-        let blue = luma + factor(self.u_to_b) * u;
-        [red.clamp(0.0, 255.0), green.clamp(0.0, 255.0), blue.clamp(0.0, 255.0)]
-    }
-}
-
-impl<'a> Plane<'a> {
-    fn new(data: Pixels<'a>, stride: usize, row: usize, rows: u32) -> Result<Self, FrameError> {
-        if stride < row {
-            return Err(FrameError::Stride { stride, row });
-        }
-        // The last row may end without its padding.
-        let needed = stride.saturating_mul(rows as usize - 1).saturating_add(row);
-        if data.len() < needed {
-            return Err(FrameError::TooShort { len: data.len(), needed });
-        }
-        Ok(Self { data, stride })
-    }
-
-    fn compact(&self, row: usize, rows: u32) -> Pixels<'_> {
-        let rows = rows as usize;
-        if self.stride == row {
-            return Pixels(Source::Borrowed(&self.data[..row * rows]));
-        }
-        let mut packed = Wiped::with_capacity(row * rows);
-        (0..rows).for_each(|y| packed.extend_from_slice(&self.data[y * self.stride..][..row]));
-        Pixels(Source::Owned(packed))
-    }
-}
-
-fn row_bytes(format: PixelFormat, width: u32) -> usize {
-    let width = width as usize;
-    match format {
-        PixelFormat::Rgb8 | PixelFormat::Bgr8 => 3 * width,
-        PixelFormat::Gray8 | PixelFormat::Nv12 => width,
-        PixelFormat::Yuyv => 4 * width.div_ceil(2),
     }
 }
 

@@ -41,10 +41,12 @@ mod manifest;
 mod models;
 mod pad;
 mod patch;
+mod population;
 mod portrait;
 mod quality;
 mod quantise;
 mod resize;
+mod rotation;
 mod stage;
 mod tensor;
 
@@ -52,16 +54,20 @@ pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
 pub use clearlane_infer::{InferError, QuantiseError, WipingAllocator};
 pub use clearlane_template::{ModelId, Template, TemplateError};
 pub use decode::{DecodeError, DecodeLimits, JpegPicture, Reduction};
-pub use detect::{Detector, Face};
+pub use detect::{Detector, Face, Orientation, SmallestFace};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
 pub use extract::{Extraction, Extractor, Observation, Selection};
 pub use frame::{Frame, FrameError, MAX_SIDE, PixelFormat, Pixels, YuvColour};
 pub use geometry::{BoundingBox, Point, Similarity};
-pub use manifest::{CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, ModelEntry, Task};
+pub use manifest::{
+    CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, MeasuredCalibration, ModelEntry, Task,
+};
 pub use models::{Location, Models};
 pub use pad::Pad;
+pub use population::{ParsePopulationError, Population};
 pub use portrait::{Portrait, PortraitEncoding, PortraitError};
 pub use quality::{Component, Measure, Pose, Quality, estimate_pose};
 pub use quantise::{QuantisationSamples, QuantisedModel};
+pub use rotation::Rotation;
 pub use stage::{Stage, Timings};

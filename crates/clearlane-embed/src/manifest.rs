@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
+use crate::population::Population;
 
 /// The models that one manifest describes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,9 +51,9 @@ pub enum Task {
     Embedding {
         /// How many values its output has.
         dimension: usize,
-        /// Thresholds measured for it.
-        #[serde(default)]
-        thresholds: Vec<CalibratedThreshold>,
+        /// What was measured for it, each of one population; a population is named once.
+        #[serde(default, rename = "calibration", skip_serializing_if = "Vec::is_empty")]
+        calibrations: Vec<MeasuredCalibration>,
     },
     /// Presentation attack detection (PAD) on a crop around the face. Manifests may call it `liveness` too.
     #[serde(alias = "liveness")]
@@ -113,16 +114,29 @@ pub enum ColourOrder {
     Bgr,
 }
 
+/// Thresholds that were measured on one population.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredCalibration {
+    /// On whom. Policies ask for it by this name.
+    pub population: Population,
+    /// On which comparisons, in words.
+    pub measured_on: String,
+    /// The thresholds, in any order; at least one.
+    pub thresholds: Vec<CalibratedThreshold>,
+}
+
 /// A threshold with the false match rate that was measured at it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibratedThreshold {
     /// The false match rate, in (0, 1).
     pub fmr: f64,
-    /// The comparison score from which on two templates match.
+    /// The comparison score from which on two templates match, in [-1, 1].
     pub threshold: f32,
-    /// On which comparisons it was measured.
-    pub measured_on: String,
+    /// What sets it apart from the others, such as other comparisons or an extrapolation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Why a manifest is refused.
@@ -140,6 +154,16 @@ pub enum ManifestError {
     Duplicate {
         /// The name.
         name: String,
+    },
+    /// Thresholds in the form of earlier versions, which did not say on whom they were measured.
+    #[error(
+        "model `{model}`: expected `[[model.task.embedding.calibration]]` tables, got a list `thresholds` in \
+         [model.task.embedding]: move it into such a table, beside `population = \"NAME\"` and `measured_on = \"TEXT\"`, which \
+         say on whom it was measured"
+    )]
+    NamelessThresholds {
+        /// The entry.
+        model: String,
     },
     /// A field's value is out of its range.
     #[error("model `{model}`: {field} {problem}")]
@@ -159,12 +183,18 @@ const MAX_INPUT_SIDE: usize = 4096;
 /// The longest name or text, in bytes.
 const MAX_TEXT: usize = 1024;
 
+/// The most calibrations of one model, and the most thresholds of one calibration: each decision goes through them.
+const MAX_CALIBRATIONS: usize = 64;
+const MAX_THRESHOLDS: usize = 1024;
+
 impl Manifest {
     /// Reads and checks a manifest.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let syntax = |error: toml::de::Error| ManifestError::Syntax { reason: error.to_string() };
+        let tables: toml::Value = toml::from_str(text).map_err(syntax)?;
+        thresholds_have_a_population(&tables)?;
         let manifest: Self = toml::from_str(text).map_err(syntax)?;
-        tables_are_tables(&toml::from_str(text).map_err(syntax)?, false)?;
+        tables_are_tables(&tables, false)?;
         for (index, entry) in manifest.models.iter().enumerate() {
             entry.check()?;
             if manifest.models[..index].iter().any(|earlier| earlier.name == entry.name) {
@@ -180,9 +210,21 @@ impl Manifest {
     }
 }
 
+/// Whoever has thresholds of an earlier form is told how to write them now.
+fn thresholds_have_a_population(manifest: &toml::Value) -> Result<(), ManifestError> {
+    let models = manifest.get("model").and_then(toml::Value::as_array).map_or(&[][..], Vec::as_slice);
+    let nameless = |model: &&toml::Value| {
+        let embedding = model.get("task").and_then(|task| task.get("embedding"));
+        embedding.is_some_and(|embedding| embedding.get("thresholds").is_some())
+    };
+    let Some(model) = models.iter().find(nameless) else { return Ok(()) };
+    let name = model.get("name").and_then(toml::Value::as_str).unwrap_or("?");
+    Err(ManifestError::NamelessThresholds { model: name.chars().take(64).collect() })
+}
+
 /// Derived types also read a table from a list of its values, which nobody means to write: such lists are refused.
 fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestError> {
-    const LISTS: [&str; 4] = ["model", "mean", "std", "thresholds"];
+    const LISTS: [&str; 5] = ["model", "mean", "std", "calibration", "thresholds"];
     match value {
         toml::Value::Table(table) => {
             table.iter().try_for_each(|(key, value)| tables_are_tables(value, LISTS.contains(&key.as_str())))
@@ -239,13 +281,29 @@ impl ModelEntry {
                 let sound = *overlap_threshold > 0.0 && *overlap_threshold <= 1.0;
                 require(sound, "overlap_threshold", "must be within (0, 1]")
             }
-            Task::Embedding { dimension, thresholds } => {
+            Task::Embedding { dimension, calibrations } => {
                 let sound = (1..=clearlane_template::MAX_DIMENSION).contains(dimension);
                 require(sound, "dimension", "is outside what a template may have")?;
                 let aligned = *width == crate::align::ALIGNED_SIDE && *height == crate::align::ALIGNED_SIDE;
                 require(aligned, "input", "must be 112 x 112 for an embedding model")?;
-                let sound = |t: &CalibratedThreshold| t.fmr > 0.0 && t.fmr < 1.0 && (-1.0..=1.0).contains(&t.threshold);
-                require(thresholds.iter().all(sound), "thresholds", "need fmr in (0, 1) and threshold in [-1, 1]")
+                let few = calibrations.len() <= MAX_CALIBRATIONS;
+                require(few, "calibration", &format!("must be of {MAX_CALIBRATIONS} populations at most"))?;
+                for (index, calibration) in calibrations.iter().enumerate() {
+                    let MeasuredCalibration { population, measured_on, thresholds } = calibration;
+                    let first = calibrations[..index].iter().all(|earlier| earlier.population != *population);
+                    require(first, "calibration", &format!("names the population `{population}` twice"))?;
+                    require(printable(measured_on), "calibration.measured_on", &words)?;
+                    let some = (1..=MAX_THRESHOLDS).contains(&thresholds.len());
+                    require(some, "calibration.thresholds", &format!("must be 1 to {MAX_THRESHOLDS}"))?;
+                    let sound = |point: &CalibratedThreshold| {
+                        point.fmr > 0.0 && point.fmr < 1.0 && (-1.0..=1.0).contains(&point.threshold)
+                    };
+                    let range = "need fmr in (0, 1) and threshold in [-1, 1]";
+                    require(thresholds.iter().all(sound), "calibration.thresholds", range)?;
+                    let noted = thresholds.iter().filter_map(|point| point.note.as_deref()).all(printable);
+                    require(noted, "calibration.thresholds.note", &words)?;
+                }
+                Ok(())
             }
             Task::Pad { crop, .. } => require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]"),
         }

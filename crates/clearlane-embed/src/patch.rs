@@ -28,14 +28,14 @@ pub(crate) struct Places {
 }
 
 impl Patch {
-    /// What the points of a rectangle depend on that `source` sends into a frame.
+    /// What the points of a rectangle depend on that `source` sends into a frame as it lies in memory.
     pub(crate) fn new(frame: &Frame<'_>, source: &Similarity, rectangle: BoundingBox) -> Self {
         let BoundingBox { x0, y0, x1, y1 } = rectangle;
         let corners = [(x0, y0), (x0, y1), (x1, y0), (x1, y1)].map(|(x, y)| {
             let at = source.apply(Point::new(x, y));
             [at.x, at.y]
         });
-        let size = [frame.width() as i64, frame.height() as i64];
+        let size = frame.size_in_memory().map(i64::from);
         // From one pixel before the frame to two behind it, where all is black; a cast of NaN gives 0.
         let range = |axis: usize| {
             let inside = |value: f32| (value.floor() as i64).clamp(-1, size[axis]);
@@ -128,9 +128,10 @@ impl Loops for Conversion<'_> {
     fn run(self) -> Wiped<[u8; 4]> {
         let Self { frame, left, top, width, height } = self;
         let mut pixels = Wiped::zeroed(width * height);
-        let columns = left.max(0)..(left + width as i64).min(frame.width() as i64);
+        let [frame_width, frame_height] = frame.size_in_memory().map(i64::from);
+        let columns = left.max(0)..(left + width as i64).min(frame_width);
         for (row, y) in pixels.chunks_exact_mut(width).zip(top..) {
-            if (0..frame.height() as i64).contains(&y) && !columns.is_empty() {
+            if (0..frame_height).contains(&y) && !columns.is_empty() {
                 let inside = (columns.start - left) as usize..(columns.end - left) as usize;
                 frame.row(y as usize, columns.start as usize, &mut row[inside]);
             }

@@ -25,7 +25,7 @@ pub struct QuantisationSamples<'m> {
 pub struct QuantisedModel {
     /// The ONNX file's bytes.
     pub onnx: Vec<u8>,
-    /// Its manifest entry. An embedder's has no thresholds, which have to be measured anew; a detector's has those of the
+    /// Its manifest entry. An embedder's has no calibration, which has to be measured anew; a detector's has those of the
     /// detector it was made from, which have to be measured again.
     pub entry: ModelEntry,
     /// How many convolutions and matrix products run in INT8.
@@ -69,7 +69,7 @@ impl<'m> QuantisationSamples<'m> {
             quantise(onnx, [3, entry.input.height, entry.input.width], inputs.view())
                 .map_err(|source| ModelError::Quantise { name: entry.name.clone(), source })?;
         let task = match &entry.task {
-            Task::Embedding { dimension, .. } => Task::Embedding { dimension: *dimension, thresholds: Vec::new() },
+            Task::Embedding { dimension, .. } => Task::Embedding { dimension: *dimension, calibrations: Vec::new() },
             task => task.clone(),
         };
         let entry = ModelEntry {

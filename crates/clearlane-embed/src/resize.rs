@@ -6,10 +6,11 @@
 
 use clearlane_infer::{Loops, Wiped};
 
-use crate::frame::{Frame, PixelFormat, YuvToRgb};
+use crate::frame::{Frame, Layout, YuvToRgb};
 use crate::manifest::{ColourOrder, InputSpec};
 
-/// A frame to be scaled to `width` × `height` pixels in the upper left corner of three planes of a network's input.
+/// A frame as it lies in memory, to be scaled to `width` × `height` pixels in the upper left corner of three planes of a network's
+/// input.
 pub(crate) struct Scaling<'a> {
     pub(crate) frame: &'a Frame<'a>,
     pub(crate) width: usize,
@@ -25,26 +26,20 @@ impl Loops for Scaling<'_> {
     fn run(self) {
         let Self { frame, width, height, spec, planes } = self;
         let mut planes = Planes::new(planes, spec);
-        let (from, to) = ((frame.width() as usize, frame.height() as usize), (width, height));
+        let [frame_width, frame_height] = frame.size_in_memory().map(|side| side as usize);
+        let (from, to) = ((frame_width, frame_height), (width, height));
         let pairs = from.0.div_ceil(2);
-        match frame.format() {
-            PixelFormat::Rgb8 | PixelFormat::Bgr8 => {
-                let swap = if frame.format() == PixelFormat::Bgr8 { 2 } else { 0 };
-                let (rows, mut columns) = (Axis::new(from.1, to.1, 1), Columns::<3>::new(from.0, to.0));
-                for y in 0..height {
-                    rows.mix(y, |row| frame.packed_row(row), &mut columns.samples);
-                    let pixels = columns.mix();
-                    planes.write(y, pixels.iter().map(|pixel| [pixel[swap], pixel[1], pixel[2 - swap]]));
-                }
-            }
-            PixelFormat::Gray8 => {
+        match frame.layout() {
+            Layout::Packed3 { blue_first } => packed::<3>(frame, blue_first, from, to, &mut planes),
+            Layout::Packed4 { blue_first } => packed::<4>(frame, blue_first, from, to, &mut planes),
+            Layout::Gray => {
                 let (rows, mut columns) = (Axis::new(from.1, to.1, 1), Columns::<1>::new(from.0, to.0));
                 for y in 0..height {
                     rows.mix(y, |row| frame.packed_row(row), &mut columns.samples);
                     planes.write(y, columns.mix().iter().map(|&[value, ..]| [value; 3]));
                 }
             }
-            PixelFormat::Nv12 => {
+            Layout::Biplanar => {
                 let convert = YuvToRgb::new(frame.yuv_colour());
                 let (rows, mut luma) = (Axis::new(from.1, to.1, 1), Columns::<1>::new(from.0, to.0));
                 let (chroma_rows, mut chroma) =
@@ -56,7 +51,7 @@ impl Loops for Scaling<'_> {
                     planes.write(y, pixels.map(|(&[y, ..], &[u, v, ..])| convert.unrounded(y, u, v)));
                 }
             }
-            PixelFormat::Yuyv => {
+            Layout::Pairs { chroma_first } => {
                 let convert = YuvToRgb::new(frame.yuv_colour());
                 let rows = Axis::new(from.1, to.1, 1);
                 let (mut luma, mut chroma) = (Columns::<1>::new(from.0, to.0), Columns::<2>::new(pairs, to.0));
@@ -64,7 +59,8 @@ impl Loops for Scaling<'_> {
                 for y in 0..height {
                     rows.mix(y, |row| frame.packed_row(row), &mut mixed);
                     // A row of odd width ends in a pair whose second luma is no pixel.
-                    for (x, &[first, u, second, v]) in mixed.as_chunks().0.iter().enumerate() {
+                    for (x, &[a, b, c, d]) in mixed.as_chunks().0.iter().enumerate() {
+                        let [first, u, second, v] = if chroma_first { [b, a, d, c] } else { [a, b, c, d] };
                         luma.samples[2 * x] = first;
                         luma.samples[2 * x + 1] = if 2 * x + 1 < from.0 { second } else { 0.0 };
                         chroma.samples[2 * x] = u;
@@ -75,6 +71,23 @@ impl Loops for Scaling<'_> {
                 }
             }
         }
+    }
+}
+
+/// Pixels of `C` bytes, the first three of them colours.
+#[inline(always)]
+fn packed<const C: usize>(
+    frame: &Frame<'_>,
+    blue_first: bool,
+    from: (usize, usize),
+    to: (usize, usize),
+    planes: &mut Planes<'_>,
+) {
+    let swap = if blue_first { 2 } else { 0 };
+    let (rows, mut columns) = (Axis::new(from.1, to.1, 1), Columns::<C>::new(from.0, to.0));
+    for y in 0..to.1 {
+        rows.mix(y, |row| frame.packed_row(row), &mut columns.samples);
+        planes.write(y, columns.mix().iter().map(|pixel| [pixel[swap], pixel[1], pixel[2 - swap]]));
     }
 }
 
@@ -248,6 +261,7 @@ mod tests {
     use clearlane_infer::vectorised;
 
     use super::*;
+    use crate::frame::PixelFormat;
 
     fn spec(width: usize, height: usize, colour: ColourOrder) -> InputSpec {
         InputSpec { width, height, colour, mean: [10.0, 20.0, 30.0], std: [2.0, 4.0, 8.0] }

@@ -6,6 +6,7 @@ use ndarray::ArrayView4;
 use crate::frame::Frame;
 use crate::manifest::{ColourOrder, InputSpec};
 use crate::resize::{Ramp, Scaling};
+use crate::rotation::Rotation;
 
 /// A batch of a network's input, wiped when it is dropped.
 #[derive(Clone, Debug)]
@@ -71,14 +72,32 @@ pub(crate) fn stretched(frame: &Frame<'_>, spec: &InputSpec) -> Input {
     scaled(frame, spec.width, spec.height, spec)
 }
 
-fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Input {
+/// The upright frame in `width` × `height` pixels.
+pub(crate) fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Input {
+    let rotation = frame.rotation();
     let mut input = Input::zeroed(1, spec);
     for (plane, ramp) in input.planes().zip(Ramp::of_planes(spec)) {
         let black = ramp.at(0.0);
         plane[height * spec.width..].fill(black);
         plane.chunks_exact_mut(spec.width).take(height).for_each(|row| row[width..].fill(black));
     }
-    vectorised(Scaling { frame, width, height, spec, planes: &mut input.values });
+    if rotation == Rotation::None {
+        vectorised(Scaling { frame, width, height, spec, planes: &mut input.values });
+        return input;
+    }
+    // Few pixels are left to turn once the frame is scaled.
+    let [width_there, height_there] = rotation.inverse().turned([width, height]);
+    let there = InputSpec { width: width_there, height: height_there, ..spec.clone() };
+    let mut scaled = Input::zeroed(1, &there);
+    vectorised(Scaling { frame, width: width_there, height: height_there, spec: &there, planes: &mut scaled.values });
+    for (plane, scaled) in input.planes().zip(scaled.planes()) {
+        let mut upright = plane.chunks_exact_mut(spec.width).flat_map(|row| &mut row[..width]);
+        rotation.upright(scaled, [width_there, height_there], |value| {
+            if let Some(out) = upright.next() {
+                *out = value;
+            }
+        });
+    }
     input
 }
 

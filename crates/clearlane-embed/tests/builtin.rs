@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clearlane_embed::{DecodeLimits, Extractor, Frame, Location, Models, Selection, Template};
+use clearlane_embed::{
+    DecodeLimits, Extractor, Frame, Location, Models, Orientation, Rotation, Selection, SmallestFace, Template,
+};
 
 fn extractor() -> Extractor {
     let models = Models::builtin().unwrap();
@@ -71,7 +73,7 @@ fn placed([width, height]: [usize; 2], square: usize) -> Frame<'static> {
 #[test]
 fn a_wide_and_a_high_frame_give_the_faces_that_the_same_frame_in_a_square_gives() {
     let extractor = extractor();
-    for extents in [[1280, 720], [720, 1280], [1000, 750], [1280, 400]] {
+    for extents in [[960, 540], [540, 960], [800, 600], [960, 420]] {
         let long = extractor.extract(&placed(extents, 0)).unwrap();
         let square = extractor.extract(&placed(extents, *extents.iter().max().unwrap())).unwrap();
         assert_eq!((long.faces, square.faces), (1, 1));
@@ -128,7 +130,98 @@ fn a_face_outside_of_the_limits_gives_a_template_where_one_asks_for_any() {
         assert!(strict.extract(&frame).is_err());
         let any = strict.extract_any(&frame).unwrap();
         assert_eq!((any.face.clone(), any.template.as_slice()), (whole.face.clone(), whole.template.as_slice()));
-        assert!(strict.limits(&frame, &any.face).is_err());
-        assert!(extractor().limits(&frame, &any.face).is_ok());
+        assert!(strict.limits(&any.face, any.outside).is_err());
+        assert!(extractor().limits(&any.face, any.outside).is_ok());
+    }
+}
+
+/// A fictional face scaled to this height, somewhere on a picture of this size, turned so that `rotation` makes it upright.
+fn scene([width, height]: [usize; 2], face: f32, number: usize, rotation: Rotation) -> Frame<'static> {
+    let portrait = Frame::open(identities(8)[number % 8].join("plain-1.jpg"), &DecodeLimits::default()).unwrap();
+    let extractor = extractor();
+    let whole = extractor.detector().detect(&portrait).unwrap()[0].longer_side();
+    let side = (portrait.width() as f32 * face / whole).round() as usize;
+    let pixels = portrait.to_rgb8();
+    let from = portrait.width() as usize;
+    let noise = |at: usize| 96 + ((at.wrapping_mul(2_654_435_761) >> 27) & 0x3F) as u8;
+    let mut rgb: Vec<u8> = (0..3 * width * height).map(|at| noise(at / 3 / 16)).collect();
+    let (left, top) = ((width - side) * (number * 37 % 100) / 100, (height - side) * (number * 61 % 100) / 100);
+    for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
+        // The mean of the pixels that this one covers.
+        let span = |at: usize| at * from / side..((at + 1) * from / side).max(at * from / side + 1);
+        let mut sum = [0_usize; 3];
+        let (rows, columns) = (span(y), span(x));
+        let count = rows.len() * columns.len();
+        for (v, u) in rows.flat_map(|v| columns.clone().map(move |u| (v, u))) {
+            (0..3).for_each(|channel| sum[channel] += usize::from(pixels[3 * (v * from + u) + channel]));
+        }
+        let at = 3 * ((top + y) * width + left + x);
+        rgb[at..at + 3].copy_from_slice(&sum.map(|sum| (sum / count) as u8));
+    }
+    let upright = Frame::rgb8(width as u32, height as u32, rgb).unwrap();
+    let lying = upright.with_rotation(rotation.inverse());
+    let lying = Frame::rgb8(lying.width(), lying.height(), lying.to_rgb8().into_owned()).unwrap();
+    lying.with_rotation(rotation)
+}
+
+#[test]
+fn small_faces_in_large_frames_are_found_from_the_stated_size_on() {
+    let extractor = extractor();
+    for (number, (size, face)) in [
+        ([640, 480], 36.0),
+        ([1280, 720], 40.0),
+        ([1920, 1080], 60.0),
+        ([1920, 1080], 100.0),
+        ([3840, 2160], 110.0),
+        ([3840, 2160], 250.0),
+        ([6000, 4000], 250.0),
+        ([720, 1280], 50.0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let frame = scene(size, face, number, Rotation::None);
+        let faces = extractor.detector().detect(&frame).unwrap();
+        assert_eq!(faces.len(), 1, "{size:?}, a face of {face} pixels");
+        assert!((faces[0].longer_side() / face - 1.0).abs() < 0.3, "{size:?}: {} for {face}", faces[0].longer_side());
+        assert!(faces[0].is_plausible());
+    }
+}
+
+#[test]
+fn faces_under_the_smallest_that_counts_are_not_given() {
+    let frame = scene([640, 480], 100.0, 3, Rotation::None);
+    for (smallest, expected) in [
+        (SmallestFace::Pixels(60.0), 1),
+        (SmallestFace::Pixels(140.0), 0),
+        (SmallestFace::Share(0.15), 1),
+        (SmallestFace::Share(0.3), 0),
+    ] {
+        let models = Models::builtin().unwrap();
+        let detector = models.detector(models.default_detector().unwrap()).unwrap().with_smallest_face(smallest);
+        assert_eq!(detector.detect(&frame).unwrap().len(), expected, "{smallest:?}");
+    }
+}
+
+#[test]
+fn a_turned_camera_gives_the_template_of_the_upright_picture() {
+    let extractor = extractor();
+    let upright = extractor.extract(&scene([800, 600], 180.0, 1, Rotation::None)).unwrap();
+    for rotation in Rotation::ALL {
+        let frame = scene([800, 600], 180.0, 1, rotation);
+        let said = extractor.extract(&frame).unwrap();
+        let found = extractor.clone().with_orientation(Orientation::Auto);
+        let found = found.extract(&frame.with_rotation(Rotation::None)).unwrap();
+        for extraction in [&said, &found] {
+            assert_eq!(extraction.rotation, rotation);
+            assert!(extraction.template.score(&upright.template).unwrap() > 0.999, "{rotation:?}");
+            assert!((extraction.outside - upright.outside).abs() < 1e-3);
+            for (ours, theirs) in extraction.face.landmarks.iter().zip(upright.face.landmarks) {
+                assert!(ours.distance(theirs) < 1.0, "{rotation:?}: {ours:?}, {theirs:?}");
+            }
+            for (ours, theirs) in extraction.quality.measures().iter().zip(upright.quality.measures()) {
+                assert!(ours.value.abs_diff(theirs.value) <= 2, "{rotation:?}: {ours:?}, {theirs:?}");
+            }
+        }
     }
 }

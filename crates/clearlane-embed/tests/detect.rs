@@ -3,7 +3,7 @@
 
 mod common;
 
-use clearlane_embed::{BoundingBox, Detector, Face, Frame, ModelError, PixelFormat, Point};
+use clearlane_embed::{BoundingBox, Detector, Face, Frame, ModelError, PixelFormat, Point, SmallestFace};
 use common::{bytes, detector_entry, json};
 use serde::Deserialize;
 
@@ -58,7 +58,7 @@ fn faces_under_the_minimum_size_or_score_are_dropped() {
     let frame = Frame::rgb8(64, 64, vec![90; 64 * 64 * 3]).unwrap();
     let all = detector("scrfd").detect(&frame).unwrap();
     let side = |face: &Face| face.bounding_box.width().max(face.bounding_box.height());
-    let large = detector("scrfd").with_minimum_face(40.0).detect(&frame).unwrap();
+    let large = detector("scrfd").with_smallest_face(SmallestFace::Pixels(40.0)).detect(&frame).unwrap();
     let expected: Vec<_> = all.iter().filter(|face| side(face) >= 40.0).cloned().collect();
     assert!(!expected.is_empty() && expected.len() < all.len());
     assert_eq!(large, expected);

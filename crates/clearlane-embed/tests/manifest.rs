@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use clearlane_embed::{CalibratedThreshold, Manifest, ModelError, Models, Task};
+use clearlane_embed::{
+    CalibratedThreshold, Manifest, ManifestError, MeasuredCalibration, ModelError, Models, Population, Task,
+};
 use toml::Value;
 
 /// This project's manifest, with a PAD model and measured thresholds whatever it has.
@@ -16,8 +18,13 @@ fn manifest() -> Value {
     pad.task = Task::Pad { family: "minivision".to_owned(), crop: 2.7, live_class: 1 };
     manifest.models.push(pad);
     for model in &mut manifest.models {
-        if let Task::Embedding { thresholds, .. } = &mut model.task {
-            thresholds.push(CalibratedThreshold { fmr: 0.25, threshold: 0.1, measured_on: "a test".to_owned() });
+        if let Task::Embedding { calibrations, .. } = &mut model.task {
+            let point = CalibratedThreshold { fmr: 0.25, threshold: 0.1, note: Some("by hand".to_owned()) };
+            calibrations.push(MeasuredCalibration {
+                population: "somebody".parse().unwrap(),
+                measured_on: "a test".to_owned(),
+                thresholds: vec![point],
+            });
         }
     }
     Value::try_from(&manifest).unwrap()
@@ -94,7 +101,12 @@ fn unknown_keys_missing_keys_and_values_of_another_type_are_refused_in_every_tab
         let Step::Key(field) = last else { unreachable!() };
         let mut without = manifest.clone();
         at(&mut without, above).as_table_mut().unwrap().remove(field);
-        let optional = ["model", "model[].task.embedding.thresholds", "model[].task.pad.family"];
+        let optional = [
+            "model",
+            "model[].task.embedding.calibration",
+            "model[].task.embedding.calibration[].thresholds[].note",
+            "model[].task.pad.family",
+        ];
         let optional = optional.contains(&name(key).as_str());
         assert_eq!(parsed(&without).is_ok(), optional, "without `{}`", name(key));
 
@@ -109,6 +121,7 @@ fn unknown_keys_missing_keys_and_values_of_another_type_are_refused_in_every_tab
         ];
         for other in others {
             let number = |value: &Value| value.is_integer() || value.is_float();
+            // A population's name is a word, the other texts are free.
             let fits = other.same_type(&is) && is.is_str() || number(&is) && number(&other);
             if !fits {
                 let mut wrong = manifest.clone();
@@ -129,12 +142,22 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
     for key in &keys {
         let out_of_range: &[Value] = match name(key).trim_start_matches("model[].") {
             "input.width" | "input.height" => &[Value::Integer(0), Value::Integer(-1), Value::Integer(100_000)],
-            "task.detection.score_threshold" | "task.embedding.thresholds[].fmr" => {
+            "task.detection.score_threshold" | "task.embedding.calibration[].thresholds[].fmr" => {
                 &[Value::Float(0.0), Value::Float(1.0), Value::Float(f64::NAN)]
             }
             "task.detection.overlap_threshold" => &[Value::Float(0.0), Value::Float(1.1), Value::Float(f64::NAN)],
             "task.embedding.dimension" => &[Value::Integer(0), Value::Integer(-1), Value::Integer(i64::MAX)],
-            "task.embedding.thresholds[].threshold" => &[Value::Float(1.1), Value::Float(f64::NAN)],
+            "task.embedding.calibration[].population" => &[
+                Value::String(String::new()),
+                Value::String("Two Words".to_owned()),
+                Value::String("a--b".to_owned()),
+                Value::String("a".repeat(65)),
+            ],
+            "task.embedding.calibration[].measured_on" | "task.embedding.calibration[].thresholds[].note" => {
+                &[Value::String(String::new()), Value::String("a\u{1b}b".to_owned()), Value::String("x".repeat(2000))]
+            }
+            "task.embedding.calibration[].thresholds" => &[Value::Array(Vec::new())],
+            "task.embedding.calibration[].thresholds[].threshold" => &[Value::Float(1.1), Value::Float(f64::NAN)],
             "task.pad.crop" => &[Value::Float(0.9), Value::Float(f64::INFINITY), Value::Float(f64::NAN)],
             "task.pad.live_class" => &[Value::Integer(-1)],
             _ => &[],
@@ -159,6 +182,45 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
         wrong.name = name.to_owned();
         let error = Manifest::parse(&Manifest { models: vec![wrong] }.to_toml().unwrap()).unwrap_err();
         assert!(error.to_string().contains("name "), "{name:?}: {error}");
+    }
+}
+
+#[test]
+fn a_population_is_calibrated_once_and_thresholds_of_nobody_are_refused_with_what_to_write() {
+    let mut twice = Manifest::parse(&toml::to_string(&manifest()).unwrap()).unwrap();
+    let embedder = twice.models.iter_mut().find_map(|model| match &mut model.task {
+        Task::Embedding { calibrations, .. } => Some(calibrations),
+        _ => None,
+    });
+    let calibrations = embedder.unwrap();
+    calibrations.push(calibrations[0].clone());
+    let named = calibrations[0].population.to_string();
+    let error = Manifest::parse(&twice.to_toml().unwrap()).unwrap_err().to_string();
+    assert!(error.contains(&named) && error.contains("twice"), "{error}");
+
+    let mut earlier = manifest();
+    for model in earlier["model"].as_array_mut().unwrap() {
+        if let Some(embedding) = model["task"].get_mut("embedding").and_then(Value::as_table_mut) {
+            embedding.remove("calibration");
+            let point = "points = [{ fmr = 1e-3, threshold = 0.5, measured_on = \"somebody\" }]".parse::<toml::Table>();
+            embedding.insert("thresholds".to_owned(), point.unwrap()["points"].clone());
+        }
+    }
+    let error = Manifest::parse(&toml::to_string(&earlier).unwrap()).unwrap_err();
+    assert!(matches!(&error, ManifestError::NamelessThresholds { model } if model == "clearlane-embedder"), "{error}");
+    assert!(error.to_string().contains("[[model.task.embedding.calibration]]"), "{error}");
+}
+
+#[test]
+fn a_population_has_a_short_name_of_words_joined_by_hyphens() {
+    let longest = "a".repeat(64);
+    for name in ["lfw", "east-asian-adults", "over-60", "a", &longest] {
+        assert_eq!(name.parse::<Population>().unwrap().to_string(), name);
+    }
+    let too_long = "a".repeat(65);
+    for name in ["", "-a", "a-", "a--b", "A", "a b", "a_b", "\u{9999}", "a\n", &too_long, &"\u{9999}".repeat(1 << 16)] {
+        let error = name.parse::<Population>().unwrap_err();
+        assert!(error.text.chars().count() <= 64, "{error}");
     }
 }
 

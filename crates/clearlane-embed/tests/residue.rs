@@ -17,9 +17,6 @@ use clearlane_infer::Wiped;
 use memory::{Needle, distinct, found};
 use ndarray::ArrayView4;
 
-const FORMATS: [PixelFormat; 5] =
-    [PixelFormat::Rgb8, PixelFormat::Bgr8, PixelFormat::Gray8, PixelFormat::Nv12, PixelFormat::Yuyv];
-
 /// The detector's own size, so that its input is known.
 const SIDE: usize = 320;
 
@@ -47,23 +44,33 @@ fn frame(format: PixelFormat) -> Frame<'static> {
     let pixel = |x: usize, y: usize| rgb.as_chunks::<3>().0[y * width + x].map(|level| level - level / 8 + 16);
     let all = (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (x, y)));
     let mut data = Vec::with_capacity(4 * SIDE * SIDE);
+    // Chroma of the picture's noise, next to grey.
+    let chroma = |x: usize, y: usize, part: usize| 120 + pixel(x, y)[2 * part] / 16;
+    let halves = || (0..SIDE / 2).flat_map(|y| (0..SIDE / 2).map(move |x| (2 * x, 2 * y)));
     match format {
         PixelFormat::Rgb8 => all.for_each(|(x, y)| data.extend(pixel(x, y))),
         PixelFormat::Bgr8 => all.for_each(|(x, y)| data.extend(pixel(x, y).iter().rev())),
+        PixelFormat::Rgba8 => all.for_each(|(x, y)| data.extend(pixel(x, y).iter().chain(&[255]))),
+        PixelFormat::Bgra8 => all.for_each(|(x, y)| data.extend(pixel(x, y).iter().rev().chain(&[255]))),
         PixelFormat::Gray8 => all.for_each(|(x, y)| data.push(pixel(x, y)[1])),
+        PixelFormat::Gray16 => all.for_each(|(x, y)| data.extend([pixel(x, y)[1]; 2])),
         PixelFormat::Nv12 => {
             all.for_each(|(x, y)| data.push(pixel(x, y)[1]));
-            // Chroma of the picture's noise, next to grey.
-            let chroma = (0..SIDE / 2).flat_map(|y| (0..SIDE / 2).map(move |x| (2 * x, 2 * y)));
-            chroma.for_each(|(x, y)| data.extend([120 + pixel(x, y)[0] / 16, 120 + pixel(x, y)[2] / 16]));
+            halves().for_each(|(x, y)| data.extend([0, 1].map(|part| chroma(x, y, part))));
         }
-        PixelFormat::Yuyv => all.for_each(|(x, y)| data.extend([pixel(x, y)[1], 120 + pixel(x, y)[2 * (x % 2)] / 16])),
+        PixelFormat::I420 => {
+            all.for_each(|(x, y)| data.push(pixel(x, y)[1]));
+            data.extend(halves().map(|(x, y)| chroma(x, y, 0)));
+            data.extend(halves().map(|(x, y)| chroma(x, y, 1)));
+        }
+        PixelFormat::P010 => {
+            all.for_each(|(x, y)| data.extend([0, pixel(x, y)[1]]));
+            halves().for_each(|(x, y)| data.extend([0, 1].into_iter().flat_map(|part| [0, chroma(x, y, part)])));
+        }
+        PixelFormat::Yuyv => all.for_each(|(x, y)| data.extend([pixel(x, y)[1], chroma(x, y, x % 2)])),
+        PixelFormat::Uyvy => all.for_each(|(x, y)| data.extend([chroma(x, y, x % 2), pixel(x, y)[1]])),
     }
-    let stride = match format {
-        PixelFormat::Rgb8 | PixelFormat::Bgr8 => 3 * SIDE,
-        PixelFormat::Gray8 | PixelFormat::Nv12 => SIDE,
-        PixelFormat::Yuyv => 2 * SIDE,
-    };
+    let stride = format.row_bytes(SIDE as u32);
     Frame::new(format, SIDE as u32, SIDE as u32, stride, data).unwrap()
 }
 
@@ -97,7 +104,7 @@ fn an_extraction_leaves_nothing_in_memory() {
     let extractor = extractor(&models);
     let (detector, _) = models.get(extractor.detector().name()).unwrap();
     let (embedder, _) = models.get(extractor.embedder().name()).unwrap();
-    for format in FORMATS {
+    for format in PixelFormat::ALL {
         let mut needles = Vec::new();
         let frame = frame(format);
         of_frame(&frame, &detector.input, &mut needles);

@@ -5,12 +5,19 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | which pairs and searches make up the test? | [`lfw`] |
+//! | which public data sets are there? | [`datasets`] |
+//! | which pairs and searches make up the test? | [`protocol`], [`lfw`] |
 //! | 1:1: FMR, FNMR, DET, EER, AUC, TAR at FAR | [`Scores`] |
 //! | 1:1: LFW's ten-fold accuracy | [`cross_validated_accuracy`] |
-//! | 1:N: rank-k, FPIR, FNIR | [`Searches`] |
-//! | how sure is a rate of so many trials? | [`Rate`] |
-//! | which threshold gives this false match rate? | [`Calibrator`] |
+//! | 1:1: all captures against all, in bounded memory | [`AllPairs`], [`Distribution`] |
+//! | 1:1: by group, within and across | [`ByGroup`]; where nobody knows who is who, [`PresumedByGroup`] |
+//! | 1:N: rank-k, FPIR, FNIR, by the size of the gallery | [`Searches`], [`report::OpenSet`] |
+//! | how sure is a rate of so many independent trials? | [`Rate`], [`Estimate`] |
+//! | and of comparisons that share subjects? | [`BySubject`]; of a curve, [`Bootstrap`] |
+//! | which threshold gives this FMR, or this FPIR? | [`Calibrator`] |
+//! | do later scores still come from the distribution of earlier ones? | [`drift`] |
+//! | what does discarding poor captures bring? | [`error_versus_discard`] |
+//! | presentation attack detection: APCER, BPCER | [`PadScores`] |
 //! | one document with all of it | [`report`] |
 //!
 //! ```
@@ -28,18 +35,43 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod all_pairs;
+mod bootstrap;
+mod by_subject;
+mod calibration;
 mod captures;
+pub mod datasets;
+mod discard;
+mod distribution;
+mod drift;
 mod folds;
+mod groups;
 pub mod lfw;
+mod ordered;
+mod pad;
+mod presumed;
+pub mod protocol;
 mod rate;
 pub mod report;
+mod sample;
 mod scores;
 mod searches;
-mod threshold;
+mod tail;
 
+pub use all_pairs::{AllPairs, Pair};
+pub use bootstrap::{Bootstrap, FnmrAtFmr};
+pub use by_subject::{BySubject, ThresholdInterval};
+pub use calibration::{CalibrationWarning, Calibrator, FmrThreshold, Method, ThresholdRange};
 pub use captures::{Capture, Captures};
+pub use discard::{DiscardPoint, QualityComparison, error_versus_discard};
+pub use distribution::{Distribution, FINEST};
+pub use drift::{DriftSeries, DriftTest, FEWEST_SCORES, WindowDrift, drift};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
-pub use rate::{Interval, Rate};
-pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores};
+pub use groups::{Across, ByGroup, Differential, Group, GroupThreshold, RatesAt, Ratios};
+pub use pad::{Apcer, PadPoint, PadScores};
+pub use presumed::{PresumedByGroup, PresumedError, PresumedGroup, PresumedRates};
+pub use rate::{Estimate, Interval, IntervalMethod, RULE_OF_30, Rate};
+pub use sample::{GroupError, MAX_GROUPS, Sample};
+pub use scores::{DetPoint, OperatingPoint, ScoreError, Scores, thinned};
 pub use searches::{MatedSearch, Searches};
-pub use threshold::{Calibrator, FmrThreshold, Method};
+pub use tail::Goodness;

@@ -2,15 +2,17 @@
 
 use serde::Serialize;
 
-use crate::Rate;
+use crate::ordered::Ordered;
+use crate::{Distribution, Rate};
 
 /// The comparison scores of a test, mated and non-mated, ready for every rate of ISO/IEC 19795-1:2021.
+///
+/// They are lists, or, where they would be too many, distributions: then thresholds are bin edges, and the rates at them
+/// exact.
 #[derive(Clone, Debug)]
 pub struct Scores {
-    /// Ascending.
-    mated: Vec<f32>,
-    /// Ascending.
-    non_mated: Vec<f32>,
+    mated: Ordered,
+    non_mated: Ordered,
 }
 
 /// The scores or the target of a figure make no sense.
@@ -84,55 +86,58 @@ impl OperatingPoint {
 impl Scores {
     /// The scores of a test, in any order; at least one of each kind, all finite.
     pub fn new(mated: Vec<f32>, non_mated: Vec<f32>) -> Result<Self, ScoreError> {
-        Ok(Self { mated: sorted("mated", mated)?, non_mated: sorted("non-mated", non_mated)? })
+        Ok(Self { mated: Ordered::list("mated", mated)?, non_mated: Ordered::list("non-mated", non_mated)? })
+    }
+
+    /// The scores of a test that were counted as they came; at least one of each kind.
+    pub fn binned(mated: Distribution, non_mated: Distribution) -> Result<Self, ScoreError> {
+        Ok(Self { mated: Ordered::binned("mated", mated)?, non_mated: Ordered::binned("non-mated", non_mated)? })
     }
 
     /// How many mated and non-mated scores there are.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        (self.mated.len(), self.non_mated.len())
+    pub fn counts(&self) -> (u64, u64) {
+        (self.mated.total(), self.non_mated.total())
     }
 
-    /// False matches at `threshold`: non-mated scores at or above it.
+    /// False matches at `threshold`: non-mated scores at or above it. Of distributions, at or above the edge under it.
     #[must_use]
     pub fn fmr(&self, threshold: f32) -> Rate {
-        let total = self.non_mated.len();
-        Rate::new((total - below(&self.non_mated, threshold)) as u64, total as u64)
+        let total = self.non_mated.total();
+        Rate::new(total - self.non_mated.below(threshold), total)
     }
 
-    /// False non-matches at `threshold`: mated scores below it.
+    /// False non-matches at `threshold`: mated scores below it. Of distributions, below the edge under it.
     #[must_use]
     pub fn fnmr(&self, threshold: f32) -> Rate {
-        Rate::new(below(&self.mated, threshold) as u64, self.mated.len() as u64)
+        Rate::new(self.mated.below(threshold), self.mated.total())
     }
 
     /// The lowest threshold whose false match rate on these scores is at most `target_fmr`, in (0, 1), with the rates
     /// that it gives.
     pub fn at_fmr(&self, target_fmr: f64) -> Result<OperatingPoint, ScoreError> {
-        let threshold = threshold_at(&self.non_mated, target_fmr)?;
+        let threshold = self.non_mated.threshold_at(target_fmr)?;
         Ok(OperatingPoint { target_fmr, threshold, fmr: self.fmr(threshold), fnmr: self.fnmr(threshold) })
     }
 
     /// The whole trade-off, by ascending threshold: one point at every distinct score and one above the highest.
     #[must_use]
     pub fn det(&self) -> Vec<DetPoint> {
-        let (mated, non_mated) = (self.mated.len() as f64, self.non_mated.len() as f64);
-        let point = |threshold, missed: usize, rejected: usize| DetPoint {
+        let (mated, non_mated) = self.counts();
+        let point = |threshold, missed: u64, rejected: u64| DetPoint {
             threshold,
-            fmr: (non_mated - rejected as f64) / non_mated,
-            fnmr: missed as f64 / mated,
+            fmr: (non_mated - rejected) as f64 / non_mated as f64,
+            fnmr: missed as f64 / mated as f64,
         };
-        let mut points = Vec::new();
+        let mut points: Vec<DetPoint> = Vec::new();
         let (mut m, mut n) = (0, 0);
-        while m < self.mated.len() || n < self.non_mated.len() {
-            let next = |scores: &[f32], at: usize| scores.get(at).copied().unwrap_or(f32::INFINITY);
-            let threshold = next(&self.mated, m).min(next(&self.non_mated, n));
+        for (threshold, mated, non_mated) in self.steps() {
             points.push(point(threshold, m, n));
-            m += run(&self.mated[m..], threshold);
-            n += run(&self.non_mated[n..], threshold);
+            m += mated;
+            n += non_mated;
         }
         let highest = points.last().map_or(0.0, |last| last.threshold);
-        points.push(point(highest.next_up(), m, n));
+        points.push(point(self.non_mated.above(highest), m, n));
         points
     }
 
@@ -152,50 +157,66 @@ impl Scores {
     }
 
     /// The area under the receiver operating characteristic: the probability that a mated score exceeds a non-mated
-    /// one, ties counted as half (Mann and Whitney's U over the number of pairs).
+    /// one, ties counted as half (Mann and Whitney's U over the number of pairs). Of distributions, scores in one bin are
+    /// a tie.
     #[must_use]
     pub fn auc(&self) -> f64 {
-        // Twice the wins, in integers: exact up to 2^63 pairs.
-        let twice: u128 = self
-            .mated
-            .iter()
-            .map(|&score| (below(&self.non_mated, score) + at_most(&self.non_mated, score)) as u128)
-            .sum();
-        twice as f64 / (2.0 * self.mated.len() as f64 * self.non_mated.len() as f64)
+        // Twice the wins, in integers: exact.
+        let (mut twice, mut below) = (0_u128, 0_u64);
+        for (_, mated, non_mated) in self.steps() {
+            twice += u128::from(mated) * u128::from(2 * below + non_mated);
+            below += non_mated;
+        }
+        let (mated, non_mated) = self.counts();
+        twice as f64 / (2.0 * mated as f64 * non_mated as f64)
+    }
+
+    /// Mated scores in `bars` equal bars over [-1, 1].
+    #[must_use]
+    pub fn mated_histogram(&self, bars: usize) -> Vec<u64> {
+        self.mated.histogram(bars)
+    }
+
+    /// Non-mated scores, likewise.
+    #[must_use]
+    pub fn non_mated_histogram(&self, bars: usize) -> Vec<u64> {
+        self.non_mated.histogram(bars)
+    }
+
+    /// The distinct scores of both kinds, ascending, with how many mated and non-mated ones there are of each.
+    fn steps(&self) -> impl Iterator<Item = (f32, u64, u64)> {
+        let (mut mated, mut non_mated) = (self.mated.steps().peekable(), self.non_mated.steps().peekable());
+        std::iter::from_fn(move || {
+            let next = |step: Option<&(f32, u64)>| step.map_or(f32::INFINITY, |step| step.0);
+            let score = next(mated.peek()).min(next(non_mated.peek()));
+            if score == f32::INFINITY {
+                return None;
+            }
+            let m = mated.next_if(|step| step.0 == score).map_or(0, |step| step.1);
+            let n = non_mated.next_if(|step| step.0 == score).map_or(0, |step| step.1);
+            Some((score, m, n))
+        })
     }
 }
 
-/// The lowest threshold that at most `target` of the ascending `non_mated` scores reach.
-pub(crate) fn threshold_at(non_mated: &[f32], target: f64) -> Result<f32, ScoreError> {
-    if !(target > 0.0 && target < 1.0) {
-        return Err(ScoreError::Target { value: target });
+/// `points` thinned to at most `most`, 2 or more, evenly in the logarithm of FMR, and the first and the last: for a picture, and for a
+/// document that need not hold millions.
+#[must_use]
+pub fn thinned(points: &[DetPoint], most: usize) -> Vec<DetPoint> {
+    if points.len() <= most {
+        return points.to_vec();
     }
-    // The small factor keeps 0.29 × 100 at 29, where floating point gives 28.999….
-    let allowed = (target * non_mated.len() as f64 * (1.0 + 1e-12)) as usize;
-    let highest_refused = non_mated[non_mated.len() - 1 - allowed.min(non_mated.len() - 1)];
-    Ok(highest_refused.next_up())
-}
-
-pub(crate) fn sorted(kind: &'static str, mut scores: Vec<f32>) -> Result<Vec<f32>, ScoreError> {
-    if scores.is_empty() {
-        return Err(ScoreError::Empty { kind });
+    let least = points.iter().map(|point| point.fmr).filter(|&fmr| fmr > 0.0).fold(1.0, f64::min);
+    // Half of them by FMR and half by FNMR, since each is flat where the other falls.
+    let half = (most.saturating_sub(2) / 2).max(1);
+    let least_missed = points.iter().map(|point| point.fnmr).filter(|&fnmr| fnmr > 0.0).fold(1.0, f64::min);
+    let level = |least: f64, step: usize| least.powf(step as f64 / half as f64);
+    let mut kept = vec![0, points.len() - 1];
+    for step in 0..half {
+        kept.push(points.partition_point(|point| point.fmr > level(least, step)).min(points.len() - 1));
+        kept.push(points.partition_point(|point| point.fnmr < level(least_missed, step)).min(points.len() - 1));
     }
-    if let Some((index, &value)) = scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
-        return Err(ScoreError::NotFinite { kind, index, value });
-    }
-    scores.sort_unstable_by(f32::total_cmp);
-    Ok(scores)
-}
-
-fn below(ascending: &[f32], threshold: f32) -> usize {
-    ascending.partition_point(|&score| score < threshold)
-}
-
-fn at_most(ascending: &[f32], threshold: f32) -> usize {
-    ascending.partition_point(|&score| score <= threshold)
-}
-
-/// How many of the first scores equal `value`.
-fn run(ascending: &[f32], value: f32) -> usize {
-    ascending.iter().take_while(|&&score| score == value).count()
+    kept.sort_unstable();
+    kept.dedup();
+    kept.into_iter().map(|index| points[index]).collect()
 }

@@ -1,6 +1,6 @@
 //! 1:N: what searches with and without an enrolled mate say about an identification system.
 
-use crate::scores::{sorted, threshold_at};
+use crate::ordered::Ordered;
 use crate::{Rate, ScoreError};
 
 /// A search whose subject is enrolled: its mate's place in the candidate list.
@@ -28,12 +28,14 @@ impl Searches {
         if let Some((index, search)) = unfit {
             return Err(ScoreError::NotFinite { kind: "mated", index, value: search.score });
         }
-        let without = non_mated.iter().filter(|score| score.is_none()).count();
-        let mut best = vec![f32::NEG_INFINITY; without];
-        let scored: Vec<f32> = non_mated.into_iter().flatten().collect();
-        if !scored.is_empty() {
-            best.extend(sorted("non-mated", scored)?);
+        let mut best = Vec::with_capacity(non_mated.len());
+        for (index, score) in non_mated.into_iter().enumerate() {
+            if let Some(value) = score.filter(|score| !score.is_finite()) {
+                return Err(ScoreError::NotFinite { kind: "non-mated", index, value });
+            }
+            best.push(score.unwrap_or(f32::NEG_INFINITY));
         }
+        best.sort_unstable_by(f32::total_cmp);
         Ok(Self { mated, non_mated: best })
     }
 
@@ -70,6 +72,6 @@ impl Searches {
         if self.non_mated.is_empty() {
             return Err(ScoreError::Empty { kind: "non-mated" });
         }
-        threshold_at(&self.non_mated, target)
+        Ordered::List(self.non_mated.clone()).threshold_at(target)
     }
 }

@@ -23,6 +23,7 @@ mod error;
 mod gallery;
 mod kernel;
 mod search;
+mod template_rows;
 
 pub use error::GalleryError;
 pub use gallery::{Compaction, Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
@@ -31,6 +32,7 @@ pub use search::{
     Candidate, Completeness, DuplicateBlock, DuplicateCursor, DuplicatePair, Duplicates, Margin, Mode, SearchOptions,
     SearchOutcome, SearchStats,
 };
+pub use template_rows::TemplateRows;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

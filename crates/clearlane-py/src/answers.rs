@@ -236,6 +236,8 @@ pub(crate) struct Verification {
     pub(crate) score: f32,
     /// What it had to reach.
     pub(crate) threshold: f32,
+    /// On whom the threshold was measured; None where the caller stated it.
+    pub(crate) population: Option<String>,
 }
 
 #[pymethods]

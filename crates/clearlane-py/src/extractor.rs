@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clearlane::Calibration;
-use clearlane::embed::Models;
+use clearlane::embed::{Embedder, Models};
+use clearlane::{Calibration, CalibrationError};
 use numpy::{IntoPyArray as _, PyArray1};
 use pyo3::prelude::*;
 
@@ -59,29 +59,32 @@ impl Extractor {
     /// Whether two pictures show one person (1:1).
     ///
     /// fmr: the false match rate that the threshold is calibrated for, in (0, 1).
-    /// threshold: the threshold itself, a cosine in [-1, 1], in the place of `fmr`.
-    #[pyo3(signature = (a, b, *, fmr=1e-4, threshold=None, order="rgb"))]
+    /// population: on whom that rate was measured, such as "east-asian-adults"; of all on whom the model was measured, those who
+    ///     need the strictest threshold, by default.
+    /// threshold: the threshold itself, a cosine in [-1, 1], in the place of `fmr` and `population`.
+    #[pyo3(signature = (a, b, *, fmr=1e-4, population=None, threshold=None, order="rgb"))]
     fn verify(
         &self,
         a: &Bound<'_, PyAny>,
         b: &Bound<'_, PyAny>,
         fmr: f64,
+        population: Option<&str>,
         threshold: Option<f32>,
         order: &str,
     ) -> Result<Verification> {
         let pictures = (Pictures::one("a", a, order)?, Pictures::one("b", b, order)?);
         let (one, other) = (pictures.0.frame()?, pictures.1.frame()?);
         detached(a.py(), || {
-            let embedder = self.0.embedder();
-            let threshold = match threshold {
-                Some(threshold) => threshold,
-                None => {
-                    Calibration::from_manifest(embedder.model_id(), embedder.thresholds())?.threshold_for_fmr(fmr)?
-                }
+            let (threshold, population) = if let Some(threshold) = threshold {
+                (threshold, None)
+            } else {
+                let known = calibration(self.0.embedder(), population)?;
+                let (threshold, strictest) = known.strictest_for_fmr(fmr)?;
+                (threshold, Some(strictest.population().to_string()))
             };
             let (one, other) = (self.0.extract(&one)?, self.0.extract(&other)?);
             let found = clearlane::verify(&one.template, &other.template, threshold)?;
-            Ok(Verification { verified: found.verified, score: found.score, threshold })
+            Ok(Verification { verified: found.verified, score: found.score, threshold, population })
         })
     }
 
@@ -102,16 +105,26 @@ impl Extractor {
     }
 }
 
+/// What the embedder's manifest states, of one population where one is asked for.
+fn calibration(embedder: &Embedder, population: Option<&str>) -> Result<Calibration> {
+    let known = Calibration::from_manifest(embedder.model_id(), embedder.calibrations())?;
+    Ok(match population {
+        Some(population) => known.for_populations(&[population.parse()?]).map_err(CalibrationError::from)?,
+        None => known,
+    })
+}
+
 /// Whether two pictures show one person (1:1), by the built-in models. To compare many, make an `Extractor`, which loads
 /// its models once.
 #[pyfunction]
-#[pyo3(signature = (a, b, *, fmr=1e-4, threshold=None, order="rgb"))]
+#[pyo3(signature = (a, b, *, fmr=1e-4, population=None, threshold=None, order="rgb"))]
 pub(crate) fn verify(
     a: &Bound<'_, PyAny>,
     b: &Bound<'_, PyAny>,
     fmr: f64,
+    population: Option<&str>,
     threshold: Option<f32>,
     order: &str,
 ) -> Result<Verification> {
-    Extractor::new(a.py(), Vec::new(), None, None, "only", false)?.verify(a, b, fmr, threshold, order)
+    Extractor::new(a.py(), Vec::new(), None, None, "only", false)?.verify(a, b, fmr, population, threshold, order)
 }

@@ -8,7 +8,7 @@ use clearlane::search::GalleryError;
 use clearlane::store::{KeyError, StoreError, UnknownWord};
 use clearlane::{
     CalibrationError, ChoiceError, ClaimKeyError, DecodeError, EnrolError, FrameError, IdentifyError, LaneError,
-    OpenError, ParsePortIdError, PolicyError, PortError, ReferencesError,
+    OpenError, ParsePopulationError, ParsePortIdError, PolicyError, PortError, ReferencesError,
 };
 use pyo3::exceptions::PyException;
 use pyo3::{PyErr, Python, create_exception};
@@ -118,7 +118,7 @@ macro_rules! blame {
     };
 }
 
-blame!(Input: FrameError, GalleryError, LaneError, ParsePortIdError, TemplateError, UnknownWord);
+blame!(Input: FrameError, GalleryError, LaneError, ParsePopulationError, ParsePortIdError, TemplateError, UnknownWord);
 blame!(Picture: DecodeError);
 blame!(Configuration: ClaimKeyError, KeyError, ModelError, PolicyError, PortError);
 

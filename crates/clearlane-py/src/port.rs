@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use clearlane::jiff::Timestamp;
 use clearlane::store::{KeyError, KeyId, Outcome, Problem, RecordQuery};
 use clearlane::{
-    Application, Direction, Enroller, Key, KeySource, Keyring, Mode, Picture, PortOptions, Selection, SubjectId,
+    Application, CalibrationError, Direction, Enroller, Key, KeySource, Keyring, Mode, Picture, PortOptions, Selection,
+    SubjectId,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -145,14 +146,17 @@ impl Port {
     /// Says whom a picture shows (1:N) without opening a gate: nothing is recorded and no rule is asked.
     ///
     /// fpir: the false positive identification rate, in (0, 1), that the threshold is calibrated for.
+    /// population: whose calibration that is, of a port without a policy; of all on whom the model was measured, those who need
+    ///     the strictest threshold, by default. A policy says itself whom the port serves.
     /// margin: by how much the candidate must lead the next subject.
     /// candidates: how many candidates to list at most, 2 at least.
     /// order: "rgb" or "bgr", the order of a colour picture's channels.
-    #[pyo3(signature = (frame, *, fpir=3e-3, margin=0.05, candidates=2, order="rgb"))]
+    #[pyo3(signature = (frame, *, fpir=3e-3, population=None, margin=0.05, candidates=2, order="rgb"))]
     fn identify(
         &self,
         frame: &Bound<'_, PyAny>,
         fpir: f64,
+        population: Option<&str>,
         margin: f32,
         candidates: usize,
         order: &str,
@@ -162,6 +166,11 @@ impl Port {
         detached(frame.py(), || {
             let port = self.0.port()?;
             let mut options = port.identify_options(fpir, margin)?;
+            if let Some(population) = population {
+                let known = port.calibration().ok_or(CalibrationError::NoPoints)?;
+                let known = known.for_populations(&[population.parse()?]).map_err(CalibrationError::from)?;
+                options.threshold = known.threshold_for_fpir(fpir, port.references().len())?;
+            }
             options.candidates = candidates.max(2);
             Ok(Identification(port.identify(&picture, &options)?))
         })

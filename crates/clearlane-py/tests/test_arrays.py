@@ -53,6 +53,21 @@ def test_verification_tells_people_apart(extractor):
     one, two = extractor.template(picture(A)), extractor.template(picture(A, "plain-2"))
     assert abs(same.score - float(one @ two)) < 1e-6
     assert extractor.verify(picture(A), picture(B), threshold=-1.0).verified
+
+
+def test_a_threshold_says_on_whom_it_was_measured(extractor):
+    strictest = extractor.verify(picture(A), picture(B))
+    named = clearlane.verify(picture(A), picture(B), population="fictional-people")
+    assert strictest.population == named.population == "fictional-people"
+    assert strictest.threshold == named.threshold
+    assert extractor.verify(picture(A), picture(B), threshold=0.4).population is None
+    with pytest.raises(clearlane.ConfigurationError, match="`elders`.*`fictional-people`"):
+        extractor.verify(picture(A), picture(B), population="elders")
+    with pytest.raises(clearlane.InputError, match="population"):
+        extractor.verify(picture(A), picture(B), population="")
+
+
+def test_what_shows_no_face_is_not_verified(extractor):
     with pytest.raises(clearlane.PictureError, match="no face"):
         extractor.verify(picture(A), np.zeros((200, 200, 3), np.uint8))
 

@@ -244,3 +244,33 @@ def test_the_four_lanes_example_runs():
     assert shown.returncode == 0, shown.stderr
     assert "8 references, 8 admitted, 8 referred" in shown.stdout
     assert "not found among those enrolled" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("served", "missing"),
+    [(["fictional-people"], None), (["east-asian-adults"], "east-asian-adults"), (["fictional-people", "elders"], "elders")],
+)
+def test_a_port_opens_for_those_on_whom_its_model_was_calibrated_and_for_no_other(register, tmp_path, served, missing):
+    rules = POLICY.read_text()
+    assert '["fictional-people"]' in rules
+    policy = tmp_path / "policy.toml"
+    policy.write_text(rules.replace('["fictional-people"]', json.dumps(served)))
+    if missing is None:
+        with open_port(register, policy=policy) as port:
+            assert port.lane("lane 1", "exit").pass_frames([picture(ENROLLED[0])]).admitted
+    else:
+        with pytest.raises(clearlane.ConfigurationError, match=f"`{missing}`.*`fictional-people`.*clearlane calibrate"):
+            open_port(register, policy=policy)
+
+
+def test_an_identification_is_for_the_population_that_is_asked_for(register, subjects):
+    face = picture(ENROLLED[0])
+    for policy in [None, POLICY]:
+        with open_port(register, policy=policy) as port:
+            found = port.identify(face, population="fictional-people")
+            assert found.subject == subjects[ENROLLED[0]]
+            assert found.threshold == port.identify(face).threshold
+            with pytest.raises(clearlane.ConfigurationError, match="`elders`"):
+                port.identify(face, population="elders")
+            with pytest.raises(clearlane.InputError, match="population"):
+                port.identify(face, population="No Body")

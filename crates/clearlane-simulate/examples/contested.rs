@@ -53,7 +53,7 @@ fn lanes(folder: &Path, passages: u64) -> Outcome<()> {
     enrol(&register, PEOPLE, person, |_| {})?;
     let references = Arc::new(References::load(Arc::new(register), model(), |_, _| {})?);
     references.check(|_, _| {})?;
-    let calibration = calibration(model(), DIMENSION)?;
+    let calibration = calibration(model(), DIMENSION, policy.populations())?;
     let answers = Mutex::new(File::create(folder.join("answers.jsonl"))?);
     let (next, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let mut other = Command::new(std::env::current_exe()?).arg(folder).arg("changes").stdin(Stdio::piped()).spawn()?;

@@ -1,14 +1,18 @@
 //! The calibration of random directions.
 
-use clearlane::{Calibration, CalibrationError, CalibrationPoint};
+use clearlane::{Calibration, CalibrationError, CalibrationPoint, Population};
 use clearlane_template::ModelId;
 
 /// Panels of Simpson's rule.
 const PANELS: u32 = 2_000;
 
 /// The exact calibration of random directions of `dimension` values, as templates of `model`, down to a false match rate of
-/// 1e-15 or so: the cosine of two has the density (1 − x²)^((D − 3)/2) up to a factor, integrated by Simpson's rule.
-pub fn calibration(model: ModelId, dimension: usize) -> Result<Calibration, CalibrationError> {
+/// 1e-15 or so, for each of `populations`, at least one: synthetic subjects stand for whomever a policy serves. The cosine of two has the density (1 − x²)^((D − 3)/2) up to a factor, integrated by Simpson's rule.
+pub fn calibration(
+    model: ModelId,
+    dimension: usize,
+    populations: &[Population],
+) -> Result<Calibration, CalibrationError> {
     let density = |x: f64| (1.0 - x * x).max(0.0).powf((dimension as f64 - 3.0) / 2.0);
     let tail = |from: f64| {
         let step = (1.0 - from) / (2.0 * f64::from(PANELS));
@@ -29,6 +33,9 @@ pub fn calibration(model: ModelId, dimension: usize) -> Result<Calibration, Cali
         let threshold = f64::from(step) / 200.0;
         CalibrationPoint { fmr: tail(threshold) / whole, threshold: threshold as f32 }
     });
-    let points = points.take_while(|point| point.fmr > 1e-15).collect();
-    Calibration::new(model, points, format!("the exact distribution of random directions in {dimension} dimensions"))
+    let points: Vec<_> = points.take_while(|point| point.fmr > 1e-15).collect();
+    let source = format!("the exact distribution of random directions in {dimension} dimensions");
+    let of = |population: &Population| Calibration::new(model, population.clone(), points.clone(), source.as_str());
+    let all = populations.iter().map(of).reduce(|all, next| all?.and(next?));
+    all.unwrap_or(Err(CalibrationError::NoPoints))
 }

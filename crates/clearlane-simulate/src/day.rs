@@ -153,7 +153,7 @@ impl DayPlan {
         let subjects = enrol(&register, self.enrolled, traveller, |_| {})?;
         let references = Arc::new(References::load(register, model(), |_, _| {})?);
         references.check(|_, _| {})?;
-        let calibration = calibration(model(), self.dimension)?;
+        let calibration = calibration(model(), self.dimension, policy.populations())?;
         let threshold = calibration.threshold_for_fpir(policy.fpir(), references.len())?;
         let metrics = Arc::new(Metrics::default());
         let lanes = self.lanes(&policy, &references, &calibration, &metrics)?;

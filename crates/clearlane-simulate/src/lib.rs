@@ -8,6 +8,7 @@
 
 mod calibration;
 mod day;
+pub mod faces;
 pub mod search;
 mod subjects;
 mod vector_file;

@@ -110,6 +110,9 @@ pub enum BenchError {
         /// What rayon said.
         source: rayon::ThreadPoolBuildError,
     },
+    /// There are no captures whose templates could stand in a gallery.
+    #[error("expected captures whose templates stand in the gallery beside those that are searched with, got none")]
+    NoFaces,
     /// A size, a number of threads, of probes or of probes in a batch is zero.
     #[error("expected sizes, threads, probes and probes in a batch of 1 or more, got 0")]
     Nothing,

@@ -47,9 +47,10 @@ fn the_calibration_is_that_of_random_directions() {
     let model = ModelId::digest([b"calibrated".as_slice()]);
     // Independently: P(cos >= t) is half the regularised incomplete beta function of 1 - t^2.
     for dimension in [4, 128, 512] {
-        let calibration = calibration(model, dimension).unwrap();
+        let calibration = calibration(model, dimension, policy().populations()).unwrap();
         assert_eq!(calibration.model(), model);
-        for point in calibration.points().iter().filter(|point| point.fmr > 1e-12) {
+        let [known] = calibration.populations() else { panic!("one population is served") };
+        for point in known.points().iter().filter(|point| point.fmr > 1e-12) {
             let t = f64::from(point.threshold);
             let exact = beta_reg((dimension as f64 - 1.0) / 2.0, 0.5, 1.0 - t * t) / 2.0;
             assert!((point.fmr - exact).abs() < 1e-5 * exact, "{dimension}, {point:?}: {exact}");

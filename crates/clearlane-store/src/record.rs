@@ -34,7 +34,9 @@ pub struct NewRecord {
     /// The comparison score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
-    /// The threshold it was held against.
+    /// The threshold it was held against. On whom it was measured is not in the record: it stands in the models' manifest, at
+    /// `model`, under the populations that the policy names which was in force at `time`; of several it is the strictest one's.
+    /// Keep both files with the records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
     /// How far the next subject's score was behind.

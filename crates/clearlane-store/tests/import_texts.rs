@@ -96,7 +96,7 @@ fn what_is_written_as_csv_is_read_back() {
         name: String,
         share: Option<f64>,
     }
-    const COLUMNS: CsvColumns = CsvColumns { needed: &["name", "share"], others: &[] };
+    const COLUMNS: CsvColumns<'_> = CsvColumns { needed: &["name", "share"], others: &[] };
     let names = ["plain", "with, comma", "with \"quotes\"", "of two\nlines", "陳大文"];
     let rows: Vec<_> = names.iter().zip([Some(0.1), None].into_iter().cycle()).collect();
     let rows: Vec<_> = rows.into_iter().map(|(name, share)| Row { name: (*name).to_owned(), share }).collect();
@@ -114,7 +114,7 @@ proptest! {
     /// Against the `csv` crate, which reads a text as a whole.
     #[test]
     fn records_end_where_another_reader_ends_them(body in "[\"\", \r\na\u{feff}]{0,40}") {
-        const COLUMNS: CsvColumns = CsvColumns { needed: &["key"], others: &[] };
+        const COLUMNS: CsvColumns<'_> = CsvColumns { needed: &["key"], others: &[] };
         let text = format!("key\n{body}");
         let mut bytes = text.as_bytes();
         let rows = csv_rows::<(String,)>(&mut bytes, COLUMNS).unwrap().map(|row| row.unwrap().1);

@@ -106,7 +106,7 @@ impl Watch {
             }
             Err(error) => return Err(vec![refused(&error)]),
         };
-        let (rank, reasons) = match extractor.limits(frame, &observation.face) {
+        let (rank, reasons) = match extractor.limits(&observation.face, observation.outside) {
             Err(error) => ((0, 0), vec![refused(&error)]),
             Ok(()) => (rank(&observation.quality), too_low(&rule.quality, &observation.quality)),
         };
@@ -272,6 +272,7 @@ fn refused(error: &ExtractError) -> Reason {
     match *error {
         ExtractError::FaceTooSmall { eye_distance, minimum } => Reason::FaceTooSmall { eye_distance, minimum },
         ExtractError::FaceCut { outside } => Reason::FaceCut { outside },
+        ExtractError::NotUpright => Reason::FaceNotUpright,
         ExtractError::SeveralFaces { count } => Reason::SeveralFaces { faces: count },
         ref failure => {
             tracing::error!(error = %failure, "a frame could not be processed");

@@ -101,7 +101,7 @@ pub enum EnrolError {
     /// A model failed on a picture.
     #[error("a picture could not be processed: {0}")]
     Extract(#[source] ExtractError),
-    /// The calibration gives no threshold for the search for duplicates.
+    /// The calibration gives no threshold for what the policy asks, or is not of everybody whom the policy serves.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
     /// The extractor or a calibration is of another model than what it is to work with.
@@ -138,12 +138,12 @@ impl From<StoreError> for EnrolError {
 
 impl Enroller {
     /// An enroller into the register of `references`. A picture must show one face only, whatever the extractor selects
-    /// in lanes.
+    /// in lanes. Of `calibration` those populations count that the policy serves, and none of them may be missing.
     pub fn new(
         policy: Arc<Policy>,
         references: Arc<References>,
         extractor: Extractor,
-        calibration: Calibration,
+        calibration: &Calibration,
     ) -> Result<Self, EnrolError> {
         let wanted = references.model();
         let models = [("extractor", extractor.embedder().model_id()), ("calibration", calibration.model())];
@@ -155,6 +155,7 @@ impl Enroller {
         if let Some(other) = models.iter().map(|model| model.subjects).find(|&other| other > covered) {
             return Err(EnrolError::CoversFewer { covered, other });
         }
+        let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
         let chooser = Chooser::new(policy, extractor, &calibration)?;
         Ok(Self { references, chooser, calibration: Some(calibration), in_process: Mutex::default() })
     }

@@ -56,8 +56,8 @@ pub use claim::{
     MAX_READ_STEPS, QrError, ReadBudget, ReadStopped, SignedClaim, read_claim_text,
 };
 pub use clearlane_embed::{
-    self as embed, DecodeError, DecodeLimits, Extractor, Frame, FrameError, PixelFormat, Pixels, Selection,
-    WipingAllocator, YuvColour,
+    self as embed, DecodeError, DecodeLimits, Extractor, Frame, FrameError, Orientation, ParsePopulationError,
+    PixelFormat, Pixels, Population, Rotation, Selection, SmallestFace, WipingAllocator, YuvColour,
 };
 pub use clearlane_match::{self as search, Mode};
 pub use clearlane_store::{self as store, Direction, Key, KeyFile, KeySource, Keyring, Register};
@@ -77,5 +77,8 @@ pub use port::{IdentifyError, OpenError, OpenStage, Port, PortBuilder, PortError
 pub use print::{PrintedPort, PrintedRecord};
 pub use reason::{Language, Reason};
 pub use references::{References, ReferencesError, Refreshed};
-pub use threshold::{Calibration, CalibrationError, CalibrationPoint, CalibrationShortfall, fmr_for_fpir};
+pub use threshold::{
+    Calibration, CalibrationError, CalibrationPoint, CalibrationShortfall, MissingPopulation, PopulationCalibration,
+    fmr_for_fpir,
+};
 pub use upgrade::{ChoiceError, ChoiceReason, ModelChoice};

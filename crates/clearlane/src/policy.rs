@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use clearlane_embed::Component;
+use clearlane_embed::{Component, Population};
 use clearlane_store::{Category, DocumentKind, EndorsementKind};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -35,6 +35,8 @@ pub struct Policy {
     pub(crate) in_force: (Date, Option<Date>),
     pub(crate) time_zone: TimeZone,
     pub(crate) ports: BTreeMap<PortId, PortEntry>,
+    /// Whom the lanes serve: at least one, none twice.
+    pub(crate) populations: Vec<Population>,
     pub(crate) age: AgeRule,
     pub(crate) consent: Vec<Modality>,
     pub(crate) eligible: Vec<EligibleRule>,
@@ -188,6 +190,13 @@ impl Policy {
     #[must_use]
     pub fn ports(&self) -> &BTreeMap<PortId, PortEntry> {
         &self.ports
+    }
+
+    /// The populations that the lanes serve. A port opens with a model that was calibrated on each of them, and at every rate
+    /// the strictest of their thresholds counts.
+    #[must_use]
+    pub fn populations(&self) -> &[Population] {
+        &self.populations
     }
 
     /// The time zone in which a passage's day is taken.

@@ -94,7 +94,7 @@ impl Port {
     pub fn enroller(&self) -> Result<Enroller, EnrolError> {
         let rules = self.0.rules.clone().ok_or(EnrolError::NoPolicy)?;
         let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
-        Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, rules.calibration)
+        Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, &rules.calibration)
     }
 
     /// Enrols without any rule, for tests and evaluations: see [`Enroller::without_rules`].
@@ -112,7 +112,8 @@ impl Port {
     }
 
     /// How [`Port::identify`] searches with a false positive identification rate of `fpir`, in (0, 1), in the gallery as it
-    /// is, and a lead of `margin` over the next subject.
+    /// is, and a lead of `margin` over the next subject. The threshold is the strictest of the populations that the policy
+    /// serves; of a port without one, of all on whom the model was measured.
     pub fn identify_options(&self, fpir: f64, margin: f32) -> Result<IdentifyOptions, IdentifyError> {
         let calibration = self.0.calibration.as_ref().ok_or(CalibrationError::NoPoints)?;
         let threshold = calibration.threshold_for_fpir(fpir, self.0.references.len())?;
@@ -164,6 +165,13 @@ impl Port {
     #[must_use]
     pub fn id(&self) -> Option<&PortId> {
         self.0.id.as_ref()
+    }
+
+    /// Which comparison score gives which false match rate, and among whom: with a policy, those whom it serves, and without
+    /// one, all on whom the model was measured. `None` for a port without a policy whose model was never calibrated.
+    #[must_use]
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.0.calibration.as_ref()
     }
 
     /// The gallery that follows the register.

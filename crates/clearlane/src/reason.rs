@@ -53,6 +53,8 @@ pub enum Reason {
         /// The part of the face outside of the frame, in [0, 1].
         outside: f32,
     },
+    /// The landmarks are not those of an upright face: the picture may be turned, or it shows no face.
+    FaceNotUpright,
     /// The policy requires presentation attack detection (PAD), and a frame with a face was not assessed.
     PadNotAssessed,
     /// A PAD score of the passage does not reach the policy's threshold, or is none.

@@ -1,22 +1,35 @@
 //! Thresholds from error rates: a calibration says which comparison score gives which false match rate, and the gallery's
 //! size says which false match rate an identification may have.
 
-use clearlane_embed::CalibratedThreshold;
+use clearlane_embed::{CalibratedThreshold, MeasuredCalibration, Population};
 use clearlane_template::ModelId;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
 use crate::proof::reaches;
 
-/// What is known about the false match rate (FMR) of one model: measured points, from lenient to strict.
+/// What is known about the false match rates (FMR) of one model, of one population or several.
+///
+/// A rate is one of people: at one threshold, others are matched falsely at another rate. Where several populations are
+/// calibrated, every threshold is that of the population that needs the strictest at this rate, so that none of them is matched
+/// falsely more often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "CalibrationFile")]
+pub struct Calibration {
+    model: ModelId,
+    /// At least one; each of another population.
+    populations: Vec<PopulationCalibration>,
+}
+
+/// What is known of one population: measured points, from lenient to strict.
 ///
 /// Between two points the threshold is interpolated linearly in the logarithm of the FMR, which is close to straight in
 /// the tail of non-mated scores. Below the lowest rate nothing is known and nothing is guessed; a rate above the highest
 /// gets the highest's threshold, which is stricter than asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "CalibrationFile")]
-pub struct Calibration {
-    model: ModelId,
+#[serde(try_from = "PopulationFile")]
+pub struct PopulationCalibration {
+    population: Population,
     points: Vec<CalibrationPoint>,
     source: String,
 }
@@ -34,18 +47,34 @@ pub struct CalibrationPoint {
 /// A rate that a policy asks for and a calibration does not reach: a lane would refer everybody, or could not compare 1:1.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "the policy's `{rule}` asks for a false match rate of {fmr:.2e} (references: {entries}), and the calibration ends at \
-     {lowest:e}; calibrate with more data"
+    "the policy's `{rule}` asks for a false match rate of {fmr:.2e} (references: {entries}), and the calibration of \
+     `{population}` ends at {lowest:e}; calibrate with more data"
 )]
 pub struct CalibrationShortfall {
     /// The policy's key.
     pub rule: &'static str,
     /// The false match rate that it asks for with so many references.
     pub fmr: f64,
-    /// The lowest calibrated rate.
+    /// The population whose calibration ends first.
+    pub population: Population,
+    /// Its lowest calibrated rate.
     pub lowest: f64,
     /// The references that are searched; 1 for a rule of single comparisons.
     pub entries: usize,
+}
+
+/// A population was asked for, such as by a policy that serves it, and the model was not calibrated on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a calibration for {}, got {}; measure the model on them with `clearlane calibrate`",
+    named(missing),
+    if known.is_empty() { "none at all".to_owned() } else { format!("one for {}", named(known)) }
+)]
+pub struct MissingPopulation {
+    /// Those without a calibration.
+    pub missing: Vec<Population>,
+    /// Those that the model was calibrated on.
+    pub known: Vec<Population>,
 }
 
 /// Why points are no calibration, or why a calibration gives no threshold.
@@ -80,23 +109,152 @@ pub enum CalibrationError {
     },
     /// The wanted rate is lower than any that was calibrated.
     #[error(
-        "no threshold is known for an FMR of {wanted:e}: the calibration ends at {lowest:e}; calibrate with more data"
+        "no threshold is known for an FMR of {wanted:e}: the calibration of `{population}` ends at {lowest:e}; calibrate with \
+         more data"
     )]
     Uncalibrated {
         /// The wanted false match rate.
         wanted: f64,
-        /// The lowest calibrated rate.
+        /// The population whose calibration ends first.
+        population: Population,
+        /// Its lowest calibrated rate.
         lowest: f64,
     },
+    /// One population has two calibrations.
+    #[error("the population `{population}` is calibrated twice")]
+    Twice {
+        /// The population.
+        population: Population,
+    },
+    /// Two calibrations that are to be one are of two models.
+    #[error("expected calibrations of one model, got one of {one:.12} and one of {other:.12}")]
+    OtherModel {
+        /// The first's model.
+        one: ModelId,
+        /// The other's.
+        other: ModelId,
+    },
+    /// Populations have no calibration.
+    #[error(transparent)]
+    Population(#[from] MissingPopulation),
 }
 
 impl Calibration {
-    /// A calibration of `model` from points sorted from lenient to strict; `source` says how they were measured.
+    /// The calibration of `model` for one population, from points sorted from lenient to strict; `source` says how they were
+    /// measured.
     pub fn new(
         model: ModelId,
+        population: Population,
         points: Vec<CalibrationPoint>,
         source: impl Into<String>,
     ) -> Result<Self, CalibrationError> {
+        Ok(Self { model, populations: vec![PopulationCalibration::new(population, points, source.into())?] })
+    }
+
+    /// The calibration of `model` that its manifest states, for all of its populations.
+    pub fn from_manifest(model: ModelId, measured: &[MeasuredCalibration]) -> Result<Self, CalibrationError> {
+        let populations = measured.iter().map(PopulationCalibration::from_manifest).collect::<Result<_, _>>()?;
+        Self::of_populations(model, populations)
+    }
+
+    /// This calibration and `other`, which is of the same model and of other populations, as one.
+    pub fn and(self, other: Self) -> Result<Self, CalibrationError> {
+        if self.model != other.model {
+            return Err(CalibrationError::OtherModel { one: self.model, other: other.model });
+        }
+        Self::of_populations(self.model, [self.populations, other.populations].concat())
+    }
+
+    /// The same for `wanted` alone, all of which must be calibrated. The model's other populations count no more.
+    pub fn for_populations(&self, wanted: &[Population]) -> Result<Self, MissingPopulation> {
+        let find = |wanted: &Population| self.populations.iter().find(|known| known.population == *wanted);
+        let missing: Vec<_> = wanted.iter().filter(|wanted| find(wanted).is_none()).cloned().collect();
+        let populations: Vec<_> = wanted.iter().filter_map(find).cloned().collect();
+        // Who asks for nobody gets nobody's threshold.
+        if missing.is_empty() && !populations.is_empty() {
+            return Ok(Self { model: self.model, populations });
+        }
+        Err(MissingPopulation {
+            missing,
+            known: self.populations.iter().map(|known| known.population.clone()).collect(),
+        })
+    }
+
+    fn of_populations(model: ModelId, populations: Vec<PopulationCalibration>) -> Result<Self, CalibrationError> {
+        if populations.is_empty() {
+            return Err(CalibrationError::NoPoints);
+        }
+        for (index, PopulationCalibration { population, .. }) in populations.iter().enumerate() {
+            if populations[..index].iter().any(|earlier| earlier.population == *population) {
+                return Err(CalibrationError::Twice { population: population.clone() });
+            }
+        }
+        Ok(Self { model, populations })
+    }
+
+    /// The model whose scores are calibrated.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.model
+    }
+
+    /// What is known of each population; at least one.
+    #[must_use]
+    pub fn populations(&self) -> &[PopulationCalibration] {
+        &self.populations
+    }
+
+    /// The threshold for a verification (1:1) at the false match rate `fmr`: finite, and never a guess. Of several
+    /// populations the strictest threshold counts, and each has to reach the rate.
+    pub fn threshold_for_fmr(&self, fmr: f64) -> Result<f32, CalibrationError> {
+        self.strictest_for_fmr(fmr).map(|(threshold, _)| threshold)
+    }
+
+    /// The threshold as [`threshold_for_fmr`](Self::threshold_for_fmr) has it, and the population that needs it.
+    pub fn strictest_for_fmr(&self, fmr: f64) -> Result<(f32, &PopulationCalibration), CalibrationError> {
+        let mut strictest: Option<(f32, &PopulationCalibration)> = None;
+        for population in &self.populations {
+            let threshold = population.threshold_for_fmr(fmr)?;
+            if strictest.is_none_or(|(highest, _)| threshold > highest) {
+                strictest = Some((threshold, population));
+            }
+        }
+        strictest.ok_or(CalibrationError::NoPoints)
+    }
+
+    /// The threshold for an identification (1:N) among `entries` references at the false positive identification rate
+    /// `fpir`: that of [`fmr_for_fpir`].
+    pub fn threshold_for_fpir(&self, fpir: f64, entries: usize) -> Result<f32, CalibrationError> {
+        self.threshold_for_fmr(fmr_for_fpir(fpir, entries))
+    }
+
+    /// The calibration as a lane of `policy` uses it: for the populations that the policy serves, and for nobody else.
+    pub fn for_policy(&self, policy: &Policy) -> Result<Self, MissingPopulation> {
+        self.for_populations(policy.populations())
+    }
+
+    /// Whether the calibration gives a threshold for each rate that a lane of `policy` needs in searches of `entries`
+    /// references and in comparisons. A gallery that grows needs ever lower rates: leave room.
+    pub fn serves(&self, policy: &Policy, entries: usize) -> Result<(), CalibrationShortfall> {
+        let (capture, comparison) = (&policy.capture, &policy.comparison);
+        let rules = [
+            ("capture.agreement-fmr", capture.agreement_fmr, 1),
+            ("comparison.fmr", comparison.fmr, 1),
+            ("comparison.fpir", fmr_for_fpir(comparison.fpir, entries), entries),
+        ];
+        for (rule, fmr, entries) in rules {
+            for known in &self.populations {
+                let (population, lowest) = (known.population.clone(), known.lowest());
+                let shortfall = |_| CalibrationShortfall { rule, fmr, population, lowest, entries };
+                known.threshold_for_fmr(fmr).map_err(shortfall)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PopulationCalibration {
+    fn new(population: Population, points: Vec<CalibrationPoint>, source: String) -> Result<Self, CalibrationError> {
         if points.is_empty() {
             return Err(CalibrationError::NoPoints);
         }
@@ -110,23 +268,21 @@ impl Calibration {
         if let Some(index) = points.windows(2).position(|pair| !rising(pair)) {
             return Err(CalibrationError::NotMonotonic { index: index + 1 });
         }
-        Ok(Self { model, points, source: source.into() })
+        Ok(Self { population, points, source })
     }
 
-    /// The calibration of `model` that its manifest states.
-    pub fn from_manifest(model: ModelId, thresholds: &[CalibratedThreshold]) -> Result<Self, CalibrationError> {
-        let mut points: Vec<_> =
-            thresholds.iter().map(|point| CalibrationPoint { fmr: point.fmr, threshold: point.threshold }).collect();
+    fn from_manifest(measured: &MeasuredCalibration) -> Result<Self, CalibrationError> {
+        let MeasuredCalibration { population, measured_on, thresholds } = measured;
+        let point = |point: &CalibratedThreshold| CalibrationPoint { fmr: point.fmr, threshold: point.threshold };
+        let mut points: Vec<_> = thresholds.iter().map(point).collect();
         points.sort_by(|a, b| b.fmr.total_cmp(&a.fmr));
-        let mut sources: Vec<_> = thresholds.iter().map(|point| point.measured_on.as_str()).collect();
-        sources.dedup();
-        Self::new(model, points, sources.join("; "))
+        Self::new(population.clone(), points, measured_on.clone())
     }
 
-    /// The model whose scores are calibrated.
+    /// On whom it was measured.
     #[must_use]
-    pub fn model(&self) -> ModelId {
-        self.model
+    pub fn population(&self) -> &Population {
+        &self.population
     }
 
     /// The points, from lenient to strict.
@@ -141,16 +297,15 @@ impl Calibration {
         &self.source
     }
 
-    /// The threshold for a verification (1:1) at the false match rate `fmr`: finite, and never a guess.
+    /// The threshold at which this population is matched falsely at the rate `fmr`.
     pub fn threshold_for_fmr(&self, fmr: f64) -> Result<f32, CalibrationError> {
         if !(reaches(fmr, 0.0) && reaches(1.0, fmr)) {
             return Err(CalibrationError::NotARate { wanted: fmr });
         }
-        let strict = self
-            .points
-            .iter()
-            .position(|point| reaches(fmr, point.fmr))
-            .ok_or_else(|| CalibrationError::Uncalibrated { wanted: fmr, lowest: self.lowest() })?;
+        let strict = self.points.iter().position(|point| reaches(fmr, point.fmr)).ok_or_else(|| {
+            let (population, lowest) = (self.population.clone(), self.lowest());
+            CalibrationError::Uncalibrated { wanted: fmr, population, lowest }
+        })?;
         let high = self.points[strict];
         if strict == 0 {
             return Ok(high.threshold);
@@ -165,28 +320,6 @@ impl Calibration {
     fn lowest(&self) -> f64 {
         self.points.last().map_or(1.0, |point| point.fmr)
     }
-
-    /// The threshold for an identification (1:N) among `entries` references at the false positive identification rate
-    /// `fpir`: that of [`fmr_for_fpir`].
-    pub fn threshold_for_fpir(&self, fpir: f64, entries: usize) -> Result<f32, CalibrationError> {
-        self.threshold_for_fmr(fmr_for_fpir(fpir, entries))
-    }
-
-    /// Whether the calibration gives a threshold for each rate that a lane of `policy` needs in searches of `entries`
-    /// references and in comparisons. A gallery that grows needs ever lower rates: leave room.
-    pub fn serves(&self, policy: &Policy, entries: usize) -> Result<(), CalibrationShortfall> {
-        let (capture, comparison) = (&policy.capture, &policy.comparison);
-        let rules = [
-            ("capture.agreement-fmr", capture.agreement_fmr, 1),
-            ("comparison.fmr", comparison.fmr, 1),
-            ("comparison.fpir", fmr_for_fpir(comparison.fpir, entries), entries),
-        ];
-        for (rule, fmr, entries) in rules {
-            let shortfall = |_| CalibrationShortfall { rule, fmr, lowest: self.lowest(), entries };
-            self.threshold_for_fmr(fmr).map_err(shortfall)?;
-        }
-        Ok(())
-    }
 }
 
 /// The false match rate that each of `entries` comparisons may have, so that somebody who is not enrolled and is compared with all of them
@@ -197,18 +330,37 @@ pub fn fmr_for_fpir(fpir: f64, entries: usize) -> f64 {
     -((-fpir).ln_1p() / entries.max(1) as f64).exp_m1()
 }
 
+fn named(populations: &[Population]) -> String {
+    populations.iter().map(|population| format!("`{population}`")).collect::<Vec<_>>().join(", ")
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CalibrationFile {
     model: ModelId,
-    points: Vec<CalibrationPoint>,
-    source: String,
+    populations: Vec<PopulationCalibration>,
 }
 
 impl TryFrom<CalibrationFile> for Calibration {
     type Error = CalibrationError;
 
     fn try_from(file: CalibrationFile) -> Result<Self, Self::Error> {
-        Self::new(file.model, file.points, file.source)
+        Self::of_populations(file.model, file.populations)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PopulationFile {
+    population: Population,
+    points: Vec<CalibrationPoint>,
+    source: String,
+}
+
+impl TryFrom<PopulationFile> for PopulationCalibration {
+    type Error = CalibrationError;
+
+    fn try_from(file: PopulationFile) -> Result<Self, Self::Error> {
+        Self::new(file.population, file.points, file.source)
     }
 }

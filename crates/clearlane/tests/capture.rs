@@ -127,8 +127,7 @@ fn an_application_shows_one_person_in_all_its_pictures_the_poor_ones_included() 
     let floors = "quality = { SingleFacePresent = 50, InterEyeDistance = 20 }";
     let policy = policy(&format!("{floors} => quality = {{ Sharpness = {} }}", gate.sharpest()));
     let enroller =
-        Enroller::new(policy.into(), gate.references.clone(), gate.extractor.clone(), gate.calibration.clone())
-            .unwrap();
+        Enroller::new(policy.into(), gate.references.clone(), gate.extractor.clone(), &gate.calibration).unwrap();
     let enrol = |key: &str, frames: &[Frame<'static>]| {
         let pictures = frames.iter().map(|frame| Picture { frame: frame.clone(), source: None }).collect();
         let application = Application { key: key.to_owned(), details: eligible(), pictures };
@@ -157,7 +156,7 @@ impl Gate {
     fn open() -> Self {
         let models = Models::builtin().unwrap();
         let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap();
+        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
         let detector = models.detector(models.default_detector().unwrap()).unwrap();
         let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
         let template = extractor.extract(&picture(TRAVELLER, "enrol")).unwrap().template;

@@ -411,7 +411,8 @@ fn a_lane_is_not_built_of_parts_that_do_not_fit() {
     assert_eq!(without_policy.lane("lane 1", Direction::Exit).map(|_| ()), Err(LaneError::NoPolicy));
     let other = clearlane::Calibration::new(
         ModelId::digest([b"another".as_slice()]),
-        common::calibration().points().to_vec(),
+        common::POPULATION.parse().unwrap(),
+        common::calibration().populations()[0].points().to_vec(),
         "",
     );
     let built = clearlane::Port::builder(port.references.clone())
@@ -426,8 +427,11 @@ fn a_lane_is_not_built_of_parts_that_do_not_fit() {
 fn a_lane_is_not_built_with_a_calibration_that_ends_above_what_the_policy_asks() {
     let port = Port::with(20);
     let build = |lowest: f64| {
-        let points = common::calibration().points().iter().filter(|point| point.fmr >= lowest).copied().collect();
-        let calibration = clearlane::Calibration::new(common::model(), points, "cut").unwrap();
+        let whole = common::calibration();
+        let known = &whole.populations()[0];
+        let points = known.points().iter().filter(|point| point.fmr >= lowest).copied().collect();
+        let calibration =
+            clearlane::Calibration::new(common::model(), known.population().clone(), points, "cut").unwrap();
         clearlane::Port::builder(port.references.clone())
             .policy(policy(""))
             .port("gongbei".parse().unwrap())

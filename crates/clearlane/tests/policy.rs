@@ -48,8 +48,9 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
     let missing: Is = |problem| matches!(problem, PolicyProblem::Missing);
     let unused: Is = |problem| matches!(problem, PolicyProblem::Unused);
     let faceless: Is = |problem| matches!(problem, PolicyProblem::WithoutFace);
+    let serves = "populations = [\"east-asian-adults\"]";
     let scope = "scope = [\"face\", \"fingerprint\"]";
-    let cases: [(&str, &str, &str, Is); 31] = [
+    let cases: [(&str, &str, &str, Is); 33] = [
         ("fpir = 1e-5", "fpir = 0.0", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = nan", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = 0.6", "comparison.fpir", range),
@@ -73,6 +74,8 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
         ("documents = [\"exit-entry-permit-hk-macao\"]", "documents = []", "eligible.documents", empty),
         ("id = \"gongbei\"", "id = \"shenzhen-bay\"", "ports.id", duplicate),
         ("[fusion]", "[[evidence]]\nmatcher = \"fingerprint\"\nsource = \"\"\n[fusion]", "evidence.matcher", duplicate),
+        (serves, "populations = []", "travellers.populations", empty),
+        (serves, "populations = [\"a\", \"b\", \"a\"]", "travellers.populations", duplicate),
         ("multiple-entry = true\n", "", "eligible.multiple-entry", missing),
         ("endorsements = []", "endorsements = []\nmultiple-entry = false", "eligible.multiple-entry", |problem| {
             matches!(problem, PolicyProblem::WithoutEndorsements)
@@ -156,6 +159,8 @@ fn unknown_words_and_keys_are_refused_where_they_stand() {
         ("[age]", "[ages]"),
         ("rule = \"both\"", "rule = \"neither\""),
         ("id = \"gongbei\"", "id = \"Gong Bei\""),
+        ("\"east-asian-adults\"", "\"East Asian adults\""),
+        ("\"east-asian-adults\"", "\"\""),
         ("in-force-from = \"2024-11-20\"", "in-force-from = \"2024-11-31\""),
         ("minimum = 14", "minimum = fourteen"),
         ("minimum = 14", "minimum = 14\nminimum = 14"),

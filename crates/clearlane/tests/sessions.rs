@@ -277,7 +277,7 @@ impl Gate {
     fn open() -> Self {
         let models = Models::builtin().unwrap();
         let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap();
+        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
         let detector = models.detector(models.default_detector().unwrap()).unwrap();
         let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
         let port = Port::with(0);
@@ -319,8 +319,9 @@ impl Gate {
 
     /// The calibration as far as 1e-3, which is the rate of 2e-3 in a gallery of two.
     fn calibration_to_one_in_a_thousand(&self) -> Calibration {
-        let points = self.calibration.points().iter().filter(|point| point.fmr >= 1e-3).copied().collect();
-        Calibration::new(self.calibration.model(), points, "cut").unwrap()
+        let [known] = self.calibration.populations() else { panic!("one population") };
+        let points = known.points().iter().filter(|point| point.fmr >= 1e-3).copied().collect();
+        Calibration::new(self.calibration.model(), known.population().clone(), points, "cut").unwrap()
     }
 
     /// The traveller's finger.

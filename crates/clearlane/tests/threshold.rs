@@ -1,8 +1,9 @@
 //! Thresholds from error rates.
 #![allow(clippy::unwrap_used)]
 
-use clearlane::{Calibration, CalibrationError, CalibrationPoint, fmr_for_fpir};
+use clearlane::{Calibration, CalibrationError, CalibrationPoint, Population, fmr_for_fpir};
 use clearlane_template::ModelId;
+use proptest::prelude::*;
 
 #[test]
 fn the_rate_of_one_comparison_gives_the_rate_of_a_whole_search() {
@@ -57,7 +58,7 @@ fn a_threshold_is_a_number_between_those_of_its_points_however_close_they_are() 
         let rates = [next(next(next(fmr))), next(next(fmr)), next(fmr), fmr];
         let points = [(rates[0], 0.2), (rates[3], 0.4)];
         let points = points.map(|(fmr, threshold)| CalibrationPoint { fmr, threshold });
-        let calibration = Calibration::new(ModelId::digest([]), points.to_vec(), "").unwrap();
+        let calibration = Calibration::new(ModelId::digest([]), people("somebody"), points.to_vec(), "").unwrap();
         for rate in rates {
             let threshold = calibration.threshold_for_fmr(rate).unwrap();
             assert!((0.2..=0.4).contains(&threshold), "{rate:e}: {threshold}");
@@ -74,7 +75,7 @@ fn a_rate_above_the_calibrated_ones_gets_the_most_lenient_threshold_that_is_know
 fn points_that_contradict_each_other_are_no_calibration() {
     let new = |points: &[(f64, f32)]| {
         let points = points.iter().map(|&(fmr, threshold)| CalibrationPoint { fmr, threshold }).collect();
-        Calibration::new(ModelId::digest([]), points, "")
+        Calibration::new(ModelId::digest([]), people("somebody"), points, "")
     };
     assert_eq!(new(&[]), Err(CalibrationError::NoPoints));
     assert_eq!(new(&[(0.1, 0.1)]).unwrap().threshold_for_fmr(0.1), Ok(0.1));
@@ -94,16 +95,91 @@ fn points_that_contradict_each_other_are_no_calibration() {
 #[test]
 fn a_calibration_is_read_from_toml() {
     let text = format!(
-        "model = \"{}\"\nsource = \"by hand\"\npoints = [{{ fmr = 0.1, threshold = 0.1 }}, {{ fmr = 0.01, threshold = 0.2 }}]",
+        "model = \"{}\"\n[[populations]]\npopulation = \"somebody\"\nsource = \"by hand\"\n\
+         points = [{{ fmr = 0.1, threshold = 0.1 }}, {{ fmr = 0.01, threshold = 0.2 }}]",
         ModelId::digest([])
     );
     let calibration: Calibration = toml::from_str(&text).unwrap();
-    assert_eq!((calibration.points().len(), calibration.source()), (2, "by hand"));
-    assert!(toml::from_str::<Calibration>(&text.replace("0.01", "0.2")).is_err());
+    let [known] = calibration.populations() else { panic!("{calibration:?}") };
+    assert_eq!((known.population().as_str(), known.points().len(), known.source()), ("somebody", 2, "by hand"));
+    assert_eq!(toml::from_str::<Calibration>(&toml::to_string(&calibration).unwrap()).unwrap(), calibration);
+    for (from, to) in [("0.01", "0.2"), ("somebody", "Some Body"), ("[[populations]]", "[[points]]")] {
+        assert!(toml::from_str::<Calibration>(&text.replace(from, to)).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn two_calibrations_are_one_where_they_are_of_one_model_and_of_different_people() {
+    let new = |model: &[u8], name| {
+        let points = vec![CalibrationPoint { fmr: 0.1, threshold: 0.1 }];
+        Calibration::new(ModelId::digest([model]), people(name), points, "").unwrap()
+    };
+    let twice = new(b"a", "one").and(new(b"a", "one"));
+    assert_eq!(twice, Err(CalibrationError::Twice { population: people("one") }));
+    assert!(matches!(new(b"a", "one").and(new(b"b", "other")), Err(CalibrationError::OtherModel { .. })));
+    let both = new(b"a", "one").and(new(b"a", "other")).unwrap();
+    assert_eq!(both.for_populations(&[people("other")]), Ok(new(b"a", "other")));
+    let refused = both.for_populations(&[people("other"), people("third")]).unwrap_err();
+    assert_eq!((refused.missing, refused.known), (vec![people("third")], vec![people("one"), people("other")]));
+    assert!(both.for_populations(&[]).is_err(), "nobody's threshold is none");
+}
+
+proptest! {
+    /// At every rate, between the points as well as at them, the threshold of several populations is the highest of theirs, a
+    /// lower rate never gets a lower one, and a rate that one of them does not reach gets none.
+    #[test]
+    fn the_strictest_population_counts_at_every_rate(
+        curves in prop::collection::vec(curve(), 1..5),
+        rates in prop::collection::vec(-13.0..0.0_f64, 1..40),
+    ) {
+        let model = ModelId::digest([]);
+        let each: Vec<_> = curves
+            .iter()
+            .enumerate()
+            .map(|(n, points)| Calibration::new(model, people(&format!("group-{n}")), points.clone(), "").unwrap())
+            .collect();
+        let all = each.iter().cloned().reduce(|all, next| all.and(next).unwrap()).unwrap();
+        let own = curves.iter().flatten().map(|point| point.fmr);
+        let mut rates: Vec<f64> = rates.iter().map(|exponent| 10f64.powf(*exponent)).chain(own).collect();
+        rates.sort_by(|a, b| b.total_cmp(a));
+        let mut before = f32::NEG_INFINITY;
+        for rate in rates {
+            let alone: Result<Vec<_>, _> = each.iter().map(|one| one.threshold_for_fmr(rate)).collect();
+            match alone {
+                Ok(alone) => {
+                    let naive = alone.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let (threshold, strictest) = all.strictest_for_fmr(rate).unwrap();
+                    prop_assert_eq!(threshold.to_bits(), naive.to_bits());
+                    prop_assert_eq!(all.threshold_for_fmr(rate), Ok(threshold));
+                    prop_assert_eq!(strictest.threshold_for_fmr(rate), Ok(threshold));
+                    prop_assert!(threshold >= before, "{rate:e}: {threshold} after {before}");
+                    before = threshold;
+                }
+                Err(_) => prop_assert!(all.threshold_for_fmr(rate).is_err(), "{rate:e}"),
+            }
+        }
+    }
+}
+
+/// Points from lenient to strict.
+fn curve() -> impl Strategy<Value = Vec<CalibrationPoint>> {
+    prop::collection::vec((0.01..2.0_f64, 0.001..0.12_f32), 1..10).prop_map(|steps| {
+        let (mut exponent, mut threshold) = (0.0, -0.2);
+        let mut point = |(rate, score): &(f64, f32)| {
+            exponent -= rate;
+            threshold += score;
+            CalibrationPoint { fmr: 10f64.powf(exponent), threshold }
+        };
+        steps.iter().map(&mut point).collect()
+    })
+}
+
+fn people(name: &str) -> Population {
+    name.parse().unwrap()
 }
 
 fn straight() -> Calibration {
     let points = [(1e-2, 0.2), (1e-4, 0.4), (1e-8, 0.8)];
     let points = points.into_iter().map(|(fmr, threshold)| CalibrationPoint { fmr, threshold }).collect();
-    Calibration::new(ModelId::digest([]), points, "a straight line").unwrap()
+    Calibration::new(ModelId::digest([]), people("somebody"), points, "a straight line").unwrap()
 }

@@ -17,7 +17,7 @@ use clearlane::{
 };
 use clearlane_embed::{DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
 use clearlane_store::{Coverage, Enrolment, ImageDigest, Key, Keyring, NewTemplate, Register};
-use common::{eligible, finger, now, policy};
+use common::{SERVES_FICTIONAL_PEOPLE, eligible, finger, now, policy};
 use jiff::Timestamp;
 
 const PEOPLE: [&str; 4] = ["f0000", "f0001", "f0003", "f0004"];
@@ -98,7 +98,7 @@ fn nobody_is_enrolled_by_a_model_that_would_miss_their_face_under_another_name()
     reembed(&port.reembedder(), supply(&PEOPLE[..3]));
     let enroller = || {
         let references = References::load(port.register.clone(), port.newer().model_id(), |_, _| {}).unwrap();
-        Enroller::new(rules("").into(), references.into(), port.extractor(port.newer()), calibration(&port.newer()))
+        Enroller::new(rules("").into(), references.into(), port.extractor(port.newer()), &calibration(&port.newer()))
     };
     assert!(matches!(enroller(), Err(EnrolError::CoversFewer { covered: 3, other: 4 })));
     reembed(&port.reembedder(), supply(&PEOPLE));
@@ -213,7 +213,7 @@ fn next_model(folder: &Path) {
 }
 
 fn calibration(embedder: &Embedder) -> Calibration {
-    Calibration::from_manifest(embedder.model_id(), embedder.thresholds()).unwrap()
+    Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap()
 }
 
 /// The shipped policy without quality floors and PAD, with other changes.
@@ -222,6 +222,7 @@ fn rules(changes: &str) -> Policy {
         "quality = {{ InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 }} => quality = {{}}
          quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40 }} => quality = {{}}
          pad = \"required\" => pad = \"off\"
+         {SERVES_FICTIONAL_PEOPLE}
          {changes}"
     ))
 }

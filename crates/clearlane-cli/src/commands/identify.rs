@@ -4,17 +4,17 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane::{Identification, IdentifyError, IdentifyOptions, Port};
+use clearlane::{Identification, IdentifyError, IdentifyOptions};
 use clearlane_store::Register;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, table};
-use crate::pictures::{self, Face};
+use crate::pictures::{self, Face, PictureArgs};
 use crate::reasons;
 use crate::registers::{RegisterArgs, open_port};
-use crate::thresholds::{self, rate, score};
+use crate::thresholds::{self, PopulationArgs, Threshold, rate, score};
 
 /// Say who of the enrolled a picture shows (1:N)
 ///
@@ -29,6 +29,8 @@ pub(crate) struct IdentifyArgs {
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "largest")]
     face: Face,
+    #[command(flatten)]
+    how: PictureArgs,
     /// How many candidates to list
     #[arg(long, short = 'k', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     candidates: u16,
@@ -38,6 +40,8 @@ pub(crate) struct IdentifyArgs {
     /// The false-positive identification rate to calibrate for, in (0, 1)
     #[arg(long, value_name = "RATE", default_value = "3e-3", value_parser = rate, conflicts_with = "threshold", help_heading = "Threshold")]
     fpir: f64,
+    #[command(flatten)]
+    population: PopulationArgs,
     /// By how much the first candidate must lead the next subject
     #[arg(long, value_name = "SCORE", default_value_t = 0.05, help_heading = "Threshold")]
     margin: f32,
@@ -55,25 +59,27 @@ Examples:
 pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     args.register.there()?;
     let options = args.models.choose(args.register.port()?).read_only().check(false);
-    let port = open_port(options.selection(args.face.into()).parallel(true), output)?;
+    let port =
+        open_port(options.selection(args.face.into()).orientation(args.how.orientation()).parallel(true), output)?;
     // Says which models there are, where it is none that this embedder made.
     port.register().protection(port.references().model())?;
-    let threshold = match args.threshold {
-        Some(threshold) => threshold,
-        None => port.identify_options(args.fpir, args.margin).map_err(|error| uncalibrated(&port, &error))?.threshold,
-    };
+    let embedder = port.extractor()?.embedder();
+    let entries = port.references().len();
+    let threshold =
+        thresholds::of_search(args.threshold, &args.population, port.calibration(), embedder, args.fpir, entries)?;
     let options = IdentifyOptions {
         candidates: usize::from(args.candidates).max(2),
         list_from: Some(-1.0),
         parallel: true,
-        ..IdentifyOptions::new(threshold, args.margin)
+        ..IdentifyOptions::new(threshold.threshold, args.margin)
     };
     let mut all = true;
     for picture in &args.pictures {
-        let frame = pictures::open(picture)?;
+        let frame = args.how.open(picture)?;
         let found = port.identify(&frame, &options).map_err(|error| refused(picture, error))?;
         all &= found.subject.is_some();
-        let answer = Answer { picture, found: &found, listed: usize::from(args.candidates), register: port.register() };
+        let listed = usize::from(args.candidates);
+        let answer = Answer { picture, found: &found, threshold: &threshold, listed, register: port.register() };
         answer.print(output)?;
     }
     Ok(Exit::answer(all))
@@ -87,21 +93,17 @@ fn refused(picture: &Path, error: IdentifyError) -> Failure {
     }
 }
 
-fn uncalibrated(port: &Port, error: &IdentifyError) -> Failure {
-    let name = port.extractor().map_or("?", |extractor| extractor.embedder().name());
-    thresholds::uncalibrated(name, error)
-}
-
 struct Answer<'a> {
     picture: &'a Path,
     found: &'a Identification,
+    threshold: &'a Threshold,
     listed: usize,
     register: &'a Register,
 }
 
 impl Answer<'_> {
     fn print(&self, output: &Output) -> Result<()> {
-        let Identification { subject, candidates, margin, threshold, reasons, times, .. } = self.found;
+        let Identification { subject, candidates, margin, reasons, times, .. } = self.found;
         let (extract_ms, search_ms) = (1e3 * times.capture().as_secs_f64(), 1e3 * times.search.as_secs_f64());
         let named = candidates
             .iter()
@@ -114,7 +116,8 @@ impl Answer<'_> {
         let who = subject.and_then(|_| named.first()).map(|(key, _)| key.clone());
         let listed: Vec<Value> = named.iter().map(|(key, score)| json!({ "subject": key, "score": score })).collect();
         let value = json!({
-            "picture": shown(self.picture), "subject": who, "threshold": threshold, "margin": margin, "reasons": reasons,
+            "picture": shown(self.picture), "subject": who, "threshold": self.threshold.threshold, "measured": self.threshold.measured,
+            "margin": margin, "reasons": reasons,
             "candidates": listed, "extract_ms": extract_ms, "search_ms": search_ms,
         });
         output.line(&value, || {
@@ -125,7 +128,7 @@ impl Answer<'_> {
             }
             // Writing to a String cannot fail.
             let _ =
-                writeln!(text, ", threshold {threshold:.4} (extraction {extract_ms:.1} ms, search {search_ms:.2} ms)");
+                writeln!(text, ", {} (extraction {extract_ms:.1} ms, search {search_ms:.2} ms)", self.threshold.text());
             let rows: Vec<_> =
                 named.iter().map(|(key, score)| vec![format!("  {key}"), format!("{score:.4}")]).collect();
             text.push_str(table(&["  SUBJECT", "SCORE"], &[1], &rows).trim_end());

@@ -1,8 +1,10 @@
 //! The commands, one a file.
 
 mod bench;
+mod calibrate;
 mod claim;
 mod completions;
+mod datasets;
 mod demo;
 mod enrol;
 mod eval;
@@ -47,9 +49,15 @@ pub(crate) enum Command {
     /// List the available models, and check them
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// List the public data sets, check and fetch them
+    #[command(subcommand)]
+    Datasets(datasets::DatasetsCommand),
     /// Measure how well models recognise, by public protocols and on your own captures
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// Measure thresholds of an embedder on a population, and write them into a manifest
+    #[command(subcommand)]
+    Calibrate(calibrate::CalibrateCommand),
     /// Measure what the parts take on this machine
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -69,7 +77,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Lane(command) => lane::run(&command, output),
         Command::Records(command) => records::run(&command, output),
         Command::Models(command) => models::run(&command, output),
+        Command::Datasets(command) => datasets::run(&command, output),
         Command::Eval(command) => eval::run(&command, output),
+        Command::Calibrate(command) => calibrate::run(&command, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Completions(args) => completions::run(&args),
     }

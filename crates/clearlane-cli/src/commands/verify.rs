@@ -1,6 +1,6 @@
 //! `clearlane verify`: two pictures, one comparison.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearlane_embed::Extraction;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
-use crate::pictures::{Face, extract};
+use crate::pictures::{self, Face, PictureArgs};
 use crate::thresholds::ThresholdArgs;
 
 /// Compare two pictures: do both show one person? (1:1)
@@ -26,6 +26,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_enum, default_value_t)]
     face: Face,
     #[command(flatten)]
+    how: PictureArgs,
+    #[command(flatten)]
     threshold: ThresholdArgs,
     #[command(flatten)]
     models: ModelArgs,
@@ -35,30 +37,36 @@ const EXAMPLES: &str = "\
 Examples:
   clearlane verify passport.jpg live.jpg
   clearlane verify passport.jpg live.jpg --fmr 1e-6        stricter: one non-mated pair in a million matches
+  clearlane verify passport.jpg live.jpg --population east-asian-adults    whose false match rate is meant
   clearlane verify a.png b.png --threshold 0.4 --json";
 
 pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
-    let extractor = args.models.load_extractor(args.face.into())?;
+    let extractor = args.models.load_extractor(args.face.into())?.with_orientation(args.how.orientation());
     let threshold = args.threshold.one_to_one(extractor.embedder())?;
-    let (a, b) = (extract(&extractor, &args.a)?, extract(&extractor, &args.b)?);
-    let verification = clearlane::verify(&a.template, &b.template, threshold);
+    let extract = |path: &Path| {
+        let frame = args.how.open(path)?;
+        extractor.extract(&frame).map_err(|error| pictures::refused(path, error))
+    };
+    let (a, b) = (extract(&args.a)?, extract(&args.b)?);
+    let verification = clearlane::verify(&a.template, &b.template, threshold.threshold);
     let verification = verification.map_err(|error| Failure::of(Exit::Model, &error))?;
     let (score, matched) = (verification.score, verification.verified);
     let value = json!({
-        "match": matched, "score": score, "threshold": threshold,
+        "match": matched, "score": score, "threshold": threshold.threshold, "measured": threshold.measured,
         "detector": extractor.detector().name(), "embedder": extractor.embedder().name(),
         "a": seen(&args.a, &a), "b": seen(&args.b, &b),
     });
     output.result(&value, || {
         let verdict = if matched { "match" } else { "no match" };
-        format!("{verdict}: score {score:.4}, threshold {threshold:.4}\n")
+        format!("{verdict}: score {score:.4}, {}\n", threshold.text())
     })?;
     Ok(Exit::answer(matched))
 }
 
-fn seen(path: &std::path::Path, extraction: &Extraction) -> Value {
+fn seen(path: &Path, extraction: &Extraction) -> Value {
     json!({
-        "path": shown(path), "faces": extraction.faces, "face": extraction.face, "quality": extraction.quality,
+        "path": shown(path), "faces": extraction.faces, "face": extraction.face,
+        "rotation": extraction.rotation, "quality": extraction.quality,
         "ms": 1e3 * extraction.timings.total().as_secs_f64(),
     })
 }

@@ -210,7 +210,7 @@ where
 
 /// A power of ten as such, other values with as few digits as tell them apart.
 fn label(value: f64, axis: &Axis<'_>) -> String {
-    if axis.logarithmic && (value < 1e-3 || value >= 1e6) {
+    if axis.logarithmic && !(1e-3..1e6).contains(&value) {
         return format!("{value:e}");
     }
     let digits = if axis.logarithmic { 3 } else { 2 };

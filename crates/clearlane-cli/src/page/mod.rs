@@ -37,7 +37,7 @@ const STYLE: &str = include_str!("style.css");
 pub(crate) fn page(language: Language, title: &str, body: &Markup) -> String {
     let lang = match language {
         Language::Chinese => "zh-Hans",
-        _ => "en",
+        Language::English => "en",
     };
     let page = html! {
         (DOCTYPE)

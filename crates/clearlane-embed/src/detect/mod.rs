@@ -1,19 +1,28 @@
-//! Finding faces: boxes, five landmarks and scores, in the coordinates of the frame as given.
+//! Finding faces: boxes, five landmarks and scores, in the coordinates of the upright frame.
 
+mod plausible;
+mod scales;
 mod scrfd;
 mod shapes;
+mod standing;
 mod yunet;
 
+use std::sync::Arc;
+
 use clearlane_infer::{InferError, Network, Options};
+use clearlane_template::ModelId;
 use ndarray::ArrayD;
+pub use scales::SmallestFace;
+use scales::View;
 use serde::{Deserialize, Serialize};
 use shapes::{Shape, Shapes};
+pub use standing::Orientation;
 
 use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
 use crate::manifest::{InputSpec, ModelEntry, Task};
-use crate::tensor::{Input, Letterbox};
+use crate::tensor::{Input, Letterbox, scaled};
 
 /// A face that a detector found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +41,16 @@ impl Face {
     #[must_use]
     pub fn eye_distance(&self) -> f32 {
         self.landmarks[0].distance(self.landmarks[1])
+    }
+
+    /// The longer side of the box, in pixels.
+    #[must_use]
+    pub fn longer_side(&self) -> f32 {
+        self.bounding_box.width().max(self.bounding_box.height())
+    }
+
+    fn overlap(&self, other: &Self) -> f32 {
+        self.bounding_box.overlap(&other.bounding_box)
     }
 
     /// The part of the face's box that lies outside a frame of this size, in [0, 1]; 1 where a landmark is outside.
@@ -64,18 +83,28 @@ const FAMILIES: &[(&str, &dyn Family)] = &[("scrfd", &scrfd::Scrfd), ("yunet", &
 /// a broken model could mark every cell, and removing overlaps takes time with the square of their number.
 const MAX_CANDIDATES: usize = 2048;
 
+/// From this overlap on two boxes are of one face: boxes of small faces are coarse.
+const SAME_FACE: f32 = 0.3;
+
+/// Small faces that are looked at a second time, those of the best score.
+const SECOND_LOOKS: usize = 6;
+
 /// A face detector: a network with its family's way to read it. `Send + Sync`; any number of threads may share one.
 ///
-/// The first frame of another shape than the model's input, wider or higher, takes some ten milliseconds more: a network
-/// for frames of that shape is made then, which spares the part of the input that they leave black. It takes as much memory as
-/// the first; frames of all shapes make eight at most.
+/// It looks at the whole frame in the model's own input first. Where that shows no face that is large there, it looks at finer
+/// scales, until a face of the [`SmallestFace`] would be found. A frame with one face near the camera thus costs one run; a
+/// frame without any costs them all: with the default, of 1280 × 720 pixels, some 25 times as much.
+///
+/// The first frame of another shape than the model's input takes some ten milliseconds more for each scale: a network for frames
+/// of that shape is made then. It takes memory in proportion to its input; there are twelve at most.
 pub struct Detector {
     name: String,
+    model: ModelId,
     shapes: Shapes,
     family: &'static dyn Family,
     score_threshold: f32,
     overlap_threshold: f32,
-    minimum_face: f32,
+    smallest: SmallestFace,
 }
 
 impl Detector {
@@ -85,16 +114,17 @@ impl Detector {
         let Task::Detection { family, score_threshold, overlap_threshold } = &entry.task else {
             return Err(entry.not_for(Task::DETECTION));
         };
-        let family = entry.family(family, FAMILIES)?;
+        let (name, family) = (family, entry.family(family, FAMILIES)?);
         let shapes = Shapes::new(onnx, &entry.input)
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let detector = Self {
             name: entry.name.clone(),
+            model: ModelId::digest([onnx, name.as_bytes(), format!("{:?}", entry.input).as_bytes()]),
             shapes,
             family,
             score_threshold: *score_threshold,
             overlap_threshold: *overlap_threshold,
-            minimum_face: 0.0,
+            smallest: SmallestFace::default(),
         };
         detector.try_out(detector.shapes.own())?;
         Ok(detector)
@@ -107,11 +137,29 @@ impl Detector {
         self
     }
 
-    /// The same detector, dropping boxes whose longer side is under `pixels` of the frame.
+    /// The same detector for faces from another size on.
     #[must_use]
-    pub fn with_minimum_face(mut self, pixels: f32) -> Self {
-        self.minimum_face = pixels;
+    pub fn with_smallest_face(mut self, smallest: SmallestFace) -> Self {
+        self.smallest = smallest;
         self
+    }
+
+    /// The same detector with an input whose longer side has so many pixels, a multiple of 32, in place of the model's own. A larger
+    /// one sees smaller faces at the first look, and misses those that fill it; where the graph cannot be made over it is an error.
+    pub fn with_input_size(mut self, side: usize) -> Result<Self, ModelError> {
+        let own = &self.shapes.own().input;
+        let longer = own.width.max(own.height).max(1);
+        let scaled = |length: usize| (length * side / longer).next_multiple_of(STRIDES[2]).max(STRIDES[2]);
+        let input = InputSpec { width: scaled(own.width), height: scaled(own.height), ..own.clone() };
+        self.shapes = self.shapes.resized(input).map_err(|source| self.failed(source))?;
+        self.try_out(self.shapes.own())?;
+        Ok(self)
+    }
+
+    /// The smallest face that counts.
+    #[must_use]
+    pub fn smallest_face(&self) -> SmallestFace {
+        self.smallest
     }
 
     /// The model's name in its manifest.
@@ -120,30 +168,93 @@ impl Detector {
         &self.name
     }
 
+    /// What its faces depend on beside the frame, as a text: the digest of the ONNX bytes, how they are fed and read, and the
+    /// thresholds.
+    pub(crate) fn recipe(&self) -> String {
+        let Self { model, score_threshold, overlap_threshold, smallest, .. } = self;
+        let InputSpec { width, height, .. } = self.shapes.own().input;
+        format!("{model} {width}x{height} score {score_threshold:?} overlap {overlap_threshold:?} from {smallest:?}")
+    }
+
     /// The network for the model's own input, to show how it runs.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.shapes.own().network
     }
 
-    /// The faces in a frame, best score first.
+    /// The faces in a frame, best score first, in the coordinates of the upright picture.
     pub fn detect(&self, frame: &Frame<'_>) -> Result<Vec<Face>, ModelError> {
+        let size = [frame.width(), frame.height()];
+        let smallest = self.smallest.pixels(frame);
         let letterbox = Letterbox::new(frame, &self.shapes.own().input);
-        let shape = self.shapes.holding(letterbox.width, letterbox.height, |onnx, input| {
+        let whole = View { origin: [0, 0], size, scaled: [letterbox.width, letterbox.height] };
+        let mut scale = letterbox.scale;
+        let mut faces = self.look(frame, &whole, scale)?.unwrap_or_default();
+        for finer in scales::finer(letterbox.scale, smallest) {
+            if faces.iter().any(|face| face.longer_side() * scale >= scales::ENOUGH) {
+                break;
+            }
+            let tiles = scales::tiles(size, finer);
+            let seen = tiles.iter().map(|tile| self.look(frame, tile, finer)).collect::<Result<Option<Vec<_>>, _>>()?;
+            let Some(found) = seen.map(|seen| seen.concat()) else { break };
+            let found = self.seen_again(frame, without_overlaps(found, self.overlap_threshold), finer)?;
+            // What is too large for the finer scale was seen on the one before.
+            let beside = |face: &Face| found.iter().all(|other| other.overlap(face) <= self.overlap_threshold);
+            faces.retain(beside);
+            faces.extend(found);
+            scale = finer;
+        }
+        faces.retain(|face| face.longer_side() >= smallest);
+        faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(faces)
+    }
+
+    /// The faces in a part of a frame, in the frame's coordinates. `scale` is the exact one that the view's size was rounded from.
+    /// None where the view is larger than the model's own input and its graph cannot be made over for it.
+    fn look(&self, frame: &Frame<'_>, view: &View, scale: f32) -> Result<Option<Vec<Face>>, ModelError> {
+        let shape = self.shapes.get(self.shapes.for_picture(view.scaled), |onnx, input| {
             let shape =
                 Shape::new(onnx, input, &Options::default().refitted()).map_err(|source| self.failed(source))?;
             self.try_out(&shape).map(|()| shape)
         });
-        let mut faces = self.decode(shape, &letterbox.input(frame, &shape.input))?;
-        let unscale = |value: f32| value / letterbox.scale;
+        let own = self.shapes.own();
+        let Some(shape) = shape.or_else(|| own.holds(view.scaled).then(|| Arc::clone(own))) else { return Ok(None) };
+        let (origin, part) = frame.part_in_memory(view.origin, view.size);
+        let window = frame.window(origin, part);
+        let mut faces = self.decode(&shape, &scaled(&window, view.scaled[0], view.scaled[1], &shape.input))?;
+        let [left, top] = view.origin.map(|side| side as f32);
         for face in &mut faces {
+            let place = |x: f32, y: f32| (x / scale + left, y / scale + top);
             let BoundingBox { x0, y0, x1, y1 } = face.bounding_box;
-            face.bounding_box = BoundingBox { x0: unscale(x0), y0: unscale(y0), x1: unscale(x1), y1: unscale(y1) };
-            face.landmarks = face.landmarks.map(|p| Point::new(unscale(p.x), unscale(p.y)));
+            let ((x0, y0), (x1, y1)) = (place(x0, y0), place(x1, y1));
+            face.bounding_box = BoundingBox { x0, y0, x1, y1 };
+            face.landmarks = face.landmarks.map(|p| {
+                let (x, y) = place(p.x, p.y);
+                Point::new(x, y)
+            });
         }
-        let longer = |face: &Face| face.bounding_box.width().max(face.bounding_box.height());
-        faces.retain(|face| longer(face) >= self.minimum_face);
-        Ok(faces)
+        Ok(Some(faces))
+    }
+
+    /// Small faces once more, each by itself and larger: those that are not seen again are none, and the landmarks of the others
+    /// are precise.
+    fn seen_again(&self, frame: &Frame<'_>, faces: Vec<Face>, scale: f32) -> Result<Vec<Face>, ModelError> {
+        let own = &self.shapes.own().input;
+        let mut sure = Vec::new();
+        let mut looks = 0;
+        for face in faces {
+            if face.longer_side() * scale >= scales::ENOUGH || looks == SECOND_LOOKS {
+                sure.push(face);
+                continue;
+            }
+            looks += 1;
+            let centre = face.bounding_box.centre();
+            let size = [frame.width(), frame.height()];
+            let view = scales::closer([centre.x, centre.y], face.longer_side(), size, own.width.min(own.height));
+            let again = self.look(frame, &view, view.scale())?.unwrap_or_default();
+            sure.extend(again.into_iter().find(|again| again.overlap(&face) >= SAME_FACE));
+        }
+        Ok(sure)
     }
 
     fn failed(&self, source: InferError) -> ModelError {
@@ -190,7 +301,7 @@ fn without_overlaps(mut faces: Vec<Face>, threshold: f32) -> Vec<Face> {
     faces.truncate(MAX_CANDIDATES);
     let mut kept: Vec<Face> = Vec::new();
     for face in faces {
-        if kept.iter().all(|better| better.bounding_box.overlap(&face.bounding_box) <= threshold) {
+        if kept.iter().all(|better| better.overlap(&face) <= threshold) {
             kept.push(face);
         }
     }

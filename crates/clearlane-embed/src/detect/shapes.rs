@@ -1,7 +1,7 @@
-//! A detector's networks for frames of different shapes. A wide frame fills the upper part of a square input only; a network
+//! A detector's networks for inputs of different shapes. A wide frame fills the upper part of a square input only; a network
 //! that is made for that part alone finds the same faces in less time.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use clearlane_infer::{InferError, Network, Options};
 
@@ -10,12 +10,12 @@ use crate::error::ModelError;
 use crate::manifest::InputSpec;
 
 /// An input of another shape is so many fifths of the model's own, rounded up to the coarsest grid's stride: three for frames
-/// of 16 : 9, four for 4 : 3. A camera needs one of them, and there are never more than eight.
+/// of 16 : 9, four for 4 : 3.
 const PARTS: usize = 5;
 
-fn step(side: usize) -> usize {
-    side.div_ceil(PARTS).next_multiple_of(STRIDES[2])
-}
+/// Networks that are kept. A camera needs its frames' shape and one or two finer ones; frames of all shapes would otherwise fill
+/// the memory.
+const KEPT: usize = 12;
 
 /// A network and what it takes.
 pub(super) struct Shape {
@@ -23,57 +23,89 @@ pub(super) struct Shape {
     pub(super) input: InputSpec,
 }
 
-/// The network of the model's own input, and those of lower and of narrower ones, each made when the first frame asks. Which
-/// serves a frame depends on its shape alone.
+/// The network of the model's own input, and those of other shapes, each made when the first frame asks.
 pub(super) struct Shapes {
-    own: Shape,
+    own: Arc<Shape>,
     onnx: Box<[u8]>,
-    /// By height in steps, less one.
-    lower: [OnceLock<Option<Shape>>; PARTS - 1],
-    /// By width in steps, less one.
-    narrower: [OnceLock<Option<Shape>>; PARTS - 1],
+    /// By width and height, the newest last; None where the graph cannot be made over for it.
+    others: RwLock<Vec<Tried>>,
 }
+
+/// A width and height, and the network of this input where it could be made.
+type Tried = ([usize; 2], Option<Arc<Shape>>);
 
 impl Shape {
     pub(super) fn new(onnx: &[u8], input: InputSpec, options: &Options) -> Result<Self, InferError> {
         let network = Network::with_options(onnx, [3, input.height, input.width], options)?;
         Ok(Self { network, input })
     }
+
+    /// Whether a picture of this size fits into the input.
+    pub(super) fn holds(&self, [width, height]: [usize; 2]) -> bool {
+        width <= self.input.width && height <= self.input.height
+    }
 }
 
 impl Shapes {
     pub(super) fn new(onnx: &[u8], input: &InputSpec) -> Result<Self, InferError> {
-        let own = Shape::new(onnx, input.clone(), &Options::default())?;
-        Ok(Self { own, onnx: onnx.into(), lower: Default::default(), narrower: Default::default() })
+        let own = Arc::new(Shape::new(onnx, input.clone(), &Options::default())?);
+        Ok(Self { own, onnx: onnx.into(), others: RwLock::default() })
+    }
+
+    /// The same model with another input as its own.
+    pub(super) fn resized(&self, input: InputSpec) -> Result<Self, InferError> {
+        let own = Arc::new(Shape::new(&self.onnx, input, &Options::default().refitted())?);
+        Ok(Self { own, onnx: self.onnx.clone(), others: RwLock::default() })
     }
 
     /// The model's own.
-    pub(super) fn own(&self) -> &Shape {
+    pub(super) fn own(&self) -> &Arc<Shape> {
         &self.own
     }
 
-    /// The smallest that holds this many pixels, made by `make` from the model's bytes; the model's own where there is no
-    /// smaller one.
-    pub(super) fn holding(
-        &self,
-        width: usize,
-        height: usize,
-        make: impl FnOnce(&[u8], InputSpec) -> Result<Shape, ModelError>,
-    ) -> &Shape {
-        let own = &self.own.input;
-        let steps = [height.div_ceil(step(own.height)), width.div_ceil(step(own.width))];
-        let (rows, columns) = (steps[0] * step(own.height), steps[1] * step(own.width));
-        let (slot, input) = if rows < own.height {
-            (&self.lower[steps[0] - 1], InputSpec { height: rows, ..own.clone() })
-        } else if columns < own.width {
-            (&self.narrower[steps[1] - 1], InputSpec { width: columns, ..own.clone() })
+    /// The shape for pictures of this size: the smallest that is a part of the model's own input where they fit into that, and
+    /// else the next whole number of the coarsest grid's cells.
+    pub(super) fn for_picture(&self, [width, height]: [usize; 2]) -> [usize; 2] {
+        let own = [self.own.input.width, self.own.input.height];
+        let parts =
+            |side: usize, own: usize| side.next_multiple_of(own.div_ceil(PARTS).next_multiple_of(STRIDES[2])).min(own);
+        if width > own[0] || height > own[1] {
+            [width, height].map(|side| side.next_multiple_of(STRIDES[2]))
+        } else if parts(height, own[1]) < own[1] {
+            [own[0], parts(height, own[1])]
         } else {
-            return &self.own;
-        };
-        let made = slot.get_or_init(|| {
-            let made = make(&self.onnx, input);
-            made.inspect_err(|error| tracing::warn!(%error, "frames of this shape take the model's whole input")).ok()
-        });
-        made.as_ref().unwrap_or(&self.own)
+            [parts(width, own[0]), own[1]]
+        }
+    }
+
+    /// The network of this width and height, made by `make` from the model's bytes where there is none yet. None where it cannot
+    /// be made, which is told once.
+    pub(super) fn get(
+        &self,
+        size: [usize; 2],
+        make: impl FnOnce(&[u8], InputSpec) -> Result<Shape, ModelError>,
+    ) -> Option<Arc<Shape>> {
+        if size == [self.own.input.width, self.own.input.height] {
+            return Some(Arc::clone(&self.own));
+        }
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, shape)) = others.iter().find(|(of, _)| *of == size) {
+            return shape.clone();
+        }
+        drop(others);
+        // Two threads may make the same; the frames of others go on meanwhile.
+        let [width, height] = size;
+        let made = make(&self.onnx, InputSpec { width, height, ..self.own.input.clone() })
+            .inspect_err(|error| tracing::warn!(%error, width, height, "the detector runs on its own input alone"))
+            .ok()
+            .map(Arc::new);
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if !others.iter().any(|(of, _)| *of == size) {
+            if others.len() == KEPT {
+                others.remove(0);
+            }
+            others.push((size, made.clone()));
+        }
+        made
     }
 }

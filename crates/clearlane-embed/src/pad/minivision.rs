@@ -15,9 +15,12 @@ pub(super) struct Minivision;
 impl Family for Minivision {
     fn input(&self, frame: &Frame<'_>, face: &Face, model: &PadModel) -> Result<Input, String> {
         let region = enlarged(&face.bounding_box, model.crop, (frame.width() as usize, frame.height() as usize));
-        let rgb = region.cut(frame);
-        let cut = Frame::rgb8(region.width as u32, region.height as u32, &*rgb).map_err(|error| error.to_string())?;
-        Ok(stretched(&cut, &model.input))
+        let ([x, y], [width, height]) =
+            frame.part_in_memory([region.x as u32, region.y as u32], [region.width as u32, region.height as u32]);
+        let there = Region { x: x as usize, y: y as usize, width: width as usize, height: height as usize };
+        let rgb = there.cut(frame);
+        let cut = Frame::rgb8(width, height, &*rgb).map_err(|error| error.to_string())?;
+        Ok(stretched(&cut.with_rotation(frame.rotation()), &model.input))
     }
 
     fn score(&self, outputs: &[ArrayD<f32>], model: &PadModel) -> Result<f32, String> {
@@ -45,7 +48,7 @@ struct Region {
 }
 
 impl Region {
-    /// The region's pixels as packed RGB.
+    /// The pixels of a region of the frame as it lies in memory, as packed RGB.
     fn cut(&self, frame: &Frame<'_>) -> Wiped<u8> {
         // Rows are read from even columns on.
         let odd = self.x % 2;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use clearlane_infer::{Loops, Wiped, vectorised};
 
 use super::{Component, Measure, measure, sigmoid};
-use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS};
+use crate::align::{ALIGNED_SIDE, AlignError, REFERENCE_LANDMARKS, in_memory};
 use crate::frame::Frame;
 use crate::geometry::{Point, Similarity};
 use crate::patch::{Patch, Places, rounded};
@@ -26,7 +26,7 @@ pub(super) fn assess(frame: &Frame<'_>, patch: &Patch, landmarks: &[Point; 5]) -
     let zoomed = REFERENCE_LANDMARKS.map(|point| Point::new(ZOOM * point.x, ZOOM * point.y));
     let onto = Similarity::fit(landmarks, &zoomed).ok_or(AlignError { landmarks: *landmarks })?;
     let from = onto.inverse();
-    let luminance = vectorised(Luminance { patch, source: &from });
+    let luminance = vectorised(Luminance { patch, source: &in_memory(frame, from) });
     let inside = |x: usize, y: usize| {
         let at = from.apply(Point::new(x as f32, y as f32));
         (0.0..frame.width() as f32).contains(&at.x) && (0.0..frame.height() as f32).contains(&at.y)

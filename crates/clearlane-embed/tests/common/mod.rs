@@ -23,7 +23,7 @@ pub(crate) fn detector_entry(family: &str, score_threshold: f32, overlap_thresho
 }
 
 pub(crate) fn embedder_entry(name: &str) -> ModelEntry {
-    entry(name, Task::Embedding { dimension: 192, thresholds: Vec::new() }, 112)
+    entry(name, Task::Embedding { dimension: 192, calibrations: Vec::new() }, 112)
 }
 
 pub(crate) fn pad_entry(name: &str, family: &str, live_class: usize) -> ModelEntry {

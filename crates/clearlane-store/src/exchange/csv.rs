@@ -73,7 +73,7 @@ pub(super) fn lines(text: &mut dyn BufRead) -> Result<impl Iterator<Item = Resul
     }))
 }
 
-const COLUMNS: CsvColumns = CsvColumns {
+const COLUMNS: CsvColumns<'_> = CsvColumns {
     needed: &["key"],
     others: &[
         "category",

@@ -12,15 +12,15 @@ use crate::{Result, StoreError};
 
 /// The columns of a CSV text, in any order, each once.
 #[derive(Clone, Copy, Debug)]
-pub struct CsvColumns {
+pub struct CsvColumns<'c> {
     /// Those that must be there.
-    pub needed: &'static [&'static str],
+    pub needed: &'c [&'c str],
     /// Those that may be left out.
-    pub others: &'static [&'static str],
+    pub others: &'c [&'c str],
 }
 
-impl CsvColumns {
-    fn iter(self) -> impl Iterator<Item = &'static str> {
+impl<'c> CsvColumns<'c> {
+    fn iter(self) -> impl Iterator<Item = &'c str> {
         self.needed.iter().chain(self.others).copied()
     }
 
@@ -43,7 +43,7 @@ impl CsvColumns {
 /// stream's.
 pub fn csv_rows<'a, T: DeserializeOwned + 'a>(
     text: &'a mut dyn BufRead,
-    columns: CsvColumns,
+    columns: CsvColumns<'_>,
 ) -> Result<impl Iterator<Item = Result<(u64, Result<T>)>> + 'a> {
     let rows = parts(text, columns)?;
     Ok(rows.map(|part| part.map(|Part { line, content, .. }| (line, content))))
@@ -65,7 +65,7 @@ pub(super) fn writer<W: Write>(out: W, has_header: bool) -> csv::Writer<W> {
 
 pub(super) fn parts<'a, T: DeserializeOwned + 'a>(
     text: &'a mut dyn BufRead,
-    columns: CsvColumns,
+    columns: CsvColumns<'_>,
 ) -> Result<impl Iterator<Item = Result<Part<T>>> + 'a> {
     let mut pieces = Pieces::new(text, Kind::Records);
     // A text without a header has no rows either: an empty register is exported so.

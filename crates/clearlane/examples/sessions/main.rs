@@ -172,7 +172,7 @@ impl Totals {
 fn port(register: &std::path::Path, count: usize) -> Result<Port, Box<dyn Error>> {
     let models = Models::builtin()?;
     let embedder = models.embedder(models.default_embedder()?)?;
-    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.thresholds())?;
+    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations())?;
     let extractor = Extractor::new(models.detector(models.default_detector()?)?, embedder);
     let register = Arc::new(Register::create(register, Keyring::new(Key::random()?))?);
     for person in people("enrolled")?.iter().take(count) {

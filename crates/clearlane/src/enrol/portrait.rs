@@ -56,13 +56,14 @@ struct Rules {
 }
 
 impl Chooser {
-    /// A picture must show one face only, whatever the extractor selects in lanes.
+    /// A picture must show one face only, whatever the extractor selects in lanes. `served` is a calibration for those whom the
+    /// policy serves alone.
     pub(super) fn new(
         policy: Arc<Policy>,
         extractor: Extractor,
-        calibration: &Calibration,
+        served: &Calibration,
     ) -> Result<Self, CalibrationError> {
-        let agreement = calibration.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
+        let agreement = served.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
         let extractor = extractor.with_selection(Selection::Only);
         Ok(Self { extractor, rules: Some(Rules { policy, agreement }) })
     }
@@ -119,7 +120,7 @@ impl Chooser {
                 }
             };
             let mut low = too_low(&rule.quality, &extraction.quality);
-            if let Err(error) = self.extractor.limits(frame, &extraction.face) {
+            if let Err(error) = self.extractor.limits(&extraction.face, extraction.outside) {
                 low.insert(0, unusable(error)?);
             }
             if low.is_empty() {
@@ -172,6 +173,7 @@ fn unusable(error: ExtractError) -> Result<Reason, EnrolError> {
         ExtractError::NoFace | ExtractError::Align(_) => Ok(Reason::NoFace),
         ExtractError::SeveralFaces { count } => Ok(Reason::SeveralFaces { faces: count }),
         ExtractError::FaceTooSmall { eye_distance, minimum } => Ok(Reason::FaceTooSmall { eye_distance, minimum }),
+        ExtractError::NotUpright => Ok(Reason::FaceNotUpright),
         ExtractError::FaceCut { outside } => Ok(Reason::FaceCut { outside }),
         error => Err(EnrolError::Extract(error)),
     }

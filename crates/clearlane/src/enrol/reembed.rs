@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::best_score;
-use crate::threshold::Calibration;
+use crate::threshold::{Calibration, CalibrationError};
 
 /// Gives those who are enrolled templates of a new model, beside those that they have, by the rules of a policy.
 ///
@@ -42,7 +42,7 @@ struct Earlier {
 type Ready = (SubjectId, Vec<NewTemplate>);
 
 impl Reembedder {
-    /// Re-embeds with the model of `extractor`, of which `calibration` is.
+    /// Re-embeds with the model of `extractor`, of which `calibration` is, for those at the least whom the policy serves.
     pub fn new(
         policy: Arc<Policy>,
         register: Arc<Register>,
@@ -51,13 +51,15 @@ impl Reembedder {
     ) -> Result<Self, EnrolError> {
         let model = extractor.embedder().model_id();
         of_model("calibration", calibration, model)?;
-        let chooser = Chooser::new(Arc::clone(&policy), extractor, calibration)?;
+        let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
+        let chooser = Chooser::new(Arc::clone(&policy), extractor, &calibration)?;
         Ok(Self { register, policy, chooser, model, earlier: None })
     }
 
     /// The same, comparing each picture with the subject's templates of an earlier model.
     pub fn with_earlier(mut self, embedder: Embedder, calibration: &Calibration) -> Result<Self, EnrolError> {
         of_model("earlier calibration", calibration, embedder.model_id())?;
+        let calibration = calibration.for_policy(&self.policy).map_err(CalibrationError::from)?;
         let threshold = calibration.threshold_for_fmr(self.policy.enrolment.agreement_fmr)?;
         self.earlier = Some(Earlier { embedder, threshold });
         Ok(self)

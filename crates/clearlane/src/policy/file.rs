@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
-use clearlane_embed::Component;
+use clearlane_embed::{Component, Population};
 use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -38,6 +38,7 @@ struct PolicyFile {
     in_force_until: Option<Spanned<Date>>,
     time_zone: Spanned<String>,
     ports: Spanned<Vec<PortFile>>,
+    travellers: TravellersFile,
     age: AgeFile,
     consent: ConsentFile,
     eligible: Spanned<Vec<EligibleFile>>,
@@ -58,6 +59,14 @@ struct PortFile {
     zh: String,
     en: String,
     directions: Spanned<Vec<Direction>>,
+    #[serde(rename = "source")]
+    _source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TravellersFile {
+    populations: Spanned<Vec<Spanned<Population>>>,
     #[serde(rename = "source")]
     _source: Source,
 }
@@ -226,6 +235,7 @@ impl Reader<'_> {
             in_force: (file.in_force_from, until.map(Spanned::into_inner)),
             time_zone,
             ports: self.ports(file.ports)?,
+            populations: self.populations(file.travellers)?,
             age: AgeRule { minimum: file.age.minimum.into_inner(), leap_day: file.age.leap_day_birthday },
             consent: file.consent.scope.into_inner(),
             eligible: self.eligible(file.eligible)?,
@@ -250,6 +260,17 @@ impl Reader<'_> {
             }
         }
         Ok(by_id)
+    }
+
+    fn populations(&self, travellers: TravellersFile) -> Result<Vec<Population>, PolicyError> {
+        let key = "travellers.populations";
+        self.listed(&travellers.populations, key)?;
+        let listed = travellers.populations.into_inner();
+        let mut names = BTreeSet::new();
+        if let Some(twice) = listed.iter().find(|population| !names.insert(population.get_ref())) {
+            return Err(self.duplicate(twice, key));
+        }
+        Ok(listed.into_iter().map(Spanned::into_inner).collect())
     }
 
     fn eligible(&self, rules: Spanned<Vec<EligibleFile>>) -> Result<Vec<EligibleRule>, PolicyError> {

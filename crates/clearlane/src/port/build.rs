@@ -51,7 +51,8 @@ impl PortBuilder {
         self
     }
 
-    /// Which comparison score gives which false match rate. Rules need one.
+    /// Which comparison score gives which false match rate, and among whom. Rules need one for each population that they serve,
+    /// and use no other.
     pub fn calibration(mut self, calibration: Calibration) -> Self {
         self.parts.calibration = Some(calibration);
         self
@@ -120,8 +121,10 @@ impl PortBuilder {
                 (None, [only]) => Some(only.clone()),
                 (None, _) => None,
             };
-            let calibration = parts.calibration.clone().ok_or(PortError::NoCalibration)?;
+            // From here on nobody knows of a threshold for others than those whom the policy serves.
+            let calibration = parts.calibration.as_ref().ok_or(PortError::NoCalibration)?.for_policy(&policy)?;
             calibration.serves(&policy, parts.references.len())?;
+            parts.calibration = Some(calibration.clone());
             parts.rules = Some(Rules { policy, calibration });
         }
         Ok(Port(Arc::new(parts)))

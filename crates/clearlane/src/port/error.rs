@@ -9,7 +9,7 @@ use clearlane_template::ModelId;
 use crate::claim::ClaimKeyError;
 use crate::policy::{PolicyError, PortId};
 use crate::references::ReferencesError;
-use crate::threshold::{CalibrationError, CalibrationShortfall};
+use crate::threshold::{CalibrationError, CalibrationShortfall, MissingPopulation};
 use crate::upgrade::ChoiceError;
 
 /// Why a port's parts do not fit together, or one of them is missing.
@@ -46,6 +46,9 @@ pub enum PortError {
     /// The port has no extractor.
     #[error("the port has no extractor: it takes templates and captures only")]
     NoExtractor,
+    /// The calibration is not of everybody whom the policy serves.
+    #[error("the policy serves populations on whom the model was not calibrated: {0}")]
+    Population(#[from] MissingPopulation),
     /// The calibration does not reach a rate that the policy asks for: no threshold would be known, and nobody could pass.
     #[error(transparent)]
     Uncalibrated(#[from] CalibrationShortfall),
@@ -76,13 +79,21 @@ pub enum OpenError {
     /// None of the models could be chosen.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
-    /// The embedder's manifest has no calibration that serves.
-    #[error("the embedder `{embedder}` has no calibration: {source}")]
+    /// The embedder's calibration is none.
+    #[error("the calibration of the embedder `{embedder}`: {source}")]
     Calibration {
         /// The embedder.
         embedder: String,
-        /// What is missing.
+        /// What is wrong with it.
         source: CalibrationError,
+    },
+    /// The embedder was not calibrated on everybody whom the policy serves.
+    #[error("the policy serves populations on whom the embedder `{embedder}` was not calibrated: {source}")]
+    Population {
+        /// The embedder.
+        embedder: String,
+        /// Who is missing.
+        source: MissingPopulation,
     },
     /// The claim issuer's key could not be read.
     #[error("{}: {source}", path.display())]

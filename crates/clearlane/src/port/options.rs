@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clearlane_embed::{Embedder, Extractor, Models, Selection};
+use clearlane_embed::{Embedder, Extractor, Models, Orientation, Selection, SmallestFace};
 use clearlane_match::Mode;
 use clearlane_store::{KeyFile, KeySource, Register, RegisterOptions, StoreError, WitnessFile};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::{OpenError, Port};
 use crate::claim::ClaimVerifier;
 use crate::policy::{Policy, PortId};
 use crate::references::References;
-use crate::threshold::Calibration;
+use crate::threshold::{Calibration, MissingPopulation};
 use crate::upgrade::ModelChoice;
 
 /// The files and names that make a port, for [`Port::open`]. Everything but the register has a default.
@@ -34,12 +34,18 @@ pub struct PortOptions {
     add_model: bool,
     pad: Vec<String>,
     selection: Selection,
+    orientation: Orientation,
+    smallest_face: Option<SmallestFace>,
+    detector_size: Option<usize>,
     claim_issuer: Option<PathBuf>,
     check: bool,
     mode: Mode,
     parallel: bool,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
+
+/// The smallest face of a lane, as a share of the frame's shorter side.
+const LANE_FACE: f32 = 0.1;
 
 /// How the register is opened.
 #[derive(Clone, Copy)]
@@ -83,6 +89,9 @@ impl PortOptions {
             add_model: false,
             pad: Vec::new(),
             selection: Selection::Largest,
+            orientation: Orientation::Given,
+            smallest_face: None,
+            detector_size: None,
             claim_issuer: None,
             check: true,
             mode: Mode::Certified,
@@ -185,6 +194,28 @@ impl PortOptions {
         self
     }
 
+    /// How frames stand: as they say, or whichever way shows the surest face. Cameras say it by [`Frame::with_rotation`].
+    ///
+    /// [`Frame::with_rotation`]: clearlane_embed::Frame::with_rotation
+    pub fn orientation(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
+        self
+    }
+
+    /// The smallest face that counts. By default that of the detector, and with a policy a tenth of the frame's shorter side: who
+    /// passes a lane stands within reach, and an empty frame costs the more the smaller a face is looked for.
+    pub fn smallest_face(mut self, smallest: SmallestFace) -> Self {
+        self.smallest_face = Some(smallest);
+        self
+    }
+
+    /// The longer side of the detector's input, in place of the model's own: see
+    /// [`Detector::with_input_size`](clearlane_embed::Detector::with_input_size).
+    pub fn detector_size(mut self, side: usize) -> Self {
+        self.detector_size = Some(side);
+        self
+    }
+
     /// The public key (a PEM file) of the issuer whose claims are believed (default: nobody's).
     pub fn claim_issuer(mut self, path: impl Into<PathBuf>) -> Self {
         self.claim_issuer = Some(path.into());
@@ -225,7 +256,15 @@ impl PortOptions {
         }
         let detector = self.detector.as_deref().map_or_else(|| models.default_detector(), Ok)?;
         let embedder = self.embedder.as_deref().map_or_else(|| models.default_embedder(), Ok)?;
-        let (detector, embedder) = (models.detector(detector)?, models.embedder(embedder)?);
+        let (mut detector, embedder) = (models.detector(detector)?, models.embedder(embedder)?);
+        if let Some(side) = self.detector_size {
+            detector = detector.with_input_size(side)?;
+        }
+        // A lane's traveller stands within reach; a picture may show anybody.
+        let lane = || SmallestFace::Share(LANE_FACE);
+        if let Some(smallest) = self.smallest_face.or_else(|| policy.is_some().then(lane)) {
+            detector = detector.with_smallest_face(smallest);
+        }
         let named = self.pad.iter().map(String::as_str);
         let pad: Vec<_> = if self.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
         let pad = if pad.is_empty() { None } else { Some(models.pad(pad)?) };
@@ -240,7 +279,7 @@ impl PortOptions {
             None => (embedder, None),
         };
         let embedder = embedder.with_flip(self.flip);
-        let calibration = calibration(&embedder, policy.is_some())?;
+        let calibration = calibration(&embedder, policy.as_deref())?;
         let model = embedder.model_id();
         known(&register, &embedder, self.add_model)?;
         let references = References::load(register, model, |done, total| progress(OpenStage::Loading, done, total))?;
@@ -248,6 +287,7 @@ impl PortOptions {
             references.check(|done, total| progress(OpenStage::Checking, done, total))?;
         }
         let mut extractor = Extractor::new(detector, embedder).with_selection(self.selection);
+        extractor = extractor.with_orientation(self.orientation);
         if let Some(pad) = pad {
             extractor = extractor.with_pad(pad);
         }
@@ -319,11 +359,19 @@ fn open_register(
 }
 
 /// A port without rules may have an embedder that was never calibrated: its host states thresholds itself.
-fn calibration(embedder: &Embedder, needed: bool) -> Result<Option<Calibration>, OpenError> {
-    match Calibration::from_manifest(embedder.model_id(), embedder.thresholds()) {
-        Ok(calibration) => Ok(Some(calibration)),
-        Err(source) if needed => Err(OpenError::Calibration { embedder: embedder.name().to_owned(), source }),
-        Err(_) => Ok(None),
+fn calibration(embedder: &Embedder, policy: Option<&Policy>) -> Result<Option<Calibration>, OpenError> {
+    let name = || embedder.name().to_owned();
+    if embedder.calibrations().is_empty() {
+        let missing =
+            policy.map(|policy| MissingPopulation { missing: policy.populations().to_vec(), known: Vec::new() });
+        return missing.map_or(Ok(None), |source| Err(OpenError::Population { embedder: name(), source }));
+    }
+    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations())
+        .map_err(|source| OpenError::Calibration { embedder: name(), source })?;
+    match policy.map(|policy| calibration.for_policy(policy)) {
+        Some(Err(source)) => Err(OpenError::Population { embedder: name(), source }),
+        Some(Ok(served)) => Ok(Some(served)),
+        None => Ok(Some(calibration)),
     }
 }
 

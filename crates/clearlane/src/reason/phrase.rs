@@ -29,6 +29,7 @@ impl Reason {
             Self::QualityTooLow { .. } => ("picture not good enough", "图像质量不足"),
             Self::FaceTooSmall { .. } => ("face too far away", "人脸距离过远"),
             Self::FaceCut { .. } => ("face not wholly in the picture", "人脸未完整入镜"),
+            Self::FaceNotUpright => ("face not upright in the picture", "人脸在画面中未正立"),
             Self::PadNotAssessed => ("presentation attack detection missing", "未进行活体检测"),
             Self::PadFailed { .. } => ("presentation attack suspected", "活体检测未通过"),
             Self::FramesDisagree { .. } => ("pictures of different people", "多帧图像并非同一人"),

@@ -13,6 +13,13 @@ use jiff::Timestamp;
 /// Enough for random templates to be far from each other: their scores have a standard deviation of 0.09.
 pub(crate) const DIMENSION: usize = 128;
 
+/// The population that the shipped policy serves. The made-up travellers stand for it.
+pub(crate) const POPULATION: &str = "east-asian-adults";
+
+/// The change that lets the shipped policy serve the people that the built-in embedder was calibrated on.
+pub(crate) const SERVES_FICTIONAL_PEOPLE: &str =
+    "populations = [\"east-asian-adults\"] => populations = [\"fictional-people\"]";
+
 pub(crate) struct Port {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) key: Key,
@@ -170,7 +177,7 @@ pub(crate) fn calibration() -> Calibration {
         let threshold = f64::from(hundredths) / 100.0;
         CalibrationPoint { fmr: tail(threshold) / whole, threshold: threshold as f32 }
     });
-    Calibration::new(model(), points.collect(), "exact").unwrap()
+    Calibration::new(model(), POPULATION.parse().unwrap(), points.collect(), "exact").unwrap()
 }
 
 /// Normally distributed values, by `SplitMix64` and Box and Muller's transform.

@@ -46,7 +46,7 @@ enum Answer {
     No,
 }
 
-const COLUMNS: CsvColumns =
+const COLUMNS: CsvColumns<'_> =
     CsvColumns { needed: &["path", "subject", "kind", "enrolled"], others: &["capture", "sha256"] };
 
 /// The pictures of the set, in the manifest's order.

@@ -105,9 +105,9 @@ fn share(share: super::totals::Share) -> String {
 fn row(walk: &Walk<'_>, reference: Option<&str>, faces: &Faces, words: &Words, language: Language) -> Vec<Markup> {
     let ms = |time: std::time::Duration| html! { (format!("{:.1}", 1e3 * time.as_secs_f64())) };
     let times = &walk.passage.times;
-    let decision = match &walk.admitted_as {
-        Some(name) => html! { span.admit { (words.admit) } " " (name) },
-        None => html! { span.refer { (words.refer) } },
+    let decision = html! {
+        @if let Some(name) = &walk.admitted_as { span.admit { (words.admit) } " " (name) }
+        @else { span.refer { (words.refer) } }
     };
     vec![
         faces.face(walk.picture),
@@ -121,11 +121,9 @@ fn row(walk: &Walk<'_>, reference: Option<&str>, faces: &Faces, words: &Words, l
 }
 
 fn because(walk: &Walk<'_>, words: &Words, language: Language) -> String {
-    match (&walk.admitted_as, &walk.passage.comparison) {
-        (Some(_), Some(comparison)) => format!("{:.4} ≥ {:.4}", comparison.score, comparison.threshold),
-        _ => {
-            let phrases = walk.passage.decision.reasons().iter().map(|reason| reason.phrase(language));
-            phrases.collect::<Vec<_>>().join(words.between)
-        }
+    if let (Some(_), Some(comparison)) = (&walk.admitted_as, &walk.passage.comparison) {
+        return format!("{:.4} ≥ {:.4}", comparison.score, comparison.threshold);
     }
+    let phrases = walk.passage.decision.reasons().iter().map(|reason| reason.phrase(language));
+    phrases.collect::<Vec<_>>().join(words.between)
 }

@@ -30,7 +30,7 @@ pub(super) fn build(
 ) -> Result<Arc<References>> {
     let model = extractor.embedder().model_id();
     let empty = Arc::new(References::load(Arc::clone(register), model, |_, _| {})?);
-    let enroller = Enroller::new(Arc::clone(policy), empty, extractor.clone(), calibration.clone())
+    let enroller = Enroller::new(Arc::clone(policy), empty, extractor.clone(), calibration)
         .map_err(|error| Failure::of(Exit::Model, &error))?;
 
     let enrolments: Vec<_> = captures.iter().filter(|capture| capture.kind == "enrol" && capture.enrolled).collect();

@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::job::Job;
 use crate::models::ModelArgs;
 use crate::output::Output;
-use crate::pictures::Face;
+use crate::pictures::{Face, PictureArgs};
 use crate::registers::{RegisterArgs, open_port};
 use supplied::{Failed, Supplied};
 
@@ -52,6 +52,8 @@ pub(crate) struct EnrolArgs {
     #[arg(long)]
     add_model: bool,
     #[command(flatten)]
+    how: PictureArgs,
+    #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
     models: ModelArgs,
@@ -80,13 +82,13 @@ struct Report {
 pub(super) fn run(args: &EnrolArgs, output: &Output) -> Result<Exit> {
     let candidates = plan::read(&args.source)?;
     let options = args.models.choose(args.register.port()?).create().check(false);
-    let options = options.selection(args.face.into()).add_model(args.add_model);
+    let options = options.selection(args.face.into()).orientation(args.how.orientation()).add_model(args.add_model);
     let enroller = match &args.policy {
         Some(policy) => open(options.policy_file(policy), output)?.enroller()?,
         None => open(options, output)?.enroller_without_rules()?,
     };
 
-    let (job, supplied) = (Job::begin(candidates.len(), "enrolling", output)?, Supplied::by(&candidates));
+    let (job, supplied) = (Job::begin(candidates.len(), "enrolling", output)?, Supplied::by(&candidates, args.how));
     let applications = candidates.iter().map(|candidate| {
         let supplied = &supplied;
         let read = move || {

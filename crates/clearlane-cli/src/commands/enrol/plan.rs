@@ -38,7 +38,7 @@ struct Line {
     method: Option<String>,
 }
 
-const COLUMNS: CsvColumns = CsvColumns {
+const COLUMNS: CsvColumns<'_> = CsvColumns {
     needed: &["subject", "image"],
     others: &["category", "nationality", "birth", "expires", "consent", "consent_fingerprint", "place", "method"],
 };

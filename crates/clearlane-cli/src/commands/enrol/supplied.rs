@@ -1,18 +1,17 @@
 //! The pictures that a user supplies: read when their subject's turn comes, and an account of those that were not used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use clearlane::{BulkReport, BulkStop, Picture, Reason, Unfinished, UnusedPicture};
-use clearlane_embed::{DecodeLimits, Frame};
 use clearlane_store::ImageDigest;
 use serde::Serialize;
 
 use super::plan::Candidate;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::output::{ShownPath, shown};
-use crate::pictures;
+use crate::pictures::{self, PictureArgs};
 use crate::reasons;
 
 /// Somebody who got no templates, or a picture of theirs that could not be used.
@@ -50,6 +49,7 @@ impl Failed {
 /// The candidates' pictures.
 pub(in crate::commands) struct Supplied<'c> {
     candidates: &'c [Candidate],
+    how: PictureArgs,
     unreadable: Mutex<Vec<Unreadable>>,
 }
 
@@ -60,8 +60,8 @@ struct Unreadable {
 }
 
 impl<'c> Supplied<'c> {
-    pub(in crate::commands) fn by(candidates: &'c [Candidate]) -> Self {
-        Self { candidates, unreadable: Mutex::default() }
+    pub(in crate::commands) fn by(candidates: &'c [Candidate], how: PictureArgs) -> Self {
+        Self { candidates, how, unreadable: Mutex::default() }
     }
 
     /// The pictures of a candidate that can be read; an error where there is none.
@@ -69,7 +69,7 @@ impl<'c> Supplied<'c> {
         let mut read = Vec::new();
         let mut failed = Vec::new();
         for path in &candidate.pictures {
-            match picture(path) {
+            match self.picture(path) {
                 Ok(picture) => read.push(picture),
                 Err(failure) => failed.push(Unreadable {
                     subject: candidate.key.clone(),
@@ -86,10 +86,19 @@ impl<'c> Supplied<'c> {
         }
     }
 
+    fn picture(&self, path: &Path) -> Result<Picture<'static>> {
+        let bytes = pictures::read(path)?;
+        Ok(Picture { frame: self.how.decode(path, &bytes)?, source: Some(ImageDigest::of(&bytes)) })
+    }
+
     /// All that was not used, pictures first.
     pub(in crate::commands) fn failed(self, report: BulkReport) -> Vec<Failed> {
         let unreadable = self.unreadable.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut failed = unused(self.candidates, &unreadable, report.unused);
+        // Whose pictures are listed as unreadable needs no further line that says so.
+        let named: HashSet<String> = unreadable.iter().map(|one| one.subject.clone()).collect();
+        let said = |one: &Unfinished| matches!(one.stop, BulkStop::Unreadable(_)) && named.contains(&one.key);
+        let subjects = report.unfinished.into_iter().filter(|one| !said(one)).map(Failed::subject);
         failed.extend(unreadable.into_iter().map(|Unreadable { subject, picture, why }| Failed {
             subject,
             image: Some(shown(&picture)),
@@ -97,7 +106,7 @@ impl<'c> Supplied<'c> {
             refer: Vec::new(),
         }));
         failed.sort_by(|one, other| (&one.subject, &one.image).cmp(&(&other.subject, &other.image)));
-        failed.extend(report.unfinished.into_iter().map(Failed::subject));
+        failed.extend(subjects);
         failed
     }
 }
@@ -118,11 +127,4 @@ fn unused(candidates: &[Candidate], unreadable: &[Unreadable], unused: Vec<Unuse
         Some(Failed::unused(key, path, reasons))
     };
     unused.into_iter().filter_map(named).collect()
-}
-
-fn picture(path: &Path) -> Result<Picture<'static>> {
-    let bytes = pictures::read(path)?;
-    let frame =
-        Frame::decode(&bytes, &DecodeLimits::default()).map_err(|error| Failure::at(Exit::Input, path, &error))?;
-    Ok(Picture { frame, source: Some(ImageDigest::of(&bytes)) })
 }

@@ -1,95 +1,173 @@
 //! All captures against all: enough non-mated comparisons for low false match rates, and for calibration.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use clap::Args;
 use clearlane_embed::Template;
-use clearlane_eval::{Calibrator, FmrThreshold, Method, OperatingPoint, Scores};
-use rayon::prelude::*;
+use clearlane_eval::report::AllAgainstAll;
+use clearlane_eval::{AllPairs, ByGroup, Capture, Captures, FmrThreshold, Method, Sample};
+use clearlane_match::TemplateRows;
 use serde_json::json;
 
+use super::by_group;
 use super::lfw_view2::write_det;
+use super::report::{ReportArgs, finish};
 use super::templates::Extracted;
-use crate::failure::{Exit, Result};
-use crate::output::{Output, percent};
+use super::worst::Worst;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{Output, percent, write_streamed};
 
-const TARGET_FMRS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
+const TARGET_FMRS: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
 /// From what one comparison needs to what a search of a million does at an FPIR of 1e-5 and less.
 const CALIBRATED_FMRS: [f64; 12] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12];
 
+/// What is written beside the figures.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct AllPairsArgs {
+    /// Write the templates that are compared as CSV, for another program to check the figures: subject, then the values.
+    /// They are personal data: delete the file when it has served
+    #[arg(long, value_name = "FILE.csv")]
+    pub(super) templates_out: Option<PathBuf>,
+}
+
+/// All captures of a test and what to make of them.
+pub(super) struct Test<'a> {
+    pub(super) protocol: String,
+    pub(super) captures: &'a Captures,
+    pub(super) made: &'a Extracted,
+    /// Columns of labels to report by; none where there are none.
+    pub(super) group_by: &'a [String],
+    pub(super) det: Option<&'a Path>,
+    pub(super) args: &'a AllPairsArgs,
+    pub(super) report: &'a ReportArgs,
+}
+
 /// Compares all captures, each with the person it shows, and reports.
-pub(super) fn run(
-    protocol: &str,
-    people: &[(&str, &Template)],
-    made: &Extracted,
-    det: Option<&Path>,
-    output: &Output,
-) -> Result<Exit> {
-    let (mated, non_mated) = all_scores(people);
-    let calibrator = Calibrator::new(non_mated.clone())?;
-    let scores = Scores::new(mated, non_mated)?;
-    if let Some(path) = det {
-        write_det(&scores, path)?;
+pub(super) fn run(test: &Test<'_>, output: &Output) -> Result<Exit> {
+    let Test { protocol, made, .. } = test;
+    let start = Instant::now();
+    let (captures, templates) = acquired(test.captures, &made.templates);
+    if let Some(path) = &test.args.templates_out {
+        write_templates(&captures, &templates, path)?;
     }
-    let points = TARGET_FMRS.iter().map(|&target| scores.at_fmr(target)).collect::<Result<Vec<_>, _>>()?;
-    let thresholds = CALIBRATED_FMRS.iter().map(|&target| calibrator.at_fmr(target)).collect::<Result<Vec<_>, _>>()?;
-    let (mated, non_mated) = scores.counts();
-    let figures = json!({
-        "mated": mated, "non_mated": non_mated, "eer": scores.eer(), "auc": scores.auc(),
-        "operating_points": points, "calibration": thresholds,
-    });
-    let value = json!({ "protocol": protocol, "models": made, "figures": figures });
-    output.result(&value, || made.text() + &described(protocol, &scores, &points, &thresholds))?;
-    Ok(Exit::Yes)
-}
-
-/// Mated and non-mated scores of all pairs.
-fn all_scores(people: &[(&str, &Template)]) -> (Vec<f32>, Vec<f32>) {
-    let row = |index: usize| {
-        let (person, template) = people[index];
-        let (mut mated, mut non_mated) = (Vec::new(), Vec::with_capacity(people.len() - index - 1));
-        for (other, reference) in &people[index + 1..] {
-            let scores = if *other == person { &mut mated } else { &mut non_mated };
-            // All templates are of one embedder, so that every comparison succeeds.
-            scores.extend(template.score(reference).ok());
-        }
-        (mated, non_mated)
+    let pairs = compare(&captures, &templates, &[])?;
+    let compared = start.elapsed().as_secs_f64();
+    if let Some(path) = test.det {
+        write_det(&pairs.scores()?, path)?;
+    }
+    let figures = AllAgainstAll::new(&pairs, &TARGET_FMRS, &CALIBRATED_FMRS)?;
+    let groups = if test.group_by.is_empty() {
+        None
+    } else {
+        let columns: Vec<&str> = test.group_by.iter().map(String::as_str).collect();
+        let pairs = compare(&captures, &templates, &columns)?;
+        let thresholds: Vec<f32> = figures.fnmr_at_fmr.iter().map(|point| point.threshold).collect();
+        let targets: Vec<f64> = figures.fnmr_at_fmr.iter().map(|point| point.target_fmr).collect();
+        Some(ByGroup::new(&pairs, &thresholds, &targets)?)
     };
-    let rows: Vec<_> = (0..people.len()).into_par_iter().map(row).collect();
-    let (mated, non_mated): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    (mated.concat(), non_mated.concat())
+    let value = json!({
+        "protocol": protocol, "models": made, "figures": figures, "by_group": groups,
+        "seconds": { "compared": compared, "all": start.elapsed().as_secs_f64() },
+    });
+    finish(value, &Worst::default(), test.report, output, || {
+        let mut text = made.text() + &described(protocol, &figures, compared);
+        if let Some(groups) = &groups {
+            text.push_str(&by_group::described(groups));
+        }
+        text
+    })
 }
 
-fn described(protocol: &str, scores: &Scores, points: &[OperatingPoint], thresholds: &[FmrThreshold]) -> String {
-    let (mated, non_mated) = scores.counts();
-    let mut text = format!("\n{protocol}: {mated} mated, {non_mated} non-mated comparisons\n");
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "  EER               {}", percent(scores.eer()));
-    for point in points {
-        let fnmr = percent(point.fnmr.value());
-        let _ = writeln!(text, "  FNMR at FMR {:.0e}  {fnmr}, threshold {:.4}", point.target_fmr, point.threshold);
-    }
-    text.push_str("\nFor the embedder's entry in a manifest.toml; say in it on which captures they were measured:\nthresholds = [\n");
-    let mut last = -1.0;
-    for FmrThreshold { target_fmr, threshold, method, .. } in thresholds {
-        // In a manifest each threshold is higher than the one before, and none is higher than every possible score.
-        let rounded = (threshold * 1e4).ceil() / 1e4;
-        if rounded <= last || rounded > 1.0 {
-            continue;
-        }
-        last = rounded;
-        let how = match method {
-            Method::Counted => format!("counted among {non_mated} non-mated comparisons"),
-            Method::TailFit { excesses, shape, .. } => {
-                format!(
-                    "extrapolated from the {excesses} highest of {non_mated} scores, generalised Pareto, shape {shape:.3}"
-                )
+/// Captures of whom each is known.
+pub(super) fn captures<'p>(people: impl IntoIterator<Item = &'p str>) -> Captures {
+    let capture = |(index, person): (usize, &str)| Capture {
+        picture: index.to_string(),
+        subject: Some(person.to_owned()),
+        labels: Vec::new(),
+    };
+    Captures { columns: Vec::new(), captures: people.into_iter().enumerate().map(capture).collect() }
+}
+
+/// The captures that gave a template, and their templates.
+pub(in crate::commands) fn acquired<'t>(
+    captures: &Captures,
+    templates: &'t [Option<Template>],
+) -> (Captures, Vec<&'t Template>) {
+    let both = captures.captures.iter().zip(templates);
+    let (kept, templates) = both.filter_map(|(capture, template)| Some((capture.clone(), template.as_ref()?))).unzip();
+    (Captures { columns: captures.columns.clone(), captures: kept }, templates)
+}
+
+/// All comparisons of captures, grouped by columns of their labels.
+pub(in crate::commands) fn compare(captures: &Captures, templates: &[&Template], columns: &[&str]) -> Result<AllPairs> {
+    let sample = Sample::new(captures, columns)?;
+    let rows = TemplateRows::new(templates.iter().copied()).map_err(|error| Failure::of(Exit::Model, &error))?;
+    Ok(AllPairs::compare(sample, |capture, first, scores| rows.scores(capture, first, scores)))
+}
+
+fn write_templates(captures: &Captures, templates: &[&Template], path: &Path) -> Result<()> {
+    let failed = |error| Failure::writing(path, &error);
+    write_streamed(path, |out: &mut dyn Write| {
+        for (capture, template) in captures.captures.iter().zip(templates) {
+            // Names of folders may hold what CSV quotes.
+            let subject = capture.subject.as_deref().unwrap_or_default().replace('"', "\"\"");
+            write!(out, "\"{subject}\"").map_err(failed)?;
+            for value in template.as_slice() {
+                write!(out, ",{value}").map_err(failed)?;
             }
-            _ => String::new(),
-        };
-        let _ = writeln!(text, "  {{ fmr = {target_fmr:e}, threshold = {rounded:.4}, measured_on = \"{how}\" }},");
+            writeln!(out).map_err(failed)?;
+        }
+        Ok(())
+    })
+}
+
+fn described(protocol: &str, figures: &AllAgainstAll, seconds: f64) -> String {
+    let AllAgainstAll { captures, subjects, mated, non_mated, .. } = figures;
+    let mut text = format!(
+        "\n{protocol}: {captures} captures of {subjects} subjects, {mated} mated and {non_mated} non-mated comparisons in \
+         {seconds:.1} s\n"
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  EER               {}", percent(figures.eer));
+    for (point, at) in figures.fnmr_at_fmr.iter().zip(&figures.rates) {
+        let _ = writeln!(
+            text,
+            "  FNMR at FMR {:.0e}  {} (95 %, by subject: {} to {}), threshold {:.4}, where FMR lies in {:.1e} to {:.1e}",
+            point.target_fmr,
+            percent(point.value),
+            percent(point.interval.low),
+            percent(point.interval.high),
+            point.threshold,
+            at.fmr.interval.low,
+            at.fmr.interval.high
+        );
     }
-    text.push_str("]\n");
+    let _ =
+        writeln!(text, "  no figure below FMR {:.1e}: fewer than 30 false matches would show it", figures.lowest_fmr);
+    text.push_str(
+        "\nThresholds; `clearlane calibrate folder` writes such into a manifest, with the population they are for:\n",
+    );
+    for threshold in &figures.calibration {
+        let (fmr, value, how) = (threshold.target_fmr, threshold.threshold, how(threshold, *non_mated));
+        let _ = writeln!(text, "  FMR {fmr:.0e}         {value:.4}, {how}");
+    }
     text
+}
+
+fn how(threshold: &FmrThreshold, non_mated: u64) -> String {
+    let interval =
+        threshold.interval.map_or(String::new(), |range| format!(", 95 %: {:.4} to {:.4}", range.low, range.high));
+    match threshold.method {
+        Method::Counted => format!("counted among {non_mated} non-mated comparisons{interval}"),
+        Method::TailFit { excesses, shape, goodness, .. } => format!(
+            "extrapolated from the {excesses} highest of {non_mated} scores, generalised Pareto, shape {shape:.3}, fit p = \
+             {:.3}{interval}",
+            goodness.p
+        ),
+        _ => String::new(),
+    }
 }

@@ -1,4 +1,4 @@
-//! `clearlane eval folder`: your own captures, to calibrate thresholds for your cameras, your light and your travellers.
+//! `clearlane eval folder`: your own captures, all against all.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::all_pairs;
-use super::templates::extract_all;
+use super::report::ReportArgs;
+use super::templates::{TemplateArgs, extract_all};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::Output;
 use crate::pictures;
 
-/// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+/// Your own captures, all against all: FNMR at low FMRs, and their thresholds
 ///
 /// Each DIR holds captures as SUBJECT/IMAGE, as `enrol` takes them; a subject's name in two folders is one person. Captures
 /// should come from the cameras that the threshold is for, of people like those who will pass, and of several hundred people
-/// or more: a false match rate that the comparisons do not reach is extrapolated, and marked so.
+/// or more: a false match rate that the comparisons do not reach is extrapolated, and marked so. `clearlane calibrate folder`
+/// writes thresholds into a manifest.
 ///
 /// A capture that gives no template is a failure to acquire: it is listed, and takes no part in the comparisons.
 #[derive(Debug, Args)]
@@ -32,7 +34,13 @@ pub(crate) struct FolderArgs {
     #[arg(long, value_enum, default_value = "largest")]
     face: pictures::Face,
     #[command(flatten)]
+    pairs: all_pairs::AllPairsArgs,
+    #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -42,14 +50,7 @@ Examples:
   clearlane eval folder captures/ --json | jq .figures.calibration";
 
 pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
-    let (mut people, mut captures) = (Vec::new(), Vec::new());
-    for dir in &args.dirs {
-        for folder in pictures::entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let pictures = pictures::in_folder(&folder)?;
-            people.extend(vec![pictures::subject(&folder)?.to_owned(); pictures.len()]);
-            captures.extend(pictures);
-        }
-    }
+    let (people, captures) = pictures::by_subject(&args.dirs)?;
     let distinct = people.iter().collect::<HashSet<_>>().len();
     if distinct < 2 || distinct == captures.len() {
         return Err(Failure::new(
@@ -61,12 +62,11 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
         ));
     }
     let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &captures, output)?;
-    let named: Vec<_> = people
-        .iter()
-        .zip(&made.templates)
-        .filter_map(|(person, template)| Some((person.as_str(), template.as_ref()?)))
-        .collect();
+    let made = extract_all(&extractor, &captures, &args.how, output)?;
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
-    all_pairs::run(&protocol, &named, &made, args.det.as_deref(), output)
+    let captures = all_pairs::captures(people.iter().map(String::as_str));
+    let det = args.det.as_deref();
+    let (captures, made, report) = (&captures, &made, &args.report);
+    let test = all_pairs::Test { protocol, captures, made, group_by: &[], det, args: &args.pairs, report };
+    all_pairs::run(&test, output)
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use clearlane_embed::{Selection, Template};
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 
-use super::templates::{Extracted, extract_all};
-use super::{lfw_all_pairs, lfw_identification, lfw_view2};
+use super::report::ReportArgs;
+use super::templates::{Extracted, TemplateArgs, extract_all};
+use super::{lfw_all_pairs, lfw_identification, lfw_view2, verification};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
@@ -41,7 +42,13 @@ pub(crate) struct LfwArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["identification", "all_pairs"])]
     beside: Option<String>,
     #[command(flatten)]
+    pairs: super::all_pairs::AllPairsArgs,
+    #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -57,7 +64,7 @@ pub(super) type Made<'i> = (HashMap<&'i ImageName, Template>, Extracted);
 
 /// What every protocol gets: the data set, the models, and the templates of its images.
 pub(super) struct Lfw<'a> {
-    args: &'a LfwArgs,
+    pub(super) args: &'a LfwArgs,
     output: &'a Output,
     pub(super) errata: Errata,
 }
@@ -77,7 +84,7 @@ pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
     if args.identification {
         lfw_identification::run(&lfw, output)
     } else if args.all_pairs {
-        lfw_all_pairs::run(&lfw, args.det.as_deref(), output)
+        lfw_all_pairs::run(&lfw, args.det.as_deref(), &args.pairs, output)
     } else {
         lfw_view2::run(&lfw, args.det.as_deref(), args.beside.as_deref(), output)
     }
@@ -122,7 +129,7 @@ impl Lfw<'_> {
     fn templates_by<'i>(&self, models: &ModelArgs, images: &[&'i ImageName]) -> Result<Made<'i>> {
         let extractor = models.load_extractor(Selection::Central)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| self.args.dir.join(image.path())).collect();
-        let mut made = extract_all(&extractor, &paths, self.output)?;
+        let mut made = extract_all(&extractor, &paths, &self.args.how, self.output)?;
         let templates = std::mem::take(&mut made.templates);
         let named = images.iter().zip(templates).filter_map(|(&image, template)| Some((image, template?))).collect();
         Ok((named, made))
@@ -131,8 +138,5 @@ impl Lfw<'_> {
 
 /// The score of two images; the lowest where one gave no template.
 pub(super) fn score(templates: &HashMap<&ImageName, Template>, a: &ImageName, b: &ImageName) -> Result<f32> {
-    match (templates.get(a), templates.get(b)) {
-        (Some(a), Some(b)) => a.score(b).map_err(|error| Failure::of(Exit::Model, &error)),
-        _ => Ok(-1.0),
-    }
+    verification::score(templates.get(a), templates.get(b))
 }

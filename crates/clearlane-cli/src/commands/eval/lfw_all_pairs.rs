@@ -2,17 +2,19 @@
 
 use std::path::Path;
 
-use super::all_pairs;
+use super::all_pairs::{self, AllPairsArgs};
 use super::lfw::Lfw;
 use crate::failure::{Exit, Result};
 use crate::output::Output;
 
-pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, output: &Output) -> Result<Exit> {
+pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, args: &AllPairsArgs, output: &Output) -> Result<Exit> {
     let mut images = lfw.images()?;
     images.retain(|image| !lfw.errata.drops(image));
     let named: Vec<_> = images.iter().collect();
-    let (templates, made) = lfw.templates(&named)?;
-    let people: Vec<_> =
-        images.iter().filter_map(|image| Some((lfw.errata.person(image.person()), templates.get(image)?))).collect();
-    all_pairs::run("LFW, all pairs, errata removed", &people, &made, det, output)
+    let (mut templates, mut made) = lfw.templates(&named)?;
+    let captures = all_pairs::captures(images.iter().map(|image| lfw.errata.person(image.person())));
+    made.templates = images.iter().map(|image| templates.remove(image)).collect();
+    let protocol = "LFW, all pairs, errata removed".to_owned();
+    let (captures, made, report) = (&captures, &made, &lfw.args.report);
+    all_pairs::run(&all_pairs::Test { protocol, captures, made, group_by: &[], det, args, report }, output)
 }

@@ -1,7 +1,6 @@
 //! View 2: 6,000 pairs in ten folds.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use clearlane_embed::Template;
@@ -11,9 +10,12 @@ use clearlane_store::write_csv;
 use serde_json::json;
 
 use super::lfw::{Lfw, Made, score};
+use super::report::finish;
 use super::templates::Extracted;
+use super::verification::described;
+use super::worst::{Scored, Worst};
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, percent, write_streamed};
+use crate::output::{Output, write_streamed};
 
 /// With 3,000 non-mated pairs, a lower rate than one in a thousand would rest on fewer than three of them.
 const TARGET_FMRS: [f64; 2] = [1e-2, 1e-3];
@@ -33,14 +35,18 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         let less = second.accuracy_less(&first);
         value["beside"] = json!({ "models": second.made, "figures": second.figures(), "accuracy_less": less });
     }
-    output.result(&value, || {
+    let shown = pairs.pairs().iter().zip(&first.raw).map(|(pair, comparison)| {
+        let paths = [&pair.left, &pair.right].map(|image| lfw.path().join(image.path()));
+        let [left, right] = [&pair.left, &pair.right].map(ToString::to_string);
+        (pair.mated, Scored { left, right, score: comparison.score, paths })
+    });
+    finish(value, &Worst::of(shown), &lfw.args.report, output, || {
         let mut text = first.text();
         if let Some(second) = &second {
             text.extend(["\n", &second.text(), &second.compared(&first)]);
         }
         text
-    })?;
-    Ok(Exit::Yes)
+    })
 }
 
 /// What one choice of models came to.
@@ -69,7 +75,7 @@ impl Measured {
     fn text(&self) -> String {
         let mut text = self.made.text();
         for (name, report) in &self.reports {
-            text.push_str(&described(name, report));
+            text.push_str(&described(&format!("LFW View 2, {name}"), report));
         }
         text
     }
@@ -98,31 +104,4 @@ fn comparisons(pairs: &Pairs, templates: &HashMap<&ImageName, Template>) -> Resu
 /// Writes the whole trade-off.
 pub(super) fn write_det(scores: &Scores, path: &Path) -> Result<()> {
     write_streamed(path, |out| write_csv(out, scores.det()).map_err(|error| Failure::writing(path, &error)))
-}
-
-fn described(name: &str, report: &report::Verification) -> String {
-    let report::Verification { mated, non_mated, accuracy, auc, eer, operating_points } = report;
-    let folds = accuracy.folds.len();
-    let mut text = format!("\nLFW View 2, {name}: {mated} mated and {non_mated} non-mated pairs, {folds} folds\n");
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "  accuracy         {} ± {:.2} (standard error)",
-        percent(accuracy.mean),
-        100.0 * accuracy.standard_error
-    );
-    let _ = writeln!(text, "  AUC              {auc:.5}");
-    let _ = writeln!(text, "  EER              {}", percent(*eer));
-    for point in operating_points {
-        let _ = writeln!(
-            text,
-            "  TAR at FAR {:.0e}  {} (95 %: {} to {}), threshold {:.4}",
-            point.at.target_fmr,
-            percent(point.tar),
-            percent(point.tar_interval.low),
-            percent(point.tar_interval.high),
-            point.at.threshold
-        );
-    }
-    text
 }

@@ -1,14 +1,25 @@
 //! `clearlane eval`: how well models recognise, by public protocols and on your own captures.
 
-mod all_pairs;
+pub(super) mod all_pairs;
+mod by_group;
 mod folder;
+mod ijb;
+mod kept;
 mod lfw;
 mod lfw_all_pairs;
 mod lfw_identification;
 mod lfw_view2;
-mod templates;
+mod pairs;
+pub(super) mod report;
+mod search_modes;
+mod table;
+pub(super) mod templates;
+mod utkface;
+mod verification;
+mod worst;
 
 use clap::Subcommand;
+pub(super) use pairs::{is_packed, packed_bytes};
 
 use crate::failure::{Exit, Result};
 use crate::output::Output;
@@ -18,13 +29,26 @@ use crate::output::Output;
 pub(crate) enum EvalCommand {
     /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
     Lfw(lfw::LfwArgs),
-    /// Your own captures, all against all: FNMR at low FMRs, and thresholds for the manifest
+    /// Your own captures, all against all: FNMR at low FMRs, and their thresholds
     Folder(folder::FolderArgs),
+    /// Pairs of pictures as public data sets list them: AgeDB-30, CALFW, CPLFW, CFP, RFW, packed sets
+    Pairs(pairs::PairsArgs),
+    /// Templates of several pictures, as in IJB-B and IJB-C: 1:1
+    Templates(ijb::IjbArgs),
+    /// Your own captures from a CSV file: all against all, or enrolments and probes (1:N)
+    Table(table::TableArgs),
+    /// False match rates by group on UTKFace, and the threshold that each group needs
+    #[command(name = "utkface")]
+    UtkFace(utkface::UtkFaceArgs),
 }
 
 pub(super) fn run(command: &EvalCommand, output: &Output) -> Result<Exit> {
     match command {
         EvalCommand::Lfw(args) => lfw::run(args, output),
         EvalCommand::Folder(args) => folder::run(args, output),
+        EvalCommand::Pairs(args) => pairs::run(args, output),
+        EvalCommand::Templates(args) => ijb::run(args, output),
+        EvalCommand::Table(args) => table::run(args, output),
+        EvalCommand::UtkFace(args) => utkface::run(args, output),
     }
 }

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_embed::{AlignError, AlignedFace, Face, Quality};
+use clearlane_embed::{AlignError, AlignedFace, ExtractError, Face, Quality, Rotation};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, ShownPath, shown, table};
-use crate::pictures;
+use crate::pictures::{self, PictureArgs};
 
 /// Show the faces of a picture, their landmarks and their quality
 ///
@@ -26,6 +26,8 @@ pub(crate) struct InspectArgs {
     /// Write a PNG with boxes and landmarks drawn in, and each aligned face beside the picture
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    how: PictureArgs,
     #[command(flatten)]
     models: ModelArgs,
 }
@@ -42,6 +44,8 @@ struct Seen {
     path: ShownPath,
     width: u32,
     height: u32,
+    /// By how much it had to be turned to stand upright.
+    rotation: Rotation,
     detector: String,
     faces: Vec<SeenFace>,
 }
@@ -51,25 +55,29 @@ struct SeenFace {
     #[serde(flatten)]
     face: Face,
     eye_distance: f32,
+    /// Whether the landmarks can be those of an upright face.
+    plausible: bool,
     quality: Quality,
 }
 
 pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
-    let frame = pictures::open(&args.picture)?;
+    let frame = args.how.open(&args.picture)?;
     let detector = args.models.load_detector()?;
-    let faces = detector.detect(&frame)?;
+    let (rotation, faces) = detector.detect_standing(&frame, args.how.orientation())?;
+    let frame = frame.with_rotation(rotation);
     if faces.is_empty() {
-        return Err(Failure::new(Exit::Input, format!("{}: no face in the picture", shown(&args.picture))));
+        return Err(pictures::refused(&args.picture, ExtractError::NoFace));
     }
     let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
     let seen_face = |face: &Face| {
         let quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
-        Ok(SeenFace { face: face.clone(), eye_distance: face.eye_distance(), quality })
+        Ok(SeenFace { face: face.clone(), eye_distance: face.eye_distance(), plausible: face.is_plausible(), quality })
     };
     let seen = Seen {
         path: shown(&args.picture),
         width: frame.width(),
         height: frame.height(),
+        rotation,
         detector: detector.name().to_owned(),
         faces: faces.iter().map(seen_face).collect::<Result<_>>()?,
     };
@@ -84,7 +92,11 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
 
 fn text(seen: &Seen) -> String {
     let mut text = format!("{}: {} x {} pixels, {}\n", seen.path, seen.width, seen.height, count(seen));
-    for (index, SeenFace { face, eye_distance, quality }) in seen.faces.iter().enumerate() {
+    if seen.rotation != Rotation::None {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "turned by {} degrees clockwise to stand upright", seen.rotation.degrees());
+    }
+    for (index, SeenFace { face, eye_distance, plausible, quality }) in seen.faces.iter().enumerate() {
         let b = &face.bounding_box;
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -97,6 +109,9 @@ fn text(seen: &Seen) -> String {
             b.x1,
             b.y1
         );
+        if !plausible {
+            text.push_str("these landmarks are not those of an upright face: no template is made of them\n");
+        }
         let names = ["left eye", "right eye", "nose", "left mouth corner", "right mouth corner"];
         let points = names.iter().zip(&face.landmarks);
         let landmarks: Vec<_> = points.map(|(name, p)| format!("{name} ({:.1}, {:.1})", p.x, p.y)).collect();

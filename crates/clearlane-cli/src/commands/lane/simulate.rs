@@ -18,7 +18,7 @@ const POLICY: &str = include_str!("../../../policies/shenzhen-bay-and-gongbei.to
 ///
 /// Enrolled travellers and non-enrolled subjects pass through the real search, rules, decision and crossing records; each record is on disk
 /// before its passage is answered. Templates are random directions, whose false match rates are known exactly, so that this
-/// shows the lanes' work and not a model's accuracy. The face decides alone, and presentation attack detection passes. The
+/// shows the lanes' work and not a model's accuracy; they stand for whatever populations the policy serves. The face decides alone, and presentation attack detection passes. The
 /// register is made in a folder of its own, which is removed at the end.
 ///
 /// Exit code 0 where nobody was wrongly admitted, every passage was recorded, and the register with its chain of records is

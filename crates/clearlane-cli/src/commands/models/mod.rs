@@ -104,9 +104,13 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
         line("source", &entry.source);
         line("sha256", &entry.sha256);
         line("where", &place(location));
-        if let Task::Embedding { thresholds, .. } = &entry.task {
-            for known in thresholds {
-                line("threshold", &format!("{:.4} at FMR {:e}, {}", known.threshold, known.fmr, known.measured_on));
+        if let Task::Embedding { calibrations, .. } = &entry.task {
+            for calibration in calibrations {
+                line("measured", &format!("on {}: {}", calibration.population, calibration.measured_on));
+                for known in &calibration.thresholds {
+                    let note = known.note.as_ref().map_or_else(String::new, |note| format!(", {note}"));
+                    line("threshold", &format!("{:.4} at FMR {:e}{note}", known.threshold, known.fmr));
+                }
             }
         }
         match &nodes {

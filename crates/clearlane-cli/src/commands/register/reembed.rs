@@ -17,6 +17,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::job::Job;
 use crate::models::ModelArgs;
 use crate::output::Output;
+use crate::pictures::PictureArgs;
 use crate::registers::RegisterArgs;
 use crate::thresholds;
 
@@ -40,6 +41,8 @@ pub(crate) struct ReembedArgs {
     /// The rules of the port (TOML)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    #[command(flatten)]
+    how: PictureArgs,
     #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
@@ -71,10 +74,10 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
     let policy = Arc::new(Policy::open(&args.policy).map_err(|error| Failure::of(Exit::Input, &error))?);
     let register = Arc::new(args.register.open()?);
     let models = args.models.available()?;
-    let extractor = args.models.load_extractor(Selection::Only)?;
+    let extractor = args.models.load_extractor(Selection::Only)?.with_orientation(args.how.orientation());
     let reembedder = reembedder(&policy, &register, &models, extractor, output)?;
 
-    let (job, supplied) = (Job::begin(candidates.len(), "embedding", output)?, Supplied::by(&candidates));
+    let (job, supplied) = (Job::begin(candidates.len(), "embedding", output)?, Supplied::by(&candidates, args.how));
     let pictures = candidates.iter().map(|candidate| {
         let supplied = &supplied;
         (candidate.key.clone(), move || supplied.read(candidate))

@@ -73,6 +73,7 @@ impl Guidance {
         match worst {
             Some(Reason::FaceTooSmall { .. }) => Self::ComeCloser,
             Some(Reason::FaceCut { .. }) => Self::MoveToCentre,
+            Some(Reason::FaceNotUpright) => Self::LookHere,
             Some(Reason::SeveralFaces { .. }) => Self::OneAtATime,
             Some(Reason::QualityTooLow { measure, .. }) => {
                 Component::from_name(measure).map_or(Self::HoldStill, against)
