@@ -134,8 +134,18 @@ fn convert(colour: Colour, [first, second, third, fourth]: [&[u8]; 4], out: &mut
             }
         }
         Colour::YCbCr => {
-            for (out, ((&y, &cb), &cr)) in out.iter_mut().zip(three) {
-                *out = rgb(y, cb, cr);
+            // Levels of a block first and then pixels, so that the compiler computes them side by side.
+            let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+            let done = BLOCK * blocks.len();
+            let three = first.as_chunks().0.iter().zip(second.as_chunks().0).zip(third.as_chunks().0);
+            for (out, ((y, cb), cr)) in blocks.iter_mut().zip(three) {
+                let levels = rgb_of_block(y, cb, cr);
+                for (x, out) in out.iter_mut().enumerate() {
+                    *out = [levels[0][x], levels[1][x], levels[2][x]];
+                }
+            }
+            for (x, out) in (done..).zip(rest) {
+                *out = rgb(first[x], second[x], third[x]);
             }
         }
         Colour::Cmyk => {
@@ -150,6 +160,21 @@ fn convert(colour: Colour, [first, second, third, fourth]: [&[u8]; 4], out: &mut
             }
         }
     }
+}
+
+/// Pixels that are converted side by side.
+const BLOCK: usize = 32;
+
+#[inline(always)]
+fn rgb_of_block(y: &[u8; BLOCK], cb: &[u8; BLOCK], cr: &[u8; BLOCK]) -> [[u8; BLOCK]; 3] {
+    let mut levels = [[0; BLOCK]; 3];
+    for x in 0..BLOCK {
+        let [red, green, blue] = rgb(y[x], cb[x], cr[x]);
+        levels[0][x] = red;
+        levels[1][x] = green;
+        levels[2][x] = blue;
+    }
+    levels
 }
 
 /// ITU-T T.871, clause 7, with 16 fractional bits, rounded as libjpeg does.
