@@ -111,10 +111,10 @@ impl<'py> Pictures<'py> {
     }
 }
 
-/// Reads a picture file: JPEG, PNG, WebP, BMP, PGM or PPM.
+/// Reads a picture file: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM.
 ///
 /// Returns an array of uint8, height x width x 3, RGB and upright: EXIF orientation is applied, transparency is laid over
-/// white. Files of more than 50 million pixels or 64 MiB, and damaged ones, raise PictureError before memory is taken.
+/// white. Files of more than 67 million pixels or 64 MiB, and damaged ones, raise PictureError before memory is taken.
 #[pyfunction]
 pub(crate) fn read_picture(py: Python<'_>, path: PathBuf) -> Result<Bound<'_, PyArray3<u8>>> {
     let pixels = detached(py, || rgb(&Frame::open(path, &DecodeLimits::default())?))?;
