@@ -12,7 +12,7 @@ __version__: str
 
 _Path = str | PathLike[str]
 _Picture = NDArray[np.uint8]
-_Order = Literal["rgb", "bgr"]
+_Order = Literal["rgb", "bgr", "rgba", "bgra", "yuyv", "uyvy", "nv12", "i420"]
 _Mode = Literal["certified", "exhaustive", "sketch"]
 _Selection = Literal["only", "largest", "central"]
 _Direction = Literal["entry", "exit"]
@@ -79,7 +79,7 @@ class Port:
         miss: float = 1e-9,
         parallel: bool = False,
     ) -> Port: ...
-    def lane(self, name: str, direction: _Direction) -> Lane:
+    def lane(self, name: str, direction: _Direction, *, rotation: Literal[0, 90, 180, 270] = 0) -> Lane:
         """A lane of this port."""
 
     def identify(

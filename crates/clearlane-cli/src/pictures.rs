@@ -75,6 +75,9 @@ impl PictureArgs {
         let factor = self.max_pixels.div_ceil(standard.max_pixels).max(1);
         let max_memory_bytes = standard.max_memory_bytes.saturating_mul(factor);
         let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes, ..standard };
+        if bytes.first() == Some(&DATA_GROUP_2) {
+            return Frame::decode_dg2(bytes, &limits).map_err(|error| Failure::at(Exit::Input, path, &error));
+        }
         Frame::decode(bytes, &limits).map_err(|error| {
             let failure = Failure::at(Exit::Input, path, &error);
             match error {
@@ -84,6 +87,9 @@ impl PictureArgs {
         })
     }
 }
+
+/// With this byte begins the file of a travel document's chip that holds the portrait (ICAO Doc 9303-10), and no picture.
+const DATA_GROUP_2: u8 = 0x75;
 
 /// The bytes of the file at `path`, no more than a picture may have.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -178,7 +184,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether a file has the name of a picture.
 pub(crate) fn has_picture_name(path: &Path) -> bool {
-    const NAMES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm", "pnm"];
+    const NAMES: [&str; 11] = ["jpg", "jpeg", "jp2", "j2k", "png", "webp", "bmp", "pgm", "ppm", "pnm", "dg2"];
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     NAMES.iter().any(|name| extension.eq_ignore_ascii_case(name))
 }

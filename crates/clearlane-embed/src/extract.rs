@@ -19,7 +19,7 @@ use crate::stage::{Stage, Timings};
 
 /// The text that stands for how a picture becomes a frame and a frame the detector's input in [`Extractor::recipe`]: a change
 /// there, in this crate or in the decoders under it, means another number here.
-const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding 1");
+const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding 2");
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! This crate knows nothing of galleries and registers; it keeps no picture and writes no file. What it holds of a frame, a face
-//! or an embedding is zeroed when it is dropped. The libraries that decode picture files free pixels as they are: a program
-//! that decodes with [`Frame::open`] and wants those wiped too takes [`WipingAllocator`] as its allocator.
+//! or an embedding is zeroed when it is dropped. The libraries that decode other picture files than JPEG free pixels as they
+//! are: a program that decodes with [`Frame::open`] and wants those wiped too takes [`WipingAllocator`] as its allocator.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::inline_always,
@@ -37,12 +37,12 @@ mod error;
 mod extract;
 mod frame;
 mod geometry;
-mod headers;
 mod manifest;
 mod models;
 mod pad;
 mod patch;
 mod population;
+mod portrait;
 mod quality;
 mod quantise;
 mod resize;
@@ -53,7 +53,7 @@ mod tensor;
 pub use align::{ALIGNED_SIDE, AlignError, AlignedFace, REFERENCE_LANDMARKS};
 pub use clearlane_infer::{InferError, QuantiseError, WipingAllocator};
 pub use clearlane_template::{Language, ModelId, Template, TemplateError};
-pub use decode::{DecodeError, DecodeLimits};
+pub use decode::{DecodeError, DecodeLimits, JpegPicture, Reduction};
 pub use detect::{Detector, Face, Orientation, SmallestFace};
 pub use embed::Embedder;
 pub use error::{ExtractError, ModelError};
@@ -66,6 +66,7 @@ pub use manifest::{
 pub use models::{Location, Models};
 pub use pad::Pad;
 pub use population::{ParsePopulationError, Population};
+pub use portrait::{Portrait, PortraitEncoding, PortraitError};
 pub use quality::{Component, Doubt, Measure, Pose, Quality, estimate_pose};
 pub use quantise::{QuantisationSamples, QuantisedModel};
 pub use rotation::Rotation;

@@ -27,7 +27,9 @@ fn distance_to_pattern(name: &str) -> f64 {
 
 #[test]
 fn lossless_formats_give_the_pixels_that_were_stored() {
-    for name in ["pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "sixteen.png"] {
+    for name in
+        ["pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "sixteen.png", "pattern.jp2", "pattern.j2k"]
+    {
         assert_eq!(distance_to_pattern(name), 0.0, "{name}");
     }
 }
@@ -48,18 +50,64 @@ fn cmyk_jpegs_are_read_as_colours() {
 
 #[test]
 fn grey_pictures_become_grey_rgb() {
-    let frame = decode(&bytes("pattern.pgm")).unwrap();
-    assert!(frame.to_rgb8().chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
+    let expected = decode(&bytes("pattern.pgm")).unwrap();
+    assert!(expected.to_rgb8().chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
+    assert!(*decode(&bytes("grey.jp2")).unwrap().to_rgb8() == *expected.to_rgb8());
 }
 
 #[test]
 fn transparency_is_laid_over_white() {
-    let half = decode(&bytes("alpha.png")).unwrap();
     let opaque = decode(&bytes("pattern.png")).unwrap();
-    for (half, opaque) in half.to_rgb8().iter().zip(&*opaque.to_rgb8()) {
-        let expected = f64::from(*opaque) * 128.0 / 255.0 + 127.0;
-        assert!((f64::from(*half) - expected).abs() <= 1.0);
+    for name in ["alpha.png", "alpha.jp2"] {
+        let half = decode(&bytes(name)).unwrap();
+        for (half, opaque) in half.to_rgb8().iter().zip(&*opaque.to_rgb8()) {
+            let expected = f64::from(*opaque) * 128.0 / 255.0 + 127.0;
+            assert!((f64::from(*half) - expected).abs() <= 1.0, "{name}");
+        }
     }
+}
+
+#[test]
+fn a_lossy_jpeg_2000_is_read_as_openjpeg_reads_it() {
+    let [got, expected] = ["portrait.jp2", "portrait.png"].map(|name| decode(&bytes(name)).unwrap());
+    let (got, expected) = (got.to_rgb8(), expected.to_rgb8());
+    assert_eq!(got.len(), expected.len());
+    let difference: u64 = got.iter().zip(&*expected).map(|(got, expected)| u64::from(got.abs_diff(*expected))).sum();
+    assert!(difference < got.len() as u64 / 10, "{difference}");
+}
+
+#[test]
+fn a_jpeg_2000_that_claims_more_than_the_limits_is_refused() {
+    let picture = bytes("pattern.jp2");
+    let size = picture.windows(4).position(|four| four == b"\xFF\x4F\xFF\x51").unwrap() + 8;
+    let with = |changes: &[(usize, u32)]| {
+        let mut changed = picture.clone();
+        for (at, value) in changes {
+            changed[size + at..size + at + 4].copy_from_slice(&value.to_be_bytes());
+        }
+        decode(&changed)
+    };
+    assert!(matches!(with(&[(0, 2_000_000)]), Err(DecodeError::TooManyPixels { width: 2_000_000, height: 48, .. })));
+    assert!(matches!(with(&[(0, 60_000)]), Err(DecodeError::Frame(FrameError::Size { .. }))));
+    // Of 64 x 48 pixels each, all but the first missing.
+    assert!(matches!(with(&[(0, 20_000)]), Err(DecodeError::Truncated { .. })));
+    assert!(matches!(with(&[(0, 20_000), (16, 1)]), Err(DecodeError::Unsupported { .. })));
+    let memory = DecodeLimits { max_memory_bytes: 100_000, ..DecodeLimits::default() };
+    assert!(matches!(Frame::decode(&picture, &memory), Err(DecodeError::MemoryLimit { .. })));
+}
+
+#[test]
+fn the_memory_of_a_jpeg_2000s_code_blocks_counts() {
+    let limits = DecodeLimits { max_memory_bytes: 1 << 20, ..DecodeLimits::default() };
+    let mut picture = bytes("pattern.j2k");
+    assert!(Frame::decode(&picture, &limits).is_ok());
+    // Precincts of one sample each, of three resolutions: lists and trees a sample.
+    let coding = picture.windows(2).position(|pair| pair == [0xFF, 0x52]).unwrap();
+    let length = usize::from(picture[coding + 3]);
+    picture[coding + 3] += 3;
+    picture[coding + 4] |= 1;
+    picture.splice(coding + 2 + length..coding + 2 + length, [0x00, 0x11, 0x11]);
+    assert!(matches!(Frame::decode(&picture, &limits), Err(DecodeError::MemoryLimit { .. })));
 }
 
 #[test]
@@ -76,13 +124,15 @@ fn what_is_not_a_picture_is_refused() {
 
 #[test]
 fn a_file_cut_anywhere_is_an_error_and_never_half_a_face() {
-    for name in ["exif_1.jpg", "cmyk.jpg", "pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm"] {
+    for name in ["exif_1.jpg", "cmyk.jpg", "pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "portrait.jp2"]
+    {
         let whole = bytes(name);
         // A few bytes at the end may be no part of the picture: PNG's closing chunk, padding.
         for length in (1..whole.len() - 16).step_by(7) {
             let refused = decode(&whole[..length]);
-            // Within the pixels, what is missing is known by its kind; a WebP's bits are damaged for its decoder.
-            let known = name != "pattern.webp" && length > whole.len() / 2;
+            // Within the pixels, what is missing is known by its kind; a WebP's and a JPEG 2000's bits are damaged for
+            // their decoders.
+            let known = !["pattern.webp", "portrait.jp2"].contains(&name) && length > whole.len() / 2;
             let truncated = matches!(refused, Err(DecodeError::Truncated { .. }));
             assert!(if known { truncated } else { refused.is_err() }, "{name} cut to {length}: {refused:?}");
         }
@@ -91,7 +141,17 @@ fn a_file_cut_anywhere_is_an_error_and_never_half_a_face() {
 
 #[test]
 fn damaged_bytes_never_panic() {
-    for name in ["exif_6.jpg", "cmyk.jpg", "pattern.png", "pattern.webp", "pattern.bmp", "pattern.ppm", "sixteen.png"] {
+    for name in [
+        "exif_6.jpg",
+        "cmyk.jpg",
+        "pattern.png",
+        "pattern.webp",
+        "pattern.bmp",
+        "pattern.ppm",
+        "sixteen.png",
+        "pattern.j2k",
+        "alpha.jp2",
+    ] {
         let whole = bytes(name);
         for at in (0..whole.len()).step_by(3) {
             let mut damaged = whole.clone();
@@ -163,7 +223,7 @@ fn the_memory_of_a_progressive_jpegs_coefficients_counts() {
     let limits = DecodeLimits { max_memory_bytes: 130 << 20, ..DecodeLimits::default() };
     assert!(matches!(Frame::decode(&picture, &limits), Err(DecodeError::MemoryLimit { .. })));
     // The samples and the frame alone would fit.
-    let baseline = hostile::jpeg([4000, 4000], false, 1);
+    let baseline = hostile::jpeg([4000, 4000], false, 3);
     assert!(Frame::decode(&baseline, &limits).is_ok());
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearlane::{Direction, PassageStep, ShownDocument, SubjectId};
+use clearlane::{Direction, PassageStep, Rotation, ShownDocument, SubjectId};
 use pyo3::prelude::*;
 
 use crate::answers::{Guidance, Passage};
@@ -20,12 +20,14 @@ pub(crate) struct Lane {
     port: Arc<Opened>,
     name: String,
     direction: Direction,
+    /// How its camera is mounted.
+    rotation: Rotation,
 }
 
 impl Lane {
-    pub(crate) fn new(port: Arc<Opened>, name: String, direction: Direction) -> Result<Self> {
+    pub(crate) fn new(port: Arc<Opened>, name: String, direction: Direction, rotation: Rotation) -> Result<Self> {
         port.port()?.lane(name.as_str(), direction)?;
-        Ok(Self { port, name, direction })
+        Ok(Self { port, name, direction, rotation })
     }
 
     /// Made anew at each call, which is cheap, so that a port which is closed holds on to nothing.
@@ -41,7 +43,8 @@ impl Lane {
     /// frames: a list of pictures of one passage, one or several.
     /// evidence: a list of `Evidence`, other matchers' scores for the subject that the traveller turns out to be.
     /// budget: seconds until the answer; the policy's by default.
-    /// order: "rgb" or "bgr", the order of colour pictures' channels.
+    /// order: how the samples of the pictures are ordered: "rgb", "bgr", "rgba", "bgra", "yuyv", "uyvy", and "nv12" or "i420" of
+    ///     1.5 height x width. Height x width alone is grey.
     #[pyo3(signature = (frames, *, evidence=Vec::new(), budget=None, order="rgb"))]
     fn pass_frames(
         &self,
@@ -50,7 +53,7 @@ impl Lane {
         budget: Option<f64>,
         order: &str,
     ) -> Result<Passage> {
-        let pictures = Pictures::many("frames", frames, order)?;
+        let pictures = Pictures::many("frames", frames, order)?.turned(self.rotation);
         let (budget, evidence, pictures) = (seconds("budget", budget)?, self::evidence(&evidence), pictures.frames()?);
         detached(frames.py(), || Ok(Passage(self.lane()?.pass(&pictures, &evidence, budget))))
     }
@@ -73,7 +76,7 @@ impl Lane {
     ) -> Result<Passage> {
         let kind = kind.parse()?;
         let portraits = Pictures::one("portrait", portrait, order)?;
-        let (portrait, pictures) = (portraits.frame()?, Pictures::many("frames", frames, order)?);
+        let (portrait, pictures) = (portraits.frame()?, Pictures::many("frames", frames, order)?.turned(self.rotation));
         let (budget, evidence, pictures) = (seconds("budget", budget)?, self::evidence(&evidence), pictures.frames()?);
         let document = ShownDocument { kind, number, portrait: &portrait };
         let pass = || Ok(Passage(self.lane()?.verify_document(&document, &pictures, &evidence, budget)));
@@ -92,7 +95,7 @@ impl Lane {
         order: &str,
     ) -> Result<Passage> {
         let claims = Pictures::many("claim_frames", claim_frames, order)?;
-        let (claims, pictures) = (claims.frames()?, Pictures::many("frames", frames, order)?);
+        let (claims, pictures) = (claims.frames()?, Pictures::many("frames", frames, order)?.turned(self.rotation));
         let (budget, evidence, pictures) = (seconds("budget", budget)?, self::evidence(&evidence), pictures.frames()?);
         detached(frames.py(), || Ok(Passage(self.lane()?.verify_claim(&claims, &pictures, &evidence, budget))))
     }
@@ -100,7 +103,7 @@ impl Lane {
     /// A passage that takes frames one by one, as the camera gives them, and decides as soon as it may.
     ///
     /// patience: seconds after the first frame at which it decides with what it has; 10 by default.
-    /// order: "rgb" or "bgr", of all its frames.
+    /// order: how the samples of all its frames are ordered, as for `pass_frames`.
     #[pyo3(signature = (*, patience=None, order="rgb"))]
     fn passage(&self, py: Python<'_>, patience: Option<f64>, order: &str) -> Result<PassageSession> {
         let patience = seconds("patience", patience)?;
@@ -109,7 +112,8 @@ impl Lane {
             Some(patience) => session.with_patience(patience),
             None => session,
         };
-        Ok(PassageSession { port: Arc::clone(&self.port), session: Mutex::new(Some(session)), order: order.to_owned() })
+        let (port, rotation, order) = (Arc::clone(&self.port), self.rotation, order.to_owned());
+        Ok(PassageSession { port, session: Mutex::new(Some(session)), order, rotation })
     }
 
     /// The lane's name in crossing records.
@@ -137,6 +141,7 @@ pub(crate) struct PassageSession {
     /// `None` once it has ended.
     session: Mutex<Option<clearlane::PassageSession>>,
     order: String,
+    rotation: Rotation,
 }
 
 #[pymethods]
@@ -145,7 +150,7 @@ impl PassageSession {
     /// change nothing.
     fn frame<'py>(&self, frame: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
         let py = frame.py();
-        let pictures = Pictures::one("frame", frame, &self.order)?;
+        let pictures = Pictures::one("frame", frame, &self.order)?.turned(self.rotation);
         let picture = pictures.frame()?;
         match detached(py, || self.with(|session| session.frame(&picture)))? {
             PassageStep::Continue(guidance) => Ok(Bound::new(py, Guidance(guidance))?.into_any()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clearlane::{DecodeLimits, Frame, PixelFormat};
+use clearlane::{DecodeLimits, Frame, PixelFormat, Rotation};
 use numpy::ndarray::{Array3, ArrayViewD};
 use numpy::{
     IntoPyArray as _, PyArray3, PyArrayDyn, PyArrayMethods as _, PyReadonlyArrayDyn, PyUntypedArray,
@@ -13,13 +13,66 @@ use pyo3::types::PySequence;
 
 use crate::failure::{Failure, Result, detached};
 
-/// What a picture has to be, in words.
-const EXPECTED: &str = "a NumPy array of uint8, height x width x 3 or height x width (grey), whose rows are contiguous";
+/// The orders of a picture's samples, their formats, and the arrays that they come in: so many samples a pixel in the last axis,
+/// or planes one below the other.
+const ORDERS: [(&str, PixelFormat, Shape); 8] = [
+    ("rgb", PixelFormat::Rgb8, Shape::Packed(3)),
+    ("bgr", PixelFormat::Bgr8, Shape::Packed(3)),
+    ("rgba", PixelFormat::Rgba8, Shape::Packed(4)),
+    ("bgra", PixelFormat::Bgra8, Shape::Packed(4)),
+    ("yuyv", PixelFormat::Yuyv, Shape::Packed(2)),
+    ("uyvy", PixelFormat::Uyvy, Shape::Packed(2)),
+    ("nv12", PixelFormat::Nv12, Shape::Planes),
+    ("i420", PixelFormat::I420, Shape::Planes),
+];
+
+/// How an array holds a picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// height x width x samples, or height x width of grey.
+    Packed(usize),
+    /// One and a half times the height x width: luma, and below it the chroma.
+    Planes,
+}
+
+/// How the samples of a picture are ordered.
+#[derive(Clone, Copy)]
+struct Order {
+    format: PixelFormat,
+    shape: Shape,
+}
+
+impl Order {
+    fn named(name: &str) -> Result<Self> {
+        let known = ORDERS.iter().find(|(known, ..)| *known == name);
+        let (_, format, shape) = known.ok_or_else(|| {
+            let known: Vec<_> = ORDERS.iter().map(|(known, ..)| format!("{known:?}")).collect();
+            Failure::input(format!("order: expected one of {}, got {name:?}", known.join(", ")))
+        })?;
+        Ok(Self { format: *format, shape: *shape })
+    }
+
+    /// What a picture of this order has to be, in words.
+    fn expected(self) -> String {
+        let shape = match self.shape {
+            Shape::Packed(samples) => format!("height x width x {samples} or height x width (grey)"),
+            Shape::Planes => "1.5 height x width, of even sides".to_owned(),
+        };
+        format!("a NumPy array of uint8, {shape}, whose rows are contiguous")
+    }
+}
+
+/// Degrees clockwise by which a camera's pictures are turned to stand upright.
+pub(crate) fn rotation(degrees: u32) -> Result<Rotation> {
+    let known = Rotation::ALL.into_iter().find(|rotation| rotation.degrees() == degrees);
+    known.ok_or_else(|| Failure::input(format!("rotation: expected 0, 90, 180 or 270 degrees, got {degrees}")))
+}
 
 /// Pictures that a call works on: kept alive, and not writable from Rust, meanwhile.
 pub(crate) struct Pictures<'py> {
     arrays: Vec<PyReadonlyArrayDyn<'py, u8>>,
-    colour: PixelFormat,
+    order: Order,
+    rotation: Rotation,
 }
 
 impl<'py> Pictures<'py> {
@@ -29,19 +82,27 @@ impl<'py> Pictures<'py> {
         let list = list
             .cast::<PySequence>()
             .map_err(|_| Failure::input(format!("{name}: expected a list of pictures, got {}", described(list))))?;
+        let order = Order::named(order)?;
         let mut arrays = Vec::new();
         for item in list.try_iter()? {
-            arrays.push(array(&format!("{name}[{}]", arrays.len()), &item?)?);
+            arrays.push(array(&format!("{name}[{}]", arrays.len()), &item?, order)?);
         }
-        Ok(Self { arrays, colour: colour(order)? })
+        Ok(Self { arrays, order, rotation: Rotation::None })
     }
 
     pub(crate) fn one(name: &str, picture: &Bound<'py, PyAny>, order: &str) -> Result<Self> {
-        Ok(Self { arrays: vec![array(name, picture)?], colour: colour(order)? })
+        let order = Order::named(order)?;
+        Ok(Self { arrays: vec![array(name, picture, order)?], order, rotation: Rotation::None })
+    }
+
+    /// The same of a camera that is mounted in this way.
+    pub(crate) fn turned(mut self, rotation: Rotation) -> Self {
+        self.rotation = rotation;
+        self
     }
 
     pub(crate) fn frames(&self) -> Result<Vec<Frame<'_>>> {
-        self.arrays.iter().map(|array| frame(&array.as_array(), self.colour)).collect()
+        self.arrays.iter().map(|array| Ok(frame(&array.as_array(), self.order)?.with_rotation(self.rotation))).collect()
     }
 
     /// The frame of [`Pictures::one`].
@@ -50,10 +111,10 @@ impl<'py> Pictures<'py> {
     }
 }
 
-/// Reads a picture file: JPEG, PNG, WebP, BMP, PGM or PPM.
+/// Reads a picture file: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM.
 ///
 /// Returns an array of uint8, height x width x 3, RGB and upright: EXIF orientation is applied, transparency is laid over
-/// white. Files of more than 50 million pixels or 64 MiB, and damaged ones, raise PictureError before memory is taken.
+/// white. Files of more than 67 million pixels or 64 MiB, and damaged ones, raise PictureError before memory is taken.
 #[pyfunction]
 pub(crate) fn read_picture(py: Python<'_>, path: PathBuf) -> Result<Bound<'_, PyArray3<u8>>> {
     let pixels = detached(py, || rgb(&Frame::open(path, &DecodeLimits::default())?))?;
@@ -73,19 +134,11 @@ fn rgb(frame: &Frame<'_>) -> Result<Array3<u8>> {
     Array3::from_shape_vec(shape, pixels).map_err(|error| Failure::internal(error.to_string()))
 }
 
-fn colour(order: &str) -> Result<PixelFormat> {
-    match order {
-        "rgb" => Ok(PixelFormat::Rgb8),
-        "bgr" => Ok(PixelFormat::Bgr8),
-        _ => Err(Failure::input(format!("order: expected \"rgb\" or \"bgr\", got {order:?}"))),
-    }
-}
-
-fn array<'py>(name: &str, value: &Bound<'py, PyAny>) -> Result<PyReadonlyArrayDyn<'py, u8>> {
-    let refused = || Failure::input(format!("{name}: expected {EXPECTED}, got {}", described(value)));
+fn array<'py>(name: &str, value: &Bound<'py, PyAny>, order: Order) -> Result<PyReadonlyArrayDyn<'py, u8>> {
+    let refused = || Failure::input(format!("{name}: expected {}, got {}", order.expected(), described(value)));
     let array = value.cast::<PyArrayDyn<u8>>().map_err(|_| refused())?;
     let readonly = array.try_readonly().map_err(|error| Failure::input(format!("{name}: {error}")))?;
-    match layout(&readonly.as_array()) {
+    match layout(&readonly.as_array(), order) {
         Some(_) => Ok(readonly),
         None => Err(refused()),
     }
@@ -103,39 +156,51 @@ fn described(value: &Bound<'_, PyAny>) -> String {
 
 /// How a picture lies in memory.
 struct Layout {
+    format: PixelFormat,
     height: usize,
     width: usize,
-    channels: usize,
     /// Bytes from one row's start to the next.
     stride: usize,
+    /// Bytes from the first to the last, both included.
+    length: usize,
 }
 
-/// `None` for arrays that are no picture.
-fn layout(array: &ArrayViewD<'_, u8>) -> Option<Layout> {
-    let (height, width, channels) = match *array.shape() {
-        [height, width] => (height, width, 1),
-        [height, width, 3] => (height, width, 3),
+/// `None` for arrays that are no picture of this order.
+fn layout(array: &ArrayViewD<'_, u8>, order: Order) -> Option<Layout> {
+    let (rows, width, samples) = match (order.shape, array.shape()) {
+        (Shape::Packed(samples), &[height, width, last]) if last == samples => (height, width, samples),
+        (_, &[height, width]) => (height, width, 1),
         _ => return None,
     };
-    if height == 0 || width == 0 {
+    let (format, height) = match (order.shape, samples) {
+        // Chroma is of two rows and two columns each.
+        (Shape::Planes, _) if rows % 3 == 0 && rows % 2 == 0 && width % 2 == 0 => (order.format, rows / 3 * 2),
+        (Shape::Planes, _) => return None,
+        (Shape::Packed(_), 1) => (PixelFormat::Gray8, rows),
+        // Pairs of pixels share their chroma.
+        (Shape::Packed(2), _) if width % 2 != 0 => return None,
+        (Shape::Packed(_), _) => (order.format, rows),
+    };
+    if rows == 0 || width == 0 {
         return None;
     }
-    let row = width.checked_mul(channels)?;
+    let row = width.checked_mul(samples)?;
     let strides = array.strides();
-    let contiguous = (width == 1 || strides[1] == channels as isize) && (channels == 1 || strides[2] == 1);
+    let contiguous = (width == 1 || strides[1] == samples as isize) && (samples == 1 || strides[2] == 1);
     // A single row has no next one, and its stride means nothing.
-    let stride = if height == 1 { row } else { usize::try_from(strides[0]).ok()? };
-    (contiguous && stride >= row).then_some(Layout { height, width, channels, stride })
+    let stride = if rows == 1 { row } else { usize::try_from(strides[0]).ok()? };
+    // Planes follow one another without padding where there are several: I420's chroma has half the stride.
+    let packed = order.shape != Shape::Planes || stride == row;
+    let length = stride * (rows - 1) + row;
+    (contiguous && packed && stride >= row).then_some(Layout { format, height, width, stride, length })
 }
 
 /// A frame over the array's own bytes.
 #[allow(unsafe_code)]
-fn frame<'a>(array: &ArrayViewD<'a, u8>, colour: PixelFormat) -> Result<Frame<'a>> {
-    let Some(Layout { height, width, channels, stride }) = layout(array) else {
-        return Err(Failure::input(format!("expected {EXPECTED}")));
+fn frame<'a>(array: &ArrayViewD<'a, u8>, order: Order) -> Result<Frame<'a>> {
+    let Some(Layout { format, height, width, stride, length }) = layout(array, order) else {
+        return Err(Failure::input(format!("expected {}", order.expected())));
     };
-    let format = if channels == 1 { PixelFormat::Gray8 } else { colour };
-    let length = stride * (height - 1) + width * channels;
     // SAFETY: `layout` found that every byte of these rows lies between the array's first element and its last, which is at
     // `length` - 1, in one allocation that the view keeps borrowed for 'a. Bytes between rows are of the same allocation,
     // since the array is a view into it. Nobody in Rust writes to it; a Python thread that does so makes other pixels.

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::answers::{Enrolment, Identification, PrintedRecord};
 use crate::failure::{Failure, Result, detached};
 use crate::lane::Lane;
-use crate::pictures::Pictures;
+use crate::pictures::{self, Pictures};
 use crate::values::{from_python, to_python};
 
 /// An opened port: one gallery, one register and one set of models, which all of its lanes share.
@@ -138,9 +138,13 @@ impl Port {
 
     /// A lane of this port. `name` is 1 to 64 bytes and stands in the crossing records; `direction` is "entry" or "exit",
     /// seen from the mainland.
-    fn lane(&self, py: Python<'_>, name: String, direction: &str) -> Result<Lane> {
-        let direction = self::direction(direction)?;
-        detached(py, || Lane::new(Arc::clone(&self.0), name, direction))
+    ///
+    /// rotation: degrees, 0, 90, 180 or 270, by which its camera's pictures are turned clockwise to stand upright. Portraits and
+    ///     claims stand as they are.
+    #[pyo3(signature = (name, direction, *, rotation=0))]
+    fn lane(&self, py: Python<'_>, name: String, direction: &str, rotation: u32) -> Result<Lane> {
+        let (direction, rotation) = (self::direction(direction)?, pictures::rotation(rotation)?);
+        detached(py, || Lane::new(Arc::clone(&self.0), name, direction, rotation))
     }
 
     /// Says whom a picture shows (1:N) without opening a gate: nothing is recorded and no rule is asked.
@@ -150,7 +154,7 @@ impl Port {
     ///     the strictest threshold, by default. A policy says itself whom the port serves.
     /// margin: by how much the candidate must lead the next subject.
     /// candidates: how many candidates to list at most, 2 at least.
-    /// order: "rgb" or "bgr", the order of a colour picture's channels.
+    /// order: how the samples of the picture are ordered, as for `Lane.pass_frames`.
     #[pyo3(signature = (frame, *, fpir=3e-3, population=None, margin=0.05, candidates=2, order="rgb"))]
     fn identify(
         &self,

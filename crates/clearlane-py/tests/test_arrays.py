@@ -45,6 +45,57 @@ def test_layouts_of_one_picture_give_one_template(extractor):
     assert np.array_equal(extractor.template(grey), extractor.template(three))
 
 
+def yuv(pixels):
+    """ITU-R BT.601, limited range: luma, and chroma of every second row and column."""
+    r, g, b = np.moveaxis(pixels.astype(float) / 255, 2, 0)
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    u, v = 128 + 224 * (b - y) / 1.772, 128 + 224 * (r - y) / 1.402
+    return [np.rint(plane).astype(np.uint8) for plane in (16 + 219 * y, u, v)]
+
+
+def test_every_order_of_samples_gives_the_same_person(extractor):
+    pixels = picture(A)
+    expected = extractor.template(pixels)
+    y, u, v = yuv(pixels)
+    alpha = np.full((*y.shape, 1), 7, np.uint8)
+    half = (slice(None, None, 2), slice(None, None, 2))
+    chroma = np.stack([u, v], axis=2)[half]
+    pairs = np.repeat(np.stack([u, v], axis=2)[:, ::2], 2, axis=1)
+    columns = np.arange(y.shape[1]) % 2
+    part = np.where(columns, pairs[..., 1], pairs[..., 0])
+    arrays = {
+        "rgba": np.concatenate([pixels, alpha], axis=2),
+        "bgra": np.concatenate([pixels[..., ::-1], alpha], axis=2),
+        "yuyv": np.stack([y, part], axis=2),
+        "uyvy": np.stack([part, y], axis=2),
+        "nv12": np.concatenate([y, chroma.reshape(-1, y.shape[1])]),
+        "i420": np.concatenate([y, u[half].reshape(-1, y.shape[1]), v[half].reshape(-1, y.shape[1])]),
+    }
+    for order, array in arrays.items():
+        score = float(extractor.template(np.ascontiguousarray(array), order=order) @ expected)
+        assert score > 0.99, (order, score)
+    for order in ("yuyv", "nv12", "i420", "bgra"):
+        with pytest.raises(clearlane.InputError, match="expected a NumPy array"):
+            extractor.template(pixels, order=order)
+    with pytest.raises(clearlane.InputError, match='expected one of "rgb"'):
+        extractor.template(pixels, order="cmyk")
+
+
+def test_a_camera_that_is_mounted_sideways_says_so(filled):
+    register, _ = filled
+    with open_port(register) as port:
+        upright = port.lane("lane 1", "exit")
+        expected = upright.pass_frames([picture(A)])
+        assert expected.admitted
+        for quarters, rotation in enumerate((0, 90, 180, 270)):
+            # What the camera sees is turned the other way.
+            seen = np.ascontiguousarray(np.rot90(picture(A), quarters))
+            lane = port.lane(f"lane {quarters}", "exit", rotation=rotation)
+            assert lane.pass_frames([seen]).admitted == expected.admitted
+        with pytest.raises(clearlane.InputError, match="expected 0, 90, 180 or 270"):
+            port.lane("lane 1", "exit", rotation=45)
+
+
 def test_verification_tells_people_apart(extractor):
     same = clearlane.verify(picture(A), picture(A, "plain-2"))
     other = extractor.verify(picture(A), picture(B))

@@ -134,6 +134,19 @@ def pictures():
     Image.fromarray(alpha, "RGBA").save(HERE / "alpha.png")
 
 
+def jpeg_2000():
+    """The pattern without loss, as OpenJPEG writes it, and a fictional face as a passport's chip has it, in both formats."""
+    pattern = Image.open(HERE / "pattern.png")
+    pattern.save(HERE / "pattern.jp2")
+    pattern.save(HERE / "pattern.j2k", no_jp2=True, tile_size=(24, 20), progression="RPCL", num_resolutions=3)
+    Image.open(HERE / "pattern.pgm").save(HERE / "grey.jp2")
+    Image.open(HERE / "alpha.png").save(HERE / "alpha.jp2")
+    face = Image.open(HERE / "../../../../datasets/fictional/enrolled/f0000/enrol.jpg").convert("RGB").resize((96, 128))
+    face.save(HERE / "portrait.jpg", quality=80)
+    face.save(HERE / "portrait.jp2", irreversible=True, quality_mode="rates", quality_layers=[12], comment=None)
+    Image.open(HERE / "portrait.jp2").save(HERE / "portrait.png", optimize=True)
+
+
 def alignment(rng):
     texture = cv2.resize(rng.integers(0, 256, (20, 25, 3), np.uint8), (200, 160), interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(HERE / "texture.png"), texture)
@@ -157,4 +170,5 @@ if __name__ == "__main__":
     yunet(rng)
     embedders()
     pictures()
+    jpeg_2000()
     alignment(rng)

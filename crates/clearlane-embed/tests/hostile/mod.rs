@@ -53,10 +53,15 @@ pub(crate) fn png([width, height]: [u32; 2], metadata: &[u8], pixels: &[u8]) -> 
 /// A chunk of a PNG.
 pub(crate) fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let checked = [&kind[..], data].concat();
-    let crc = !checked.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })
-    });
+    let crc = crc_32(&checked);
     [&(data.len() as u32).to_be_bytes()[..], &checked, &crc.to_be_bytes()].concat()
+}
+
+/// The checksum of PNG, zip and others (RFC 1952, 8).
+pub(crate) fn crc_32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })
+    })
 }
 
 /// A zlib stream of so many zeros: one, then matches of 258 in thirteen bits each (RFC 1951, 3.2.6).

@@ -21,7 +21,7 @@ use crate::pictures::{self, PictureArgs};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// The picture: JPEG, PNG, WebP, BMP, PGM or PPM
+    /// The picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM, or the data group 2 of a travel document's chip
     picture: PathBuf,
     /// Write a PNG with boxes and landmarks drawn in, and each aligned face beside the picture
     #[arg(long, value_name = "FILE.png")]

@@ -1,4 +1,9 @@
-//! Picture files: JPEG, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
+//! Picture files: JPEG, JPEG 2000, PNG, WebP, BMP and PGM/PPM from bytes or a path, within limits.
+
+mod headers;
+mod jpeg;
+mod jpeg2000;
+mod upright;
 
 use std::error::Error;
 use std::fs::File;
@@ -7,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use clearlane_infer::Wiped;
 use image::error::LimitErrorKind;
-use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+pub use self::jpeg::{JpegPicture, Reduction};
+use self::upright::Upright;
 use crate::frame::{Frame, FrameError, check_size};
-use crate::headers;
 
 /// Bytes for each pixel while samples become upright RGB.
 const CONVERSION_BYTES_A_PIXEL: u64 = 4;
@@ -33,10 +38,10 @@ pub struct DecodeLimits {
 }
 
 impl Default for DecodeLimits {
-    /// 50 million pixels, files of 64 MiB, 512 MiB of memory: any camera, no decompression bomb. 32 scans: encoders write
-    /// some ten for a progressive picture.
+    /// 2^26 pixels (67 millions), files of 64 MiB, 512 MiB of memory: any camera or phone, no decompression bomb. 32 scans:
+    /// encoders write some ten for a progressive picture.
     fn default() -> Self {
-        Self { max_pixels: 50_000_000, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20, max_scans: 32 }
+        Self { max_pixels: 1 << 26, max_file_bytes: 64 << 20, max_memory_bytes: 512 << 20, max_scans: 32 }
     }
 }
 
@@ -48,7 +53,7 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// The bytes are in no format that is read here.
-    #[error("not a picture: JPEG, PNG, WebP, BMP, PGM and PPM are read")]
+    #[error("not a picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM and PPM are read")]
     UnknownFormat,
     /// The picture is damaged.
     #[error("the picture is damaged: {reason}")]
@@ -96,6 +101,18 @@ pub enum DecodeError {
         /// The limit.
         max_scans: u32,
     },
+    /// The part that was asked for is not within the picture.
+    #[error("a region of {width} x {height} pixels at column {x}, row {y} is not within the picture")]
+    Region {
+        /// Its first column.
+        x: u32,
+        /// Its first row.
+        y: u32,
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
     /// The picture's sides are beyond what a frame may have.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -122,11 +139,9 @@ impl Frame<'static> {
 
     /// Decodes a picture from bytes, as [`Frame::open`] does.
     pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
-        if bytes.is_empty() {
-            return Err(DecodeError::Empty);
-        }
-        if bytes.len() as u64 > limits.max_file_bytes {
-            return Err(DecodeError::FileTooLarge { max_file_bytes: limits.max_file_bytes });
+        check_file(bytes, limits)?;
+        if jpeg2000::is_jpeg2000(bytes) {
+            return jpeg2000::decode(bytes, limits);
         }
         let failed = |error| decode_error(error, limits);
         let mut reader = ImageReader::new(Cursor::new(bytes));
@@ -137,20 +152,17 @@ impl Frame<'static> {
         let reader = reader.with_guessed_format().map_err(|error| failed(ImageError::IoError(error)))?;
         let format = reader.format();
         match format {
-            Some(ImageFormat::Jpeg) => check_jpeg_is_whole(bytes)?,
+            Some(ImageFormat::Jpeg) => return jpeg::decode(bytes, limits),
             Some(ImageFormat::Png) => headers::check_png_chunks(bytes)?,
             _ => {}
         }
         let mut decoder = reader.into_decoder().map_err(failed)?;
         let (width, height) = decoder.dimensions();
+        check_pixels(width, height, limits)?;
         let pixels = u64::from(width) * u64::from(height);
-        if pixels > limits.max_pixels {
-            return Err(DecodeError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
-        }
-        check_size(width, height)?;
         memory.max_alloc = Some(limits.max_memory_bytes);
         // What the decoder holds is gone when its samples become upright RGB.
-        let further = headers::check(bytes, format, pixels, limits)?.max(CONVERSION_BYTES_A_PIXEL * pixels);
+        let further = headers::memory(format, pixels).max(CONVERSION_BYTES_A_PIXEL * pixels);
         memory.reserve(decoder.total_bytes().saturating_add(further)).map_err(failed)?;
         let size = usize::try_from(decoder.total_bytes());
         let size = size.map_err(|_| DecodeError::MemoryLimit { max_memory_bytes: limits.max_memory_bytes })?;
@@ -160,9 +172,10 @@ impl Frame<'static> {
         // Decoded here and converted below, since the decoding library frees a picture on its way without wiping it.
         let mut samples = Wiped::zeroed(size);
         decoder.read_image(&mut samples).map_err(failed)?;
-        let rgb = upright_rgb(samples, colour, orientation, [width as usize, height as usize])?;
-        let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
-        Ok(Self::rgb8(width, height, rgb.into_vec())?)
+        let upright = Upright::new(orientation, [width as usize, height as usize]);
+        let rgb = upright_rgb(samples, colour, upright)?;
+        let [width, height] = upright.size();
+        Ok(Self::rgb8(width as u32, height as u32, rgb.into_vec())?)
     }
 }
 
@@ -179,97 +192,67 @@ fn read(mut from: impl Read) -> std::io::Result<Wiped<u8>> {
     }
 }
 
-/// Whether width and height change places.
-fn swaps_sides(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+/// Refuses a file without bytes, or with too many.
+fn check_file(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    if bytes.len() as u64 > limits.max_file_bytes {
+        return Err(DecodeError::FileTooLarge { max_file_bytes: limits.max_file_bytes });
+    }
+    Ok(())
+}
+
+/// Refuses a picture that is larger than the limits, or than a frame can be.
+fn check_pixels(width: u32, height: u32, limits: &DecodeLimits) -> Result<(), DecodeError> {
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(DecodeError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
+    }
+    Ok(check_size(width, height)?)
 }
 
 /// Upright RGB with 8 bits of a picture's samples as the decoder gives them; transparency laid over white, as a viewer would
 /// show a portrait.
-fn upright_rgb(
-    samples: Wiped<u8>,
-    colour: ColorType,
-    orientation: Orientation,
-    size: [usize; 2],
-) -> Result<Wiped<u8>, DecodeError> {
+fn upright_rgb(samples: Wiped<u8>, colour: ColorType, upright: Upright) -> Result<Wiped<u8>, DecodeError> {
     // 16 bits rounded to 8, as they lie in memory.
     let narrow =
         |wide: &[u8], at: usize| ((u32::from(u16::from_ne_bytes([wide[2 * at], wide[2 * at + 1]])) + 128) / 257) as u8;
-    let over_white = |rgb: [u8; 3], alpha: u8| {
-        rgb.map(|value| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8)
-    };
     Ok(match colour {
-        ColorType::Rgb8 if orientation == Orientation::NoTransforms => samples,
-        ColorType::L8 => upright(&samples, orientation, size, |&[grey]| [grey; 3]),
-        ColorType::La8 => upright(&samples, orientation, size, |&[grey, alpha]| over_white([grey; 3], alpha)),
-        ColorType::Rgb8 => upright(&samples, orientation, size, |rgb| *rgb),
-        ColorType::Rgba8 => upright(&samples, orientation, size, |&[r, g, b, alpha]| over_white([r, g, b], alpha)),
-        ColorType::L16 => upright(&samples, orientation, size, |grey: &[u8; 2]| [narrow(grey, 0); 3]),
+        ColorType::Rgb8 if upright.keeps() => samples,
+        ColorType::L8 => placed(&samples, upright, |&[grey]| [grey; 3]),
+        ColorType::La8 => placed(&samples, upright, |&[grey, alpha]| over_white([grey; 3], alpha)),
+        ColorType::Rgb8 => placed(&samples, upright, |rgb| *rgb),
+        ColorType::Rgba8 => placed(&samples, upright, |&[r, g, b, alpha]| over_white([r, g, b], alpha)),
+        ColorType::L16 => placed(&samples, upright, |grey: &[u8; 2]| [narrow(grey, 0); 3]),
         ColorType::La16 => {
-            upright(&samples, orientation, size, |pixel: &[u8; 4]| over_white([narrow(pixel, 0); 3], narrow(pixel, 1)))
+            placed(&samples, upright, |pixel: &[u8; 4]| over_white([narrow(pixel, 0); 3], narrow(pixel, 1)))
         }
-        ColorType::Rgb16 => {
-            upright(&samples, orientation, size, |rgb: &[u8; 6]| [0, 1, 2].map(|channel| narrow(rgb, channel)))
-        }
-        ColorType::Rgba16 => upright(&samples, orientation, size, |pixel: &[u8; 8]| {
+        ColorType::Rgb16 => placed(&samples, upright, |rgb: &[u8; 6]| [0, 1, 2].map(|channel| narrow(rgb, channel))),
+        ColorType::Rgba16 => placed(&samples, upright, |pixel: &[u8; 8]| {
             over_white([0, 1, 2].map(|channel| narrow(pixel, channel)), narrow(pixel, 3))
         }),
         other => return Err(DecodeError::Unsupported { reason: format!("samples of {other:?}") }),
     })
 }
 
-/// The pixels of a picture of this size, each as `rgb` has it, where the picture's orientation puts them.
-fn upright<const N: usize>(
-    samples: &[u8],
-    orientation: Orientation,
-    [width, height]: [usize; 2],
-    rgb: impl Fn(&[u8; N]) -> [u8; 3],
-) -> Wiped<u8> {
-    let (right, bottom) = (width - 1, height - 1);
-    let place = |x: usize, y: usize| match orientation {
-        Orientation::NoTransforms => y * width + x,
-        Orientation::FlipHorizontal => y * width + right - x,
-        Orientation::FlipVertical => (bottom - y) * width + x,
-        Orientation::Rotate180 => (bottom - y) * width + right - x,
-        Orientation::Rotate90 => x * height + bottom - y,
-        Orientation::Rotate270 => (right - x) * height + y,
-        Orientation::Rotate90FlipH => x * height + y,
-        Orientation::Rotate270FlipH => (right - x) * height + bottom - y,
-    };
-    let mut upright = Wiped::zeroed(3 * width * height);
-    let places = upright.as_chunks_mut().0;
-    for (index, pixel) in samples.as_chunks().0.iter().enumerate() {
-        places[place(index % width, index / width)] = rgb(pixel);
-    }
-    upright
+/// A colour of this opacity over white.
+fn over_white(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
+    rgb.map(|value| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8)
 }
 
-/// The decoder fills what is missing of a cut JPEG with grey; a face half grey must not be enrolled. A whole one has an
-/// end-of-image marker after its start-of-scan, and FF D9 cannot occur in entropy-coded data (ITU-T T.81, B.1.1.2).
-fn check_jpeg_is_whole(bytes: &[u8]) -> Result<(), DecodeError> {
-    let truncated = |reason: &str| Err(DecodeError::Truncated { reason: reason.to_owned() });
-    let mut at = 2;
-    loop {
-        let Some(&[mark, code]) = bytes.get(at..at + 2) else { return truncated("the JPEG ends within its headers") };
-        if mark != 0xFF {
-            // The decoder says better what is wrong with it.
-            return Ok(());
+/// A picture's pixels, each as `rgb` has it, where its orientation puts them.
+fn placed<const N: usize>(samples: &[u8], upright: Upright, rgb: impl Fn(&[u8; N]) -> [u8; 3]) -> Wiped<u8> {
+    let [width, height] = upright.stored_size();
+    let mut placed = Wiped::zeroed(3 * width * height);
+    let mut row = Wiped::zeroed(3 * width);
+    for (y, pixels) in samples.as_chunks().0.chunks_exact(width).enumerate() {
+        let row = row.as_chunks_mut().0;
+        for (out, pixel) in row.iter_mut().zip(pixels) {
+            *out = rgb(pixel);
         }
-        match code {
-            0xFF => at += 1,
-            0xDA => break,
-            0x01 | 0xD0..=0xD9 => at += 2,
-            _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else {
-                    return truncated("the JPEG ends within its headers");
-                };
-                at += 2 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
+        upright.put(placed.as_chunks_mut().0, y, row);
     }
-    let ends = bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]);
-    if ends { Ok(()) } else { truncated("the JPEG has no end-of-image marker") }
+    placed
 }
 
 fn decode_error(error: ImageError, limits: &DecodeLimits) -> DecodeError {
