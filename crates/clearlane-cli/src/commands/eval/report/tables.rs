@@ -21,7 +21,7 @@ pub(super) fn cards(document: &Value, language: Language) -> Markup {
     html! {
         ul.cards {
             @for (key, value) in found {
-                li { b { (short(value)) } (word(key, language)) }
+                li { b { @if *key == "eer" { (percent(value.as_f64().unwrap_or_default())) } @else { (short(value)) } } (word(key, language)) }
             }
         }
     }
