@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clearlane::Language;
 use clearlane_embed::{DecodeLimits, Frame};
+use clearlane_eval::Comparison;
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::compare::Line;
 use crate::page::faces::Faces;
 use crate::pictures;
 
@@ -30,6 +32,14 @@ pub(in crate::commands) struct Scored {
     pub(in crate::commands) score: f32,
     #[serde(skip)]
     pub(in crate::commands) paths: [PathBuf; 2],
+}
+
+impl Scored {
+    /// As a file of scores has it.
+    pub(in crate::commands) fn line(&self, comparison: &Comparison) -> Line {
+        let (left, right) = (self.left.clone(), self.right.clone());
+        Line { left, right, fold: comparison.fold, mated: comparison.mated, score: comparison.score }
+    }
 }
 
 impl Worst {
