@@ -27,14 +27,14 @@ pub(super) fn cards(document: &Value, language: Language) -> Markup {
     }
 }
 
-/// The first value of this name, breadth first: what stands outermost.
+/// The first value of this name, breadth first: what stands outermost. Not within lists, whose items are parts of a whole.
 pub(super) fn find<'v>(document: &'v Value, key: &str) -> Option<&'v Value> {
     let mut level = vec![document];
     while !level.is_empty() {
         if let Some(found) = level.iter().find_map(|value| value.get(key)) {
             return Some(found);
         }
-        level = level.into_iter().flat_map(children).collect();
+        level = level.into_iter().filter(|value| value.is_object()).flat_map(children).collect();
     }
     None
 }
