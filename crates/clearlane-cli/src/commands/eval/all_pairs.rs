@@ -159,8 +159,11 @@ fn described(protocol: &str, figures: &AllAgainstAll, seconds: f64) -> String {
             break;
         }
         let how = how(threshold, *non_mated);
-        let warned = threshold.warnings.iter().map(|warning| format!("; {warning}")).collect::<String>();
-        let _ = writeln!(text, "  FMR {fmr:.0e}         {value:.4}, {how}{warned}");
+        let _ = write!(text, "  FMR {fmr:.0e}         {value:.4}, {how}");
+        for warning in &threshold.warnings {
+            let _ = write!(text, "; {warning}");
+        }
+        text.push('\n');
     }
     text
 }
