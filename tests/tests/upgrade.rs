@@ -121,7 +121,6 @@ fn enrolment_by_a_policy_asks_for_consent_and_refers_a_face_that_is_enrolled_und
         ("nowhere", None),
         ("f0001", Some("no-consent")),
         ("f0003", Some("consent-scope")),
-        ("nowhere", None),
         ("twin", Some("duplicate-application")),
     ];
     assert_eq!(failed(&first), others, "{first}");

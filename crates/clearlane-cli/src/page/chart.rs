@@ -152,7 +152,7 @@ where
     if legend {
         root.fill(&WHITE)?;
     }
-    let text = ("sans-serif", 14).into_font().color(&INK);
+    let text = ("sans-serif", 17).into_font().color(&INK);
     let mut context =
         ChartBuilder::on(root).margin(10).x_label_area_size(44).y_label_area_size(64).build_cartesian_2d(x, y)?;
     context
@@ -164,8 +164,8 @@ where
         .axis_desc_style(text.clone())
         .x_desc(chart.x.label)
         .y_desc(chart.y.label)
-        .x_labels(8)
-        .y_labels(8)
+        .x_labels(7)
+        .y_labels(7)
         .x_label_formatter(&|value| label(*value, &chart.x))
         .y_label_formatter(&|value| label(*value, &chart.y))
         .draw()?;
@@ -208,12 +208,13 @@ where
     Ok(())
 }
 
-/// A power of ten as such, other values with as few digits as tell them apart.
+/// A power of ten as such where the axis is logarithmic, other values with as few digits as tell them apart.
 fn label(value: f64, axis: &Axis<'_>) -> String {
     if axis.logarithmic && !(1e-3..1e6).contains(&value) {
-        return format!("{value:e}");
+        return format!("1e{:.0}", value.log10());
     }
     let digits = if axis.logarithmic { 3 } else { 2 };
     let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }

@@ -152,8 +152,18 @@ fn described(protocol: &str, figures: &AllAgainstAll, seconds: f64) -> String {
         "\nThresholds; `clearlane calibrate folder` writes such into a manifest, with the population they are for:\n",
     );
     for threshold in &figures.calibration {
-        let (fmr, value, how) = (threshold.target_fmr, threshold.threshold, how(threshold, *non_mated));
-        let _ = writeln!(text, "  FMR {fmr:.0e}         {value:.4}, {how}");
+        let (fmr, value) = (threshold.target_fmr, threshold.threshold);
+        if value > 1.0 {
+            let _ =
+                writeln!(text, "  FMR {fmr:.0e} and lower: none, since the tail reaches beyond every possible score");
+            break;
+        }
+        let how = how(threshold, *non_mated);
+        let _ = write!(text, "  FMR {fmr:.0e}         {value:.4}, {how}");
+        for warning in &threshold.warnings {
+            let _ = write!(text, "; {warning}");
+        }
+        text.push('\n');
     }
     text
 }

@@ -9,6 +9,7 @@ use clearlane_eval::{AccuracyDifference, Comparison, Scores, report};
 use clearlane_store::write_csv;
 use serde_json::json;
 
+use super::compare::write_scores;
 use super::lfw::{Lfw, Made, score};
 use super::report::finish;
 use super::templates::Extracted;
@@ -38,8 +39,13 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
     let shown = pairs.pairs().iter().zip(&first.raw).map(|(pair, comparison)| {
         let paths = [&pair.left, &pair.right].map(|image| lfw.path().join(image.path()));
         let [left, right] = [&pair.left, &pair.right].map(ToString::to_string);
-        (pair.mated, Scored { left, right, score: comparison.score, paths })
+        (comparison, Scored { left, right, score: comparison.score, paths })
     });
+    let shown: Vec<_> = shown.collect();
+    if let Some(path) = &lfw.args.scores {
+        write_scores(shown.iter().map(|(comparison, scored)| scored.line(comparison)), path)?;
+    }
+    let shown = shown.into_iter().map(|(comparison, scored)| (comparison.mated, scored));
     finish(value, &Worst::of(shown), &lfw.args.report, output, || {
         let mut text = first.text();
         if let Some(second) = &second {

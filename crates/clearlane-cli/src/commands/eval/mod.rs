@@ -2,6 +2,7 @@
 
 pub(super) mod all_pairs;
 mod by_group;
+mod compare;
 mod folder;
 mod ijb;
 mod kept;
@@ -37,6 +38,8 @@ pub(crate) enum EvalCommand {
     Templates(ijb::IjbArgs),
     /// Your own captures from a CSV file: all against all, or enrolments and probes (1:N)
     Table(table::TableArgs),
+    /// Two runs on the same comparisons, side by side, with paired differences
+    Compare(compare::CompareArgs),
     /// False match rates by group on UTKFace, and the threshold that each group needs
     #[command(name = "utkface")]
     UtkFace(utkface::UtkFaceArgs),
@@ -49,6 +52,7 @@ pub(super) fn run(command: &EvalCommand, output: &Output) -> Result<Exit> {
         EvalCommand::Pairs(args) => pairs::run(args, output),
         EvalCommand::Templates(args) => ijb::run(args, output),
         EvalCommand::Table(args) => table::run(args, output),
+        EvalCommand::Compare(args) => compare::run(args, output),
         EvalCommand::UtkFace(args) => utkface::run(args, output),
     }
 }

@@ -10,6 +10,7 @@ use clearlane_eval::protocol::{CfpSplit, ListFormat, Packed, PairList, PairTest,
 use clearlane_eval::report;
 use serde_json::json;
 
+use super::compare::write_scores;
 use super::lfw_view2::write_det;
 use super::report::{ReportArgs, finish};
 use super::templates::{Extracted, TemplateArgs, extract_all};
@@ -43,6 +44,9 @@ pub(crate) struct PairsArgs {
     /// Write the detection error trade-off as CSV: threshold, FMR, FNMR; of all pairs
     #[arg(long, value_name = "FILE.csv")]
     det: Option<PathBuf>,
+    /// Write every comparison's score as CSV, for `eval compare`: left, right, fold, mated, score
+    #[arg(long, value_name = "FILE.csv")]
+    scores: Option<PathBuf>,
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "central")]
     face: pictures::Face,
@@ -128,7 +132,7 @@ fn reported(
         scored.extend(test.pairs.iter().zip(&compared).map(|(pair, comparison)| {
             let [left, right] = [pair.left, pair.right].map(|at| captures[at].picture.clone());
             let paths = [path(pair.left), path(pair.right)];
-            (pair.mated, Scored { left, right, score: comparison.score, paths })
+            (*comparison, Scored { left, right, score: comparison.score, paths })
         }));
         first += captures.len();
         figures.insert(name, super::verification::report(&compared)?);
@@ -137,6 +141,10 @@ fn reported(
     if let Some(path) = &args.det {
         write_det(&report::scores(&all)?, path)?;
     }
+    if let Some(path) = &args.scores {
+        write_scores(scored.iter().map(|(comparison, scored)| scored.line(comparison)), path)?;
+    }
+    let scored = scored.into_iter().map(|(comparison, scored)| (comparison.mated, scored));
     let value = json!({ "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures });
     finish(value, &Worst::of(scored), &args.report, output, || {
         let mut text = made.text();

@@ -44,7 +44,8 @@ pub(super) fn points(scores: &Scores) -> Result<Vec<Point>> {
     Ok(report::points(scores, &shown_by(scores.counts().1))?)
 }
 
-fn shown_by(non_mated: u64) -> Vec<f64> {
+/// The false match rates that so many non-mated comparisons can show.
+pub(super) fn shown_by(non_mated: u64) -> Vec<f64> {
     TARGET_FMRS.into_iter().filter(|target| target * non_mated as f64 >= FEWEST_FALSE_MATCHES - 1e-9).collect()
 }
 

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clearlane::Language;
 use clearlane_embed::{DecodeLimits, Frame};
+use clearlane_eval::Comparison;
 use maud::{Markup, html};
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
+use super::compare::Line;
 use crate::page::faces::Faces;
 use crate::pictures;
 
@@ -23,13 +26,31 @@ pub(in crate::commands) struct Worst {
 }
 
 /// A comparison of two pictures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(in crate::commands) struct Scored {
     pub(in crate::commands) left: String,
     pub(in crate::commands) right: String,
     pub(in crate::commands) score: f32,
-    #[serde(skip)]
     pub(in crate::commands) paths: [PathBuf; 2],
+}
+
+impl Scored {
+    /// As a file of scores has it.
+    pub(in crate::commands) fn line(&self, comparison: &Comparison) -> Line {
+        let (left, right) = (self.left.clone(), self.right.clone());
+        Line { left, right, fold: comparison.fold, mated: comparison.mated, score: comparison.score }
+    }
+}
+
+/// By the pictures' names.
+impl Serialize for Scored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Scored", 3)?;
+        fields.serialize_field("left", &self.left)?;
+        fields.serialize_field("right", &self.right)?;
+        fields.serialize_field("score", &self.score)?;
+        fields.end()
+    }
 }
 
 impl Worst {

@@ -28,7 +28,8 @@ fn trade_off(document: &Value, language: Language) -> Option<Markup> {
     let line = |(path, det): &(String, &Value)| {
         let points = det.as_array()?.iter().filter_map(|point| Some((number(point, "fmr")?, number(point, "fnmr")?)));
         let mut points: Vec<(f64, f64)> = points.collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // As the threshold falls: false matches more, missed mates fewer.
+        points.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
         (points.len() > 1).then(|| Series::line(path.clone(), points))
     };
     let series: Vec<Series> = found.iter().filter_map(line).collect();
@@ -137,7 +138,7 @@ fn named<'v>(value: &'v Value, key: &str, path: &mut Vec<&'v str>, found: &mut V
     if let Value::Object(fields) = value {
         for (name, inner) in fields {
             if name == key {
-                found.push((path.join(" "), inner));
+                found.push((path.join(" ").replace('_', " "), inner));
             } else {
                 path.push(name);
                 named(inner, key, path, found);

@@ -21,20 +21,20 @@ pub(super) fn cards(document: &Value, language: Language) -> Markup {
     html! {
         ul.cards {
             @for (key, value) in found {
-                li { b { (short(value)) } (word(key, language)) }
+                li { b { @if *key == "eer" { (percent(value.as_f64().unwrap_or_default())) } @else { (short(value)) } } (word(key, language)) }
             }
         }
     }
 }
 
-/// The first value of this name, breadth first: what stands outermost.
+/// The first value of this name, breadth first: what stands outermost. Not within lists, whose items are parts of a whole.
 pub(super) fn find<'v>(document: &'v Value, key: &str) -> Option<&'v Value> {
     let mut level = vec![document];
     while !level.is_empty() {
         if let Some(found) = level.iter().find_map(|value| value.get(key)) {
             return Some(found);
         }
-        level = level.into_iter().flat_map(children).collect();
+        level = level.into_iter().filter(|value| value.is_object()).flat_map(children).collect();
     }
     None
 }
