@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use clearlane_embed::Quality;
 use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -213,6 +214,12 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: &[Vec<String>]) -> S
         text.push('\n');
     }
     text
+}
+
+/// A line that says what makes scores with a picture doubtful; empty where nothing does.
+pub(crate) fn doubts(picture: &impl fmt::Display, quality: &Quality) -> String {
+    let doubts: Vec<String> = quality.doubts().iter().map(ToString::to_string).collect();
+    if doubts.is_empty() { String::new() } else { format!("{picture}: {}\n", doubts.join(", ")) }
 }
 
 /// A share as a percentage with two decimals.

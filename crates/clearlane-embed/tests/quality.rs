@@ -117,6 +117,82 @@ fn quality_is_written_under_the_standards_names() {
     let quality = Quality::assess(&grey, &face, std::slice::from_ref(&face)).unwrap();
     let json = serde_json::to_value(&quality).unwrap();
     assert_eq!(json["IlluminationUniformity"]["value"], 100);
-    assert_eq!(json.as_object().unwrap().len(), quality.measures().len());
     assert_eq!(quality.weakest().unwrap().value, quality.measures().iter().map(|m| m.value).min().unwrap());
+    // All 28, in the standard's order; those without a measure are null: not assessed.
+    assert_eq!(json.as_object().unwrap().len(), Component::STANDARD.len());
+    let place = |component: &Component| Component::STANDARD.iter().position(|name| *name == component.name()).unwrap();
+    assert!(Component::ALL.iter().is_sorted_by_key(|component| place(component)));
+    for (name, measure) in quality.standard() {
+        assert_eq!(json[name].is_null(), measure.is_none(), "{name}");
+        assert_eq!(measure.is_some(), Component::from_name(name).is_some(), "{name}");
+    }
+}
+
+/// A frame of colours, by column and row.
+fn coloured(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Frame<'static> {
+    let pixels = (0..SIDE * SIDE).flat_map(|i| pixel(i % SIDE, i / SIDE));
+    Frame::rgb8(SIDE as u32, SIDE as u32, pixels.collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn an_even_background_has_no_gradient_and_a_ramp_has_its_own() {
+    assert_eq!(measured(&frame(|_, _| 128), Component::BackgroundUniformity), (0.0, 100));
+    // 70.5 pixels are 81.3 samples; the weights of Sobel's operator sum to 8 differences of neighbours.
+    for (across, down) in [(0.5, 0.0), (0.0, 0.5), (0.3, 0.4)] {
+        let ramp = frame(|x, y| (across * x as f32 + down * y as f32).round() as u8);
+        let (gradient, _) = measured(&ramp, Component::BackgroundUniformity);
+        let expected = 8.0 * 0.5 * 70.5 / 81.3;
+        assert!((gradient - expected).abs() < 0.15 * expected, "expected {expected}, got {gradient}");
+    }
+    assert!(measured(&frame(noise), Component::BackgroundUniformity).1 < 30);
+}
+
+#[test]
+fn the_head_is_no_background() {
+    let eyes = face().landmarks[0].middle(face().landmarks[1]);
+    let head = |x: usize, y: usize| (x as f32 - eyes.x).abs() < 75.0 && (-80.0..190.0).contains(&(y as f32 - eyes.y));
+    let lively = frame(|x, y| if head(x, y) { noise(x, y) } else { 128 });
+    assert_eq!(measured(&lively, Component::BackgroundUniformity), (0.0, 100));
+}
+
+#[test]
+fn what_is_hardly_in_the_frame_is_not_assessed() {
+    let close = |scale: f32, shift: f32| {
+        let mut face = face();
+        face.landmarks = face.landmarks.map(|p| Point::new(scale * p.x + shift, scale * p.y + shift));
+        Quality::assess(&frame(noise), &face, std::slice::from_ref(&face)).unwrap()
+    };
+    // A face that fills the frame leaves no background; one of 24 pixels has no blocks.
+    assert_eq!(close(2.2, -180.0).get(Component::BackgroundUniformity), None);
+    let small = close(0.1, 100.0);
+    assert_eq!(small.get(Component::CompressionArtifacts), None);
+    let json = serde_json::to_value(&small).unwrap();
+    assert!(json["CompressionArtifacts"].is_null() && json["BackgroundUniformity"].is_object());
+}
+
+#[test]
+fn blocks_are_found_wherever_they_begin_and_noise_has_none() {
+    let (ratio, value) = measured(&frame(noise), Component::CompressionArtifacts);
+    assert!((1.0..1.1).contains(&ratio) && value > 90, "{ratio}");
+    for (x0, y0) in [(0, 0), (3, 0), (5, 6)] {
+        let blocks = frame(|x, y| noise((x + x0) / 8, (y + y0) / 8) / 8 + 100);
+        assert!(measured(&blocks, Component::CompressionArtifacts).1 < 5, "from {x0}, {y0} on");
+    }
+}
+
+#[test]
+fn skin_is_natural_and_with_red_and_blue_exchanged_it_is_not() {
+    // From light to dark.
+    for [r, g, b] in [[244, 208, 177], [224, 172, 140], [141, 85, 56], [80, 48, 36]] {
+        assert_eq!(measured(&coloured(|_, _| [r, g, b]), Component::NaturalColour), (0.0, 100));
+        assert_eq!(measured(&coloured(|_, _| [b, g, r]), Component::NaturalColour), (100.0, 0));
+    }
+    assert_eq!(measured(&frame(noise), Component::NaturalColour), (0.0, 100));
+}
+
+#[test]
+fn unnatural_colours_are_measured_in_cielab() {
+    // Red of sRGB has a* = 80.81 and b* = 69.89 under D50 (Lindbloom's calculator), where skin ends at 25 and 35.
+    let (distance, _) = measured(&coloured(|_, _| [255, 0, 0]), Component::NaturalColour);
+    assert!((distance - (80.81_f32 - 25.0).hypot(69.89 - 35.0)).abs() < 0.1, "{distance}");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use clearlane_embed::Quality;
 use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions};
 use clearlane_template::{SubjectId, Template, TemplateError};
 use serde::Serialize;
@@ -66,6 +67,8 @@ pub struct Identification {
     pub completeness: Completeness,
     /// Why nobody is identified.
     pub reasons: Vec<Reason>,
+    /// The quality of the face, where it was extracted with the search. [`Quality::doubts`] says what makes the scores doubtful.
+    pub quality: Option<Quality>,
     /// How long the search took, and the extraction where it was done with it.
     pub times: StageTimes,
 }
@@ -129,6 +132,7 @@ impl References {
             threshold: options.threshold,
             completeness: outcome.completeness,
             reasons,
+            quality: None,
             times,
         })
     }
@@ -143,6 +147,7 @@ impl Identification {
             threshold,
             completeness: Completeness::Complete,
             reasons: vec![Reason::NoCandidate { threshold }],
+            quality: None,
             times: StageTimes::default(),
         }
     }

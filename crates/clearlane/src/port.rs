@@ -108,6 +108,7 @@ impl Port {
         let extraction = self.extractor()?.extract(frame)?;
         let mut found = self.0.references.identify(&extraction.template, options)?;
         found.times.extraction += extraction.timings;
+        found.quality = Some(extraction.quality);
         Ok(found)
     }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearlane::{Identification, IdentifyError, IdentifyOptions};
+use clearlane_embed::Quality;
 use clearlane_store::Register;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, shown, table};
+use crate::output::{Output, doubts, shown, table};
 use crate::pictures::{self, Face, PictureArgs};
 use crate::reasons;
 use crate::registers::{RegisterArgs, open_port};
@@ -19,7 +20,8 @@ use crate::thresholds::{self, PopulationArgs, Threshold, rate, score};
 /// Say who of the enrolled a picture shows (1:N)
 ///
 /// Somebody is identified who reaches the threshold and leads the next subject by the margin, in a search of the whole
-/// register; anything less identifies nobody and says why. Exit code 0 where every picture is identified, 1 otherwise.
+/// register; anything less identifies nobody and says why. A picture whose quality makes scores doubtful is named, with what
+/// is wrong with it. Exit code 0 where every picture is identified, 1 otherwise.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct IdentifyArgs {
@@ -103,7 +105,7 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     fn print(&self, output: &Output) -> Result<()> {
-        let Identification { subject, candidates, margin, reasons, times, .. } = self.found;
+        let Identification { subject, candidates, margin, reasons, quality, times, .. } = self.found;
         let (extract_ms, search_ms) = (1e3 * times.capture().as_secs_f64(), 1e3 * times.search.as_secs_f64());
         let named = candidates
             .iter()
@@ -117,7 +119,7 @@ impl Answer<'_> {
         let listed: Vec<Value> = named.iter().map(|(key, score)| json!({ "subject": key, "score": score })).collect();
         let value = json!({
             "picture": shown(self.picture), "subject": who, "threshold": self.threshold.threshold, "measured": self.threshold.measured,
-            "margin": margin, "reasons": reasons,
+            "margin": margin, "reasons": reasons, "doubts": quality.as_ref().map(Quality::doubts).unwrap_or_default(),
             "candidates": listed, "extract_ms": extract_ms, "search_ms": search_ms,
         });
         output.line(&value, || {
@@ -129,6 +131,9 @@ impl Answer<'_> {
             // Writing to a String cannot fail.
             let _ =
                 writeln!(text, ", {} (extraction {extract_ms:.1} ms, search {search_ms:.2} ms)", self.threshold.text());
+            if let Some(quality) = quality {
+                text.push_str(&doubts(&shown(self.picture), quality));
+            }
             let rows: Vec<_> =
                 named.iter().map(|(key, score)| vec![format!("  {key}"), format!("{score:.4}")]).collect();
             text.push_str(table(&["  SUBJECT", "SCORE"], &[1], &rows).trim_end());

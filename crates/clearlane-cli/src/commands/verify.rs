@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, shown};
+use crate::output::{Output, doubts, shown};
 use crate::pictures::{self, Face, PictureArgs};
 use crate::thresholds::ThresholdArgs;
 
 /// Compare two pictures: do both show one person? (1:1)
 ///
-/// Exit code 0 where their score reaches the threshold, 1 where it does not.
+/// Exit code 0 where their score reaches the threshold, 1 where it does not. A picture whose quality makes the score
+/// doubtful is named, with what is wrong with it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
@@ -58,7 +59,8 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
     });
     output.result(&value, || {
         let verdict = if matched { "match" } else { "no match" };
-        format!("{verdict}: score {score:.4}, {}\n", threshold.text())
+        let (of_a, of_b) = (doubts(&shown(&args.a), &a.quality), doubts(&shown(&args.b), &b.quality));
+        format!("{verdict}: score {score:.4}, {}\n{of_a}{of_b}", threshold.text())
     })?;
     Ok(Exit::answer(matched))
 }
@@ -66,7 +68,7 @@ pub(super) fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
 fn seen(path: &Path, extraction: &Extraction) -> Value {
     json!({
         "path": shown(path), "faces": extraction.faces, "face": extraction.face,
-        "rotation": extraction.rotation, "quality": extraction.quality,
+        "rotation": extraction.rotation, "quality": extraction.quality, "doubts": extraction.quality.doubts(),
         "ms": 1e3 * extraction.timings.total().as_secs_f64(),
     })
 }

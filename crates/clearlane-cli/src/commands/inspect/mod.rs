@@ -6,18 +6,19 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use clearlane_embed::{AlignError, AlignedFace, ExtractError, Face, Quality, Rotation};
+use clearlane_embed::{AlignError, AlignedFace, Doubt, ExtractError, Face, Measure, Quality, Rotation};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
-use crate::output::{Output, ShownPath, shown, table};
+use crate::output::{Output, ShownPath, doubts, shown, table};
 use crate::pictures::{self, PictureArgs};
 
 /// Show the faces of a picture, their landmarks and their quality
 ///
 /// Quality components are those of ISO/IEC 29794-5, each with its native value and a component value of 0 (worst) to
-/// 100. Pose is estimated from five landmarks. A picture without a face is an error (exit code 3).
+/// 100, or not assessed: those that need a model. Pose is estimated from five landmarks. Faces whose quality makes a
+/// comparison's score doubtful are named, with what is wrong with them. A picture without a face is an error (exit code 3).
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
@@ -58,6 +59,7 @@ struct SeenFace {
     /// Whether the landmarks can be those of an upright face.
     plausible: bool,
     quality: Quality,
+    doubts: Vec<Doubt>,
 }
 
 pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
@@ -71,7 +73,8 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
     let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
     let seen_face = |face: &Face| {
         let quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
-        Ok(SeenFace { face: face.clone(), eye_distance: face.eye_distance(), plausible: face.is_plausible(), quality })
+        let (eye_distance, plausible, doubts) = (face.eye_distance(), face.is_plausible(), quality.doubts());
+        Ok(SeenFace { face: face.clone(), eye_distance, plausible, quality, doubts })
     };
     let seen = Seen {
         path: shown(&args.picture),
@@ -96,7 +99,7 @@ fn text(seen: &Seen) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "turned by {} degrees clockwise to stand upright", seen.rotation.degrees());
     }
-    for (index, SeenFace { face, eye_distance, plausible, quality }) in seen.faces.iter().enumerate() {
+    for (index, SeenFace { face, eye_distance, plausible, quality, .. }) in seen.faces.iter().enumerate() {
         let b = &face.bounding_box;
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -116,11 +119,15 @@ fn text(seen: &Seen) -> String {
         let points = names.iter().zip(&face.landmarks);
         let landmarks: Vec<_> = points.map(|(name, p)| format!("{name} ({:.1}, {:.1})", p.x, p.y)).collect();
         let _ = writeln!(text, "landmarks, left as the picture has it: {}\n", landmarks.join(", "));
-        let row = |m: &clearlane_embed::Measure| {
-            vec![m.component.name().to_owned(), format!("{:.3}", m.native), m.value.to_string()]
+        let row = |(name, measure): (&str, Option<Measure>)| {
+            let values = measure.map(|measure| (format!("{:.3}", measure.native), measure.value.to_string()));
+            let (native, value) = values.unwrap_or_else(|| ("not assessed".to_owned(), "-".to_owned()));
+            vec![name.to_owned(), native, value]
         };
-        let rows: Vec<_> = quality.measures().iter().map(row).collect();
+        let rows: Vec<_> = quality.standard().map(row).collect();
         text.push_str(&table(&["QUALITY COMPONENT", "NATIVE", "0-100"], &[1, 2], &rows));
+        let which = if seen.faces.len() == 1 { String::new() } else { format!(", face {}", index + 1) };
+        text.push_str(&doubts(&format_args!("{}{which}", seen.path), quality));
     }
     text
 }
