@@ -26,8 +26,18 @@ const WRONG: [(&str, Change, &str, &str); 6] = [
     ("16", |picture| small(picture, 16), "InterEyeDistance", "too few pixels"),
     ("24", |picture| small(picture, 24), "InterEyeDistance", "too few pixels"),
     ("dim", |picture| each(picture, |levels| levels.map(|level| level / 5)), "LuminanceMean", "dim"),
-    ("bright", |picture| each(picture, |levels| levels.map(|level| 255 - (255 - level) / 4)), "LuminanceMean", "too bright"),
-    ("bgr", |picture| each(picture, |[r, g, b]| [b, g, r]), "NaturalColour", "unnatural colours, as of red and blue exchanged"),
+    (
+        "bright",
+        |picture| each(picture, |levels| levels.map(|level| 255 - (255 - level) / 4)),
+        "LuminanceMean",
+        "too bright",
+    ),
+    (
+        "bgr",
+        |picture| each(picture, |[r, g, b]| [b, g, r]),
+        "NaturalColour",
+        "unnatural colours, as of red and blue exchanged",
+    ),
 ];
 
 fn small(picture: &RgbImage, eyes: u32) -> RgbImage {
@@ -121,8 +131,7 @@ fn the_three_commands_name_what_is_wrong_with_a_picture() {
             command.arg(&picture);
             command
         };
-        let (verified, inspected, identified) =
-            (json(&mut verify()), json(&mut inspect()), json(&mut identify()));
+        let (verified, inspected, identified) = (json(&mut verify()), json(&mut inspect()), json(&mut identify()));
         for doubts in [&verified["b"]["doubts"], &inspected["faces"][0]["doubts"], &identified["doubts"]] {
             let doubt = doubt(doubts, component);
             assert_eq!(doubt["phrase"]["en"], phrase);

@@ -76,7 +76,11 @@ fn what_is_wrong_with_a_picture_is_named() {
             names(&frame(&blurred), Component::Sharpness, &format!("blurred by {part} eye distances"));
         }
         for eyes in [8.0, 16.0, 20.0, 24.0] {
-            names(&frame(&small(picture, eyes)), Component::InterEyeDistance, &format!("{eyes} pixels between the eyes"));
+            names(
+                &frame(&small(picture, eyes)),
+                Component::InterEyeDistance,
+                &format!("{eyes} pixels between the eyes"),
+            );
         }
         for part in [0.3, 0.15] {
             let dim = frame(&dim(picture, part));

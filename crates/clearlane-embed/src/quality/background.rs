@@ -51,7 +51,9 @@ fn background() -> impl Iterator<Item = (f32, f32)> {
         (0..).map(move |index: u16| from + step * f32::from(index)).take_while(move |&at| at <= to)
     };
     let behind = |x: f32, y: f32| (x / HEAD.0).powi(2) + (y.min(0.0) / HEAD.1).powi(2) > 1.0;
-    range(-above, below).flat_map(move |y| range(-aside, aside).map(move |x| (x, y))).filter(move |&(x, y)| behind(x, y))
+    range(-above, below)
+        .flat_map(move |y| range(-aside, aside).map(move |x| (x, y)))
+        .filter(move |&(x, y)| behind(x, y))
 }
 
 /// Gradients of a frame's luminance between places a sample apart.

@@ -120,7 +120,9 @@ fn rule(component: Component, native: f32) -> Option<Rule> {
         // None: JPEG at a quality of 15 to 20.
         Component::CompressionArtifacts => (35, "compressed too much", "压缩失真"),
         // 0.6 %, and 99.6 % with red and blue exchanged: 22 from the colours of skin.
-        Component::NaturalColour => (20, "unnatural colours, as of red and blue exchanged", "肤色异常, 红蓝通道可能互换"),
+        Component::NaturalColour => {
+            (20, "unnatural colours, as of red and blue exchanged", "肤色异常, 红蓝通道可能互换")
+        }
         // 1.1 %: another is nine tenths as large.
         Component::SingleFacePresent => (10, "another face as large", "另有大小相近的人脸"),
         // 0.2 %: 31 pixels.
