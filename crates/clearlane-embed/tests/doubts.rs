@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clearlane_embed::{Component, DecodeLimits, Detector, Frame, Language, Models, PixelFormat, Quality};
+use clearlane_embed::{Component, DecodeLimits, Detector, Doubt, Frame, Language, Models, PixelFormat, Quality};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
@@ -104,7 +104,7 @@ fn doubts_are_words_and_data_and_the_worst_comes_first() {
     let doubts = quality.doubts();
     assert!(doubts.len() >= 2, "{doubts:?}");
     let share = |component: Component, value: u8| f32::from(value) / f32::from(component.doubtful_below().unwrap());
-    assert!(doubts.iter().map(|doubt| doubt.measure()).is_sorted_by_key(|m| share(m.component, m.value)), "{doubts:?}");
+    assert!(doubts.iter().map(Doubt::measure).is_sorted_by_key(|m| share(m.component, m.value)), "{doubts:?}");
     for doubt in &doubts {
         let measure = doubt.measure();
         assert_eq!(quality.get(measure.component), Some(measure));

@@ -3,7 +3,7 @@
 use super::{Component, Measure, measure, sigmoid};
 use crate::align::{ALIGNED_SIDE, AlignedFace, REFERENCE_LANDMARKS};
 
-/// a* and b* of skin in natural light, and the distance from it of what is green or blue (OFIQ 1.0, "NaturalColour").
+/// a* and b* of skin in natural light, and the distance from it of what is green or blue (OFIQ 1.0, `NaturalColour`).
 const A: (f32, f32) = (5.0, 25.0);
 const B: (f32, f32) = (5.0, 35.0);
 const NOT_SKIN: f32 = 100.0;

@@ -34,7 +34,7 @@ impl Quality {
     /// picture that is named do not match, and 6.6 % of the others.
     #[must_use]
     pub fn doubts(&self) -> Vec<Doubt> {
-        let mut doubts: Vec<Doubt> = self.measures.iter().filter_map(Doubt::of).collect();
+        let mut doubts: Vec<Doubt> = self.measures.iter().copied().filter_map(Doubt::of).collect();
         if doubts.iter().any(Doubt::is_dark) {
             doubts.retain(|doubt| doubt.measure.component != Component::Sharpness);
         }
@@ -55,9 +55,9 @@ impl Component {
 }
 
 impl Doubt {
-    fn of(measure: &Measure) -> Option<Self> {
+    fn of(measure: Measure) -> Option<Self> {
         let rule = rule(measure.component, measure.native).filter(|rule| measure.value < rule.below)?;
-        Some(Self { measure: *measure, rule })
+        Some(Self { measure, rule })
     }
 
     fn is_dark(&self) -> bool {

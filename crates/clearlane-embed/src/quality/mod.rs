@@ -5,7 +5,7 @@
 //! [`Component`]. A component value is a statement about the capture, not a probability of anything.
 //!
 //! The standard's other components take a network each, its unified score among them, which is a face embedder's norm
-//! (MagFace). They are *not assessed* here: [`Quality::standard`] names them all, with a value or without.
+//! (`MagFace`). They are *not assessed* here: [`Quality::standard`] names them all, with a value or without.
 
 mod background;
 mod blocks;
