@@ -121,7 +121,7 @@ fn quality_is_written_under_the_standards_names() {
     // All 28, in the standard's order; those without a measure are null: not assessed.
     assert_eq!(json.as_object().unwrap().len(), Component::STANDARD.len());
     let place = |component: &Component| Component::STANDARD.iter().position(|name| *name == component.name()).unwrap();
-    assert!(Component::ALL.iter().is_sorted_by_key(|component| place(component)));
+    assert!(Component::ALL.iter().is_sorted_by_key(place));
     for (name, measure) in quality.standard() {
         assert_eq!(json[name].is_null(), measure.is_none(), "{name}");
         assert_eq!(measure.is_some(), Component::from_name(name).is_some(), "{name}");
