@@ -188,7 +188,11 @@ impl Enroller {
         let _guard = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
         let model = self.references.model();
         let outcome = self.settle(|position| {
-            let threshold = self.duplicate_threshold()?;
+            // Another process may have been faster.
+            if let Some(subject) = self.enrolled(register.subject(&application.key)?.as_ref())? {
+                return Ok(Some(EnrolmentOutcome::AlreadyEnrolled { subject }));
+            }
+            let threshold = self.duplicate_threshold(1)?;
             let duplicate = threshold.map(|threshold| self.duplicate(&templates, threshold)).transpose()?;
             if let Some(reason) = duplicate.flatten() {
                 return Ok(Some(EnrolmentOutcome::Refer { reasons: vec![reason] }));
@@ -240,10 +244,12 @@ impl Enroller {
         Ok(None)
     }
 
-    /// From which score on a face is somebody's who is enrolled. None without rules.
-    fn duplicate_threshold(&self) -> Result<Option<f32>, CalibrationError> {
+    /// From which score on a face is somebody's who is enrolled, or one of `applicants` who are looked at together. It grows with the
+    /// number of references: a later look at the same pair may be more lenient. None without rules.
+    fn duplicate_threshold(&self, applicants: usize) -> Result<Option<f32>, CalibrationError> {
         let (Some(policy), Some(calibration)) = (self.chooser.policy(), &self.calibration) else { return Ok(None) };
-        calibration.threshold_for_fpir(policy.enrolment.duplicate_fpir, self.references.len()).map(Some)
+        let entries = self.references.len().saturating_add(applicants);
+        calibration.threshold_for_fpir(policy.enrolment.duplicate_fpir, entries).map(Some)
     }
 
     /// The subject, unless it has no template yet. By the rules a template of any model counts: another model's are a

@@ -83,6 +83,12 @@ const FAMILIES: &[(&str, &dyn Family)] = &[("scrfd", &scrfd::Scrfd), ("yunet", &
 /// a broken model could mark every cell, and removing overlaps takes time with the square of their number.
 const MAX_CANDIDATES: usize = 2048;
 
+/// A frame that is narrower, in pixels, shows no face.
+const NARROWEST: u32 = 12;
+
+/// A box is given where it is so much smaller than the smallest face: boxes are not exact.
+const BOX_ERROR: f32 = 0.8;
+
 /// From this overlap on two boxes are of one face: boxes of small faces are coarse.
 const SAME_FACE: f32 = 0.3;
 
@@ -185,12 +191,15 @@ impl Detector {
     /// The faces in a frame, best score first, in the coordinates of the upright picture.
     pub fn detect(&self, frame: &Frame<'_>) -> Result<Vec<Face>, ModelError> {
         let size = [frame.width(), frame.height()];
+        if size.iter().any(|side| *side < NARROWEST) {
+            return Ok(Vec::new());
+        }
         let smallest = self.smallest.pixels(frame);
         let letterbox = Letterbox::new(frame, &self.shapes.own().input);
         let whole = View { origin: [0, 0], size, scaled: [letterbox.width, letterbox.height] };
         let mut scale = letterbox.scale;
         let mut faces = self.look(frame, &whole, scale)?.unwrap_or_default();
-        for finer in scales::finer(letterbox.scale, smallest) {
+        for finer in scales::finer(size, letterbox.scale, smallest) {
             if faces.iter().any(|face| face.longer_side() * scale >= scales::ENOUGH) {
                 break;
             }
@@ -204,7 +213,7 @@ impl Detector {
             faces.extend(found);
             scale = finer;
         }
-        faces.retain(|face| face.longer_side() >= smallest);
+        faces.retain(|face| face.longer_side() >= BOX_ERROR * smallest);
         faces.sort_by(|a, b| b.score.total_cmp(&a.score));
         Ok(faces)
     }

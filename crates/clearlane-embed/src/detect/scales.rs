@@ -39,9 +39,8 @@ impl SmallestFace {
 /// LFW, scaled down: at 48 pixels the built-in detector finds what it finds at 100, SCRFD-500M and YuNet do at 40 and 28.
 pub(super) const RELIABLE: f32 = 48.0;
 
-/// A face of this size in the input ends the search: its landmarks are precise, and who stands beside it at half of its size is
-/// seen too, more often than not.
-pub(super) const ENOUGH: f32 = 56.0;
+/// A face of this size in the input ends the search: a traveller at a gate, 160 pixels of 1280 × 720, costs one look.
+pub(super) const ENOUGH: f32 = 40.0;
 
 /// The size, in the input, at which a small face is looked at again.
 const CLOSE: f32 = 96.0;
@@ -55,8 +54,12 @@ const MOST_ENLARGED: f32 = 2.0;
 /// Pixels of a tile's longer side.
 const TILE: f32 = 1024.0;
 
-/// Tiles share so many pixels that a face which does not end the search lies in one of them as a whole.
-const SHARED: f32 = 2.0 * ENOUGH;
+/// Tiles share so many pixels that a face which did not end the search on the scale before lies in one of them as a whole.
+const SHARED: f32 = STEP * ENOUGH;
+
+/// The most pixels that a frame is looked at in, on its finest scale: thirty tiles. Larger scales are left out, whatever the
+/// smallest face is.
+const MOST_PIXELS: f32 = 30.0 * TILE * TILE;
 
 /// A part of the upright frame, and the size of the picture that is made of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,10 +76,13 @@ impl View {
     }
 }
 
-/// The scales to look at after the first, which has `first` input pixels a pixel of the frame, until a face of `smallest` pixels
-/// is found reliably: growing, the last one just fine enough.
-pub(super) fn finer(first: f32, smallest: f32) -> impl Iterator<Item = f32> {
-    let last = (RELIABLE / smallest).min(MOST_ENLARGED);
+/// The scales to look at after the first, which has `first` input pixels a pixel of a frame of this size, until a face of
+/// `smallest` pixels is found reliably: growing, the last one just fine enough.
+pub(super) fn finer(size: [u32; 2], first: f32, smallest: f32) -> impl Iterator<Item = f32> {
+    // A strip is looked at in tiles that are wider than it.
+    let [width, height] = size.map(|side| (side as f32).max(TILE / 2.0));
+    let affordable = (MOST_PIXELS / (width * height)).sqrt();
+    let last = (RELIABLE / smallest).min(MOST_ENLARGED).min(affordable);
     let steps = if last > first { ((last / first).ln() / STEP.ln()).ceil().max(1.0) as i32 } else { 0 };
     let ratio = if steps > 0 { (last / first).powf(1.0 / steps as f32) } else { 1.0 };
     (1..=steps).map(move |step| first * ratio.powi(step))
@@ -127,12 +133,18 @@ mod tests {
 
     #[test]
     fn scales_grow_to_the_one_that_shows_the_smallest_face_and_no_further() {
-        assert_eq!(finer(0.25, 300.0).count(), 0);
-        let scales: Vec<f32> = finer(0.1, 54.0).collect();
+        assert_eq!(finer([1280, 720], 0.25, 300.0).count(), 0);
+        let scales: Vec<f32> = finer([1920, 1080], 0.1, 54.0).collect();
         assert!((scales.last().unwrap() - RELIABLE / 54.0).abs() < 1e-4, "{scales:?}");
         let all: Vec<f32> = std::iter::once(0.1).chain(scales).collect();
         assert!(all.windows(2).all(|pair| pair[1] > pair[0] && pair[1] / pair[0] <= STEP + 1e-3), "{all:?}");
-        assert!((finer(1.0, 1.0).last().unwrap() - MOST_ENLARGED).abs() < 1e-4);
+        assert!((finer([640, 480], 1.0, 1.0).last().unwrap() - MOST_ENLARGED).abs() < 1e-4);
+        for size in [[8000, 8000], [1, 32_768], [32_768, 32_768]] {
+            for scale in finer(size, 0.01, 1.0) {
+                let pixels: usize = tiles(size, scale).iter().map(|tile| tile.scaled[0].max(32) * tile.scaled[1]).sum();
+                assert!((pixels as f32) < 2.0 * MOST_PIXELS, "{size:?} at {scale}: {pixels}");
+            }
+        }
     }
 
     #[test]
@@ -141,7 +153,7 @@ mod tests {
             [([1920, 1080], 0.9), ([3840, 2160], 1.0), ([6001, 4001], 0.7), ([641, 479], 2.0), ([33, 20_000], 1.0)]
         {
             let tiles = tiles(size, scale);
-            let face = ENOUGH / scale;
+            let face = STEP * ENOUGH / scale;
             for axis in [0, 1] {
                 let mut at = 0.0;
                 while at + face <= size[axis] as f32 {

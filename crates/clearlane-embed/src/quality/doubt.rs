@@ -47,7 +47,7 @@ impl Quality {
 impl Component {
     /// The component value under which scores are doubtful; see [`Quality::doubts`]. `None` where no value says so: of the
     /// background and the place in the frame, which scores do not depend on, and where good pictures have any value. The
-    /// cheeks of 3 % of LFW have no level in common.
+    /// cheeks of some pictures in a hundred of LFW have no level in common.
     #[must_use]
     pub fn doubtful_below(self) -> Option<u8> {
         rule(self, 0.0).map(|rule| rule.below)

@@ -93,10 +93,20 @@ impl Enroller {
 
     /// Those whose face is nobody else's, neither in the register nor in this batch; and the others.
     fn without_duplicates<'r>(&self, ready: &'r [Keyed]) -> Result<(Vec<&'r Keyed>, Vec<Written>), EnrolError> {
-        let Some(threshold) = self.duplicate_threshold()? else { return Ok((ready.iter().collect(), Vec::new())) };
+        let threshold = self.duplicate_threshold(ready.len())?;
         let (mut accepted, mut duplicates): (Vec<&Keyed>, _) = (Vec::new(), Vec::new());
         for one in ready {
             let (key, Ready { templates, .. }) = one;
+            // Another process, or an earlier application of this batch, may have enrolled them meanwhile.
+            let known = self.references.register().subject(key)?;
+            if self.enrolled(known.as_ref())?.is_some() || accepted.iter().any(|(other, _)| other == key) {
+                duplicates.push((key.clone(), Ok(0)));
+                continue;
+            }
+            let Some(threshold) = threshold else {
+                accepted.push(one);
+                continue;
+            };
             // Those accepted in this batch are not in the gallery yet; their subjects have no number either.
             let twin = accepted.iter().find(|(_, other)| {
                 let pairs = other.templates.iter().flat_map(|left| templates.iter().map(move |right| (left, right)));

@@ -1,6 +1,8 @@
 //! Thresholds into a manifest, whose comments and order stay.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
 
 use clearlane_embed::{Manifest, ModelEntry, Task};
 use serde_json::{Value, json};
@@ -25,6 +27,9 @@ impl WriteArgs {
         let refused = |problem: &str| Failure::new(Exit::Input, format!("{}: {problem}", shown(path)));
         // Where a link leads to, so that the link stays one.
         let place = fs::canonicalize(path).map_err(|error| Failure::reading(path, &error))?;
+        // Held from reading to writing: another process that calibrates waits, and then reads what this one wrote.
+        let folder = place.parent().unwrap_or(&place);
+        let _lock = locked(folder).map_err(|error| Failure::writing(folder, &error))?;
         let text = text::read(&place)?;
         let manifest = Manifest::parse(&text).map_err(|error| Failure::at(Exit::Model, path, &error))?;
         let entry = manifest.models.iter().find(|entry| entry.name == model);
@@ -70,6 +75,13 @@ impl WriteArgs {
     }
 }
 
+/// The folder, which one process at a time holds.
+fn locked(folder: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    folder.lock()?;
+    Ok(folder)
+}
+
 /// The calibrations of an embedder.
 fn calibrations<'d>(document: &'d mut DocumentMut, model: &str) -> Option<&'d mut ArrayOfTables> {
     let named = |table: &&mut Table| table.get("name").and_then(Item::as_str) == Some(model);
@@ -86,7 +98,14 @@ fn points(fitted: &[Fitted]) -> Vec<(f64, f64, Option<String>)> {
         let rounded = (f64::from(one.threshold.threshold) * 1e4).ceil() / 1e4;
         if rounded <= 1.0 && points.last().is_none_or(|(_, last, _)| rounded > *last) {
             let note = one.is_extrapolated() || !one.group.is_empty();
-            points.push((one.threshold.target_fmr, rounded, note.then(|| one.how())));
+            // What the user was warned of stands with the threshold.
+            let said = |mut how: String| {
+                for warning in &one.threshold.warnings {
+                    how.extend(["; ", &warning.to_string()]);
+                }
+                how
+            };
+            points.push((one.threshold.target_fmr, rounded, note.then(|| said(one.how()))));
         }
     }
     points

@@ -107,7 +107,8 @@ impl Part {
             length = file.stream_position().map_err(failed)?;
         }
         let validator = fs::read(beside(to, "version")).ok().filter(|bytes| bytes.len() <= MAX_VALIDATOR);
-        let validator = validator.and_then(|bytes| String::from_utf8(bytes).ok());
+        // Empty where the server named no version.
+        let validator = validator.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty());
         Ok(Self { path, file, length, hash, validator })
     }
 

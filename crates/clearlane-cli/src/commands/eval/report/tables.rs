@@ -50,7 +50,7 @@ pub(super) fn children(value: &Value) -> Vec<&Value> {
 /// The fields of an object: single values as a list, objects under headings, lists of objects as tables.
 pub(super) fn section(value: &Value, language: Language, depth: usize) -> Markup {
     let Value::Object(fields) = value else { return html! { p { (cell(value)) } } };
-    let plain: Vec<_> = fields.iter().filter(|(_, value)| is_plain(value)).collect();
+    let plain: Vec<_> = fields.iter().filter(|(_, value)| is_plain(value) && !value.is_null()).collect();
     let others = fields.iter().filter(|(key, value)| !is_plain(value) && !is_drawn(key, value));
     html! {
         @if !plain.is_empty() {
