@@ -76,7 +76,8 @@ fn a_report_is_one_page_that_shows_every_number_of_its_document() {
 fn pictures_are_in_a_report_only_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     captures(folder.path());
-    let pairs = "1 f0000/plain-1.jpg f0000/plain-2.jpg\n0 f0000/plain-1.jpg f0003/plain-1.jpg\n";
+    // As many as give ten folds.
+    let pairs = "1 f0000/plain-1.jpg f0000/plain-2.jpg\n0 f0000/plain-1.jpg f0003/plain-1.jpg\n".repeat(10);
     let list = file(folder.path(), "pairs.txt", pairs.as_bytes());
     let page = folder.path().join("report.html");
     for thumbnails in [false, true] {
@@ -86,7 +87,7 @@ fn pictures_are_in_a_report_only_where_they_are_asked_for() {
         assert_eq!(document["worst"]["missed"][0]["left"], "f0000/plain-1.jpg");
         let html = fs::read_to_string(&page).unwrap();
         assert_eq!(html.contains("data:image/jpeg;base64,"), thumbnails);
-        assert_eq!(html.matches("class=\"face\"").count(), if thumbnails { 4 } else { 0 });
+        assert_eq!(html.matches("class=\"face\"").count(), if thumbnails { 40 } else { 0 });
     }
     clearlane().args(["eval", "pairs"]).arg(&list).arg("--thumbnails").assert().code(2).stderr(contains("--report"));
 }
@@ -94,12 +95,12 @@ fn pictures_are_in_a_report_only_where_they_are_asked_for() {
 #[test]
 fn two_runs_are_compared_on_what_both_compared() {
     let folder = tempfile::tempdir().unwrap();
-    let line = |at: usize, mated: bool, score: f64| format!("l{at},r{at},{},{mated},{score}\n", at % 2);
+    let line = |at: usize, mated: bool, score: f64| format!("l{at},r{at},{},{mated},{score}\n", at / 2 % 2);
     let run = |name: &str, scores: &[(bool, f64)]| {
         let lines: String = scores.iter().enumerate().map(|(at, &(mated, score))| line(at, mated, score)).collect();
         file(folder.path(), name, format!("left,right,fold,mated,score\n{lines}").as_bytes())
     };
-    let mut scores: Vec<(bool, f64)> = (0..400).map(|at| (at % 2 == 0, if at % 2 == 0 { 0.9 } else { 0.1 })).collect();
+    let mut scores: Vec<(bool, f64)> = (0..800).map(|at| (at % 2 == 0, if at % 2 == 0 { 0.9 } else { 0.1 })).collect();
     let good = run("good.csv", &scores);
     // Ten mates that only the other run misses, and a comparison that it does not have.
     scores.iter_mut().filter(|(mated, _)| *mated).take(10).for_each(|(_, score)| *score = 0.0);
