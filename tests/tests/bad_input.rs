@@ -38,6 +38,8 @@ fn refused(picture: &Path, reason: &str) {
 fn what_is_not_a_picture_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     refused(&file(folder.path(), "letter.jpg", b"Dear Sir or Madam,"), "not a picture");
+    // A chip's file begins with this letter, and so do other things.
+    refused(&file(folder.path(), "u.txt", b"under way"), "not a");
     refused(&file(folder.path(), "empty.jpg", b""), "empty");
     refused(&folder.path().join("missing.jpg"), "No such file");
     refused(folder.path(), "directory");

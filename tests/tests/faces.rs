@@ -89,3 +89,27 @@ fn two_pictures_of_one_person_match_and_of_two_do_not() {
     let (verified, different) = verify("enrolled/f0000/enrol.jpg", "enrolled/f0003/enrol.jpg");
     assert!(!verified && different < same);
 }
+
+/// A facial record of ISO/IEC 19794-5:2005 without feature points, as it lies in a travel document's chip.
+fn facial_record(image: &[u8]) -> Vec<u8> {
+    let block = 20 + 12 + image.len() as u32;
+    let mut record = b"FAC\x00010\0".to_vec();
+    record.extend((14 + block).to_be_bytes());
+    record.extend(1_u16.to_be_bytes());
+    record.extend(block.to_be_bytes());
+    record.extend([0; 2 + 14]);
+    record.extend([1, 0, 1, 104, 1, 104, 1, 2, 0, 0, 0, 0]);
+    record.extend(image);
+    record
+}
+
+#[test]
+fn the_portrait_of_a_chip_is_compared_with_whoever_holds_the_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = std::fs::read(fictional("enrolled/f0000/enrol.jpg")).unwrap();
+    let chip = common::file(folder.path(), "chip.dg2", &facial_record(&image));
+    clearlane().arg("verify").arg(&chip).arg(fictional("enrolled/f0000/plain-1.jpg")).assert().success();
+    clearlane().arg("verify").arg(&chip).arg(fictional("enrolled/f0001/plain-1.jpg")).assert().code(1);
+    let cut = common::file(folder.path(), "cut.dg2", &facial_record(&image)[..200]);
+    clearlane().arg("verify").arg(&cut).arg(&chip).assert().code(3).stderr(contains("cut.dg2"));
+}

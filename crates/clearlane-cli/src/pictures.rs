@@ -5,7 +5,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use clearlane_embed::{DecodeError, DecodeLimits, ExtractError, Extraction, Extractor, Frame, Orientation, Selection};
+use clearlane_embed::{
+    DecodeError, DecodeLimits, ExtractError, Extraction, Extractor, Frame, Orientation, Portrait, PortraitError,
+    Selection,
+};
 use image::RgbImage;
 
 use crate::failure::{Exit, Failure, Result};
@@ -75,10 +78,16 @@ impl PictureArgs {
         let factor = self.max_pixels.div_ceil(standard.max_pixels).max(1);
         let max_memory_bytes = standard.max_memory_bytes.saturating_mul(factor);
         let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes, ..standard };
-        if bytes.first() == Some(&DATA_GROUP_2) {
-            return Frame::decode_dg2(bytes, &limits).map_err(|error| Failure::at(Exit::Input, path, &error));
-        }
-        Frame::decode(bytes, &limits).map_err(|error| {
+        let decoded = match Frame::decode(bytes, &limits) {
+            // No picture, but perhaps what a travel document's chip holds.
+            Err(DecodeError::UnknownFormat) => match Portrait::find(bytes) {
+                Ok(portrait) => portrait.decode(&limits),
+                Err(PortraitError::NotDataGroup2) => Err(DecodeError::UnknownFormat),
+                Err(error) => return Err(Failure::at(Exit::Input, path, &error)),
+            },
+            decoded => decoded,
+        };
+        decoded.map_err(|error| {
             let failure = Failure::at(Exit::Input, path, &error);
             match error {
                 DecodeError::TooManyPixels { .. } => failure.with_help("--max-pixels lets larger pictures in"),
@@ -87,9 +96,6 @@ impl PictureArgs {
         })
     }
 }
-
-/// With this byte begins the file of a travel document's chip that holds the portrait (ICAO Doc 9303-10), and no picture.
-const DATA_GROUP_2: u8 = 0x75;
 
 /// The bytes of the file at `path`, no more than a picture may have.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {

@@ -1,13 +1,14 @@
 //! Pictures as gate cameras give them: borrowed where possible, in the camera's own pixel format.
 
+mod pixels;
 mod planes;
 mod yuv;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::ops::Deref;
 
 use clearlane_infer::Wiped;
+pub use pixels::Pixels;
+use pixels::Source;
 use planes::Plane;
 pub(crate) use yuv::YuvToRgb;
 
@@ -120,60 +121,6 @@ pub(crate) enum Layout {
     Biplanar,
     /// Two pixels in four bytes: luma, U, luma, V; or chroma before luma in both pairs.
     Pairs { chroma_first: bool },
-}
-
-/// Bytes of a picture. Owned ones are wiped when they are dropped.
-#[derive(Clone)]
-pub struct Pixels<'a>(Source<'a>);
-
-#[derive(Clone)]
-enum Source<'a> {
-    Borrowed(&'a [u8]),
-    Owned(Wiped<u8>),
-}
-
-impl Pixels<'_> {
-    /// The bytes in memory of their own, which nobody wipes from now on.
-    #[must_use]
-    pub fn into_owned(self) -> Vec<u8> {
-        match self.0 {
-            Source::Borrowed(bytes) => bytes.to_vec(),
-            Source::Owned(bytes) => bytes.into_vec(),
-        }
-    }
-}
-
-impl<'a> From<Cow<'a, [u8]>> for Pixels<'a> {
-    fn from(bytes: Cow<'a, [u8]>) -> Self {
-        match bytes {
-            Cow::Borrowed(bytes) => Self(Source::Borrowed(bytes)),
-            Cow::Owned(bytes) => Self(Source::Owned(bytes.into())),
-        }
-    }
-}
-
-impl Deref for Pixels<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Source::Borrowed(bytes) => bytes,
-            Source::Owned(bytes) => bytes,
-        }
-    }
-}
-
-impl AsRef<[u8]> for Pixels<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-/// No face in any log: the bytes are counted, not shown.
-impl fmt::Debug for Pixels<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pixels").field("bytes", &self.len()).finish_non_exhaustive()
-    }
 }
 
 /// Why bytes are not a frame.

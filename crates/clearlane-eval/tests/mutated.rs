@@ -1,4 +1,4 @@
-//! Files of data sets come from strangers: whatever was done to one, it is read or refused, in memory that its length bounds.
+//! Anybody may have made a data set's files: whatever was done to one, it is read or refused, in memory that its length bounds.
 //!
 //! A few thousand mutations run with the other tests; `CLEARLANE_MUTATIONS=1000000` asks for as many.
 #![allow(clippy::unwrap_used)]

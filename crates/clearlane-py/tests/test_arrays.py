@@ -1,5 +1,6 @@
 """Pictures as arrays: read where they lie, whatever their strides; compared, searched and run."""
 
+import re
 import sys
 import threading
 import time
@@ -77,8 +78,11 @@ def test_every_order_of_samples_gives_the_same_person(extractor):
     for order in ("yuyv", "nv12", "i420", "bgra"):
         with pytest.raises(clearlane.InputError, match="expected a NumPy array"):
             extractor.template(pixels, order=order)
-    with pytest.raises(clearlane.InputError, match='expected one of "rgb"'):
+    with pytest.raises(clearlane.InputError, match='expected one of "rgb"') as refusal:
         extractor.template(pixels, order="cmyk")
+    # Whatever order there is was tried.
+    known = set(re.findall(r'"(\w+)"', str(refusal.value))) - {"cmyk"}
+    assert known == {"rgb", "bgr", *arrays}
 
 
 def test_a_camera_that_is_mounted_sideways_says_so(port):

@@ -51,6 +51,20 @@ fn nothing_opens_that_was_not_calibrated_on_everybody_whom_the_policy_serves() {
 }
 
 #[test]
+fn a_port_that_is_refused_leaves_no_register_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.register");
+    let options = |served: &[&str]| {
+        let keys = Keyring::new(Key::random().unwrap());
+        PortOptions::new(&path).keys(keys).create().policy(serving(served))
+    };
+    assert!(matches!(Port::open(options(&UNKNOWN)), Err(OpenError::Population { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    Port::open(options(&[KNOWN])).unwrap();
+    assert!(path.exists());
+}
+
+#[test]
 fn of_several_populations_the_strictest_threshold_counts_and_of_those_who_are_not_served_none() {
     let port = common::Port::with(3);
     let subject = port.subject(0);

@@ -7,7 +7,7 @@ use hayro_jpeg2000::{
     ColorSpace, DecodeError as Error, DecodeSettings, DecoderContext, DecodingError, FormatError, Image,
 };
 
-use super::{DecodeError, DecodeLimits, check_pixels, over_white};
+use super::{DecodeError, DecodeLimits, check_pixels, damaged, over_white, truncated, unsupported};
 use crate::frame::Frame;
 
 const FILE: &[u8] = b"\0\0\0\x0CjP  ";
@@ -205,16 +205,4 @@ fn refused(error: Error) -> DecodeError {
         Error::Format(FormatError::Unsupported) => unsupported(&error.to_string()),
         error => damaged(&error.to_string()),
     }
-}
-
-fn damaged(reason: &str) -> DecodeError {
-    DecodeError::Damaged { reason: reason.to_owned() }
-}
-
-fn truncated(reason: &str) -> DecodeError {
-    DecodeError::Truncated { reason: reason.to_owned() }
-}
-
-fn unsupported(reason: &str) -> DecodeError {
-    DecodeError::Unsupported { reason: reason.to_owned() }
 }

@@ -126,6 +126,18 @@ pub enum DecodeError {
     },
 }
 
+fn damaged(reason: &str) -> DecodeError {
+    DecodeError::Damaged { reason: reason.to_owned() }
+}
+
+fn truncated(reason: &str) -> DecodeError {
+    DecodeError::Truncated { reason: reason.to_owned() }
+}
+
+fn unsupported(reason: &str) -> DecodeError {
+    DecodeError::Unsupported { reason: reason.to_owned() }
+}
+
 impl Frame<'static> {
     /// Decodes a picture file. The frame is upright RGB8: EXIF orientation is applied, transparency is laid over white,
     /// 16-bit samples are rounded to 8, CMYK and grey become RGB.

@@ -14,8 +14,9 @@ const NOSE: std::ops::RangeInclusive<f32> = -0.1..=1.1;
 
 impl Face {
     /// Whether the landmarks can be those of a face that stands upright in the picture, give or take 55 degrees: eyes above the nose
-    /// above the mouth, nothing mirrored, in a face's proportions. On LFW and on fictional faces all of three detectors' are; of faces
-    /// on their sides nine in ten of SCRFD's are not. YuNet makes up landmarks of upright faces there, which this does not tell.
+    /// above the mouth, nothing mirrored, in a face's proportions. Of 75 pictures of LFW and of fictional people all of three detectors'
+    /// are; of the 139 faces that SCRFD finds when these lie on their sides 135 are not. YuNet makes up landmarks of upright faces
+    /// there (56 of 57), which this does not tell.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
         let [left_eye, right_eye, nose, left_mouth, right_mouth] = self.landmarks;

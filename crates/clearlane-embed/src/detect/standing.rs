@@ -15,8 +15,8 @@ pub enum Orientation {
     #[default]
     Given,
     /// Nobody knows: a picture without an EXIF tag. All four are tried, which costs four times as much, and the one is taken that
-    /// shows the surest face. On 175 pictures of LFW and of fictional people it was the right one each time, with SCRFD, YuNet
-    /// and the built-in detector alike.
+    /// shows the surest face. Of 75 pictures of LFW and of fictional people, each turned in four ways, it was the right one every
+    /// time, with SCRFD-500M, YuNet and the built-in detector alike.
     Auto,
 }
 

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::earlier::{EarlierCapture, EarlierFile};
 use super::{
     AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
     Modality, PadRule, Place, Policy, PolicyError, PolicyProblem,
@@ -170,18 +171,6 @@ struct ModelUpgradeFile {
     coverage: Spanned<f64>,
     #[serde(rename = "source")]
     _source: Source,
-}
-
-/// Keys of earlier versions, whose writers are told what to write now.
-#[derive(Deserialize)]
-struct EarlierFile {
-    capture: EarlierCapture,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct EarlierCapture {
-    pad_required: Spanned<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

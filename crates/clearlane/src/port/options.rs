@@ -269,6 +269,10 @@ impl PortOptions {
         let pad: Vec<_> = if self.pad.is_empty() { models.pad_names().collect() } else { named.collect() };
         let pad = if pad.is_empty() { None } else { Some(models.pad(pad)?) };
 
+        // A new register's model is the one that is asked for: where it does not serve the policy, none is made.
+        if matches!(self.access, Access::Create) && !self.register.exists() {
+            calibration(&embedder, policy.as_deref())?;
+        }
         let register = Arc::new(open_register(&self.register, self.access, self.key_file, self.keys, self.witness)?);
         let (embedder, choice) = match &policy {
             Some(policy) => {

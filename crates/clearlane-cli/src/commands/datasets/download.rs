@@ -86,6 +86,11 @@ impl Part {
     /// What there is of the file at `to`; nobody else may be at it.
     fn open(to: &Path) -> Result<Self> {
         let path = beside(to, "part");
+        // A link would lead what comes to another file.
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let message = format!("{}: expected a plain file, of what came before", shown(&path));
+            return Err(Failure::new(Exit::System, message).with_help("delete it, and fetch again"));
+        }
         let failed = |error: io::Error| Failure::writing(&path, &error);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;

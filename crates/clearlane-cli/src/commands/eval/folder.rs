@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::RunArgs;
 use super::all_pairs;
-use super::report::ReportArgs;
-use super::templates::{TemplateArgs, extract_all};
+use super::templates::extract_all;
 use crate::failure::{Exit, Failure, Result};
-use crate::models::ModelArgs;
 use crate::output::Output;
 use crate::pictures;
 
@@ -36,11 +35,7 @@ pub(crate) struct FolderArgs {
     #[command(flatten)]
     pairs: all_pairs::AllPairsArgs,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    report: ReportArgs,
+    run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -61,12 +56,12 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
             "expected folders SUBJECT/IMAGE: two subjects or more, one of them at least with several captures",
         ));
     }
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &captures, &args.how, output)?;
+    let extractor = args.run.models.load_extractor(args.face.into())?;
+    let made = extract_all(&extractor, &captures, &args.run.how, output)?;
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
     let captures = all_pairs::captures(people.iter().map(String::as_str));
     let det = args.det.as_deref();
-    let (captures, made, report) = (&captures, &made, &args.report);
+    let (captures, made, report) = (&captures, &made, &args.run.report);
     let test = all_pairs::Test { protocol, captures, made, group_by: &[], det, args: &args.pairs, report };
     all_pairs::run(&test, output)
 }

@@ -9,13 +9,13 @@ use clearlane_eval::protocol::{MediaTemplate, TemplateList};
 use rayon::prelude::*;
 use serde_json::json;
 
+use super::RunArgs;
 use super::lfw_view2::write_det;
-use super::report::{ReportArgs, finish};
-use super::templates::{TemplateArgs, extract_all};
+use super::report::finish;
+use super::templates::extract_all;
 use super::verification::{described_curve, points, score};
 use super::worst::Worst;
 use crate::failure::{Exit, Failure, Result};
-use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::{pictures, text};
 
@@ -39,11 +39,7 @@ pub(crate) struct IjbArgs {
     #[arg(long, value_enum, default_value = "central")]
     face: pictures::Face,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    report: ReportArgs,
+    run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -56,8 +52,8 @@ pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
     let pairs = list.pairs(&text::read(&args.pairs)?);
     let pairs = pairs.map_err(|error| Failure::at(Exit::Input, &args.pairs, &error))?;
     let pictures: Vec<PathBuf> = list.captures.captures.iter().map(|capture| args.dir.join(&capture.picture)).collect();
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &pictures, &args.how, output)?;
+    let extractor = args.run.models.load_extractor(args.face.into())?;
+    let made = extract_all(&extractor, &pictures, &args.run.how, output)?;
     let templates: Vec<Option<Template>> = list.templates.iter().map(|media| mean(media, &made.templates)).collect();
     let without = templates.iter().filter(|template| template.is_none()).count();
 
@@ -80,7 +76,7 @@ pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
             "operating_points": points,
         },
     });
-    finish(value, &Worst::default(), &args.report, output, || {
+    finish(value, &Worst::default(), &args.run.report, output, || {
         let count = templates.len();
         let title =
             format!("\n{count} templates, {without} without a face: {mated} mated and {non_mated} non-mated pairs\n");

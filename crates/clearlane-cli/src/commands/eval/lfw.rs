@@ -7,8 +7,8 @@ use clap::Args;
 use clearlane_embed::{Selection, Template};
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 
-use super::report::ReportArgs;
-use super::templates::{Extracted, TemplateArgs, extract_all};
+use super::RunArgs;
+use super::templates::{Extracted, extract_all};
 use super::{lfw_all_pairs, lfw_identification, lfw_view2, verification};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
@@ -47,11 +47,7 @@ pub(crate) struct LfwArgs {
     #[command(flatten)]
     pairs: super::all_pairs::AllPairsArgs,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    pub(super) report: ReportArgs,
+    pub(super) run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -75,7 +71,7 @@ pub(super) struct Lfw<'a> {
 pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
     if let Some(beside) = &args.beside {
         // Not after minutes with the first: an embedder that is not there.
-        args.models.available()?.embedder(beside)?;
+        args.run.models.available()?.embedder(beside)?;
     }
     let path = args.dir.join("errata.txt");
     let errata = if path.exists() {
@@ -120,19 +116,19 @@ impl Lfw<'_> {
 
     /// The templates of `images`, by name, and how they were made.
     pub(super) fn templates<'i>(&self, images: &[&'i ImageName]) -> Result<Made<'i>> {
-        self.templates_by(&self.args.models, images)
+        self.templates_by(&self.args.run.models, images)
     }
 
     /// The same by another embedder.
     pub(super) fn templates_beside<'i>(&self, embedder: &str, images: &[&'i ImageName]) -> Result<Made<'i>> {
-        let models = ModelArgs { embedder: Some(embedder.to_owned()), ..self.args.models.clone() };
+        let models = ModelArgs { embedder: Some(embedder.to_owned()), ..self.args.run.models.clone() };
         self.templates_by(&models, images)
     }
 
     fn templates_by<'i>(&self, models: &ModelArgs, images: &[&'i ImageName]) -> Result<Made<'i>> {
         let extractor = models.load_extractor(Selection::Central)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| self.args.dir.join(image.path())).collect();
-        let mut made = extract_all(&extractor, &paths, &self.args.how, self.output)?;
+        let mut made = extract_all(&extractor, &paths, &self.args.run.how, self.output)?;
         let templates = std::mem::take(&mut made.templates);
         let named = images.iter().zip(templates).filter_map(|(&image, template)| Some((image, template?))).collect();
         Ok((named, made))

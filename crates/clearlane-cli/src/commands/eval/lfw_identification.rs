@@ -45,7 +45,7 @@ pub(super) fn run(lfw: &Lfw<'_>, output: &Output) -> Result<Exit> {
         "protocol": "LFW 1:N, first image enrolled, second searched", "models": made, "figures": report,
         "by_gallery_size": by_size, "by_search_mode": modes,
     });
-    finish(value, &Worst::default(), &lfw.args.report, output, || {
+    finish(value, &Worst::default(), &lfw.args.run.report, output, || {
         let all = described("LFW 1:N", "the mate taken out", &report);
         made.text() + &all + &sized(&by_size) + &search_modes::described(&modes)
     })

@@ -46,7 +46,7 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         write_scores(shown.iter().map(|(comparison, scored)| scored.line(comparison)), path)?;
     }
     let shown = shown.into_iter().map(|(comparison, scored)| (comparison.mated, scored));
-    finish(value, &Worst::of(shown), &lfw.args.report, output, || {
+    finish(value, &Worst::of(shown), &lfw.args.run.report, output, || {
         let mut text = first.text();
         if let Some(second) = &second {
             text.extend(["\n", &second.text(), &second.compared(&first)]);

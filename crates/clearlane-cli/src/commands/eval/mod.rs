@@ -19,11 +19,25 @@ mod utkface;
 mod verification;
 mod worst;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 pub(super) use pairs::{is_packed, packed_bytes};
 
 use crate::failure::{Exit, Result};
+use crate::models::ModelArgs;
 use crate::output::Output;
+use report::ReportArgs;
+use templates::TemplateArgs;
+
+/// What every protocol on pictures takes: how templates are made, by which models, and what is made of the figures.
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    how: TemplateArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
 
 /// Measure how well models recognise, by public protocols and on your own captures.
 #[derive(Debug, Subcommand)]

@@ -10,14 +10,14 @@ use clearlane_eval::protocol::{CfpSplit, ListFormat, Packed, PairList, PairTest,
 use clearlane_eval::report;
 use serde_json::json;
 
+use super::RunArgs;
 use super::compare::write_scores;
 use super::lfw_view2::write_det;
-use super::report::{ReportArgs, finish};
+use super::report::finish;
 use super::templates::{Extracted, TemplateArgs, extract_all};
 use super::verification::{comparisons, described};
 use super::worst::{Scored, Worst};
 use crate::failure::{Exit, Failure, Result};
-use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::{pictures, text};
 
@@ -51,11 +51,7 @@ pub(crate) struct PairsArgs {
     #[arg(long, value_enum, default_value = "central")]
     face: pictures::Face,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    report: ReportArgs,
+    run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -92,9 +88,9 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
     if format == Format::Packed {
         let bytes = packed_bytes(&args.list)?;
         let packed = Packed::parse(&bytes).map_err(|error| Failure::at(Exit::Input, &args.list, &error))?;
-        let how = TemplateArgs { aligned: true, ..args.how.clone() };
+        let how = TemplateArgs { aligned: true, ..args.run.how.clone() };
         let pictures: Vec<_> = packed.pictures().iter().copied().enumerate().collect();
-        let extractor = args.models.load_extractor(args.face.into())?;
+        let extractor = args.run.models.load_extractor(args.face.into())?;
         let made = extract_all(&extractor, &pictures, &how, output)?;
         return reported(args, &[(name(&args.list), packed.test())], &[], &made, output);
     }
@@ -109,8 +105,8 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
     let dir = args.dir.as_deref().unwrap_or_else(beside);
     let captures = tests.iter().flat_map(|(_, test)| &test.captures.captures);
     let pictures: Vec<PathBuf> = captures.map(|capture| dir.join(&capture.picture)).collect();
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &pictures, &args.how, output)?;
+    let extractor = args.run.models.load_extractor(args.face.into())?;
+    let made = extract_all(&extractor, &pictures, &args.run.how, output)?;
     reported(args, &tests, &pictures, &made, output)
 }
 
@@ -146,7 +142,7 @@ fn reported(
     }
     let scored = scored.into_iter().map(|(comparison, scored)| (comparison.mated, scored));
     let value = json!({ "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures });
-    finish(value, &Worst::of(scored), &args.report, output, || {
+    finish(value, &Worst::of(scored), &args.run.report, output, || {
         let mut text = made.text();
         for (name, report) in &figures {
             text.push_str(&described(name, report));

@@ -10,12 +10,12 @@ use clearlane_eval::{MatedSearch, Sample, Searches, report};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::report::{ReportArgs, finish};
-use super::templates::{Extracted, TemplateArgs, extract_all};
+use super::RunArgs;
+use super::report::finish;
+use super::templates::{Extracted, extract_all};
 use super::worst::Worst;
 use super::{all_pairs, lfw_identification};
 use crate::failure::{Exit, Failure, Result};
-use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::{pictures, text};
 
@@ -42,11 +42,7 @@ pub(crate) struct TableArgs {
     #[command(flatten)]
     pairs: all_pairs::AllPairsArgs,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    report: ReportArgs,
+    run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -63,8 +59,8 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
     Sample::new(&table.captures, &args.group_by.iter().map(String::as_str).collect::<Vec<_>>())?;
     let folder = args.file.parent().unwrap_or(Path::new(""));
     let pictures: Vec<PathBuf> = table.captures.captures.iter().map(|capture| folder.join(&capture.picture)).collect();
-    let extractor = args.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &pictures, &args.how, output)?;
+    let extractor = args.run.models.load_extractor(args.face.into())?;
+    let made = extract_all(&extractor, &pictures, &args.run.how, output)?;
     if table.roles.iter().any(Option::is_some) {
         return identification(args, &table, &subjects, &made, output);
     }
@@ -77,7 +73,7 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
         group_by: &args.group_by,
         det: args.det.as_deref(),
         args: &args.pairs,
-        report: &args.report,
+        report: &args.run.report,
     };
     all_pairs::run(&test, output)
 }
@@ -128,7 +124,7 @@ fn identification(
     let value = json!({
         "protocol": "table, 1:N", "list": shown(&args.file), "non_mated": how, "models": made, "figures": figures,
     });
-    finish(value, &Worst::default(), &args.report, output, || {
+    finish(value, &Worst::default(), &args.run.report, output, || {
         made.text() + &lfw_identification::described("1:N", how, &figures)
     })
 }

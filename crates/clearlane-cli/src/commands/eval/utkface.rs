@@ -7,12 +7,12 @@ use clap::Args;
 use clearlane_eval::{ByGroup, Capture, Captures, PresumedByGroup};
 use serde_json::json;
 
-use super::report::{ReportArgs, finish};
-use super::templates::{TemplateArgs, extract_all};
+use super::RunArgs;
+use super::report::finish;
+use super::templates::extract_all;
 use super::worst::Worst;
 use super::{all_pairs, by_group};
 use crate::failure::{Exit, Failure, Result};
-use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::pictures;
 
@@ -39,11 +39,7 @@ pub(crate) struct UtkFaceArgs {
     #[arg(long, value_name = "SCORE", default_value_t = 0.8)]
     near_copies: f32,
     #[command(flatten)]
-    how: TemplateArgs,
-    #[command(flatten)]
-    models: ModelArgs,
-    #[command(flatten)]
-    report: ReportArgs,
+    run: RunArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -64,8 +60,8 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
         return Err(Failure::new(Exit::Usage, format!("no column {unknown:?}: expected ethnicity, age")));
     }
     let files: Vec<PathBuf> = captures.captures.iter().map(|capture| args.dir.join(&capture.picture)).collect();
-    let extractor = args.models.load_extractor(pictures::Face::Central.into())?;
-    let made = extract_all(&extractor, &files, &args.how, output)?;
+    let extractor = args.run.models.load_extractor(pictures::Face::Central.into())?;
+    let made = extract_all(&extractor, &files, &args.run.how, output)?;
     let (captures, templates) = all_pairs::acquired(&captures, &made.templates);
     let pairs = all_pairs::compare(&captures, &templates, &columns)?;
     // The manifest's first population stands for what others were told.
@@ -80,7 +76,7 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
         "stated": stated.iter().map(|(fmr, threshold)| json!({ "fmr": fmr, "threshold": threshold })).collect::<Vec<_>>(),
         "figures": bounds, "by_group_and_sex": cells,
     });
-    finish(value, &Worst::default(), &args.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
+    finish(value, &Worst::default(), &args.run.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
 }
 
 /// As many pictures of each ethnicity and sex as are asked for, or all that there are.

@@ -26,7 +26,7 @@ use self::planes::{Planes, Window};
 use self::scan::{Damage, Scan, ZIGZAG};
 use self::store::Store;
 use super::upright::Upright;
-use super::{DecodeError, DecodeLimits, check_file, check_pixels};
+use super::{DecodeError, DecodeLimits, check_file, check_pixels, damaged, truncated, unsupported};
 use crate::frame::Frame;
 
 const END: u8 = 0xD9;
@@ -50,7 +50,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'stati
     rgb(&planes, reader.colour(&frame), upright, [0, 0])
 }
 
-/// A JPEG that was read once, of which frames are made at the size and of the part that is wanted: a small one to find faces in,
+/// A JPEG that was read once, of which frames are made at several sizes and of parts: a small one to find faces in,
 /// then a face as sharp as the camera saw it.
 ///
 /// ```no_run
@@ -412,15 +412,3 @@ impl<'a> Reader<'a> {
 }
 
 const NO_END: &str = "the JPEG has no end-of-image marker";
-
-fn damaged(reason: &str) -> DecodeError {
-    DecodeError::Damaged { reason: reason.to_owned() }
-}
-
-fn truncated(reason: &str) -> DecodeError {
-    DecodeError::Truncated { reason: reason.to_owned() }
-}
-
-fn unsupported(reason: &str) -> DecodeError {
-    DecodeError::Unsupported { reason: reason.to_owned() }
-}
