@@ -1,18 +1,19 @@
 //! Kernels for processors with AVX2, FMA and F16C: nearly every x86-64 since 2013.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128,
-    _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm_setr_epi8, _mm256_add_epi8, _mm256_add_epi32, _mm256_add_epi64,
-    _mm256_add_ps, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castps256_ps128, _mm256_castsi256_ps,
-    _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extractf128_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps,
-    _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_ps,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehdup_ps,
+    _mm_movehl_ps, _mm_setr_epi8, _mm256_add_epi8, _mm256_add_epi32, _mm256_add_epi64, _mm256_add_ps, _mm256_and_si256,
+    _mm256_broadcastsi128_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use half::f16;
 
 use super::LANES;
+use super::prefetch::prefetch_line;
 use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
 
 macro_rules! score_rows {
@@ -100,7 +101,7 @@ pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32],
         for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let mut sums = [[_mm256_setzero_si256(); PLANES]; 2];
             for (line, words) in group_lines(block, group, BLOCK / 8).zip(&probe.words) {
-                prefetch(line);
+                prefetch_line(line.as_ptr().wrapping_add(AHEAD));
                 for (codes, sums) in load_line(line).into_iter().zip(&mut sums) {
                     for (sum, word) in sums.iter_mut().zip(words) {
                         let differing = _mm256_xor_si256(codes, _mm256_set1_epi64x(*word as i64));
@@ -152,7 +153,7 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
         for (group, counts) in counts.as_chunks_mut::<16>().0.iter_mut().enumerate() {
             let mut sums = [_mm256_setzero_si256(); 2];
             for (line, quads) in group_lines(block, group, BLOCK / 16).zip(quads) {
-                prefetch(line);
+                prefetch_line(line.as_ptr().wrapping_add(AHEAD));
                 for (mut codes, sum) in load_line(line).into_iter().zip(&mut sums) {
                     for quad in quads {
                         let values = _mm256_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
@@ -211,11 +212,4 @@ fn load_line(line: &[u8; LINE]) -> [__m256i; 2] {
     let (low, high) = line.split_at(LINE / 2);
     // SAFETY: each half of a line has 32 bytes.
     unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] }
-}
-
-/// Prefetches memory ahead of a line of codes.
-#[inline]
-fn prefetch(line: &[u8; LINE]) {
-    // SAFETY: a prefetch never faults, whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast()) };
 }

@@ -1,17 +1,18 @@
 //! Kernels for processors with AVX-512 (F, BW, VL, VNNI, VPOPCNTDQ): Intel since Ice Lake, AMD since Zen 4.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256, _mm256_storeu_si256,
-    _mm512_add_epi32, _mm512_add_epi64, _mm512_add_ps, _mm512_and_si512, _mm512_castps512_ps256,
-    _mm512_cmpge_epi32_mask, _mm512_cmple_epi64_mask, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepi64_epi32,
-    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_popcnt_epi64, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_xor_si512,
+    __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_epi64,
+    _mm512_add_ps, _mm512_and_si512, _mm512_castps512_ps256, _mm512_cmpge_epi32_mask, _mm512_cmple_epi64_mask,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepi64_epi32, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
+    _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_popcnt_epi64,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
+    _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use half::f16;
 
 use super::LANES;
+use super::prefetch::prefetch_line;
 use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
 
 macro_rules! score_rows {
@@ -177,7 +178,7 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
 unsafe fn load_line(block: &[u8], line: usize) -> __m512i {
     debug_assert!((line + 1) * LINE <= block.len());
     let address = block.as_ptr().wrapping_add(line * LINE);
-    _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(AHEAD).cast());
+    prefetch_line(address.wrapping_add(AHEAD));
     // SAFETY: the line lies within the block, says the caller.
     unsafe { _mm512_loadu_si512(address.cast()) }
 }
