@@ -36,12 +36,12 @@ impl Avx512 {
     /// Does the work with AVX-512 instructions.
     #[inline]
     pub fn vectorise<W: Loops>(self, work: W) -> W::Output {
-        // SAFETY: `self` proves that the processor has AVX-512 F, BW, DQ and VL.
+        // SAFETY: `self` proves that the processor has AVX-512 F, BW, DQ and VL, and POPCNT.
         unsafe { run(work) }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
 fn run<W: Loops>(work: W) -> W::Output {
     work.run()
 }

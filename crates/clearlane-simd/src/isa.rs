@@ -70,7 +70,7 @@ instruction_sets! {
     /// AVX2 with AVX-VNNI.
     #[cfg(target_arch = "x86_64")]
     AvxVnni "avxvnni",
-    /// AVX2 with FMA and F16C.
+    /// AVX2 with FMA, F16C and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2 "avx2",
     /// Advanced SIMD of 64-bit Arm.

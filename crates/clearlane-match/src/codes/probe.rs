@@ -39,6 +39,15 @@ impl CodedProbe {
         Self { form: Form::Levels(LevelProbe::new(&bytes, layout.bits())), fit, roundings, dimension }
     }
 
+    /// The product with the second bits of one code, bit after bit in its bytes; `None` where codes are not refined.
+    #[inline(always)]
+    pub(super) fn product_with(&self, seconds: &[u8]) -> Option<i32> {
+        match &self.form {
+            Form::Planes(probe) => Some(probe.product_with(seconds)),
+            Form::Levels(_) => None,
+        }
+    }
+
     /// Adds the codes of `blocks` whose product with the probe reaches their block's threshold to the survivors.
     pub(crate) fn scan(&self, kernel: Kernel, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
         match &self.form {

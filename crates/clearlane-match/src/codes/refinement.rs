@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use clearlane_simd::Loops;
+
 use super::{CodedProbe, Layout};
 use crate::GalleryError;
-use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, RowCount, Step, Survivor, prefetch};
+use crate::kernel::{AppendBuffer, Appending, Kernel, RowCount, Step, Survivor, prefetch};
 
 /// Bits of a refined code.
 pub(super) const BITS: u32 = 2;
@@ -42,6 +44,7 @@ impl Refinement {
         self.codes.write_slice(appending, block, codes);
     }
 
+    #[inline(always)]
     fn code(&self, row: usize) -> &[u8] {
         let size = self.layout.code_bytes();
         &self.codes.as_slice()[row * size..][..size]
@@ -52,20 +55,27 @@ impl Refinement {
         prefetch(self.code(row));
     }
 
-    /// Changes the products of at most a block of rows with their codes to those with their refined codes. `block` is a
-    /// buffer that is kept from one call to the next.
-    pub(crate) fn refine(&self, kernel: Kernel, probe: &CodedProbe, rows: &mut [Survivor], block: &mut Vec<u8>) {
-        if rows.is_empty() {
-            return;
-        }
-        block.resize(self.layout.block_bytes(), 0);
-        for (lane, survivor) in rows.iter().enumerate() {
-            self.layout.place(self.code(survivor.row as usize), lane, block);
-        }
-        let mut products = Vec::with_capacity(BLOCK);
-        probe.scan(kernel, block, &[i32::MIN], &mut products);
-        for (survivor, second) in rows.iter_mut().zip(products) {
-            survivor.product = 2 * survivor.product + second.product;
+    /// Changes the products of some rows with their codes to those with their refined codes.
+    pub(crate) fn refine(&self, kernel: Kernel, probe: &CodedProbe, rows: &mut [Survivor]) {
+        kernel.vectorise(Refining { refinement: self, probe, rows });
+    }
+}
+
+struct Refining<'a> {
+    refinement: &'a Refinement,
+    probe: &'a CodedProbe,
+    rows: &'a mut [Survivor],
+}
+
+impl Loops for Refining<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for survivor in self.rows {
+            if let Some(second) = self.probe.product_with(self.refinement.code(survivor.row as usize)) {
+                survivor.product = 2 * survivor.product + second;
+            }
         }
     }
 }

@@ -21,9 +21,9 @@ fn unit_vectors(dimension: usize, count: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn all_layouts(dimension: usize) -> Vec<Codes> {
+fn all_layouts(dimension: usize, kernel: Kernel) -> Vec<Codes> {
     let count = Arc::new(RowCount::default());
-    [1, 2, 4].map(|bits| Codes::with_capacity(Layout::new(dimension, bits), &count, BLOCK).unwrap()).into()
+    [1, 2, 4].map(|bits| Codes::with_capacity(Layout::new(dimension, bits, kernel), &count, BLOCK).unwrap()).into()
 }
 
 fn encode(kernel: Kernel, codes: &[Codes], rotation: &Rotation, vectors: &[Vec<f32>]) -> Vec<EncodedBlock> {
@@ -42,7 +42,7 @@ fn bits_of(block: &EncodedBlock) -> (Vec<u8>, Vec<u8>, Vec<[u32; 2]>) {
 fn every_kernel_encodes_alike_bit_for_bit() {
     for dimension in (1..=70).chain([96, 127, 128, 192, 256, 500, 512, 1000, 1024]) {
         let (rotation, vectors) = (Rotation::of_seed(dimension, 7), unit_vectors(dimension, BLOCK));
-        let codes = all_layouts(dimension);
+        let codes = all_layouts(dimension, Kernel::best());
         let of = |kernel| encode(kernel, &codes, &rotation, &vectors).iter().map(bits_of).collect::<Vec<_>>();
         let portable = of(Kernel::by_name("portable").unwrap());
         for kernel in Kernel::available() {
@@ -55,15 +55,16 @@ fn every_kernel_encodes_alike_bit_for_bit() {
 fn a_row_is_encoded_interleaved_as_it_is_alone() {
     for dimension in [1, 7, 64, 100, 128, 333, 512] {
         let (rotation, vectors) = (Rotation::of_seed(dimension, 7), unit_vectors(dimension, BLOCK));
-        let encoded = encode(Kernel::best(), &all_layouts(dimension), &rotation, &vectors);
+        let encoded = encode(Kernel::best(), &all_layouts(dimension, Kernel::best()), &rotation, &vectors);
         for (bits, block) in [2, 4].into_iter().zip(&encoded[1..]) {
-            let mut bytes = vec![0; Layout::new(dimension, bits).block_bytes()];
+            let layout = Layout::new(dimension, bits, Kernel::best());
+            let mut bytes = vec![0; layout.block_bytes()];
             for (lane, vector) in vectors.iter().enumerate() {
                 let (mut rotated, mut levels) = (vector.clone(), vec![0; dimension]);
                 rotation.apply::<1>(rotated.as_chunks_mut().0);
                 let [fit] = quantise::nearest(rotated.as_chunks::<1>().0, bits, levels.as_chunks_mut().0);
                 assert_eq!(Factors::new(fit).parallel.to_bits(), block.scanned[lane].parallel.to_bits());
-                Layout::new(dimension, bits).pack(&levels, lane, &mut bytes);
+                layout.pack(&levels, lane, &mut bytes);
             }
             assert_eq!(bytes, block.bytes, "{bits} bits at {dimension}");
         }
@@ -109,7 +110,7 @@ fn a_row_that_is_longer_than_the_bound_reckons_with_is_never_ruled_out() {
     let [fit] = Fit::of(&long.map(|[x]| [x / 8.0_f32.sqrt()]), std::iter::repeat_n([15.0], 8));
     let factors = Factors::new(fit);
     let rotation = Rotation::of_seed(8, 1);
-    let probe = super::CodedProbe::new(&[8.0_f32.sqrt().recip(); 8], Layout::new(8, 4), &rotation);
+    let probe = super::CodedProbe::new(&[8.0_f32.sqrt().recip(); 8], Layout::new(8, 4, Kernel::best()), &rotation);
     for contract in [super::Contract::Always, super::Contract::with_miss(0.4)] {
         for threshold in [0.01, 0.5, 1.0] {
             assert_eq!(super::Bound::new(&probe, contract).at(threshold).unwrap().of_row(factors), i32::MIN);

@@ -73,7 +73,7 @@ fn on_lattice(vector: &[f64]) -> Vec<f64> {
 fn shape(dimension: usize, precision: Precision, bits: u32, seed: u64) -> Shape {
     Shape {
         rotation: Rotation::of_seed(dimension, seed),
-        sketch: Layout::new(dimension, bits),
+        sketch: Layout::new(dimension, bits, Kernel::best()),
         fine: None,
         certified: true,
         ..GalleryBuilder::new(ModelId::from_bytes([1; 32]), dimension).precision(precision).shape().unwrap()
@@ -132,7 +132,7 @@ fn survives(shape: &Shape, segment: &Segment, probe: &[f32]) -> bool {
     let of_block = thresholds.of_block(&codes.block_factors(0..1)[0]);
     assert!(of_block <= row[0].product, "{of_block} > {} of the block: {}", row[0].product, at());
     if let Some(refinement) = codes.refinement() {
-        refinement.refine(kernel, &coded, &mut row, &mut Vec::new());
+        refinement.refine(kernel, &coded, &mut row);
     }
     let of_row = thresholds.of_row(codes.row_factors(0));
     assert!(of_row <= row[0].product, "{of_row} > {} of the row: {}", row[0].product, at());

@@ -137,10 +137,14 @@ impl GalleryBuilder {
         if !(1..=MAX_DIMENSION).contains(&dimension) {
             return Err(GalleryError::Dimension { dimension, max: MAX_DIMENSION });
         }
-        let least = Layout::new(dimension, 1).code_bytes();
+        let least = Layout::new(dimension, 1, self.kernel).code_bytes();
         let budget = self.code_budget.unwrap_or(CODE_BUDGET.max(least));
-        let sketch = Layout::within(dimension, budget).ok_or(GalleryError::CodeBudget { dimension, budget, least })?;
-        let fine = Some(Layout::new(dimension, 4)).filter(|fine| self.certified && *fine != sketch);
+        let sketch = Layout::within(dimension, budget, self.kernel).ok_or(GalleryError::CodeBudget {
+            dimension,
+            budget,
+            least,
+        })?;
+        let fine = Some(Layout::new(dimension, 4, self.kernel)).filter(|fine| self.certified && *fine != sketch);
         let rotation = match self.seed {
             Some(seed) => Rotation::of_seed(dimension, seed),
             None => Rotation::random(dimension)?,

@@ -2,19 +2,20 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehdup_ps,
-    _mm_movehl_ps, _mm_setr_epi8, _mm256_add_epi8, _mm256_add_epi32, _mm256_add_epi64, _mm256_add_ps, _mm256_and_si256,
-    _mm256_broadcastsi128_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32,
-    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm_movehl_ps, _mm256_add_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
+    _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cmpeq_epi16,
+    _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_epu16,
+    _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
+    _mm256_storeu_si256, _mm256_sub_epi16,
 };
 
 use half::f16;
 
 use super::LANES;
 use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PlaneProbe, SUMMED, Survivor, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
@@ -96,33 +97,38 @@ pub(super) fn fold_halves(low: __m256, high: __m256) -> f32 {
 
 #[target_feature(enable = "avx2")]
 pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
+    let half = _mm256_set1_epi8(15);
+    let low_bytes = _mm256_set1_epi16(255);
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
-        let mut counts = [0; BLOCK];
-        for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let mut sums = [[_mm256_setzero_si256(); PLANES]; 2];
-            for (line, words) in group_lines(block, group, BLOCK / 8).zip(&probe.words) {
-                prefetch_line(line.as_ptr().wrapping_add(AHEAD));
-                for (codes, sums) in load_line(line).into_iter().zip(&mut sums) {
-                    for (sum, word) in sums.iter_mut().zip(words) {
-                        let differing = _mm256_xor_si256(codes, _mm256_set1_epi64x(*word as i64));
-                        *sum = _mm256_add_epi64(*sum, count_ones(differing));
-                    }
-                }
+        // Sums of a code and its neighbour, the neighbour's times 256, modulo 2¹⁶; and of the neighbours alone.
+        let mut both = _mm256_setzero_si256();
+        let mut odd = _mm256_setzero_si256();
+        let units = block.as_chunks::<BLOCK>().0.as_chunks::<SUMMED>().0;
+        for (units, tables) in units.iter().zip(probe.tables.as_chunks::<SUMMED>().0) {
+            let mut sums = _mm256_setzero_si256();
+            for (unit, [low, high]) in units.iter().zip(tables) {
+                prefetch_line(unit.as_ptr().wrapping_add(AHEAD));
+                let codes = load_32(unit);
+                let low = _mm256_shuffle_epi8(load_table(low), _mm256_and_si256(codes, half));
+                let high = _mm256_shuffle_epi8(load_table(high), _mm256_and_si256(_mm256_srli_epi16::<4>(codes), half));
+                sums = _mm256_add_epi8(sums, _mm256_add_epi8(low, high));
             }
-            for (sums, counts) in sums.iter().zip(counts.as_chunks_mut::<4>().0) {
-                let mut sum = _mm256_setzero_si256();
-                for plane in sums.iter().rev() {
-                    sum = _mm256_add_epi64(_mm256_add_epi64(sum, sum), *plane);
-                }
-                let mut wide = [0_i64; 4];
-                // SAFETY: `wide` has 4 values of 8 bytes.
-                unsafe { _mm256_storeu_si256(wide.as_mut_ptr().cast(), sum) };
-                *counts = wide.map(|count| count as i32);
-            }
+            both = _mm256_add_epi16(both, sums);
+            odd = _mm256_add_epi16(odd, _mm256_srli_epi16::<8>(sums));
         }
-        let most = probe.differing(*threshold);
-        let mask = mask(&counts, |counts| !mask_8(_mm256_cmpgt_epi32(counts, _mm256_set1_epi32(most))));
+        let even = _mm256_sub_epi16(both, _mm256_slli_epi16::<8>(odd));
+        let Ok(most) = u16::try_from(probe.differing(*threshold).min(i32::from(u16::MAX))) else { continue };
+        let most = _mm256_set1_epi16(most as i16);
+        let [even_mask, odd_mask] = [even, odd].map(|counts| _mm256_cmpeq_epi16(_mm256_max_epu16(counts, most), most));
+        let mask = _mm256_movemask_epi8(_mm256_blendv_epi8(odd_mask, even_mask, low_bytes)) as u32;
         if mask != 0 {
+            let mut counts = [0; BLOCK];
+            for (first, sums) in [even, odd].into_iter().enumerate() {
+                let mut wide = [0_u16; BLOCK / 2];
+                // SAFETY: `wide` has 16 values of 2 bytes.
+                unsafe { _mm256_storeu_si256(wide.as_mut_ptr().cast(), sums) };
+                counts.iter_mut().skip(first).step_by(2).zip(wide).for_each(|(count, sum)| *count = i32::from(sum));
+            }
             push(survivors, number, mask, &counts, |count| probe.product(count));
         }
     }
@@ -145,29 +151,39 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
     thresholds: &[i32],
     survivors: &mut Vec<Survivor>,
 ) {
+    /// Registers of a line of all codes.
+    const PARTS: usize = BLOCK / 8;
+    /// So many products of 16 bits, each at most 2 · 15 · 127, add up without an overflow.
+    const SUMMED: usize = 8;
     let field = _mm256_set1_epi8((1 << BITS) - 1);
     let ones = _mm256_set1_epi16(1);
     let quads = probe.quads.as_chunks::<FIELDS>().0;
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
-        let mut counts = [0; BLOCK];
-        for (group, counts) in counts.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let mut sums = [_mm256_setzero_si256(); 2];
-            for (line, quads) in group_lines(block, group, BLOCK / 16).zip(quads) {
+        let mut totals = [_mm256_setzero_si256(); PARTS];
+        let lines = block.as_chunks::<{ PARTS * 32 }>().0;
+        for (lines, quads) in lines.chunks(SUMMED / FIELDS).zip(quads.chunks(SUMMED / FIELDS)) {
+            let mut sums = [_mm256_setzero_si256(); PARTS];
+            for (line, quads) in lines.iter().zip(quads) {
                 prefetch_line(line.as_ptr().wrapping_add(AHEAD));
-                for (mut codes, sum) in load_line(line).into_iter().zip(&mut sums) {
+                prefetch_line(line.as_ptr().wrapping_add(AHEAD + LINE));
+                for (codes, sum) in line.as_chunks::<32>().0.iter().zip(&mut sums) {
+                    let mut codes = load_32(codes);
                     for quad in quads {
                         let values = _mm256_set1_epi32(i32::from_le_bytes(quad.map(|value| value as u8)));
-                        // At most 2 · 15 · 127: the 16-bit sums do not saturate.
                         let pairs = _mm256_maddubs_epi16(_mm256_and_si256(codes, field), values);
-                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                        *sum = _mm256_add_epi16(*sum, pairs);
                         codes = _mm256_srli_epi16::<BITS>(codes);
                     }
                 }
             }
-            for (sum, counts) in sums.iter().zip(counts.as_chunks_mut::<8>().0) {
-                // SAFETY: `counts` has 8 values of 4 bytes.
-                unsafe { _mm256_storeu_si256(counts.as_mut_ptr().cast(), *sum) };
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = _mm256_add_epi32(*total, _mm256_madd_epi16(sum, ones));
             }
+        }
+        let mut counts = [0; BLOCK];
+        for (total, counts) in totals.iter().zip(counts.as_chunks_mut::<8>().0) {
+            // SAFETY: `counts` has 8 values of 4 bytes.
+            unsafe { _mm256_storeu_si256(counts.as_mut_ptr().cast(), *total) };
         }
         let below = _mm256_set1_epi32(probe.levels(*threshold).saturating_sub(1));
         let mask = mask(&counts, |counts| mask_8(_mm256_cmpgt_epi32(counts, below)));
@@ -195,21 +211,18 @@ fn mask_8(lanes: __m256i) -> u8 {
     _mm256_movemask_ps(_mm256_castsi256_ps(lanes)) as u8
 }
 
-/// How many bits are set in each 64-bit lane, by a table of half bytes (Muła, Kurz and Lemire 2018).
+/// Bytes of a block.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn count_ones(bits: __m256i) -> __m256i {
-    let table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-    let half = _mm256_set1_epi8(15);
-    let low = _mm256_shuffle_epi8(table, _mm256_and_si256(bits, half));
-    let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(bits), half));
-    _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+fn load_32(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: there are 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+/// A table in both halves of a register, where `vpshufb` looks things up.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_line(line: &[u8; LINE]) -> [__m256i; 2] {
-    let (low, high) = line.split_at(LINE / 2);
-    // SAFETY: each half of a line has 32 bytes.
-    unsafe { [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())] }
+fn load_table(table: &[u8; 16]) -> __m256i {
+    // SAFETY: there are 16 bytes.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }

@@ -118,6 +118,20 @@ impl Kernel {
         }
     }
 
+    /// How many bytes of a one-bit code stand together in a block: see [`Layout`](crate::codes::Layout). AVX-512 and plain Rust
+    /// count bits in words; AVX2 and NEON look half bytes up in tables, since they have no instruction that counts in words.
+    pub(crate) fn unit(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(_) => 8,
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(_) => 1,
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(_) => 1,
+            Token::Portable => 8,
+        }
+    }
+
     /// The fastest kernel that this processor can run.
     #[must_use]
     pub fn best() -> Self {

@@ -1,15 +1,14 @@
 //! Kernels for 64-bit Arm with Advanced SIMD: all that run an operating system.
 //!
-//! Lines are compared with the probe's words byte by byte, lowest first: a `Neon` token proves that order too.
+//! Lines are read byte by byte, lowest first: a `Neon` token proves that order too.
 
 use std::arch::aarch64::{
-    float32x4_t, int32x4_t, uint8x16_t, uint16x8_t, uint32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddq_u16, vaddvq_u32,
-    vandq_u8, vandq_u32, vcgeq_s32, vcleq_s32, vcntq_u8, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s16, vdupq_n_s32,
-    vdupq_n_u8, vdupq_n_u16, vdupq_n_u32, vdupq_n_u64, veorq_u8, vfmaq_f32, vget_high_f32, vget_high_s8, vget_high_s16,
-    vget_low_f32, vget_low_s8, vget_low_s16, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vld1q_u16, vld1q_u32,
-    vmlal_high_s8, vmlal_s8, vmovl_s8, vmovl_s16, vpadalq_s16, vpadalq_u8, vpadalq_u16, vpaddq_s32, vpaddq_u32,
-    vpadds_f32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vreinterpretq_s32_u32, vreinterpretq_u8_u64, vshrq_n_u8,
-    vst1q_s32,
+    float32x4_t, int32x4_t, uint8x16_t, uint16x8_t, uint32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddvq_u32,
+    vaddw_high_u8, vaddw_u8, vandq_u8, vandq_u32, vcgeq_s32, vcleq_s32, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s16,
+    vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, vfmaq_f32, vget_high_f32, vget_high_s8, vget_high_s16, vget_low_f32,
+    vget_low_s8, vget_low_s16, vget_low_u8, vget_low_u16, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vld1q_u16,
+    vld1q_u32, vmlal_high_s8, vmlal_s8, vmovl_high_u16, vmovl_s8, vmovl_s16, vmovl_u16, vpadalq_s16, vpaddq_s32,
+    vpadds_f32, vqtbl1q_u8, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vreinterpretq_s32_u32, vshrq_n_u8, vst1q_s32,
 };
 use std::arch::asm;
 
@@ -17,7 +16,7 @@ use half::f16;
 
 use super::LANES;
 use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, group_lines, push};
+use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PlaneProbe, SUMMED, Survivor, group_lines, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
@@ -122,33 +121,30 @@ fn fold(sums: [Sixteen; 4]) -> f32 {
 
 #[target_feature(enable = "neon")]
 pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32], survivors: &mut Vec<Survivor>) {
-    /// So many lines add up to at most 248 set bits a byte.
-    const LINES: usize = 31;
+    let half = vdupq_n_u8(15);
     for (number, (block, threshold)) in blocks.chunks_exact(probe.block_bytes()).zip(thresholds).enumerate() {
+        let mut totals = [vdupq_n_u16(0); BLOCK / 8];
+        let units = block.as_chunks::<BLOCK>().0.as_chunks::<SUMMED>().0;
+        for (units, tables) in units.iter().zip(probe.tables.as_chunks::<SUMMED>().0) {
+            let mut sums = [vdupq_n_u8(0); BLOCK / 16];
+            for (unit, tables) in units.iter().zip(tables) {
+                prefetch_line(unit.as_ptr().wrapping_add(AHEAD));
+                let [low, high] = [load_16(&tables[0]), load_16(&tables[1])];
+                for (sum, codes) in sums.iter_mut().zip(unit.as_chunks::<16>().0) {
+                    let codes = load_16(codes);
+                    let low = vqtbl1q_u8(low, vandq_u8(codes, half));
+                    let high = vqtbl1q_u8(high, vshrq_n_u8::<4>(codes));
+                    *sum = vaddq_u8(*sum, vaddq_u8(low, high));
+                }
+            }
+            for (sum, totals) in sums.into_iter().zip(totals.as_chunks_mut::<2>().0) {
+                *totals = [vaddw_u8(totals[0], vget_low_u8(sum)), vaddw_high_u8(totals[1], sum)];
+            }
+        }
         let mut counts = [0; BLOCK];
-        for (group, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            // Each register holds two codes.
-            let mut totals = [vdupq_n_u32(0); 4];
-            let mut lines = group_lines(block, group, BLOCK / 8);
-            for words in probe.words.chunks(LINES) {
-                let mut sums = [[vdupq_n_u8(0); 4]; PLANES];
-                for (words, line) in words.iter().zip(&mut lines) {
-                    prefetch_line(line.as_ptr().wrapping_add(AHEAD));
-                    let codes = load_line(line);
-                    for (sums, word) in sums.iter_mut().zip(words) {
-                        let word = vreinterpretq_u8_u64(vdupq_n_u64(*word));
-                        for (sum, codes) in sums.iter_mut().zip(codes) {
-                            *sum = vaddq_u8(*sum, vcntq_u8(veorq_u8(codes, word)));
-                        }
-                    }
-                }
-                for (i, total) in totals.iter_mut().enumerate() {
-                    *total = vpadalq_u16(*total, weigh(sums.map(|plane| plane[i])));
-                }
-            }
-            for (pair, counts) in totals.as_chunks::<2>().0.iter().zip(counts.as_chunks_mut::<4>().0) {
-                store(vreinterpretq_s32_u32(vpaddq_u32(pair[0], pair[1])), counts);
-            }
+        for (total, counts) in totals.into_iter().zip(counts.as_chunks_mut::<4>().0.as_chunks_mut::<2>().0) {
+            store(vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(total))), &mut counts[0]);
+            store(vreinterpretq_s32_u32(vmovl_high_u16(total)), &mut counts[1]);
         }
         let most = vdupq_n_s32(probe.differing(*threshold));
         let mask = mask(&counts, |counts| vcleq_s32(counts, most));
@@ -156,13 +152,6 @@ pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32],
             push(survivors, number, mask, &counts, |count| probe.product(count));
         }
     }
-}
-
-/// Bits set in all planes, weighted, of two neighbouring bytes: at most 7 · 2 · 248.
-#[inline]
-#[target_feature(enable = "neon")]
-fn weigh(planes: [uint8x16_t; PLANES]) -> uint16x8_t {
-    planes.into_iter().rev().fold(vdupq_n_u16(0), |sum, plane| vpadalq_u8(vaddq_u16(sum, sum), plane))
 }
 
 #[target_feature(enable = "neon")]
@@ -249,4 +238,11 @@ fn store(values: int32x4_t, to: &mut [i32; 4]) {
 fn load_line(line: &[u8; LINE]) -> [uint8x16_t; 4] {
     // SAFETY: a line has 64 bytes, and 16 are read at 0, 16, 32 and 48.
     [0, 16, 32, 48].map(|at| unsafe { vld1q_u8(line.as_ptr().add(at)) })
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn load_16(bytes: &[u8; 16]) -> uint8x16_t {
+    // SAFETY: there are 16 bytes.
+    unsafe { vld1q_u8(bytes.as_ptr()) }
 }

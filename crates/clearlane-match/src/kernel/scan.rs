@@ -9,8 +9,18 @@ pub(crate) const BLOCK: usize = 32;
 /// a third to the work.
 pub(crate) const PLANES: usize = 3;
 
-/// Bytes of a line: see [`crate::codes::Layout`].
+/// Bytes of a line of the processor's caches.
 pub(super) const LINE: usize = 64;
+
+/// The most that an entry of a probe's tables is: four dimensions, seven each.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const MOST_DIFFERING: usize = 4 * ((1 << PLANES) - 1);
+
+/// Bytes of a code whose entries, two each, add up to what a byte can hold. Codes have whole words, so whole times as many.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) const SUMMED: usize = 4;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const _: () = assert!(SUMMED * 2 * MOST_DIFFERING <= u8::MAX as usize && 8 % SUMMED == 0);
 
 /// How far ahead of the scan memory is prefetched, in bytes: far enough for its latency, near enough to be there still.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -35,6 +45,10 @@ pub(crate) struct Survivor {
 pub(crate) struct PlaneProbe {
     /// For each 64 dimensions, the planes, lowest first.
     pub(super) words: Vec<[u64; PLANES]>,
+    /// For each 8 dimensions, by the lower and by the higher half of a code's byte: how often signs differ in those four
+    /// dimensions, planes weighted. At most [`MOST_DIFFERING`].
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(super) tables: Vec<[[u8; 16]; 2]>,
     /// The product where no sign differs.
     most: i32,
 }
@@ -47,7 +61,22 @@ impl PlaneProbe {
                 levels.iter().rev().fold(0, |word, level| word << 1 | u64::from(level >> plane & 1))
             })
         });
-        Self { words: words.collect(), most: levels.len() as i32 * ((1 << PLANES) - 1) }
+        Self {
+            words: words.collect(),
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            tables: tables(levels),
+            most: levels.len() as i32 * ((1 << PLANES) - 1),
+        }
+    }
+
+    /// The product with one code, bit after bit in its bytes.
+    #[inline(always)]
+    pub(crate) fn product_with(&self, code: &[u8]) -> i32 {
+        let words = code.as_chunks::<8>().0.iter().zip(&self.words).map(|(word, planes)| {
+            let word = u64::from_le_bytes(*word);
+            planes.iter().rev().fold(0, |sum, plane| 2 * sum + (word ^ plane).count_ones())
+        });
+        self.product(words.sum::<u32>() as i32)
     }
 
     /// The product of a code whose signs differ so often, planes weighted.
@@ -65,8 +94,27 @@ impl PlaneProbe {
     }
 }
 
+/// See [`PlaneProbe::tables`]: whole words of codes, the dimensions that are not there differ in nothing.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn tables(levels: &[u8]) -> Vec<[[u8; 16]; 2]> {
+    let table = |first: usize| {
+        let mut table = [0_u8; 16];
+        for (i, &level) in levels.iter().skip(first).take(4).enumerate() {
+            // A code's sign agrees with all planes that have the same: the others are what the level lacks, or the level.
+            let differing = [level, (1 << PLANES) - 1 - level];
+            for (half, sum) in table.iter_mut().enumerate() {
+                *sum += differing[half >> i & 1];
+            }
+        }
+        table
+    };
+    (0..levels.len().div_ceil(64) * 8).map(|byte| [table(8 * byte), table(8 * byte + 4)]).collect()
+}
+
 impl Zeroize for PlaneProbe {
     fn zeroize(&mut self) {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        self.tables.zeroize();
         self.words.zeroize();
         self.most = 0;
     }

@@ -66,8 +66,8 @@ fn blocks(layout: Layout, dimension: usize, count: usize, seed: u64) -> (Vec<u8>
 }
 
 fn check_scan(dimension: usize, bits: u32, count: usize, seed: u64) {
-    let layout = Layout::new(dimension, bits);
-    let (bytes, codes) = blocks(layout, dimension, count, seed);
+    let layout = |kernel| Layout::new(dimension, bits, kernel);
+    let (_, codes) = blocks(layout(portable()), dimension, count, seed);
     let top = (1 << bits) - 1;
     let mut random = noise(!seed);
     let levels: Vec<u8> = random.by_ref().take(dimension).map(|z| (z >> 30) as u8 & ((1 << PLANES) - 1)).collect();
@@ -83,6 +83,7 @@ fn check_scan(dimension: usize, bits: u32, count: usize, seed: u64) {
     };
     let products: Vec<i32> = codes.iter().map(product).collect();
     let scan = |kernel: Kernel, thresholds: &[i32]| {
+        let (bytes, _) = blocks(layout(kernel), dimension, count, seed);
         let mut survivors = Vec::new();
         if bits == 1 {
             kernel.scan_planes(&PlaneProbe::new(&levels), &bytes, thresholds, &mut survivors);

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clearlane_template::SubjectId;
-use zeroize::Zeroizing;
 
 use super::best::{Best, Candidate};
 use super::{CHUNK_ROWS, Mode, SearchOptions, SearchStats};
@@ -38,8 +37,6 @@ pub(super) struct Found {
     survivors: Vec<Survivor>,
     /// Rows of the current span whose second bits were prefetched.
     refining: Vec<Survivor>,
-    /// The second bits of some rows, as a block.
-    block: Zeroizing<Vec<u8>>,
     /// Rows of the current span whose vectors were prefetched.
     waiting: Vec<usize>,
 }
@@ -76,7 +73,6 @@ impl<'a> Scan<'a> {
             stats: SearchStats::default(),
             survivors: Vec::new(),
             refining: Vec::new(),
-            block: Zeroizing::default(),
             waiting: Vec::new(),
         }
     }
@@ -138,7 +134,7 @@ impl<'a> Scan<'a> {
         let codes = view.segment.codes(*layout);
         let Some(refinement) = codes.refinement() else { return };
         let mut rows = std::mem::take(&mut found.refining);
-        refinement.refine(self.kernel, coded, &mut rows, &mut found.block);
+        refinement.refine(self.kernel, coded, &mut rows);
         let thresholds = bound.at(self.bound(&found.best));
         for survivor in rows.drain(..) {
             let row = survivor.row as usize;
