@@ -70,6 +70,7 @@ impl PlaneProbe {
     }
 
     /// The product with one code, bit after bit in its bytes.
+    #[expect(clippy::inline_always, reason = "it is compiled for each instruction set: see `Loops`")]
     #[inline(always)]
     pub(crate) fn product_with(&self, code: &[u8]) -> i32 {
         let words = code.as_chunks::<8>().0.iter().zip(&self.words).map(|(word, planes)| {
