@@ -31,6 +31,7 @@ mod proto;
 mod quantise;
 mod reference;
 mod refit;
+mod rewrite;
 mod wiped;
 
 pub use clearlane_simd::{Isa, Loops, vectorised};

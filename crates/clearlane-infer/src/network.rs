@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::proto;
 use crate::reference::Runnable;
 use crate::refit::refit;
+use crate::rewrite::framework;
 use crate::wiped::{Wiped, wipe};
 
 /// An ONNX model ready to run.
@@ -141,7 +142,7 @@ impl Network {
 
     /// As [`from_onnx`](Self::from_onnx), with a say in how the network runs.
     pub fn with_options(bytes: &[u8], input: [usize; 3], options: &Options) -> Result<Self, InferError> {
-        let onnx = tract_onnx::onnx();
+        let onnx = framework();
         let mut model = proto::decode(&onnx, bytes)?;
         if options.refit {
             refit(&onnx, &mut model, input);

@@ -9,17 +9,19 @@ use tract_onnx::pb::{
 };
 
 use crate::InferError;
+use crate::rewrite::rewrite;
 
 /// The most that a window's size, stride, dilation or padding may be: far more than image networks use.
 const LARGEST_WINDOW: u64 = 1 << 12;
 
-/// Decodes a model and checks that its graph can be built: known operators, edges that lead somewhere, tensors whose
-/// bytes are there.
+/// Decodes a model, brings its graph to the forms that are known here ([`rewrite`]) and checks that it can be built: known
+/// operators, edges that lead somewhere, tensors whose bytes are there.
 pub(crate) fn decode(onnx: &Onnx, bytes: &[u8]) -> Result<ModelProto, InferError> {
-    let model = ModelProto::decode(bytes).map_err(|error| InferError::Decode { detail: error.to_string() })?;
-    let Some(graph) = &model.graph else {
+    let mut model = ModelProto::decode(bytes).map_err(|error| InferError::Decode { detail: error.to_string() })?;
+    let Some(graph) = &mut model.graph else {
         return Err(InferError::Decode { detail: "it holds no graph".into() });
     };
+    rewrite(graph);
     check(onnx, graph)?;
     Ok(model)
 }

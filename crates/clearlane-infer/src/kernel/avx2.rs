@@ -13,6 +13,7 @@ pub(crate) struct Avx2Block(pub(super) __m256, pub(super) __m256);
 // SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
 // for a token that proves that the CPU has the instructions.
 unsafe impl Vector for Avx2Block {
+    const REGISTERS: usize = 2;
     const ACCUMULATORS: usize = 6;
 
     #[inline(always)]

@@ -11,11 +11,14 @@ use super::epilogue::{Epilogue, TileEpilogue};
 use super::groups::Groups;
 use super::memory::{Arena, Block, View, blocks};
 use super::set::KernelSet;
+use super::tile::place;
 use super::vector::{LANES, Vector};
 
 /// A dense convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct Dense {
     corner: Corner,
+    /// Floats of the input from one output pixel to the next.
+    step: usize,
     to: View,
     taps: Vec<Tap>,
     groups: Groups<DenseKernel>,
@@ -37,15 +40,15 @@ impl Dense {
             return None;
         }
         let step = convolution.stride * from.lanes;
-        let kernel = |blocks: usize, pixels: usize, rows: usize| (kernels.dense)(blocks, pixels, rows, step);
-        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernel)?;
+        let kernel = |blocks: usize, pixels: usize, first: usize| (kernels.dense)(blocks, pixels, first, step);
+        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernels.registers, kernel)?;
         let each = convolution.inputs * convolution.kernel[0] * convolution.kernel[1];
         let mut weights = Vec::with_capacity(to.planes() * each);
         groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let mut bias = blocks(&convolution.bias);
         bias.resize(to.planes(), Block::default());
         let taps = taps(convolution, &from);
-        Some(Self { corner: convolution.corner(&from), to, taps, groups, weights, bias, epilogue })
+        Some(Self { corner: convolution.corner(&from), step, to, taps, groups, weights, bias, epilogue })
     }
 
     pub(crate) fn groups(&self) -> usize {
@@ -65,10 +68,10 @@ impl Dense {
             let tile = DenseTile {
                 taps: &self.taps,
                 from: arena.at(self.corner.at(0, y, x)),
-                row: self.corner.row(),
+                row: self.corner.row() - x * self.step,
                 weights: self.weights[group.first * each..].as_ptr().cast(),
                 bias: self.bias[group.first..].as_ptr().cast(),
-                epilogue: self.epilogue.at(arena, &self.to, group.first, group.blocks, y, x),
+                epilogue: self.epilogue.at(arena, &self.to, group.first, group.blocks, y, x).to_the_left(x),
             };
             // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
             // the instruction set's kernels exist only where the CPU has it.
@@ -115,7 +118,7 @@ fn pack(convolution: &Convolution<'_>, lanes: usize, blocks: Range<usize>, weigh
 pub(crate) struct DenseTile<'a> {
     pub(crate) taps: &'a [Tap],
     pub(crate) from: *const f32,
-    /// Floats from the input of one output row to that of the next.
+    /// Floats from the input of the tile's first pixel to that of the first one below.
     pub(crate) row: usize,
     pub(crate) weights: *const f32,
     pub(crate) bias: *const f32,
@@ -127,9 +130,9 @@ pub(crate) type DenseKernel = unsafe fn(&DenseTile<'_>);
 
 /// # Safety
 ///
-/// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, of which `W` are in a row, readable under every tap;
-/// `weights` to
-/// `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `epilogue` as [`TileEpilogue::store`] asks.
+/// As for [`Vector`]; `from` leads to `P` pixels `STEP` floats apart, of which `W` are in the first row, readable under every tap;
+/// `weights` to `B` x 16 floats a tap and channel; `bias` to `B` x 16 floats; `epilogue` as [`TileEpilogue::store`] asks.
+#[expect(clippy::needless_range_loop, reason = "a pixel has a sum in each of the blocks")]
 #[inline(always)]
 pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const W: usize, const STEP: usize>(
     tile: &DenseTile<'_>,
@@ -151,7 +154,8 @@ pub(crate) unsafe fn dense_tile<V: Vector, const B: usize, const P: usize, const
                 }
                 weights = weights.add(B * LANES);
                 for pixel in 0..P {
-                    let value = V::splat_at(rows[pixel / W].add(pixel % W * STEP + channel));
+                    let (row, at) = place(pixel, W);
+                    let value = V::splat_at(rows[row].add(at * STEP + channel));
                     for block in 0..B {
                         sums[block][pixel] = weight[block].mul_add(value, sums[block][pixel]);
                     }

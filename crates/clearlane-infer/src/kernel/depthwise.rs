@@ -41,14 +41,14 @@ impl Depthwise {
         if !convolution.fits(&from, &to) || from.lanes != LANES || convolution.stride > 2 {
             return None;
         }
-        let cut = tile::cut(to.width, 1, kernels.accumulators);
-        let tiles =
-            cut.iter().map(|tile| Some((tile.x, (kernels.depthwise)(tile.pixels, convolution.stride * LANES)?)));
-        let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
-        let tiles_of_two = || {
-            let cut = tile::cut(to.width, 1, two_rows(kernels.accumulators));
-            cut.iter().map(|tile| Some((tile.x, (kernels.depthwise_two_rows)(tile.pixels)?))).collect()
+        let tiles = |most: usize, kernel: &dyn Fn(usize) -> Option<DepthwiseKernel>| {
+            tile::cut_row(to.width, most)?
+                .iter()
+                .map(|tile| Some((tile.x, kernel(tile.pixels)?)))
+                .collect::<Option<Vec<_>>>()
         };
+        let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
+        let tiles_of_two = || tiles(two_rows(kernels.accumulators), &kernels.depthwise_two_rows);
         let positions = convolution.kernel[0] * convolution.kernel[1];
         let weight = |plane: usize, position: usize, lane: usize| {
             convolution.weights.get((plane * LANES + lane) * positions + position).copied().unwrap_or(0.0)
@@ -61,7 +61,7 @@ impl Depthwise {
             taps: convolution.positions(&from).collect(),
             weights: weights.collect(),
             bias: blocks(&convolution.bias),
-            tiles: tiles.collect::<Option<_>>()?,
+            tiles: tiles(kernels.accumulators, &|pixels| (kernels.depthwise)(pixels, convolution.stride * LANES))?,
             two_rows: plain.then(tiles_of_two).flatten(),
             epilogue,
         })

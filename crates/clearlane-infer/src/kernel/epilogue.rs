@@ -2,6 +2,7 @@
 //! activation.
 
 use super::memory::{Arena, Block, View, blocks};
+use super::tile::place;
 use super::vector::{LANES, Vector};
 
 /// A function of one value, by channel where it has parameters.
@@ -142,7 +143,7 @@ impl Epilogue {
 /// Where a tile's sums go, and what is done to them on the way.
 #[derive(Clone, Copy)]
 pub(crate) struct TileEpilogue {
-    /// The tile's first pixel in its first plane, and floats from one plane, and one row, to the next.
+    /// The tile's first pixel in its first plane, and floats from one plane to the next, and to the first pixel below.
     pub(crate) to: *mut f32,
     pub(crate) to_plane: usize,
     pub(crate) to_row: usize,
@@ -156,13 +157,19 @@ pub(crate) struct TileEpilogue {
 }
 
 impl TileEpilogue {
+    /// The same for a tile that ends in the row below, at its left edge, and begins at column `x`.
+    pub(crate) fn to_the_left(self, x: usize) -> Self {
+        let row = |row: usize| row.saturating_sub(x * LANES);
+        Self { to_row: row(self.to_row), add_row: row(self.add_row), ..self }
+    }
+
     /// The same for the row below.
     pub(crate) fn below(self) -> Self {
         Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }
     }
 
-    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first: `W` neighbours, and the
-    /// rest in the row below.
+    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first, `W` of
+    /// them in the first row and the rest in the row below.
     ///
     /// # Safety
     ///
@@ -181,7 +188,8 @@ impl TileEpilogue {
                 add_pixels::<V, P, W>(&mut sums, add, self.add_row);
             }
             for (pixel, sum) in sums.iter().enumerate() {
-                sum.store(to.add(pixel / W * self.to_row + pixel % W * LANES));
+                let (row, at) = place(pixel, W);
+                sum.store(to.add(row * self.to_row + at * LANES));
             }
         }
     }
@@ -189,12 +197,13 @@ impl TileEpilogue {
 
 /// # Safety
 ///
-/// As for [`Vector`]; `from` leads to `P` pixels, of which `W` are in a row.
+/// As for [`Vector`]; `from` leads to `P` pixels, of which `W` are in the first row.
 #[inline(always)]
 unsafe fn add_pixels<V: Vector, const P: usize, const W: usize>(values: &mut [V; P], from: *const f32, row: usize) {
     for (pixel, value) in values.iter_mut().enumerate() {
+        let (below, at) = place(pixel, W);
         // SAFETY: the caller gives P pixels.
-        unsafe { *value = value.add(V::load(from.add(pixel / W * row + pixel % W * LANES))) };
+        unsafe { *value = value.add(V::load(from.add(below * row + at * LANES))) };
     }
 }
 

@@ -11,30 +11,41 @@ const CACHED_WEIGHTS: usize = 768 << 10;
 pub(crate) struct Group<K> {
     pub(crate) first: usize,
     pub(crate) blocks: usize,
-    /// The row, cut into tiles.
-    tiles: Vec<(usize, K)>,
-    /// A kernel for two whole rows, where they are that short.
-    two_rows: Option<K>,
+    /// A row, cut into tiles.
+    row: Tiles<K>,
+    /// Two rows, where they take less time together: their width is no multiple of what the registers hold.
+    two_rows: Option<Tiles<K>>,
 }
+
+/// Where tiles begin, as y and x, and their kernels.
+type Tiles<K> = Vec<([usize; 2], K)>;
 
 /// All groups of one convolution.
 pub(crate) struct Groups<K>(Vec<Group<K>>);
 
 impl<K: Copy> Groups<K> {
-    /// Cuts `planes` output blocks and their rows so that tiles fit in `accumulators` registers; `kernel` gives the
-    /// kernel for a number of blocks, of pixels in a row, and of rows.
+    /// Cuts `planes` output blocks and their rows so that tiles fit in `accumulators` sums of `registers` each; `kernel` gives
+    /// the kernel for a number of blocks, of pixels, and of those of them that lie in the first row.
     pub(crate) fn new(
         planes: usize,
         width: usize,
         accumulators: usize,
+        registers: usize,
         kernel: impl Fn(usize, usize, usize) -> Option<K>,
     ) -> Option<Self> {
         let group = |Range { start, end }: Range<usize>| {
             let blocks = end - start;
-            let cut = tile::cut(width, blocks, accumulators);
-            let tiles =
-                cut.iter().map(|tile| Some((tile.x, kernel(blocks, tile.pixels, 1)?))).collect::<Option<_>>()?;
-            Some(Group { first: start, blocks, tiles, two_rows: kernel(blocks, width, 2) })
+            let cut = |rows: usize| {
+                let cost = |pixels: usize, first: usize| {
+                    kernel(blocks, pixels, first).map(|_| tile::cost(pixels, blocks, registers))
+                };
+                let (tiles, cost) = tile::cut(width, rows, cost)?;
+                let tiles = tiles.iter().map(|tile| Some(([tile.y, tile.x], kernel(blocks, tile.pixels, tile.first)?)));
+                Some((tiles.collect::<Option<Tiles<K>>>()?, cost))
+            };
+            let (row, cost) = cut(1)?;
+            let two_rows = cut(2).filter(|(_, of_two)| *of_two < 2 * cost).map(|(tiles, _)| tiles);
+            Some(Group { first: start, blocks, row, two_rows })
         };
         tile::groups(planes, accumulators).into_iter().map(group).collect::<Option<_>>().map(Self)
     }
@@ -82,12 +93,15 @@ impl<K: Copy> Groups<K> {
 impl<K: Copy> Group<K> {
     fn walk(&self, mut rows: Range<usize>, tile: impl Fn(&Self, usize, usize, K)) {
         while let Some(y) = rows.next() {
-            match self.two_rows {
-                Some(kernel) if !rows.is_empty() => {
+            let tiles = match &self.two_rows {
+                Some(tiles) if !rows.is_empty() => {
                     rows.next();
-                    tile(self, y, 0, kernel);
+                    tiles
                 }
-                _ => self.tiles.iter().for_each(|&(x, kernel)| tile(self, y, x, kernel)),
+                _ => &self.row,
+            };
+            for &([below, x], kernel) in tiles {
+                tile(self, y + below, x, kernel);
             }
         }
     }

@@ -20,6 +20,7 @@ impl NeonBlock {
 // SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
 // for a token that proves that the CPU has the instructions.
 unsafe impl Vector for NeonBlock {
+    const REGISTERS: usize = 4;
     /// Twenty-four of the 32 registers; weights and values take four each.
     const ACCUMULATORS: usize = 6;
 

@@ -14,6 +14,7 @@ impl PortableBlock {
 
 // SAFETY: each method touches what its contract says and uses no instruction beyond the target's own.
 unsafe impl Vector for PortableBlock {
+    const REGISTERS: usize = 4;
     const ACCUMULATORS: usize = 2;
 
     #[inline(always)]

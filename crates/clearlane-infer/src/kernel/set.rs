@@ -19,7 +19,10 @@ use super::vector::{LANES, Vector};
 pub(crate) struct KernelSet {
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
-    /// The dense kernel for a number of blocks, of pixels in a row, of rows, and of floats between pixels.
+    /// Registers of one of them.
+    pub(crate) registers: usize,
+    /// The dense kernel for a number of blocks, of pixels, of those of them that lie in the first row, and of floats between
+    /// pixels.
     pub(crate) dense: fn(usize, usize, usize, usize) -> Option<DenseKernel>,
     /// The depthwise kernel for a number of pixels, and of floats between pixels.
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
@@ -93,6 +96,7 @@ macro_rules! instruction_set {
             pub(super) fn kernels(_token: $token, integer: IntegerKernels) -> KernelSet {
                 KernelSet {
                     accumulators: <$vector>::ACCUMULATORS,
+                    registers: <$vector>::REGISTERS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
                     depthwise_two_rows: depthwise_two_rows_kernel,
@@ -104,29 +108,40 @@ macro_rules! instruction_set {
                 }
             }
 
-            fn dense_kernel(blocks: usize, pixels: usize, rows: usize, step: usize) -> Option<DenseKernel> {
-                match (rows, step) {
-                    _ if rows * pixels * blocks > <$vector>::ACCUMULATORS => None,
-                    (1, 1) => dense_by_blocks::<1>(blocks, pixels),
-                    (1, 2) => dense_by_blocks::<2>(blocks, pixels),
-                    (1, 16) => dense_by_blocks::<16>(blocks, pixels),
-                    (1, 32) => dense_by_blocks::<32>(blocks, pixels),
-                    (2, 16) => two_rows::<16>(blocks, pixels),
-                    (2, 32) => two_rows::<32>(blocks, pixels),
+            fn dense_kernel(blocks: usize, pixels: usize, first: usize, step: usize) -> Option<DenseKernel> {
+                match (first == pixels, step) {
+                    _ if pixels * blocks > <$vector>::ACCUMULATORS => None,
+                    (true, 1) => dense_by_blocks::<1>(blocks, pixels),
+                    (true, 2) => dense_by_blocks::<2>(blocks, pixels),
+                    (true, 16) => dense_by_blocks::<16>(blocks, pixels),
+                    (true, 32) => dense_by_blocks::<32>(blocks, pixels),
+                    (false, 16) => two_rows::<16>(blocks, pixels, first),
+                    (false, 32) => two_rows::<32>(blocks, pixels, first),
                     _ => None,
                 }
             }
 
-            fn two_rows<const STEP: usize>(blocks: usize, pixels: usize) -> Option<DenseKernel> {
-                match (blocks, pixels) {
-                    (1, 3) => Some(dense::<1, 6, 3, STEP>),
-                    (1, 4) => Some(dense::<1, 8, 4, STEP>),
-                    (1, 5) => Some(dense::<1, 10, 5, STEP>),
-                    (1, 7) => Some(dense::<1, 14, 7, STEP>),
-                    (2, 3) => Some(dense::<2, 6, 3, STEP>),
-                    (2, 4) => Some(dense::<2, 8, 4, STEP>),
-                    (2, 5) => Some(dense::<2, 10, 5, STEP>),
-                    (2, 7) => Some(dense::<2, 14, 7, STEP>),
+            fn two_rows<const STEP: usize>(blocks: usize, pixels: usize, first: usize) -> Option<DenseKernel> {
+                match (blocks, pixels, first) {
+                    (1, 4, 1) => Some(dense::<1, 4, 1, STEP>),
+                    (1, 4, 2) => Some(dense::<1, 4, 2, STEP>),
+                    (1, 4, 3) => Some(dense::<1, 4, 3, STEP>),
+                    (1, 5, 1) => Some(dense::<1, 5, 1, STEP>),
+                    (1, 5, 2) => Some(dense::<1, 5, 2, STEP>),
+                    (1, 5, 3) => Some(dense::<1, 5, 3, STEP>),
+                    (1, 5, 4) => Some(dense::<1, 5, 4, STEP>),
+                    (1, 6, 1) => Some(dense::<1, 6, 1, STEP>),
+                    (1, 6, 2) => Some(dense::<1, 6, 2, STEP>),
+                    (1, 6, 3) => Some(dense::<1, 6, 3, STEP>),
+                    (1, 6, 4) => Some(dense::<1, 6, 4, STEP>),
+                    (1, 6, 5) => Some(dense::<1, 6, 5, STEP>),
+                    (1, 8, 4) => Some(dense::<1, 8, 4, STEP>),
+                    (1, 10, 5) => Some(dense::<1, 10, 5, STEP>),
+                    (1, 14, 7) => Some(dense::<1, 14, 7, STEP>),
+                    (2, 6, 3) => Some(dense::<2, 6, 3, STEP>),
+                    (2, 8, 4) => Some(dense::<2, 8, 4, STEP>),
+                    (2, 10, 5) => Some(dense::<2, 10, 5, STEP>),
+                    (2, 14, 7) => Some(dense::<2, 14, 7, STEP>),
                     _ => None,
                 }
             }

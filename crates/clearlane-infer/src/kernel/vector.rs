@@ -10,6 +10,8 @@ pub(crate) const LANES: usize = 16;
 /// Every method may use instructions of its set: callers run only where a token of `clearlane_simd` proves that the CPU has
 /// them. A method that takes a pointer reads or writes [`LANES`] floats there (one for `splat_at`), aligned or not.
 pub(crate) unsafe trait Vector: Copy {
+    /// Registers that hold the sixteen.
+    const REGISTERS: usize;
     /// Accumulators that fit in the registers together with their operands.
     const ACCUMULATORS: usize;
 

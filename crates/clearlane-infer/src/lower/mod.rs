@@ -1,6 +1,7 @@
 //! From the graph's nodes to layers: each operator that a kernel exists for becomes a layer or joins the one before
 //! it, and any other falls back to tract.
 
+mod cast;
 mod elementwise;
 mod fallback;
 mod quantised;
@@ -114,6 +115,7 @@ impl<'a> Lowering<'a> {
             "Concat" => self.concat(index, node),
             "Softmax" => self.softmax(index, node),
             "Transpose" => self.transpose(node),
+            "Cast" => self.cast(index, node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => self.reshape(node),
             _ => None,
         }

@@ -14,6 +14,7 @@ use prost::Message;
 
 use crate::error::{InferError, QuantiseError};
 use crate::proto;
+use crate::rewrite::framework;
 
 /// A quantised model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub fn quantise(onnx: &[u8], input: [usize; 3], images: ArrayView4<'_, f32>) -> 
     if n == 0 {
         return Err(QuantiseError::NoImages);
     }
-    let mut model = proto::decode(&tract_onnx::onnx(), onnx)?;
+    let mut model = proto::decode(&framework(), onnx)?;
     let Some(graph) = &model.graph else {
         return Err(InferError::Decode { detail: "it holds no graph".into() }.into());
     };

@@ -12,11 +12,14 @@ use super::{QuadBlock, SumBlock, sum_blocks};
 use crate::kernel::convolution::{Convolution, Corner};
 use crate::kernel::groups::Groups;
 use crate::kernel::memory::{Arena, View};
+use crate::kernel::tile::place;
 use crate::kernel::vector::LANES;
 
 /// A dense integer convolution, packed for one instruction set and placed in an arena.
 pub(crate) struct IntegerDense {
     corner: Corner,
+    /// Bytes of the input from one output pixel to the next.
+    step: usize,
     to: View,
     /// How far each position of the kernel in each plane lies from the window's corner, in bytes.
     taps: Vec<usize>,
@@ -39,14 +42,15 @@ impl IntegerDense {
             return None;
         }
         let step = convolution.stride * from.lanes;
-        let kernel = |blocks: usize, pixels: usize, rows: usize| (kernels.dense)(blocks, pixels, rows, step);
-        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernel)?;
+        let kernel = |blocks: usize, pixels: usize, first: usize| (kernels.dense)(blocks, pixels, first, step);
+        let groups = Groups::new(to.planes(), to.width, kernels.accumulators, kernels.registers, kernel)?;
         let mut weights = Vec::new();
         groups.blocks().for_each(|blocks| pack(convolution, from.lanes, blocks, &mut weights));
         let positions: Vec<usize> = convolution.positions(&from).collect();
         let taps = (0..from.planes()).flat_map(|plane| positions.iter().map(move |at| plane * from.plane_len() + at));
         Some(Self {
             corner: convolution.corner(&from),
+            step,
             to,
             taps: taps.collect(),
             groups,
@@ -73,10 +77,10 @@ impl IntegerDense {
             let tile = IntegerDenseTile {
                 taps: &self.taps,
                 from: arena.at_byte(self.corner.at(0, y, x)),
-                row: self.corner.row(),
+                row: self.corner.row() - x * self.step,
                 weights: self.weights[group.first * each..].as_ptr().cast(),
                 bias: self.bias[group.first..].as_ptr().cast(),
-                epilogue: self.epilogue.at(arena, &self.to, group.first, y, x),
+                epilogue: self.epilogue.at(arena, &self.to, group.first, y, x).to_the_left(x),
             };
             // SAFETY: `new` saw that every tap stays inside the input, and packed weights and biases for every group;
             // the instruction set's kernels exist only where the CPU has it.
@@ -109,7 +113,7 @@ fn pack(convolution: &Convolution<'_, i8, i32>, lanes: usize, blocks: Range<usiz
 pub(crate) struct IntegerDenseTile<'a> {
     taps: &'a [usize],
     from: *const u8,
-    /// Bytes from the input of one output row to that of the next.
+    /// Bytes from the input of the tile's first pixel to that of the first one below.
     row: usize,
     weights: *const i8,
     bias: *const i32,
@@ -121,8 +125,9 @@ pub(crate) type IntegerDenseKernel = unsafe fn(&IntegerDenseTile<'_>);
 
 /// # Safety
 ///
-/// As for [`Quads`]; `from` leads to `P` pixels `STEP` bytes apart, of which `W` are in a row, readable under every tap;
+/// As for [`Quads`]; `from` leads to `P` pixels `STEP` bytes apart, of which `W` are in the first row, readable under every tap;
 /// `weights` to `B` x 64 bytes a tap and four channels; `bias` to `B` x 16 sums; `epilogue` as [`TileEpilogue::store`] asks.
+#[expect(clippy::needless_range_loop, reason = "a pixel has a sum in each of the blocks")]
 #[inline(always)]
 pub(crate) unsafe fn dense_tile<S: Quads, const B: usize, const P: usize, const W: usize, const STEP: usize>(
     tile: &IntegerDenseTile<'_>,
@@ -145,7 +150,8 @@ pub(crate) unsafe fn dense_tile<S: Quads, const B: usize, const P: usize, const 
                 }
                 weights = weights.add(B * 4 * LANES);
                 for pixel in 0..P {
-                    let bytes = S::splat(rows[pixel / W].add(pixel % W * STEP + 4 * quad));
+                    let (row, at) = place(pixel, W);
+                    let bytes = S::splat(rows[row].add(at * STEP + 4 * quad));
                     for block in 0..B {
                         sums[block][pixel] = sums[block][pixel].dot(bytes, weight[block]);
                     }

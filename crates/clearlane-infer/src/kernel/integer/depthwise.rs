@@ -44,7 +44,7 @@ impl IntegerDepthwise {
         }
         let [rows, columns] = convolution.kernel;
         let pairs = convolution.stride == 1 && columns <= 3;
-        let cut = tile::cut(to.width, 1, kernels.accumulators);
+        let cut = tile::cut_row(to.width, kernels.accumulators)?;
         let kernel = |pixels: usize| (kernels.depthwise)(pixels, convolution.stride * LANES, pairs);
         let tiles = cut.iter().map(|tile| Some((tile.x, kernel(tile.pixels)?))).collect::<Option<_>>()?;
         let weight = |channel: usize, row: usize, column: Option<usize>| match column {

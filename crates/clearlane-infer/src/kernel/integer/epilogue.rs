@@ -2,12 +2,12 @@
 //!
 //! Every step is one multiplication, addition, comparison or rounding in single precision, and none is fused with
 //! another: the result is the same to the last bit whatever the instruction set.
-#![expect(clippy::cast_ptr_alignment, reason = "a row is of floats or of bytes, and read and written unaligned")]
 
 use super::quads::Quads;
 use super::{Quantisation, ROUNDING};
 use crate::kernel::epilogue::Activation;
 use crate::kernel::memory::{Arena, BYTES, Block, View, blocks};
+use crate::kernel::tile::place;
 use crate::kernel::vector::{LANES, Vector};
 
 /// From sums to values.
@@ -116,6 +116,7 @@ impl Epilogue {
             to: arena.at_byte(to.pixel(first, y, x) * bytes),
             to_plane: to.plane_len() * bytes,
             to_row: to.pitch() * bytes,
+            to_pixel: LANES * bytes,
             add: self.add.map_or(std::ptr::null(), |add| arena.at_byte(add.pixel(first, y, x)).cast_const()),
             add_plane: self.add.map_or(0, |add| add.plane_len()),
             add_row: self.add.map_or(0, |add| add.pitch()),
@@ -133,10 +134,12 @@ impl Epilogue {
 /// Where a tile's sums go, and what is done to them on the way.
 #[derive(Clone, Copy)]
 pub(crate) struct TileEpilogue {
-    /// The tile's first pixel in its first plane, and bytes from one plane, and one row, to the next.
+    /// The tile's first pixel in its first plane, and bytes from one plane to the next, and to the first pixel below.
     to: *mut u8,
     to_plane: usize,
     to_row: usize,
+    /// Bytes of a pixel's block.
+    to_pixel: usize,
     /// The same of the tensor to add; null where there is none.
     add: *const u8,
     add_plane: usize,
@@ -148,8 +151,14 @@ pub(crate) struct TileEpilogue {
 }
 
 impl TileEpilogue {
-    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first: `W` neighbours, and the
-    /// rest in the row below.
+    /// The same for a tile that ends in the row below, at its left edge, and begins at column `x`.
+    pub(crate) fn to_the_left(self, x: usize) -> Self {
+        let to_row = self.to_row.saturating_sub(x * self.to_pixel);
+        Self { to_row, add_row: self.add_row.saturating_sub(x * LANES), ..self }
+    }
+
+    /// Runs the epilogue on `P` pixels and stores them: those of the plane that stands `plane` after the tile's first, `W` of
+    /// them in the first row and the rest in the row below.
     ///
     /// # Safety
     ///
@@ -179,10 +188,11 @@ impl TileEpilogue {
             }
             let to = self.to.add(plane * self.to_plane);
             for (pixel, &value) in values.iter().enumerate() {
-                let at = to.add(pixel / W * self.to_row);
+                let (row, at) = place(pixel, W);
+                let to = to.add(row * self.to_row + at * self.to_pixel);
                 match numbers.zero {
-                    Some(zero) => S::store_bytes(value, zero, at.add(pixel % W * LANES)),
-                    None => value.store(at.cast::<f32>().add(pixel % W * LANES)),
+                    Some(zero) => S::store_bytes(value, zero, to),
+                    None => value.store(to.cast()),
                 }
             }
         }
@@ -205,7 +215,8 @@ impl TileEpilogue {
             let from = self.add.add(plane * self.add_plane);
             for (pixel, value) in values.iter_mut().enumerate() {
                 let rounded = value.add(up).add(down);
-                let bytes = S::widen(from.add(pixel / W * self.add_row + pixel % W * LANES));
+                let (row, at) = place(pixel, W);
+                let bytes = S::widen(from.add(row * self.add_row + at * LANES));
                 *value = rounded.mul(own).add(bytes.add(zero).mul(other)).max(low).min(high);
             }
         }

@@ -8,13 +8,17 @@ use super::depthwise::{IntegerDepthwiseKernel, IntegerDepthwiseTile, depthwise_t
 use super::quads::Quads;
 use super::recode::{RecodeKernel, RecodeRow, dequantise_image_row, dequantise_row, quantise_image_row, quantise_row};
 use crate::kernel::set::by_pixels;
+use crate::kernel::vector::Vector;
 
 /// The integer kernels of one instruction set. Holding them proves that the CPU has the set.
 #[derive(Clone, Copy)]
 pub(crate) struct IntegerKernels {
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
-    /// The dense kernel for a number of blocks, of pixels in a row, of rows, and of bytes between pixels.
+    /// Registers of one of them.
+    pub(crate) registers: usize,
+    /// The dense kernel for a number of blocks, of pixels, of those of them that lie in the first row, and of bytes between
+    /// pixels.
     pub(crate) dense: fn(usize, usize, usize, usize) -> Option<IntegerDenseKernel>,
     /// The depthwise kernel for a number of pixels, of bytes between pixels, and for outputs in pairs or one by one.
     pub(crate) depthwise: fn(usize, usize, bool) -> Option<IntegerDepthwiseKernel>,
@@ -57,6 +61,7 @@ macro_rules! instruction_set {
             pub(super) fn kernels(_token: $token) -> IntegerKernels {
                 IntegerKernels {
                     accumulators: <$quads>::ACCUMULATORS,
+                    registers: <<$quads as Quads>::Float as Vector>::REGISTERS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
                     quantise,
@@ -66,23 +71,26 @@ macro_rules! instruction_set {
                 }
             }
 
-            fn dense_kernel(blocks: usize, pixels: usize, rows: usize, step: usize) -> Option<IntegerDenseKernel> {
-                match (rows, step) {
-                    _ if rows * pixels * blocks > <$quads>::ACCUMULATORS => None,
-                    (1, 4) => dense_by_blocks::<4>(blocks, pixels),
-                    (1, 8) => dense_by_blocks::<8>(blocks, pixels),
-                    (1, 16) => dense_by_blocks::<16>(blocks, pixels),
-                    (1, 32) => dense_by_blocks::<32>(blocks, pixels),
-                    (2, 16) => two_rows::<16>(blocks, pixels),
-                    (2, 32) => two_rows::<32>(blocks, pixels),
+            fn dense_kernel(blocks: usize, pixels: usize, first: usize, step: usize) -> Option<IntegerDenseKernel> {
+                match (first == pixels, step) {
+                    _ if pixels * blocks > <$quads>::ACCUMULATORS => None,
+                    (true, 4) => dense_by_blocks::<4>(blocks, pixels),
+                    (true, 8) => dense_by_blocks::<8>(blocks, pixels),
+                    (true, 16) => dense_by_blocks::<16>(blocks, pixels),
+                    (true, 32) => dense_by_blocks::<32>(blocks, pixels),
+                    (false, 16) => two_rows::<16>(blocks, pixels, first),
+                    (false, 32) => two_rows::<32>(blocks, pixels, first),
                     _ => None,
                 }
             }
 
-            fn two_rows<const STEP: usize>(blocks: usize, pixels: usize) -> Option<IntegerDenseKernel> {
-                match (blocks, pixels) {
-                    (1, 7) => Some(dense::<1, 14, 7, STEP>),
-                    (2, 7) => Some(dense::<2, 14, 7, STEP>),
+            fn two_rows<const STEP: usize>(blocks: usize, pixels: usize, first: usize) -> Option<IntegerDenseKernel> {
+                match (blocks, pixels, first) {
+                    (1, 4, 1) => Some(dense::<1, 4, 1, STEP>),
+                    (1, 4, 2) => Some(dense::<1, 4, 2, STEP>),
+                    (1, 4, 3) => Some(dense::<1, 4, 3, STEP>),
+                    (1, 14, 7) => Some(dense::<1, 14, 7, STEP>),
+                    (2, 14, 7) => Some(dense::<2, 14, 7, STEP>),
                     _ => None,
                 }
             }
