@@ -163,6 +163,13 @@ impl TileEpilogue {
         Self { to_row: row(self.to_row), add_row: row(self.add_row), ..self }
     }
 
+    /// The same for a tile that begins so many pixels further to the right.
+    pub(crate) fn right(self, pixels: usize) -> Self {
+        let moved = pixels * LANES;
+        let add = if self.add.is_null() { self.add } else { self.add.wrapping_add(moved) };
+        Self { to: self.to.wrapping_add(moved), add, ..self }
+    }
+
     /// The same for the row below.
     pub(crate) fn below(self) -> Self {
         Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }

@@ -1,6 +1,7 @@
 //! The output blocks of a dense convolution that are computed together, and the tiles that their rows are cut into.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::tile;
 
@@ -11,10 +12,14 @@ const CACHED_WEIGHTS: usize = 768 << 10;
 pub(crate) struct Group<K> {
     pub(crate) first: usize,
     pub(crate) blocks: usize,
-    /// A row, cut into tiles.
-    row: Tiles<K>,
+    rows: Arc<Rows<K>>,
+}
+
+/// How rows are cut into tiles.
+struct Rows<K> {
+    one: Tiles<K>,
     /// Two rows, where they take less time together: their width is no multiple of what the registers hold.
-    two_rows: Option<Tiles<K>>,
+    two: Option<Tiles<K>>,
 }
 
 /// Where tiles begin, as y and x, and their kernels.
@@ -33,21 +38,16 @@ impl<K: Copy> Groups<K> {
         registers: usize,
         kernel: impl Fn(usize, usize, usize) -> Option<K>,
     ) -> Option<Self> {
-        let group = |Range { start, end }: Range<usize>| {
+        let mut groups: Vec<Group<K>> = Vec::new();
+        for Range { start, end } in tile::groups(planes, accumulators) {
             let blocks = end - start;
-            let cut = |rows: usize| {
-                let cost = |pixels: usize, first: usize| {
-                    kernel(blocks, pixels, first).map(|_| tile::cost(pixels, blocks, registers))
-                };
-                let (tiles, cost) = tile::cut(width, rows, cost)?;
-                let tiles = tiles.iter().map(|tile| Some(([tile.y, tile.x], kernel(blocks, tile.pixels, tile.first)?)));
-                Some((tiles.collect::<Option<Tiles<K>>>()?, cost))
+            let rows = match groups.iter().find(|group| group.blocks == blocks) {
+                Some(alike) => alike.rows.clone(),
+                None => Arc::new(Rows::cut(blocks, width, registers, &kernel)?),
             };
-            let (row, cost) = cut(1)?;
-            let two_rows = cut(2).filter(|(_, of_two)| *of_two < 2 * cost).map(|(tiles, _)| tiles);
-            Some(Group { first: start, blocks, row, two_rows })
-        };
-        tile::groups(planes, accumulators).into_iter().map(group).collect::<Option<_>>().map(Self)
+            groups.push(Group { first: start, blocks, rows });
+        }
+        Some(Self(groups))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -90,15 +90,36 @@ impl<K: Copy> Groups<K> {
     }
 }
 
+impl<K: Copy> Rows<K> {
+    fn cut(
+        blocks: usize,
+        width: usize,
+        registers: usize,
+        kernel: &impl Fn(usize, usize, usize) -> Option<K>,
+    ) -> Option<Self> {
+        let cut = |rows: usize| {
+            let cost = |pixels: usize, first: usize| {
+                kernel(blocks, pixels, first).map(|_| tile::cost(pixels, blocks, registers))
+            };
+            let (tiles, cost) = tile::cut(width, rows, cost)?;
+            let tiles = tiles.iter().map(|tile| Some(([tile.y, tile.x], kernel(blocks, tile.pixels, tile.first)?)));
+            Some((tiles.collect::<Option<Tiles<K>>>()?, cost))
+        };
+        let (one, cost) = cut(1)?;
+        let two = cut(2).filter(|(_, of_two)| *of_two < 2 * cost).map(|(tiles, _)| tiles);
+        Some(Self { one, two })
+    }
+}
+
 impl<K: Copy> Group<K> {
     fn walk(&self, mut rows: Range<usize>, tile: impl Fn(&Self, usize, usize, K)) {
         while let Some(y) = rows.next() {
-            let tiles = match &self.two_rows {
+            let tiles = match &self.rows.two {
                 Some(tiles) if !rows.is_empty() => {
                     rows.next();
                     tiles
                 }
-                _ => &self.row,
+                _ => &self.rows.one,
             };
             for &([below, x], kernel) in tiles {
                 tile(self, y + below, x, kernel);

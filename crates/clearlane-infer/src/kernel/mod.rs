@@ -26,3 +26,4 @@ pub(crate) mod set;
 mod thread_team;
 mod tile;
 pub(crate) mod vector;
+pub(crate) mod winograd;

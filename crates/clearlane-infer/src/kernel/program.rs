@@ -13,12 +13,16 @@ use super::layout::{Copy, Resize, Softmax, ToRows, fill_halo};
 use super::memory::{Arena, View};
 use super::rowwise::{Combine, Pool};
 use super::thread_team::{Task, ThreadTeam, Work};
+use super::winograd::{TileInput, TileOutput, TileProducts};
 use crate::InferError;
 
 /// What an operator does.
 pub(crate) enum Operator {
     Dense(Dense),
     Depthwise(Depthwise),
+    TileInput(TileInput),
+    TileProducts(TileProducts),
+    TileOutput(TileOutput),
     IntegerDense(IntegerDense),
     IntegerDepthwise(IntegerDepthwise),
     Recode(Recode),
@@ -226,6 +230,9 @@ impl Step {
         match &self.operator {
             Operator::Dense(dense) => [rows, dense.groups()],
             Operator::IntegerDense(dense) => [rows, dense.groups()],
+            Operator::TileInput(input) => input.extent(),
+            Operator::TileProducts(products) => [1, products.groups()],
+            Operator::TileOutput(output) => output.extent(),
             Operator::ToRows(_) => [self.from.first().map_or(0, |from| from.height), 1],
             Operator::Softmax(softmax) => [softmax.rows(), 1],
             Operator::Copy(_) => [rows, 1],
@@ -238,7 +245,7 @@ impl Step {
     fn cost(&self) -> usize {
         let values = self.to.first().map_or(0, View::len);
         match &self.operator {
-            Operator::Dense(_) => self.products,
+            Operator::Dense(_) | Operator::TileProducts(_) => self.products,
             // INT8 products come four at a time; rounding the sums takes as long as some tens of them.
             Operator::IntegerDense(_) => self.products / 4 + 4 * values,
             Operator::IntegerDepthwise(_) => self.products + 4 * values,
@@ -249,6 +256,10 @@ impl Step {
 
     fn run(&self, arena: &Arena, rows: Range<usize>, parts: Range<usize>) -> Result<(), InferError> {
         let Some(to) = self.to.first() else { return Ok(()) };
+        let pixel_rows = match &self.operator {
+            Operator::TileOutput(output) => output.rows(&rows),
+            _ => rows.clone(),
+        };
         let planes = match &self.operator {
             Operator::Dense(dense) => dense.planes(parts.clone()),
             Operator::IntegerDense(dense) => dense.planes(parts.clone()),
@@ -256,11 +267,14 @@ impl Step {
             _ => parts.clone(),
         };
         if !to.is_flat() {
-            fill_halo(arena, to, self.fill.as_deref(), rows.clone(), planes.clone());
+            fill_halo(arena, to, self.fill.as_deref(), pixel_rows, planes.clone());
         }
         match &self.operator {
             Operator::Dense(dense) => dense.run(arena, rows, parts),
             Operator::Depthwise(depthwise) => depthwise.run(arena, rows, planes),
+            Operator::TileInput(input) => input.run(arena, rows, planes),
+            Operator::TileProducts(products) => products.run(arena, parts),
+            Operator::TileOutput(output) => output.run(arena, rows, planes),
             Operator::IntegerDense(dense) => dense.run(arena, rows, parts),
             Operator::IntegerDepthwise(depthwise) => depthwise.run(arena, rows, planes),
             Operator::Recode(recode) => recode.run(arena, rows, planes),

@@ -13,6 +13,7 @@ use super::depthwise::{
 use super::integer::set::IntegerKernels;
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
+use super::winograd::{TileInputKernel, TileInputRow, TileOutputKernel, TileOutputRow, tile_input, tile_output};
 
 /// The kernels of one instruction set. Holding them proves that the CPU has the set.
 #[derive(Clone, Copy)]
@@ -28,6 +29,8 @@ pub(crate) struct KernelSet {
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
     /// The depthwise kernel for a number of pixels in each of two rows, 3 x 3 with stride 1.
     pub(crate) depthwise_two_rows: fn(usize) -> Option<DepthwiseKernel>,
+    pub(crate) tile_input: TileInputKernel,
+    pub(crate) tile_output: TileOutputKernel,
     pub(crate) combine: CombineKernel,
     pub(crate) pool: PoolKernel,
     /// The kernels for quantised tensors.
@@ -100,6 +103,8 @@ macro_rules! instruction_set {
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
                     depthwise_two_rows: depthwise_two_rows_kernel,
+                    tile_input: tiles_in,
+                    tile_output: tiles_out,
                     combine,
                     pool,
                     integer,
@@ -205,6 +210,18 @@ macro_rules! instruction_set {
             unsafe fn peak(rounds: usize) -> f32 {
                 // SAFETY: the CPU has the set.
                 unsafe { multiply_add::<$vector, PEAK_SUMS>(rounds) }
+            }
+
+            $(#[$feature])?
+            unsafe fn tiles_in(row: &TileInputRow) {
+                // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                unsafe { tile_input::<$vector>(row) }
+            }
+
+            $(#[$feature])?
+            unsafe fn tiles_out(row: &TileOutputRow) {
+                // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                unsafe { tile_output::<$vector>(row) }
             }
 
             $(#[$feature])?

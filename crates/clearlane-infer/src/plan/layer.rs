@@ -54,6 +54,16 @@ pub(crate) enum Kind<'a> {
     },
     /// Quantises or dequantises.
     Recode,
+    /// The tiles of the tensor, transformed: see [`crate::kernel::winograd`].
+    TileInput,
+    /// The products of transformed tiles with this convolution's weights.
+    TileProducts(Convolution<'a>),
+    /// The transformation back of such products; the second tensor, if any, is added.
+    TileOutput {
+        bias: Vec<f32>,
+        activation: Activation,
+        add_first: bool,
+    },
     Activate(Activation),
     Add(Activation),
     Multiply(Activation),

@@ -3,5 +3,6 @@
 pub(crate) mod layer;
 mod merge;
 mod place;
+mod winograd;
 
 pub(crate) use place::program;

@@ -15,10 +15,12 @@ use crate::kernel::program::{Operator, Program, Step};
 use crate::kernel::rowwise::{Combine, Operand, Pool};
 use crate::kernel::set::KernelSet;
 use crate::kernel::vector::LANES;
+use crate::kernel::winograd::{PLACES, TileInput, TileOutput, TileProducts};
 
 /// `None` if the layers' extents disagree, which a graph whose shapes were analysed cannot cause.
 pub(crate) fn program(kernels: &KernelSet, mut layers: Layers<'_>, input: TensorId) -> Option<Program> {
     super::merge::siblings(&mut layers);
+    super::winograd::split(&mut layers);
     let (starts, floats) = places(&layers, input)?;
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
     let mut steps = Vec::new();
@@ -33,6 +35,7 @@ pub(crate) fn program(kernels: &KernelSet, mut layers: Layers<'_>, input: Tensor
         let products = match &layer.kind {
             Kind::Convolution { convolution, .. } => convolution.weights.len() * to[0].height * to[0].width,
             Kind::Integer { convolution, .. } => convolution.weights.len() * to[0].height * to[0].width,
+            Kind::TileProducts(convolution) => convolution.weights.len() / 9 * PLACES * to[0].width,
             _ => 0,
         };
         steps.push(Step { operator, from, to, fill, nodes: layer.nodes.clone(), products });
@@ -85,6 +88,14 @@ fn operator(
             } else {
                 Operator::IntegerDense(IntegerDense::new(&kernels.integer, convolution, first, target, epilogue)?)
             })
+        }
+        Kind::TileInput => Some(Operator::TileInput(TileInput::new(kernels, first, target)?)),
+        Kind::TileProducts(convolution) => {
+            Some(Operator::TileProducts(TileProducts::new(kernels, convolution, &first, &target)?))
+        }
+        Kind::TileOutput { bias, activation, add_first } => {
+            let epilogue = Epilogue::new(activation, from.get(1).copied(), *add_first, &target)?;
+            Some(Operator::TileOutput(TileOutput::new(kernels, bias, first, target, epilogue)?))
         }
         Kind::Recode => {
             let bytes = |tensor: &TensorId| layers.get(*tensor).quantisation;
