@@ -61,6 +61,18 @@ pub enum PortraitError {
     Picture(#[from] DecodeError),
 }
 
+/// Whether what follows the first tag's length is the group's tag, as far as there is anything: the first tag alone is a letter
+/// that texts begin with too.
+fn is_followed_by_group(bytes: &[u8]) -> bool {
+    let length = match bytes.get(1) {
+        // A length without an end, which a chip's files do not have.
+        Some(0x80) => return true,
+        Some(&long @ 0x81..) => 1 + usize::from(long & 0x7F),
+        _ => 1,
+    };
+    bytes.get(1 + length..).is_none_or(|rest| rest.iter().zip([0x7F, 0x61]).all(|(byte, tag)| *byte == tag))
+}
+
 impl<'a> Portrait<'a> {
     /// Finds the portrait in a data group 2, in its biometric information group template (tag 7F61) or in a facial record alone.
     pub fn find(bytes: &'a [u8]) -> Result<Self, PortraitError> {
@@ -69,7 +81,7 @@ impl<'a> Portrait<'a> {
             return Self::of_record(all);
         }
         let group = match bytes {
-            [0x75, ..] => all.child(0x75, "data group")?.child(0x7F61, GROUP)?,
+            [0x75, ..] if is_followed_by_group(bytes) => all.child(0x75, "data group")?.child(0x7F61, GROUP)?,
             [0x7F, 0x61, ..] => all.child(0x7F61, GROUP)?,
             _ => return Err(PortraitError::NotDataGroup2),
         };
