@@ -63,7 +63,7 @@ pub use geometry::{BoundingBox, Point, Similarity};
 pub use manifest::{
     CalibratedThreshold, ColourOrder, InputSpec, Manifest, ManifestError, MeasuredCalibration, ModelEntry, Task,
 };
-pub use models::{Location, Models};
+pub use models::{Location, Models, digest};
 pub use pad::Pad;
 pub use population::{ParsePopulationError, Population};
 pub use portrait::{Portrait, PortraitEncoding, PortraitError};

@@ -27,6 +27,12 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// The largest model file that is read.
 const MAX_MODEL_BYTES: u64 = 1 << 30;
 
+/// A model file's digest as manifests have it: SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn digest(onnx: &[u8]) -> String {
+    hex(&Sha256::digest(onnx))
+}
+
 /// The available models, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
@@ -80,6 +86,12 @@ impl Models {
         Ok(())
     }
 
+    /// The entry of a public model that this project knows, by its file's digest, whatever the file is called now.
+    pub fn known(onnx: &[u8]) -> Result<Option<ModelEntry>, ModelError> {
+        let digest = digest(onnx);
+        Ok(known_manifest()?.models.into_iter().find(|entry| entry.sha256.eq_ignore_ascii_case(&digest)))
+    }
+
     /// Every available model.
     pub fn iter(&self) -> impl Iterator<Item = (&ModelEntry, &Location)> {
         self.models.iter().map(|(entry, location)| (entry, location))
@@ -101,7 +113,7 @@ impl Models {
             Location::Builtin => Cow::Borrowed(builtin::bytes(&entry.file).unwrap_or_default()),
             Location::File(path) => Cow::Owned(at_most(path, MAX_MODEL_BYTES)?),
         };
-        let found = hex(&Sha256::digest(&bytes));
+        let found = digest(&bytes);
         if found.eq_ignore_ascii_case(&entry.sha256) {
             return Ok(bytes);
         }

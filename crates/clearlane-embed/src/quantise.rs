@@ -1,13 +1,12 @@
 //! INT8 quantisation of detectors and embedders.
 
 use clearlane_infer::{Quantised, quantise};
-use sha2::{Digest, Sha256};
 
 use crate::align::AlignedFace;
 use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::manifest::{ModelEntry, Task};
-use crate::models::hex;
+use crate::models::digest;
 use crate::tensor::{Input, Letterbox, batch};
 
 /// The pictures by which an embedder or a detector is quantised: some hundred, of the kind that it will see. Each takes twelve
@@ -75,7 +74,7 @@ impl<'m> QuantisationSamples<'m> {
         let entry = ModelEntry {
             name: format!("{}-int8", entry.name),
             file: file.to_owned(),
-            sha256: hex(&Sha256::digest(&onnx)),
+            sha256: digest(&onnx),
             task,
             source: format!("{}, quantised on {} pictures", entry.source, self.pictures()),
             ..(*entry).clone()

@@ -37,7 +37,7 @@ mod wiped;
 pub use clearlane_simd::{Isa, Loops, vectorised};
 pub use error::{InferError, QuantiseError};
 pub use kernel::allocator::WipingAllocator;
-pub use network::{Network, NodeBackend, NodeInfo, OutputInfo, Outputs, StepProfile};
+pub use network::{Network, NodeBackend, NodeInfo, OutputInfo, Outputs, StepProfile, declared_input};
 pub use options::{Backend, Options};
 pub use peak::fma_peak;
 pub use quantise::{Quantised, quantise};

@@ -131,6 +131,17 @@ impl fmt::Debug for Outputs {
     }
 }
 
+/// The extents that a model declares for its image, batch first, `None` for those that it leaves open; nothing where it
+/// declares none. A model that takes its channels last declares them so, and is not one that a [`Network`] runs.
+pub fn declared_input(onnx: &[u8]) -> Result<Vec<Option<usize>>, InferError> {
+    let model = proto::decode(&framework(), onnx)?;
+    let Some(graph) = &model.graph else {
+        return Err(InferError::Decode { detail: "it holds no graph".into() });
+    };
+    let extents = proto::declared_extents(proto::only_input(graph)?).unwrap_or_default();
+    Ok(extents.into_iter().map(|extent| extent.and_then(|extent| usize::try_from(extent).ok())).collect())
+}
+
 impl Network {
     /// Reads an ONNX model and readies it for images of one shape.
     ///

@@ -63,7 +63,7 @@ pub(crate) fn fixed_extents(input: &ValueInfoProto) -> Option<[usize; 3]> {
 }
 
 /// The declared extents, `None` for an open one; `None` altogether where the model declares no shape.
-fn declared_extents(input: &ValueInfoProto) -> Option<Vec<Option<i64>>> {
+pub(crate) fn declared_extents(input: &ValueInfoProto) -> Option<Vec<Option<i64>>> {
     let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
     let extents = tensor.shape.as_ref()?.dim.iter().map(|dim| match dim.value {
         Some(tensor_shape_proto::dimension::Value::DimValue(extent)) if extent > 0 => Some(extent),

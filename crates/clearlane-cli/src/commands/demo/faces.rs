@@ -16,13 +16,13 @@ const BUILTIN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/faces.rs")
 
 /// One picture of one fictional person.
 #[derive(Clone, Debug)]
-pub(super) struct Capture {
-    pub(super) path: String,
-    pub(super) person: String,
-    pub(super) kind: String,
+pub(in crate::commands) struct Capture {
+    pub(in crate::commands) path: String,
+    pub(in crate::commands) person: String,
+    pub(in crate::commands) kind: String,
     /// Whether the person is to be enrolled.
-    pub(super) enrolled: bool,
-    pub(super) jpeg: Cow<'static, [u8]>,
+    pub(in crate::commands) enrolled: bool,
+    pub(in crate::commands) jpeg: Cow<'static, [u8]>,
 }
 
 /// A line of the set's manifest.csv.
@@ -50,7 +50,7 @@ const COLUMNS: CsvColumns<'_> =
     CsvColumns { needed: &["path", "subject", "kind", "enrolled"], others: &["capture", "sha256"] };
 
 /// The pictures of the set, in the manifest's order.
-pub(super) fn read(folder: Option<&Path>) -> Result<Vec<Capture>> {
+pub(in crate::commands) fn read(folder: Option<&Path>) -> Result<Vec<Capture>> {
     let captures = match folder {
         Some(folder) => from_folder(folder)?,
         None => builtin()?,

@@ -1,6 +1,6 @@
 //! `clearlane demo`: the whole job, on people who do not exist.
 
-mod faces;
+pub(super) mod faces;
 mod report;
 mod totals;
 mod town;

@@ -1,5 +1,7 @@
 //! `clearlane models`: which are available, what they are, whether they are whole; and quantised models.
 
+mod add;
+mod candidates;
 mod quantise;
 
 use std::fmt::Write as _;
@@ -25,6 +27,11 @@ pub(crate) enum ModelsCommand {
     ///
     /// Exit code 0 where all do, 1 where one does not.
     Verify(VerifyArgs),
+    /// Look into an ONNX file, find out what it is and how it is fed, and add it to the manifest beside it
+    ///
+    /// What the file does not say is tried on the built-in fictional faces: the order of colours, the mean and the scale of an
+    /// embedder show in how far apart it holds two people. What cannot be found out is said.
+    Add(add::AddArgs),
     /// Make an INT8 model from a floating-point embedder or detector: two to three times faster, about as accurate
     ///
     /// Its values are calibrated on pictures, which should look like those it will see and be none of those it is evaluated
@@ -60,6 +67,7 @@ pub(super) fn run(command: &ModelsCommand, output: &Output) -> Result<Exit> {
         ModelsCommand::List(args) => list(args, output),
         ModelsCommand::Show(args) => show(args, output),
         ModelsCommand::Verify(args) => verify(args, output),
+        ModelsCommand::Add(args) => add::run(args, output),
         ModelsCommand::Quantise(args) => quantise::run(args, output),
     }
 }
