@@ -190,6 +190,9 @@ pub struct Measure {
     pub value: u8,
 }
 
+/// The text that stands for how components are measured and mapped in [`Quality::recipe`]: a change there means another number here.
+const MEASURING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", quality 1");
+
 /// The quality of one face in one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quality {
@@ -197,6 +200,14 @@ pub struct Quality {
 }
 
 impl Quality {
+    /// What stands for how components are measured, and for which there are: a caller who keeps qualities keeps them under it, beside
+    /// what else they depend on, the detector among it.
+    #[must_use]
+    pub fn recipe() -> String {
+        let names = Component::ALL.map(Component::name);
+        format!("{MEASURING}: {}", names.join(", "))
+    }
+
     /// Measures `face`, one of the `faces` of this frame.
     pub fn assess(frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Self, AlignError> {
         let patch = FacePatch::new(frame, &face.landmarks)?;
