@@ -8,7 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use serde::Serialize;
 
-use crate::{AllPairs, BySubject, Calibrator, Captures, Estimate, FmrThreshold, Interval, ScoreError};
+use crate::{
+    AllPairs, BySubject, Calibrator, Captures, Estimate, FmrThreshold, Interval, Method, RULE_OF_30, ScoreError,
+};
 
 /// The column that tells the parts apart.
 const PART: &str = "part";
@@ -46,8 +48,21 @@ pub struct HalfPoint {
     pub fpir: f64,
     /// Where it lies with 95 % confidence.
     pub fpir_interval: Interval,
-    /// Whether the rate that was asked for lies within it, or above: the threshold promised no more than it kept.
-    pub held: bool,
+    /// What that says of the threshold.
+    pub verdict: Verdict,
+}
+
+/// What subjects whom a threshold has not seen say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The rate that was asked for lies in the interval, or above it.
+    Held,
+    /// The rate is higher than was asked for, with 95 % confidence.
+    TooLow,
+    /// Fewer than 30 false matches were seen, and the interval reaches beyond the rate: too little to tell.
+    Unknown,
 }
 
 /// Which comparisons of a group are taken as non-mated.
@@ -155,16 +170,23 @@ fn point(group: String, gallery: u64, target_fpir: f64, fitted: &FmrThreshold, c
     let fmr = check.fmr(fitted.threshold);
     let fpir = |fmr: f64| -f64::exp_m1(gallery as f64 * f64::ln_1p(-fmr));
     let fpir_interval = Interval { low: fpir(fmr.interval.low), high: fpir(fmr.interval.high) };
+    let verdict = if fpir_interval.low > target_fpir {
+        Verdict::TooLow
+    } else if fpir_interval.high <= target_fpir || fmr.rate.events >= RULE_OF_30 {
+        Verdict::Held
+    } else {
+        Verdict::Unknown
+    };
     HalfPoint {
         group,
         gallery,
         fitted_to: fitted.observed.trials,
         target_fmr: fitted.target_fmr,
         threshold: fitted.threshold,
-        extrapolated: !matches!(fitted.method, crate::Method::Counted),
+        extrapolated: fitted.method != Method::Counted,
         fpir: fpir(fmr.rate.value()),
         fpir_interval,
-        held: fpir_interval.low <= target_fpir,
+        verdict,
         fmr,
     }
 }

@@ -71,7 +71,7 @@ pub use distribution::{Distribution, FINEST};
 pub use drift::{DriftSeries, DriftTest, FEWEST_SCORES, WindowDrift, drift};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use groups::{Across, ByGroup, Differential, Group, GroupThreshold, RatesAt, Ratios};
-pub use halves::{HalfPoint, Halves, Presumed};
+pub use halves::{HalfPoint, Halves, Presumed, Verdict};
 pub use pad::{Apcer, PadPoint, PadScores};
 pub use paired::{PairedComparison, PairedPoint, PairedReport};
 pub use presumed::{PresumedByGroup, PresumedError, PresumedGroup, PresumedRates};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use clearlane_embed::Template;
-use clearlane_eval::{Captures, HalfPoint, Halves, Presumed, RULE_OF_30};
+use clearlane_eval::{Captures, HalfPoint, Halves, Presumed, RULE_OF_30, Verdict};
 
 use super::all_pairs::compare;
 use crate::failure::Result;
@@ -24,7 +24,7 @@ pub(super) struct HalvesArgs {
     /// them on those of the others, for galleries of a thousand references up to ten million
     ///
     /// A small share leaves more to check by: it shows how well a threshold holds that was extrapolated.
-    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.5", value_parser = crate::thresholds::rate)]
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.5", value_parser = crate::thresholds::rate)]
     halves: Option<f64>,
 }
 
@@ -50,12 +50,10 @@ pub(super) fn described(halves: Option<&Halves>) -> String {
         format!("\nThresholds for FPIR {} fitted on some subjects and checked on the others\n", percent(*target_fpir));
     let row = |point: &HalfPoint| {
         let [value, low, high] = [point.fpir, point.fpir_interval.low, point.fpir_interval.high].map(percent);
-        let shown = (point.fmr.rate.events >= RULE_OF_30 || point.fmr.interval.low > point.target_fmr)
-            && point.fmr.interval.high < 1.0;
-        let verdict = match (point.held, shown) {
-            (false, _) => "TOO LOW",
-            (true, true) => "held",
-            (true, false) => "too few to tell",
+        let verdict = match point.verdict {
+            Verdict::Held => "held",
+            Verdict::TooLow => "TOO LOW",
+            _ => "too few to tell",
         };
         vec![
             point.group.clone(),
