@@ -7,7 +7,6 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use common::pairs::{Named, PEOPLE, eval, faces, labelled, pairs, path, picture};
 use common::{clearlane, file, json};
 use predicates::str::contains;
