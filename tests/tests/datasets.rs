@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -42,6 +42,10 @@ enum Answer {
     NotFound,
     /// Says that it is elsewhere.
     Redirect(&'static str),
+    /// Sends half of what is asked for, then nothing, and waits for the client to hang up.
+    Stalls,
+    /// Says nothing at all until the client hangs up.
+    Silent,
     /// Sends without an end.
     Endless,
     /// Says that it will send more than it may.
@@ -99,6 +103,11 @@ fn respond(mut stream: TcpStream, request: &str, answer: Answer) -> std::io::Res
     match answer {
         Answer::Ranges => write!(stream, "{begin}").and_then(|()| stream.write_all(rest))?,
         Answer::CutInHalf => write!(stream, "{begin}").and_then(|()| stream.write_all(&rest[..rest.len() / 2]))?,
+        Answer::Stalls => {
+            write!(stream, "{begin}").and_then(|()| stream.write_all(&rest[..rest.len() / 2]))?;
+            let _ = stream.read(&mut [0]);
+        }
+        Answer::Silent => drop(stream.read(&mut [0])),
         Answer::Changed => {
             // If-Range names the version before, so that all comes.
             write!(stream, "{}", head("200 OK", content.len(), "ETag: \"2\"\r\n"))?;
@@ -227,6 +236,43 @@ fn a_fetch_that_was_cut_goes_on_where_it_stopped() {
             assert!(request.contains(&format!("\nrange: bytes={from}-")), "{request}");
             assert!(request.contains("\nif-range: \"1\""), "{request}");
         }
+    }
+}
+
+#[test]
+fn a_server_that_stalls_is_given_up_and_a_later_fetch_goes_on() {
+    let server = Server::new(&[Answer::Stalls, Answer::Silent, Answer::Ranges]);
+    let bench = Bench::new(&server.url, Some(DIGEST));
+    for _ in 0..2 {
+        let mut fetch = bench.command("fetch");
+        let stalled = fetch.args(["--silence", "1"]).assert().code(6);
+        stalled.stderr(contains("the server has sent nothing for 1 s")).stderr(contains("it goes on from there"));
+        assert_eq!(fs::metadata(bench.dir().join("sub/list.bin.part")).unwrap().len(), 400_000);
+    }
+    bench.command("fetch").assert().success();
+    bench.is_whole();
+    assert!(server.requests()[2].contains("\nrange: bytes=400000-"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_fetch_that_waits_for_a_silent_server() {
+    for (answer, come) in [(Answer::Stalls, 400_000), (Answer::Silent, 0)] {
+        let server = Server::new(&[answer]);
+        let bench = Bench::new(&server.url, Some(DIGEST));
+        let mut fetch = std::process::Command::new(env!("CARGO_BIN_EXE_clearlane-under-test"));
+        fetch.args(["datasets", "fetch", "mine"]).arg(bench.dir());
+        // An hour of silence would be borne: nothing but the interrupt ends it, and the code says so.
+        fetch.args(["--silence", "3600", "--manifest"]).arg(bench.folder.path().join("manifest.toml"));
+        let mut running = fetch.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let part = bench.dir().join("sub/list.bin.part");
+        let asked = || !server.requests.lock().unwrap().is_empty();
+        while !asked() || !fs::metadata(&part).is_ok_and(|part| part.len() == come) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let interrupt = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+        assert!(interrupt.success());
+        assert_eq!(running.wait().unwrap().code(), Some(130));
     }
 }
 

@@ -7,48 +7,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
-use common::{clearlane, fictional, file, json};
+use common::pairs::{Named, PEOPLE, eval, faces, labelled, pairs, path, picture};
+use common::{clearlane, file, json};
 use predicates::str::contains;
 use serde_json::Value;
-
-const PEOPLE: [&str; 4] = ["f0000", "f0001", "f0003", "f0004"];
-
-/// A person, and the number of a picture of theirs.
-type Named = (&'static str, usize);
-
-/// A picture of a person, by its place in their folder of a data set.
-fn picture(person: &str, number: usize) -> Vec<u8> {
-    let name = ["enrol", "plain-1", "plain-2"][number - 1];
-    fs::read(fictional(&format!("enrolled/{person}/{name}.jpg"))).unwrap()
-}
-
-/// Mated pairs of everybody's first two pictures, and non-mated pairs of neighbours: person, number, person, number.
-fn pairs() -> Vec<(Named, Named)> {
-    let mated = PEOPLE.map(|person| ((person, 1), (person, 2)));
-    let non_mated = (0..4).map(|at| ((PEOPLE[at], 1), (PEOPLE[(at + 1) % 4], 2)));
-    mated.into_iter().chain(non_mated).collect()
-}
-
-/// The pictures of all pairs as `PERSON/PERSON_0001.jpg` below `folder`.
-fn faces(folder: &Path) {
-    for person in PEOPLE {
-        for number in [1, 2] {
-            file(folder, &format!("{person}/{person}_{number:04}.jpg"), &picture(person, number));
-        }
-    }
-}
-
-fn path((person, number): (&str, usize)) -> String {
-    format!("{person}/{person}_{number:04}.jpg")
-}
-
-fn labelled() -> String {
-    pairs()
-        .into_iter()
-        .map(|(left, right)| format!("{} {} {}\n", u8::from(left.0 == right.0), path(left), path(right)))
-        .collect()
-}
 
 fn numbered() -> String {
     let line = |(left, right): (Named, Named)| {
@@ -59,12 +21,6 @@ fn numbered() -> String {
         }
     };
     pairs().into_iter().map(line).collect()
-}
-
-fn eval(words: &[&str], paths: &[&Path]) -> Command {
-    let mut command = clearlane();
-    command.arg("eval").args(words).args(paths);
-    command
 }
 
 /// Everything that was separated is: all faces were found, and the right ones compared.
@@ -386,6 +342,17 @@ mod kept {
         let other = fs::read(other).unwrap();
         fs::write(&pack, [&whole[..44], &other[44..]].concat()).unwrap();
         assert_eq!(run(folder.path(), &[]), (first.clone(), 0));
+        // A pack of an earlier form, without qualities, is left as it is too.
+        fs::write(&pack, [b"clkept01", &whole[8..]].concat()).unwrap();
+        assert_eq!(run(folder.path(), &[]), (first.clone(), 0));
+        assert!(fs::read(&pack).unwrap().starts_with(b"clkept01"));
+        fs::remove_file(
+            packs(&folder.path().join("kept"))
+                .into_iter()
+                .find(|path| path.to_string_lossy().ends_with("-1.kept"))
+                .unwrap(),
+        )
+        .unwrap();
         // Something else under a pack's name is left as it is.
         fs::write(&pack, b"not a pack of templates, but somebody's notes on the matter").unwrap();
         assert_eq!(run(folder.path(), &[]), (first.clone(), 0));

@@ -15,6 +15,7 @@
 //! | how sure is a rate of so many independent trials? | [`Rate`], [`Estimate`] |
 //! | and of comparisons that share subjects? | [`BySubject`]; of a curve, [`Bootstrap`] |
 //! | which threshold gives this FMR, or this FPIR? | [`Calibrator`] |
+//! | does a threshold hold on subjects whom it was not fitted to? | [`Halves`] |
 //! | do later scores still come from the distribution of earlier ones? | [`drift`] |
 //! | what does discarding poor captures bring? | [`error_versus_discard`] |
 //! | presentation attack detection: APCER, BPCER | [`PadScores`] |
@@ -46,6 +47,7 @@ mod distribution;
 mod drift;
 mod folds;
 mod groups;
+mod halves;
 pub mod lfw;
 mod ordered;
 mod pad;
@@ -69,6 +71,7 @@ pub use distribution::{Distribution, FINEST};
 pub use drift::{DriftSeries, DriftTest, FEWEST_SCORES, WindowDrift, drift};
 pub use folds::{Accuracy, AccuracyDifference, Comparison, Fold, cross_validated_accuracy};
 pub use groups::{Across, ByGroup, Differential, Group, GroupThreshold, RatesAt, Ratios};
+pub use halves::{HalfPoint, Halves, Presumed, Verdict};
 pub use pad::{Apcer, PadPoint, PadScores};
 pub use paired::{PairedComparison, PairedPoint, PairedReport};
 pub use presumed::{PresumedByGroup, PresumedError, PresumedGroup, PresumedRates};

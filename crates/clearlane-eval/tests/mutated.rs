@@ -175,8 +175,11 @@ fn readers() -> Vec<(&'static str, Vec<u8>, Read)> {
     };
     let ijb = |bytes: &[u8]| {
         as_text(bytes, |text| {
-            let (list, pairs) = text.split_once('%').unwrap_or((text, ""));
+            let mut parts = text.split('%').chain(std::iter::repeat(""));
+            let mut part = || parts.next().unwrap();
+            let (list, pairs, subjects) = (part(), part(), part());
             if let Ok(list) = TemplateList::parse(list) {
+                let _ = list.subjects(subjects);
                 assert!(list.templates.iter().all(|template| template.media.iter().all(|medium| !medium.is_empty())));
                 let _ = list.pairs(pairs);
             }
@@ -201,7 +204,7 @@ fn readers() -> Vec<(&'static str, Vec<u8>, Read)> {
         ("list of two lines", b"A_0001.jpg 1\nA_0002.jpg 1\nA_0001.jpg 0\nB_0001.jpg 0\n".to_vec(), list),
         ("RFW", b"m.0a\t2\t3\nm.0b\t1\tm.0a\t3\n".to_vec(), |bytes| as_text(bytes, |text| drop(rfw_pairs("Asian", text)))),
         ("CFP", b"1 ../a/frontal/1.jpg\n2 ../b/frontal/1.jpg\n%1 ../a/profile/1.jpg\n2 ../b/profile/1.jpg\n%1,1\n2,2\n%1,2\n2,1\n".to_vec(), cfp),
-        ("IJB", b"1.jpg 1 1\n2.jpg 1 2\n3.jpg 2 3\n%1 2 0\n1 1 1\n".to_vec(), ijb),
+        ("IJB", b"1.jpg 1 1\n2.jpg 1 2\n3.jpg 2 3\n%1 2 0\n1 1 1\n%TEMPLATE_ID,SUBJECT_ID,FILENAME\n1,7,1.jpg\n2,8,3.jpg\n".to_vec(), ijb),
         ("table", b"picture,subject,role,sex,age\na.jpg,a,enrol,f,31\n\"b,1.jpg\",b,probe,m,\n".to_vec(), table),
         ("errata", b"# list\ndrop A_0001\nmerge A B\n".to_vec(), |bytes| as_text(bytes, |text| drop(Errata::parse(text)))),
         ("manifest", include_bytes!("../datasets.toml")[..1500].to_vec(), |bytes| as_text(bytes, |text| drop(Datasets::parse(text)))),

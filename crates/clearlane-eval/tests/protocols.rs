@@ -3,7 +3,7 @@
 
 use clearlane_eval::protocol::{
     CfpSplit, ListError, ListFormat, Packed, PackedError, PackedPicture, PairList, PairTest, Role, Table, TableError,
-    TemplateList, TemplatePair, cfp_pairs, rfw_pairs,
+    TemplateList, TemplatePair, TemplateSubject, cfp_pairs, rfw_pairs,
 };
 use clearlane_eval::{Capture, Captures};
 
@@ -158,6 +158,29 @@ fn ijb_templates_are_made_of_media_and_media_of_pictures() {
     );
     let error = list.pairs("10 20 1\n10 30 0").unwrap_err();
     assert_eq!(error, ListError::Unknown { line: 2, what: "template", number: 30 });
+}
+
+#[test]
+fn a_gallery_of_ijb_has_each_template_once_with_its_subject() {
+    let list = TemplateList::parse("1.jpg 10 1\n2.jpg 20 1\n3.jpg 30 1\n").unwrap();
+    // A line for each picture; columns in any order, others passed over, names as anybody writes them.
+    let text =
+        "\u{feff}SUBJECT_ID, template_id,FILENAME,FACE_X\n7,30,\"img/3, a.jpg\",1\n7,30,img/4.jpg,2\n5,10,img/1.jpg\n";
+    assert_eq!(
+        list.subjects(text).unwrap(),
+        [TemplateSubject { template: 2, subject: 7 }, TemplateSubject { template: 0, subject: 5 }]
+    );
+    let refused = |text: &str| list.subjects(text).unwrap_err().to_string();
+    assert!(
+        refused("TEMPLATE_ID,FILENAME\n1,a\n").contains("line 1: expected a header with TEMPLATE_ID and SUBJECT_ID")
+    );
+    assert!(refused("TEMPLATE_ID,SUBJECT_ID\n10,x\n").contains("line 2: expected numbers"));
+    assert!(
+        refused("TEMPLATE_ID,SUBJECT_ID\n10,1\n10,2\n").contains("line 3: expected the subject that the template has")
+    );
+    assert!(refused("TEMPLATE_ID,SUBJECT_ID\n40,1\n").contains("template 40 is not in the list"));
+    assert_eq!(list.subjects("TEMPLATE_ID,SUBJECT_ID\n"), Err(ListError::Empty));
+    assert_eq!(list.subjects(""), Err(ListError::Empty));
 }
 
 #[test]

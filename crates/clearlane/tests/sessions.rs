@@ -301,8 +301,8 @@ impl Gate {
 
     fn lane_with(&self, calibration: &Calibration, changes: &str) -> Lane {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/demonstration.toml");
-        // The drawn faces are smooth: they have a sharpness of 3 to 5 where they stand still, and 1 or 2 where they move.
-        let floors = "quality = { InterEyeDistance = 20 } => quality = { InterEyeDistance = 30, Sharpness = 3 }";
+        // The drawn faces are smooth: they have a sharpness of 67 and more where they stand still, and less where they move.
+        let floors = "quality = { InterEyeDistance = 20 } => quality = { InterEyeDistance = 30, Sharpness = 67 }";
         let changes = format!("best-frames = 1 => best-frames = {BEST}\n{floors}\n{changes}");
         let policy: Policy = common::changed(&std::fs::read_to_string(path).unwrap(), &changes);
         clearlane::Port::builder(self.references.clone())

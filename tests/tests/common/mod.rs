@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use serde_json::Value;
 
+pub(crate) mod pairs;
 pub(crate) mod port;
 
 /// The command under test, deaf to the settings of whoever runs the tests.

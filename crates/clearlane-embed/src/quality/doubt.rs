@@ -116,7 +116,7 @@ fn rule(component: Component, native: f32) -> Option<Rule> {
         // 0.4 %: a twenty-fifth of the face.
         Component::OverExposurePrevention => (20, "burnt out", "曝光过度"),
         // 0.8 %: a variance under 5.4, as of a Gaussian blur of 0.04 eye distances.
-        Component::Sharpness => (2, "blurred", "图像模糊"),
+        Component::Sharpness => (50, "blurred", "图像模糊"),
         // None: JPEG at a quality of 15 to 20.
         Component::CompressionArtifacts => (35, "compressed too much", "压缩失真"),
         // 0.6 %, and 99.6 % with red and blue exchanged: 22 from the colours of skin.

@@ -18,6 +18,10 @@ const SIDE: usize = 2 * ALIGNED_SIDE;
 const FACE_CENTRE: Point = Point::new(56.0, 72.0);
 const FACE_RADII: (f32, f32) = (34.0, 38.0);
 
+/// The variance of the Laplacian that has the component value 50: as of a Gaussian blur of 0.04 eye distances. Of LFW 0.8 % lie below,
+/// and the middle picture at 18, whose value is 92: as in the standard's reference, whatever is not blurred is sharp.
+const BLURRED: f32 = 5.4;
+
 /// Levels of the histograms that are compared between the cheeks.
 const CHEEK_LEVELS: usize = 32;
 
@@ -47,7 +51,7 @@ pub(super) fn assess(frame: &Frame<'_>, patch: &Patch, landmarks: &[Point; 5]) -
     let mean_value = 100.0 * sigmoid(mean, 0.2, 0.05) * (1.0 - sigmoid(mean, 0.8, 0.05));
     let variance_value = 100.0 * (60.0 * variance / (60.0 * variance + 1.0) * std::f32::consts::PI).sin();
     Ok([
-        measure(Component::Sharpness, sharpness, 100.0 * sigmoid(sharpness.max(1e-3).ln(), 100f32.ln(), 0.7)),
+        measure(Component::Sharpness, sharpness, 100.0 * sigmoid(sharpness.max(1e-3).ln(), BLURRED.ln(), 0.5)),
         measure(Component::LuminanceMean, mean, mean_value),
         measure(Component::LuminanceVariance, variance, variance_value),
         measure(Component::UnderExposurePrevention, dark, 120.0 * (0.832 - sigmoid(dark, 0.92, 0.05))),

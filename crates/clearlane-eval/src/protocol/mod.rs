@@ -8,7 +8,7 @@
 //! | CALFW, CPLFW | `pairs_CALFW.txt`, `pairs_CPLFW.txt`: two lines a pair | [`PairList`] |
 //! | insightface's validation sets | `lfw.bin`, `cfp_fp.bin`, `agedb_30.bin` | [`Packed`] |
 //! | RFW | `txts/ETHNICITY/ETHNICITY_pairs.txt` | [`rfw_pairs`] |
-//! | IJB-B, IJB-C | `face_tid_mid`, `template_pair_label` | [`TemplateList`] |
+//! | IJB-B, IJB-C | `face_tid_mid`, `template_pair_label`; 1:N `gallery_G1.csv`, `probe_mixed.csv` | [`TemplateList`] |
 //! | your own | CSV with label columns | [`Table`] |
 //!
 //! Nothing here takes more memory than a small multiple of the text that it is given, whatever that says.
@@ -22,6 +22,7 @@ mod packed;
 mod pairs;
 mod rfw;
 mod table;
+mod template_subjects;
 mod templates;
 mod two_lines;
 
@@ -32,6 +33,7 @@ pub use packed::{Packed, PackedError, PackedPicture};
 pub use pairs::{CapturePair, PairTest};
 pub use rfw::rfw_pairs;
 pub use table::{Role, Table, TableError};
+pub use template_subjects::TemplateSubject;
 pub use templates::{MediaTemplate, TemplateList, TemplatePair};
 
 #[cfg(doc)]

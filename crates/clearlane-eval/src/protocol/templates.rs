@@ -8,7 +8,7 @@ use super::pairs::MAX_PAIRS;
 use crate::{Capture, Captures};
 
 /// The most lines of a list of pictures; IJB-C has 469,375.
-const MAX_PICTURES: usize = 1 << 22;
+pub(super) const MAX_PICTURES: usize = 1 << 22;
 
 /// The templates of a test, each of the pictures of one or several media.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,12 +86,14 @@ impl TemplateList {
             if pairs.len() == MAX_PAIRS {
                 return Err(ListError::TooMany { line, limit: MAX_PAIRS });
             }
-            let place = |number: u64| {
-                let place = self.templates.binary_search_by_key(&number, |template| template.id);
-                place.map(|place| place as u32).map_err(|_| ListError::Unknown { line, what: "template", number })
-            };
-            pairs.push(TemplatePair { left: place(left)?, right: place(right)?, mated });
+            pairs.push(TemplatePair { left: self.place(line, left)?, right: self.place(line, right)?, mated });
         }
         if pairs.is_empty() { Err(ListError::Empty) } else { Ok(pairs) }
+    }
+
+    /// The place of the template that a line names by its number.
+    pub(super) fn place(&self, line: usize, number: u64) -> Result<u32, ListError> {
+        let place = self.templates.binary_search_by_key(&number, |template| template.id);
+        place.map(|place| place as u32).map_err(|_| ListError::Unknown { line, what: "template", number })
     }
 }

@@ -189,7 +189,7 @@ fn port(register: &std::path::Path, count: usize) -> Result<Port, Box<dyn Error>
     )?;
     let policy = policy
         .replace("best-frames = 1", "best-frames = 3")
-        .replace("quality = { InterEyeDistance = 20 }", "quality = { InterEyeDistance = 30, Sharpness = 3 }");
+        .replace("quality = { InterEyeDistance = 20 }", "quality = { InterEyeDistance = 30, Sharpness = 67 }");
     Ok(Port::builder(references)
         .policy(Policy::from_toml(&policy)?)
         .port("shenzhen-bay".parse()?)

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
+use super::waiting::{Coming, Patience};
 use crate::failure::{Exit, Failure, Result, chain};
-use crate::interrupt::Interrupt;
 use crate::output::{Output, shown, write_whole};
 
 /// How many redirects are followed.
@@ -32,7 +32,7 @@ pub(super) fn download(
     file: &Download,
     to: &Path,
     expected: Option<&str>,
-    interrupt: &Interrupt,
+    patience: Patience<'_>,
     output: &Output,
 ) -> Result<String> {
     if let Some(folder) = to.parent() {
@@ -44,10 +44,10 @@ pub(super) fn download(
     if part.length > file.at_most || !is_bound {
         part.restart()?;
     }
-    let mut response = request(file, part.length, part.validator.as_deref())?;
+    let mut response = request(file, part.length, part.validator.as_deref(), patience)?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && part.length > 0 {
         part.restart()?;
-        response = request(file, 0, None)?;
+        response = request(file, 0, None, patience)?;
     }
     let total = match response.status() {
         StatusCode::PARTIAL_CONTENT => Some(part.continued_by(&response, &file.url)?),
@@ -63,7 +63,7 @@ pub(super) fn download(
     }
     let progress = output.bytes();
     progress.say(file.path.clone());
-    let received = receive(response, file, &mut part, interrupt, |at| progress.at(at, total.unwrap_or(file.at_most)));
+    let received = receive(response, file, &mut part, patience, |at| progress.at(at, total.unwrap_or(file.at_most)));
     progress.done();
     received?;
     if let Some(total) = total.filter(|total| *total != part.length) {
@@ -179,7 +179,7 @@ fn beside(to: &Path, what: &str) -> PathBuf {
 }
 
 /// Asks for a file, from a byte on; redirects are followed where they lead to what may be fetched.
-fn request(file: &Download, from: u64, validator: Option<&str>) -> Result<Response<Body>> {
+fn request(file: &Download, from: u64, validator: Option<&str>, patience: Patience<'_>) -> Result<Response<Body>> {
     let mut url = file.url.clone();
     for _ in 0..=MAX_REDIRECTS {
         let mut request = agent(&url, file.at_most).get(&url).header(header::ACCEPT_ENCODING, "identity");
@@ -189,7 +189,13 @@ fn request(file: &Download, from: u64, validator: Option<&str>) -> Result<Respon
                 request = request.header(header::IF_RANGE, validator);
             }
         }
-        let response = request.call().map_err(|error| unreachable(&url, &error))?;
+        let answer = Coming::start(move |answer| {
+            // Nobody waits for it any more where the user asked to stop.
+            let _ = answer.send(request.call());
+        });
+        // The thread sends one answer, whatever it is.
+        let Some(response) = answer.next(&url, patience)? else { return Err(cut(&url, "no answer came")) };
+        let response = response.map_err(|error| unreachable(&url, &error))?;
         if !response.status().is_redirection() {
             return Ok(response);
         }
@@ -245,26 +251,30 @@ fn receive(
     response: Response<Body>,
     file: &Download,
     part: &mut Part,
-    interrupt: &Interrupt,
+    patience: Patience<'_>,
     at: impl Fn(u64),
 ) -> Result<()> {
-    let mut body = response.into_body();
-    let mut reader = body.as_reader();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        interrupt.check()?;
-        let read = match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) => return Err(cut(&file.url, &error.to_string())),
-        };
-        if part.length + read as u64 > file.at_most {
+    let mut reader = response.into_body().into_reader();
+    let coming = Coming::start(move |pieces| {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let piece = reader.read(&mut buffer).map(|read| buffer[..read].to_vec());
+            let is_last = piece.as_ref().map_or(true, Vec::is_empty);
+            if pieces.send(piece).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    while let Some(piece) = coming.next(&file.url, patience)? {
+        let piece = piece.map_err(|error| cut(&file.url, &error.to_string()))?;
+        if part.length + piece.len() as u64 > file.at_most {
             part.restart()?;
             return Err(too_long(file, "more came"));
         }
-        part.append(&buffer[..read])?;
+        part.append(&piece)?;
         at(part.length);
     }
+    Ok(())
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> Failure {

@@ -15,6 +15,9 @@ pub(crate) struct FetchArgs {
     name: String,
     /// The folder to put it in; made where it is not there
     dir: PathBuf,
+    /// Give up where the server sends nothing for so many seconds; what came is kept, and a later fetch goes on from there
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    silence: u32,
     #[command(flatten)]
     manifest: ManifestArgs,
 }
@@ -50,10 +53,12 @@ fn fetched(args: &FetchArgs, dataset: &Dataset, output: &Output) -> Result<Exit>
 
     use super::download::download;
     use super::lock::{Lock, digest_of};
+    use super::waiting::Patience;
     use crate::interrupt::Interrupt;
 
     std::fs::create_dir_all(&args.dir).map_err(|error| Failure::writing(&args.dir, &error))?;
     let interrupt = Interrupt::listen()?;
+    let patience = Patience { interrupt: &interrupt, silence: std::time::Duration::from_secs(args.silence.into()) };
     let mut lock = Lock::read(&args.dir)?;
     let mut files = Vec::new();
     let mut lines = Vec::new();
@@ -65,7 +70,7 @@ fn fetched(args: &FetchArgs, dataset: &Dataset, output: &Output) -> Result<Exit>
         let there = if to.is_file() { Some(digest_of(&to, &interrupt)?) } else { None };
         let (digest, how) = match there {
             Some(digest) if expected.as_deref().is_none_or(|expected| expected == digest) => (digest, "already there"),
-            _ => (download(file, &to, expected.as_deref(), &interrupt, output)?, "fetched"),
+            _ => (download(file, &to, expected.as_deref(), patience, output)?, "fetched"),
         };
         if lock.get(path) != Some(&digest) {
             lock.pin(&args.dir, path, &digest)?;

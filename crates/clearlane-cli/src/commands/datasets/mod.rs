@@ -6,6 +6,8 @@ mod download;
 mod fetch;
 mod list;
 mod lock;
+#[cfg(feature = "fetch")]
+mod waiting;
 
 use std::path::PathBuf;
 

@@ -8,12 +8,14 @@ use std::time::Instant;
 use clap::Args;
 use clearlane_embed::Template;
 use clearlane_eval::report::AllAgainstAll;
-use clearlane_eval::{AllPairs, ByGroup, Capture, Captures, FmrThreshold, Method, Sample};
+use clearlane_eval::{AllPairs, ByGroup, Capture, Captures, FmrThreshold, Method, Presumed, Sample};
 use clearlane_match::TemplateRows;
 use serde_json::json;
 
 use super::by_group;
+use super::halves::{self, HalvesArgs};
 use super::lfw_view2::write_det;
+use super::quality::{self, QualityArgs, Values};
 use super::report::{ReportArgs, finish};
 use super::templates::Extracted;
 use super::worst::Worst;
@@ -26,12 +28,14 @@ const TARGET_FMRS: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 const CALIBRATED_FMRS: [f64; 12] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12];
 
 /// What is written beside the figures.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct AllPairsArgs {
     /// Write the templates that are compared as CSV, for another program to check the figures: subject, then the values.
     /// They are personal data: delete the file when it has served
     #[arg(long, value_name = "FILE.csv")]
     pub(super) templates_out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) halves: HalvesArgs,
 }
 
 /// All captures of a test and what to make of them.
@@ -43,6 +47,7 @@ pub(super) struct Test<'a> {
     pub(super) group_by: &'a [String],
     pub(super) det: Option<&'a Path>,
     pub(super) args: &'a AllPairsArgs,
+    pub(super) quality: &'a QualityArgs,
     pub(super) report: &'a ReportArgs,
 }
 
@@ -60,17 +65,28 @@ pub(super) fn run(test: &Test<'_>, output: &Output) -> Result<Exit> {
         write_det(&pairs.scores()?, path)?;
     }
     let figures = AllAgainstAll::new(&pairs, &TARGET_FMRS, &CALIBRATED_FMRS)?;
-    let groups = if test.group_by.is_empty() {
+    let columns: Vec<&str> = test.group_by.iter().map(String::as_str).collect();
+    let halves = test.args.halves.check(&captures, &templates, &columns, Presumed::Known)?;
+    let groups = if columns.is_empty() {
         None
     } else {
-        let columns: Vec<&str> = test.group_by.iter().map(String::as_str).collect();
         let pairs = compare(&captures, &templates, &columns)?;
         let thresholds: Vec<f32> = figures.fnmr_at_fmr.iter().map(|point| point.threshold).collect();
         let targets: Vec<f64> = figures.fnmr_at_fmr.iter().map(|point| point.target_fmr).collect();
         Some(ByGroup::new(&pairs, &thresholds, &targets)?)
     };
+    let qualities: Vec<Values> = made
+        .templates
+        .iter()
+        .zip(&made.qualities)
+        .filter(|(template, _)| template.is_some())
+        .map(|(_, quality)| *quality)
+        .collect();
+    let mated = pairs.mated().map(|pair| (pair.score, qualities[pair.a as usize], qualities[pair.b as usize]));
+    let quality = test.quality.figures(|| Ok(pairs.scores()?), mated)?;
     let value = json!({
-        "protocol": protocol, "models": made, "figures": figures, "by_group": groups,
+        "protocol": protocol, "models": made, "figures": figures, "by_group": groups, "quality": quality,
+        "halves": halves,
         "seconds": { "compared": compared, "all": start.elapsed().as_secs_f64() },
     });
     finish(value, &Worst::default(), test.report, output, || {
@@ -78,7 +94,7 @@ pub(super) fn run(test: &Test<'_>, output: &Output) -> Result<Exit> {
         if let Some(groups) = &groups {
             text.push_str(&by_group::described(groups));
         }
-        text
+        text + &halves::described(halves.as_ref()) + &quality::described(quality.as_ref())
     })
 }
 

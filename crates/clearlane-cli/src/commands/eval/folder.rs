@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::RunArgs;
 use super::all_pairs;
+use super::quality::QualityArgs;
 use super::templates::extract_all;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
@@ -35,6 +36,8 @@ pub(crate) struct FolderArgs {
     #[command(flatten)]
     pairs: all_pairs::AllPairsArgs,
     #[command(flatten)]
+    quality: QualityArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -45,6 +48,7 @@ Examples:
   clearlane eval folder captures/ --json | jq .figures.calibration";
 
 pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
+    args.quality.check(&args.run.how)?;
     let (people, captures) = pictures::by_subject(&args.dirs)?;
     let distinct = people.iter().collect::<HashSet<_>>().len();
     if distinct < 2 || distinct == captures.len() {
@@ -61,7 +65,7 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     let protocol = format!("all pairs of {} captures of {distinct} people", captures.len());
     let captures = all_pairs::captures(people.iter().map(String::as_str));
     let det = args.det.as_deref();
-    let (captures, made, report) = (&captures, &made, &args.run.report);
-    let test = all_pairs::Test { protocol, captures, made, group_by: &[], det, args: &args.pairs, report };
+    let (captures, made, report, quality) = (&captures, &made, &args.run.report, &args.quality);
+    let test = all_pairs::Test { protocol, captures, made, group_by: &[], det, args: &args.pairs, quality, report };
     all_pairs::run(&test, output)
 }

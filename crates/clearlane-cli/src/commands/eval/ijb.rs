@@ -12,7 +12,7 @@ use serde_json::json;
 use super::RunArgs;
 use super::lfw_view2::write_det;
 use super::report::finish;
-use super::templates::extract_all;
+use super::templates::{Extracted, extract_all};
 use super::verification::{described_curve, points, score};
 use super::worst::Worst;
 use crate::failure::{Exit, Failure, Result};
@@ -47,14 +47,11 @@ Examples:
   clearlane eval templates meta/ijbc_face_tid_mid.txt meta/ijbc_template_pair_label.txt loose_crop/ --keep kept/";
 
 pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
-    let list = TemplateList::parse(&text::read(&args.list)?);
-    let list = list.map_err(|error| Failure::at(Exit::Input, &args.list, &error))?;
+    let media = MediaArgs { list: args.list.clone(), pictures: args.dir.clone(), face: args.face };
+    let list = media.list()?;
     let pairs = list.pairs(&text::read(&args.pairs)?);
     let pairs = pairs.map_err(|error| Failure::at(Exit::Input, &args.pairs, &error))?;
-    let pictures: Vec<PathBuf> = list.captures.captures.iter().map(|capture| args.dir.join(&capture.picture)).collect();
-    let extractor = args.run.models.load_extractor(args.face.into())?;
-    let made = extract_all(&extractor, &pictures, &args.run.how, output)?;
-    let templates: Vec<Option<Template>> = list.templates.iter().map(|media| mean(media, &made.templates)).collect();
+    let (made, templates) = media.templates(&list, &args.run, output)?;
     let without = templates.iter().filter(|template| template.is_none()).count();
 
     let scored = pairs.par_iter().map(|pair| {
@@ -82,6 +79,42 @@ pub(super) fn run(args: &IjbArgs, output: &Output) -> Result<Exit> {
             format!("\n{count} templates, {without} without a face: {mated} mated and {non_mated} non-mated pairs\n");
         made.text() + &title + &described_curve(auc, eer, &points)
     })
+}
+
+/// What templates are made of.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MediaArgs {
+    /// The list of pictures: `PICTURE TEMPLATE MEDIUM` a line
+    #[arg(long, value_name = "FILE")]
+    list: PathBuf,
+    /// The folder of the pictures
+    #[arg(long, value_name = "DIR")]
+    pictures: PathBuf,
+    /// Which face to take where a picture has several
+    #[arg(long, value_enum, default_value = "central")]
+    face: pictures::Face,
+}
+
+impl MediaArgs {
+    pub(super) fn list(&self) -> Result<TemplateList> {
+        let list = TemplateList::parse(&text::read(&self.list)?);
+        list.map_err(|error| Failure::at(Exit::Input, &self.list, &error))
+    }
+
+    /// What was made of the pictures, and each template of the list; `None` where none of its pictures has a face.
+    pub(super) fn templates(
+        &self,
+        list: &TemplateList,
+        run: &RunArgs,
+        output: &Output,
+    ) -> Result<(Extracted, Vec<Option<Template>>)> {
+        let captures = list.captures.captures.iter();
+        let pictures: Vec<PathBuf> = captures.map(|capture| self.pictures.join(&capture.picture)).collect();
+        let extractor = run.models.load_extractor(self.face.into())?;
+        let made = extract_all(&extractor, &pictures, &run.how, output)?;
+        let templates = list.templates.iter().map(|media| mean(media, &made.templates)).collect();
+        Ok((made, templates))
+    }
 }
 
 /// The template of a template's pictures; `None` where none of them gave one.

@@ -15,13 +15,15 @@ use clearlane_embed::{ModelId, Template};
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
+use super::quality::Values;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::shown;
 
 /// A SHA-256 digest: of a picture's bytes, or of the way in which templates are made.
 pub(super) type Sha = [u8; 32];
 
-const MAGIC: &[u8; 8] = b"clkept01";
+/// Packs of another form are left alone: what they hold is made again.
+const MAGIC: &[u8; 8] = b"clkept02";
 
 /// Magic, way and dimension.
 const HEADER: usize = 8 + 32 + 4;
@@ -32,8 +34,8 @@ const LEAST_CONTENT: usize = 256;
 /// The most packs of one way.
 const MAX_PACKS: usize = 64;
 
-/// A template, or why the picture gave none.
-pub(super) type Outcome = Result<Template, String>;
+/// A template with the quality of its capture, or why the picture gave none.
+pub(super) type Outcome = Result<(Template, Values), String>;
 
 /// Kept templates of one way to make them.
 pub(super) struct Kept {
@@ -154,15 +156,16 @@ impl Kept {
     }
 
     fn content_size(&self) -> usize {
-        (4 * self.dimension).max(LEAST_CONTENT)
+        (4 * self.dimension + Values::SIZE).max(LEAST_CONTENT)
     }
 
     fn encode(&self, picture: &Sha, outcome: &Outcome) -> Vec<u8> {
         let mut record = picture.to_vec();
         match outcome {
-            Ok(template) => {
+            Ok((template, quality)) => {
                 record.push(0);
                 record.extend(template.as_slice().iter().flat_map(|value| value.to_le_bytes()));
+                record.extend(quality.to_bytes());
             }
             Err(why) => {
                 let end = why.floor_char_boundary(self.content_size() - 2);
@@ -186,9 +189,9 @@ impl Kept {
         let (picture, rest) = said.split_first_chunk::<32>()?;
         let (kind, content) = rest.split_first()?;
         let outcome = if *kind == 0 {
-            let values = content[..4 * self.dimension].as_chunks::<4>().0;
-            let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            Ok(Template::from_unit(self.model, values).ok()?)
+            let (values, quality) = content.split_at(4 * self.dimension);
+            let values = values.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            Ok((Template::from_unit(self.model, values).ok()?, Values::from_bytes(quality.first_chunk()?)))
         } else {
             let (length, text) = content.split_first_chunk::<2>()?;
             let text = text.get(..u16::from_le_bytes(*length).into())?;

@@ -8,6 +8,7 @@ use clearlane_embed::{Selection, Template};
 use clearlane_eval::lfw::{Errata, ImageName, Pairs};
 
 use super::RunArgs;
+use super::quality::QualityArgs;
 use super::templates::{Extracted, extract_all};
 use super::{lfw_all_pairs, lfw_identification, lfw_view2, verification};
 use crate::failure::{Exit, Failure, Result};
@@ -30,7 +31,7 @@ pub(crate) struct LfwArgs {
     /// The folder of the data set
     dir: PathBuf,
     /// Enrol everybody's first image and search with the second ones (1:N)
-    #[arg(long, conflicts_with_all = ["all_pairs", "det"])]
+    #[arg(long, conflicts_with_all = ["all_pairs", "det", "quality"])]
     identification: bool,
     /// Compare all images with all, for low false match rates, and calibrate thresholds
     #[arg(long)]
@@ -46,6 +47,8 @@ pub(crate) struct LfwArgs {
     beside: Option<String>,
     #[command(flatten)]
     pairs: super::all_pairs::AllPairsArgs,
+    #[command(flatten)]
+    pub(super) quality: QualityArgs,
     #[command(flatten)]
     pub(super) run: RunArgs,
 }
@@ -69,6 +72,7 @@ pub(super) struct Lfw<'a> {
 }
 
 pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
+    args.quality.check(&args.run.how)?;
     if let Some(beside) = &args.beside {
         // Not after minutes with the first: an embedder that is not there.
         args.run.models.available()?.embedder(beside)?;

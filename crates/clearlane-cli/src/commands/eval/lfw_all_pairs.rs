@@ -15,6 +15,6 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, args: &AllPairsArgs, output
     let captures = all_pairs::captures(images.iter().map(|image| lfw.errata.person(image.person())));
     made.templates = images.iter().map(|image| templates.remove(image)).collect();
     let protocol = "LFW, all pairs, errata removed".to_owned();
-    let (captures, made, report) = (&captures, &made, &lfw.args.run.report);
-    all_pairs::run(&all_pairs::Test { protocol, captures, made, group_by: &[], det, args, report }, output)
+    let (captures, made, report, quality) = (&captures, &made, &lfw.args.run.report, &lfw.args.quality);
+    all_pairs::run(&all_pairs::Test { protocol, captures, made, group_by: &[], det, args, quality, report }, output)
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::compare::write_scores;
 use super::lfw::{Lfw, Made, score};
+use super::quality::{self, Values};
 use super::report::finish;
 use super::templates::Extracted;
 use super::verification::described;
@@ -31,7 +32,16 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         Some(embedder) => Some(Measured::new(lfw, &pairs, lfw.templates_beside(embedder, &pairs.images())?)?),
         None => None,
     };
-    let mut value = json!({ "protocol": "LFW View 2", "models": first.made, "figures": first.figures() });
+    let qualities: HashMap<&ImageName, Values> =
+        pairs.images().into_iter().zip(first.made.qualities.iter().copied()).collect();
+    // A picture that gave no template has no quality, and its comparisons take no part.
+    let mated = pairs.pairs().iter().zip(&first.raw).filter(|(pair, _)| pair.mated).map(|(pair, comparison)| {
+        let quality = |image| qualities.get(image).copied().unwrap_or_default();
+        (comparison.score, quality(&pair.left), quality(&pair.right))
+    });
+    let quality = lfw.args.quality.figures(|| Ok(report::scores(&first.raw)?), mated)?;
+    let mut value =
+        json!({ "protocol": "LFW View 2", "quality": quality, "models": first.made, "figures": first.figures() });
     if let Some(second) = &second {
         let less = second.accuracy_less(&first);
         value["beside"] = json!({ "models": second.made, "figures": second.figures(), "accuracy_less": less });
@@ -51,7 +61,7 @@ pub(super) fn run(lfw: &Lfw<'_>, det: Option<&Path>, beside: Option<&str>, outpu
         if let Some(second) = &second {
             text.extend(["\n", &second.text(), &second.compared(&first)]);
         }
-        text
+        text + &quality::described(quality.as_ref())
     })
 }
 

@@ -4,13 +4,17 @@ pub(super) mod all_pairs;
 mod by_group;
 mod compare;
 mod folder;
+mod halves;
 mod ijb;
+mod ijb_search;
 mod kept;
 mod lfw;
 mod lfw_all_pairs;
 mod lfw_identification;
 mod lfw_view2;
+mod pad;
 mod pairs;
+pub(in crate::commands) mod quality;
 pub(super) mod report;
 mod search_modes;
 mod table;
@@ -50,10 +54,14 @@ pub(crate) enum EvalCommand {
     Pairs(pairs::PairsArgs),
     /// Templates of several pictures, as in IJB-B and IJB-C: 1:1
     Templates(ijb::IjbArgs),
+    /// Templates of several pictures, as in IJB-B and IJB-C: 1:N
+    Search(ijb_search::SearchArgs),
     /// Your own captures from a CSV file: all against all, or enrolments and probes (1:N)
     Table(table::TableArgs),
     /// Two runs on the same comparisons, side by side, with paired differences
     Compare(compare::CompareArgs),
+    /// Presentation attack detection: APCER by kind of attack, and BPCER
+    Pad(pad::PadArgs),
     /// False match rates by group on UTKFace, and the threshold that each group needs
     #[command(name = "utkface")]
     UtkFace(utkface::UtkFaceArgs),
@@ -66,6 +74,8 @@ pub(super) fn run(command: &EvalCommand, output: &Output) -> Result<Exit> {
         EvalCommand::Pairs(args) => pairs::run(args, output),
         EvalCommand::Templates(args) => ijb::run(args, output),
         EvalCommand::Table(args) => table::run(args, output),
+        EvalCommand::Search(args) => ijb_search::run(args, output),
+        EvalCommand::Pad(args) => pad::run(args, output),
         EvalCommand::Compare(args) => compare::run(args, output),
         EvalCommand::UtkFace(args) => utkface::run(args, output),
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::RunArgs;
 use super::compare::write_scores;
 use super::lfw_view2::write_det;
+use super::quality::{self, QualityArgs};
 use super::report::finish;
 use super::templates::{Extracted, TemplateArgs, extract_all};
 use super::verification::{comparisons, described};
@@ -50,6 +51,8 @@ pub(crate) struct PairsArgs {
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "central")]
     face: pictures::Face,
+    #[command(flatten)]
+    quality: QualityArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -89,11 +92,13 @@ pub(super) fn run(args: &PairsArgs, output: &Output) -> Result<Exit> {
         let bytes = packed_bytes(&args.list)?;
         let packed = Packed::parse(&bytes).map_err(|error| Failure::at(Exit::Input, &args.list, &error))?;
         let how = TemplateArgs { aligned: true, ..args.run.how.clone() };
+        args.quality.check(&how)?;
         let pictures: Vec<_> = packed.pictures().iter().copied().enumerate().collect();
         let extractor = args.run.models.load_extractor(args.face.into())?;
         let made = extract_all(&extractor, &pictures, &how, output)?;
         return reported(args, &[(name(&args.list), packed.test())], &[], &made, output);
     }
+    args.quality.check(&args.run.how)?;
     let tests = match format {
         Format::CfpFp => vec![("CFP-FP".to_owned(), cfp(&args.list, "FP", "P")?)],
         Format::CfpFf => vec![("CFP-FF".to_owned(), cfp(&args.list, "FF", "F")?)],
@@ -120,7 +125,7 @@ fn reported(
     output: &Output,
 ) -> Result<Exit> {
     let mut first = 0;
-    let (mut figures, mut all, mut scored) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut figures, mut all, mut scored, mut mated) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
     for (name, test) in tests {
         let captures = &test.captures.captures;
         let compared = comparisons(test, &made.templates[first..first + captures.len()])?;
@@ -130,6 +135,10 @@ fn reported(
             let paths = [path(pair.left), path(pair.right)];
             (*comparison, Scored { left, right, score: comparison.score, paths })
         }));
+        let quality = |at: usize| made.qualities[first + at];
+        let with_quality = test.pairs.iter().zip(&compared).filter(|(pair, _)| pair.mated);
+        mated
+            .extend(with_quality.map(|(pair, comparison)| (comparison.score, quality(pair.left), quality(pair.right))));
         first += captures.len();
         figures.insert(name, super::verification::report(&compared)?);
         all.extend(compared);
@@ -141,13 +150,16 @@ fn reported(
         write_scores(scored.iter().map(|(comparison, scored)| scored.line(comparison)), path)?;
     }
     let scored = scored.into_iter().map(|(comparison, scored)| (comparison.mated, scored));
-    let value = json!({ "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures });
+    let quality = args.quality.figures(|| Ok(report::scores(&all)?), mated)?;
+    let value = json!({
+        "protocol": "pairs", "list": shown(&args.list), "models": made, "figures": figures, "quality": quality,
+    });
     finish(value, &Worst::of(scored), &args.run.report, output, || {
         let mut text = made.text();
         for (name, report) in &figures {
             text.push_str(&described(name, report));
         }
-        text
+        text + &quality::described(quality.as_ref())
     })
 }
 

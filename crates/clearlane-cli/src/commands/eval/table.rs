@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::RunArgs;
+use super::quality::QualityArgs;
 use super::report::finish;
 use super::templates::{Extracted, extract_all};
 use super::worst::Worst;
@@ -42,6 +43,8 @@ pub(crate) struct TableArgs {
     #[command(flatten)]
     pairs: all_pairs::AllPairsArgs,
     #[command(flatten)]
+    quality: QualityArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -54,6 +57,7 @@ Examples:
 pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
     let table = Table::parse(&text::read(&args.file)?);
     let table = table.map_err(|error| Failure::at(Exit::Input, &args.file, &error))?;
+    args.quality.check(&args.run.how)?;
     let subjects = subjects(&table, &args.file)?;
     // Not after minutes of templates: a column that is not there.
     Sample::new(&table.captures, &args.group_by.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -73,6 +77,7 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
         group_by: &args.group_by,
         det: args.det.as_deref(),
         args: &args.pairs,
+        quality: &args.quality,
         report: &args.run.report,
     };
     all_pairs::run(&test, output)
@@ -130,10 +135,10 @@ fn identification(
 }
 
 /// The mate's place among the enrolled, where the subject is one of them, and the best score of any other.
-fn search(
+pub(super) fn search<S: Ord>(
     probe: Option<&Template>,
-    subject: &str,
-    gallery: &BTreeMap<&str, Vec<&Template>>,
+    subject: &S,
+    gallery: &BTreeMap<S, Vec<&Template>>,
 ) -> (Option<MatedSearch>, Option<f32>) {
     let is_enrolled = gallery.contains_key(subject);
     let Some(probe) = probe else {
@@ -144,7 +149,7 @@ fn search(
         references.iter().filter_map(|reference| probe.score(reference).ok()).max_by(f32::total_cmp)
     };
     let others: Vec<f32> =
-        gallery.iter().filter(|(other, _)| **other != subject).filter_map(|(_, references)| best(references)).collect();
+        gallery.iter().filter(|(other, _)| *other != subject).filter_map(|(_, references)| best(references)).collect();
     let best_other = others.iter().copied().max_by(f32::total_cmp);
     let mated = gallery.get(subject).map(|references| match best(references) {
         Some(score) => MatedSearch { rank: Some(1 + others.iter().filter(|other| **other > score).count()), score },

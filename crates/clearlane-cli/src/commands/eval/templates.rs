@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use clearlane_embed::{ALIGNED_SIDE, AlignedFace, DecodeLimits, Extractor, Frame, Template};
+use clearlane_embed::{ALIGNED_SIDE, AlignedFace, DecodeLimits, Extractor, Frame, Quality, Template};
 use clearlane_eval::protocol::PackedPicture;
 use data_encoding::HEXLOWER;
 use rayon::prelude::*;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::kept::{Kept, Outcome, Sha};
+use super::quality::Values;
 use crate::failure::{Exit, Failure, Result, chain};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, shown};
@@ -89,6 +90,9 @@ pub(in crate::commands) struct Extracted {
     /// One for each path, in order.
     #[serde(skip)]
     pub(in crate::commands) templates: Vec<Option<Template>>,
+    /// The quality of each capture, in the same order; nothing is assessed of one without a template, or aligned before.
+    #[serde(skip)]
+    pub(in crate::commands) qualities: Vec<Values>,
 }
 
 /// The templates of `pictures`. A picture without a face is a failure to acquire; one that cannot be read is an error.
@@ -138,7 +142,8 @@ pub(in crate::commands) fn extract_all<P: Picture>(
         all.update(digest);
         result.map_err(|why| failed.push(why)).ok()
     };
-    let templates = results?.into_iter().map(keep).collect();
+    let made = results?.into_iter().map(keep).map(Option::unzip);
+    let (templates, qualities): (Vec<_>, Vec<_>) = made.unzip();
     Ok(Extracted {
         detector: if how.aligned { "none".to_owned() } else { extractor.detector().name().to_owned() },
         embedder: embedder.name().to_owned(),
@@ -150,21 +155,19 @@ pub(in crate::commands) fn extract_all<P: Picture>(
         seconds: start.elapsed().as_secs_f64(),
         threads: rayon::current_num_threads(),
         templates,
+        qualities: qualities.into_iter().map(Option::unwrap_or_default).collect(),
     })
 }
 
-/// The digest of all that a template depends on but its picture.
+/// The digest of all that a template and its quality depend on but their picture.
 fn way(extractor: &Extractor, aligned: bool) -> Sha {
-    if !aligned {
-        return extractor.recipe();
-    }
-    let embedder = extractor.embedder().model_id();
-    Sha256::new()
-        .chain_update(b"aligned")
-        .chain_update(embedder.as_bytes())
-        .chain_update(extractor.recipe())
-        .finalize()
-        .into()
+    let way = Sha256::new().chain_update(extractor.recipe());
+    let way = if aligned {
+        way.chain_update(b"aligned").chain_update(extractor.embedder().model_id().as_bytes())
+    } else {
+        way.chain_update(Quality::recipe())
+    };
+    way.finalize().into()
 }
 
 /// A picture's template, or why a readable picture gave none.
@@ -182,12 +185,12 @@ fn make(extractor: &Extractor, aligned: bool, picture: &impl Picture, bytes: &[u
             );
             return Ok(Err(why));
         };
-        extractor.embedder().embed(&face)
+        extractor.embedder().embed(&face).map(|template| (template, Values::default()))
     } else {
-        extractor.extract(&frame).map(|extraction| extraction.template)
+        extractor.extract(&frame).map(|extraction| (extraction.template, Values::of(&extraction.quality)))
     };
     match made {
-        Ok(template) => Ok(Ok(template)),
+        Ok(made) => Ok(Ok(made)),
         Err(error) => {
             let why = chain(&error);
             let failure = failed(error);

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_eval::{ByGroup, Capture, Captures, PresumedByGroup};
+use clearlane_eval::{ByGroup, Capture, Captures, Presumed, PresumedByGroup};
 use serde_json::json;
 
 use super::RunArgs;
+use super::halves::{self, HalvesArgs};
 use super::report::finish;
 use super::templates::extract_all;
 use super::worst::Worst;
@@ -38,6 +39,8 @@ pub(crate) struct UtkFaceArgs {
     /// Comparisons of one sex at or above this score are taken as copies of one picture
     #[arg(long, value_name = "SCORE", default_value_t = 0.8)]
     near_copies: f32,
+    #[command(flatten)]
+    halves: HalvesArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -71,12 +74,16 @@ pub(super) fn run(args: &UtkFaceArgs, output: &Output) -> Result<Exit> {
     let thresholds: Vec<f32> = stated.iter().map(|(_, threshold)| *threshold).collect();
     let bounds = PresumedByGroup::new(&pairs, SEX, args.near_copies, &thresholds, &TARGET_FMRS)?;
     let cells = ByGroup::new(&pairs, &thresholds, &TARGET_FMRS)?;
+    let presumed = Presumed::BySex { column: SEX, near_copies_from: args.near_copies };
+    let halves = args.halves.check(&captures, &templates, &columns, presumed)?;
     let value = json!({
         "protocol": "UTKFace, adults of 20 to 60 years, presumed non-mated", "per_group": args.per_group, "models": made,
         "stated": stated.iter().map(|(fmr, threshold)| json!({ "fmr": fmr, "threshold": threshold })).collect::<Vec<_>>(),
-        "figures": bounds, "by_group_and_sex": cells,
+        "figures": bounds, "by_group_and_sex": cells, "halves": halves,
     });
-    finish(value, &Worst::default(), &args.run.report, output, || made.text() + &by_group::bounds(&bounds, &stated))
+    finish(value, &Worst::default(), &args.run.report, output, || {
+        made.text() + &by_group::bounds(&bounds, &stated) + &halves::described(halves.as_ref())
+    })
 }
 
 /// As many pictures of each ethnicity and sex as are asked for, or all that there are.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::tables::{children, find, short};
 use super::words::word;
-use crate::page::chart::{Axis, Chart, Mark, Series, figure};
+use crate::page::chart::{Axis, COLOURS, Chart, Mark, Series, figure};
 
 /// All charts that a document has the numbers for.
 pub(super) fn all(document: &Value, language: Language) -> Vec<Markup> {
@@ -16,6 +16,7 @@ pub(super) fn all(document: &Value, language: Language) -> Vec<Markup> {
         by_gallery_size(document, language),
         by_group(document, "fmr", language),
         by_group(document, "fnmr", language),
+        by_discard(document, language),
     ];
     charts.into_iter().flatten().collect()
 }
@@ -123,6 +124,31 @@ fn by_group(document: &Value, rate: &str, language: Language) -> Option<Markup> 
     let series = series.collect();
     let (x, y) = (Axis::linear(&x, 0.0..count + 1.0), Axis::decades(&y, rates.into_iter()));
     Some(figure(&Chart { title: &title, x, y, series }))
+}
+
+/// FNMR over the share of comparisons that is discarded: for the components that lower it most, as many as there are colours.
+fn by_discard(document: &Value, language: Language) -> Option<Markup> {
+    let points = find(document, "error_versus_discard")?.as_array()?;
+    let mut series: Vec<Series> = Vec::new();
+    for point in points {
+        let name = short(point.get("component")?);
+        let (fnmr, ..) = estimate(point.get("fnmr")?)?;
+        let at = (point.get("discarded")?.as_f64()?, fnmr);
+        match series.last_mut().filter(|series| series.name == name) {
+            Some(series) => series.points.push(at),
+            None => series.push(Series::line(name, vec![at])),
+        }
+    }
+    let last = |series: &Series| series.points.last().map_or(1.0, |point| point.1);
+    series.sort_by(|a, b| last(a).total_cmp(&last(b)));
+    series.truncate(COLOURS.len());
+    let (title, x, y) = (word("error_versus_discard", language), word("discarded", language), word("fnmr", language));
+    let ends = || series.iter().flat_map(|series| &series.points);
+    let [widest, highest] = [ends().map(|at| at.0).fold(0.0, f64::max), ends().map(|at| at.1).fold(0.0, f64::max)];
+    (widest > 0.0 && highest > 0.0).then(|| {
+        let (x, y) = (Axis::linear(&x, 0.0..widest), Axis::linear(&y, 0.0..1.05 * highest));
+        figure(&Chart { title: &title, x, y, series })
+    })
 }
 
 /// A rate's value and the ends of its interval.
