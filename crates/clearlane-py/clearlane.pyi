@@ -15,6 +15,7 @@ _Picture = NDArray[np.uint8]
 _Order = Literal["rgb", "bgr", "rgba", "bgra", "yuyv", "uyvy", "nv12", "i420"]
 _Mode = Literal["certified", "exhaustive", "sketch"]
 _Selection = Literal["only", "largest", "central"]
+_Orientation = Literal["given", "auto"]
 _Direction = Literal["entry", "exit"]
 
 class Error(Exception):
@@ -35,10 +36,10 @@ class RegisterError(Error):
 class InternalError(Error):
     """A defect of clearlane."""
 
-def read_picture(path: _Path) -> _Picture:
-    """Reads a picture file as RGB, height x width x 3, upright."""
+def read_picture(path: _Path, *, max_pixels: int = ...) -> _Picture:
+    """Reads a picture file, or a chip's portrait (DG2), as RGB, height x width x 3, upright."""
 
-def decode_picture(data: bytes) -> _Picture:
+def decode_picture(data: bytes, *, max_pixels: int = ...) -> _Picture:
     """Reads a picture from the bytes of a file, as `read_picture` does."""
 
 def verify(
@@ -69,6 +70,9 @@ class Port:
         embedder: str | None = None,
         pad: Sequence[str] = ...,
         selection: _Selection = "largest",
+        orientation: _Orientation = "given",
+        min_face: float | None = None,
+        detector_size: int | None = None,
         flip: bool = False,
         claim_issuer: _Path | None = None,
         create: bool = False,
@@ -360,10 +364,16 @@ class Extractor:
         detector: str | None = None,
         embedder: str | None = None,
         selection: _Selection = "only",
+        orientation: _Orientation = "given",
+        min_face: float | None = None,
+        detector_size: int | None = None,
         flip: bool = False,
     ) -> Extractor: ...
     def template(self, picture: _Picture, *, order: _Order = "rgb") -> NDArray[np.float32]:
         """The template of the face in a picture: a unit vector."""
+
+    def doubts(self, picture: _Picture, *, order: _Order = "rgb") -> list[dict[str, Any]]:
+        """What makes scores with the face in a picture doubtful, worst first."""
 
     def verify(
         self,

@@ -288,6 +288,9 @@ typedef int32_t clearlane_search_mode;
 // Further settings of a port, added up.
 typedef uint32_t clearlane_port_flags;
 
+// How frames stand.
+typedef int32_t clearlane_orientation;
+
 // The files and names that make a port. Everything but `size` and `register_path` may be zero, which means the default.
 //
 // Presentation attack detection (PAD) averages the scores of its models. Where there is none it is not assessed, and a policy
@@ -334,6 +337,15 @@ typedef struct clearlane_port_options {
   clearlane_search_mode mode;
   // Further settings.
   clearlane_port_flags flags;
+  // How frames stand.
+  clearlane_orientation orientation;
+  // The smallest face that counts: pixels from 1 on, or a share of the frame's shorter side below 1. 0: a tenth with a policy,
+  // a twentieth without.
+  float smallest_face;
+  // The longer side of the detector's input in pixels, 32 to 4096. 0: the model's own.
+  uint32_t detector_size;
+  // Zero.
+  uint32_t reserved;
 } clearlane_port_options;
 
 // What a passage came to, where records are asked for. 0: either.
@@ -477,6 +489,12 @@ typedef struct clearlane_step {
 // The one nearest to the frame's centre.
 #define CLEARLANE_CENTRAL_FACE 2
 
+// As their `rotation` says.
+#define CLEARLANE_AS_GIVEN 0
+
+// Whichever of four ways shows the surest face, at four times the cost.
+#define CLEARLANE_ANY_WAY 1
+
 // On bounds that always hold: the same candidates as CLEARLANE_EXHAUSTIVE.
 #define CLEARLANE_CERTIFIED 0
 
@@ -563,6 +581,13 @@ clearlane_status clearlane_enrol(const struct clearlane_port *port,
                                  const struct clearlane_application *application,
                                  struct clearlane_enrolment *enrolment,
                                  char **message);
+
+// What makes scores with the face in a frame doubtful, worst first, as a JSON list with the quality component, its values and
+// phrases in English and Chinese; freed by clearlane_free(). CLEARLANE_NO_TEMPLATE where the frame shows no face.
+clearlane_status clearlane_doubts(const struct clearlane_port *port,
+                                  const struct clearlane_frame *frame,
+                                  char **json,
+                                  char **message);
 
 // Says whom a frame shows (1:N), without opening a gate: nothing is recorded and no rule is asked. Writes up to `capacity`
 // candidates; `candidates` may be NULL where that is 0.

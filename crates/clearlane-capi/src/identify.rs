@@ -2,16 +2,18 @@
 
 use std::ffi::c_char;
 use std::mem::offset_of;
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use clearlane::search::Completeness;
-use clearlane::{Identification, IdentifyOptions, Port};
+use clearlane::{Identification, IdentifyError, IdentifyOptions, Port};
 use serde_json::json;
 
 use crate::frame::{clearlane_frame, frame};
 use crate::guard::guarded;
 use crate::handle::get;
 use crate::json;
+use crate::pointer::place;
 use crate::port::clearlane_port;
 use crate::sized::{Input, Output, input, output, outputs};
 use crate::status::{Failure, clearlane_status};
@@ -93,6 +95,30 @@ pub struct clearlane_identification {
 unsafe impl Output for clearlane_identification {
     const NAME: &'static str = "clearlane_identification";
     const LEAST: usize = size_of::<Self>();
+}
+
+/// What makes scores with the face in a frame doubtful, worst first, as a JSON list with the quality component, its values and
+/// phrases in English and Chinese; freed by clearlane_free(). CLEARLANE_NO_TEMPLATE where the frame shows no face.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn clearlane_doubts(
+    port: *const clearlane_port,
+    frame: *const clearlane_frame,
+    json: *mut *mut c_char,
+    message: *mut *mut c_char,
+) -> clearlane_status {
+    // SAFETY: pointers are as the head of the header asks; each is checked for null.
+    unsafe {
+        guarded(message, || {
+            let json = place(json, "json")?;
+            *json = ptr::null_mut();
+            let port = get::<Port>(port)?;
+            let frame = self::frame(frame, "frame")?;
+            let observed = port.extractor().map_err(IdentifyError::from)?.observe(&frame);
+            let doubts = observed.map_err(IdentifyError::from)?.quality.doubts();
+            *json = give(&serde_json::to_string(&doubts).map_err(Failure::internal)?);
+            Ok(())
+        })
+    }
 }
 
 /// Says whom a frame shows (1:N), without opening a gate: nothing is recorded and no rule is asked. Writes up to `capacity`

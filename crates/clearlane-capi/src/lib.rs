@@ -41,7 +41,9 @@ pub use frame::{
     CLEARLANE_UPRIGHT, CLEARLANE_UYVY, CLEARLANE_YUYV, clearlane_frame, clearlane_pixel_format, clearlane_rotation,
     clearlane_yuv_colour,
 };
-pub use identify::{clearlane_candidate, clearlane_identification, clearlane_identify, clearlane_identify_options};
+pub use identify::{
+    clearlane_candidate, clearlane_doubts, clearlane_identification, clearlane_identify, clearlane_identify_options,
+};
 pub use keys::{clearlane_key_callback, clearlane_release_callback};
 pub use lane::{
     CLEARLANE_ENTRY, CLEARLANE_EXIT, clearlane_direction, clearlane_document, clearlane_evidence, clearlane_lane,
@@ -53,12 +55,13 @@ pub use log::{
     clearlane_log_callback, clearlane_log_level, clearlane_log_to,
 };
 pub use port::{
-    CLEARLANE_ADD_MODEL, CLEARLANE_CENTRAL_FACE, CLEARLANE_CERTIFIED, CLEARLANE_CREATE, CLEARLANE_EXHAUSTIVE,
-    CLEARLANE_FLIP, CLEARLANE_LARGEST_FACE, CLEARLANE_ONLY_FACE, CLEARLANE_PARALLEL, CLEARLANE_READ_ONLY,
-    CLEARLANE_READ_WRITE, CLEARLANE_SKETCH, CLEARLANE_UNCHECKED, clearlane_access, clearlane_port,
-    clearlane_port_check, clearlane_port_close, clearlane_port_flags, clearlane_port_metrics, clearlane_port_open,
-    clearlane_port_options, clearlane_port_poll, clearlane_port_refresh_every, clearlane_refresher,
-    clearlane_refresher_close, clearlane_search_mode, clearlane_selection,
+    CLEARLANE_ADD_MODEL, CLEARLANE_ANY_WAY, CLEARLANE_AS_GIVEN, CLEARLANE_CENTRAL_FACE, CLEARLANE_CERTIFIED,
+    CLEARLANE_CREATE, CLEARLANE_EXHAUSTIVE, CLEARLANE_FLIP, CLEARLANE_LARGEST_FACE, CLEARLANE_ONLY_FACE,
+    CLEARLANE_PARALLEL, CLEARLANE_READ_ONLY, CLEARLANE_READ_WRITE, CLEARLANE_SKETCH, CLEARLANE_UNCHECKED,
+    clearlane_access, clearlane_orientation, clearlane_port, clearlane_port_check, clearlane_port_close,
+    clearlane_port_flags, clearlane_port_metrics, clearlane_port_open, clearlane_port_options, clearlane_port_poll,
+    clearlane_port_refresh_every, clearlane_refresher, clearlane_refresher_close, clearlane_search_mode,
+    clearlane_selection,
 };
 pub use records::{
     CLEARLANE_ADMIT, CLEARLANE_HTML, CLEARLANE_JSON, CLEARLANE_REFER, CLEARLANE_TEXT, clearlane_form,

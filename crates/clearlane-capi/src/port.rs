@@ -5,8 +5,8 @@ use std::mem::offset_of;
 use std::ptr;
 use std::time::Duration;
 
-use clearlane::embed::Selection;
-use clearlane::{Mode, Port, PortOptions, Refresher};
+use clearlane::embed::{Detector, Selection};
+use clearlane::{Mode, Orientation, Port, PortOptions, Refresher, SmallestFace};
 
 use crate::guard::guarded;
 use crate::handle::{self, Handle, close, get};
@@ -58,6 +58,20 @@ numbers!(
     CLEARLANE_LARGEST_FACE = Selection::Largest,
     CLEARLANE_ONLY_FACE = Selection::Only,
     CLEARLANE_CENTRAL_FACE = Selection::Central
+);
+
+/// How frames stand.
+pub type clearlane_orientation = i32;
+
+/// As their `rotation` says.
+pub const CLEARLANE_AS_GIVEN: clearlane_orientation = 0;
+/// Whichever of four ways shows the surest face, at four times the cost.
+pub const CLEARLANE_ANY_WAY: clearlane_orientation = 1;
+
+numbers!(
+    every orientation, Orientation, "an orientation",
+    CLEARLANE_AS_GIVEN = Orientation::Given,
+    CLEARLANE_ANY_WAY = Orientation::Auto
 );
 
 /// By which contract searches may skip references.
@@ -149,6 +163,15 @@ pub struct clearlane_port_options {
     pub mode: clearlane_search_mode,
     /// Further settings.
     pub flags: clearlane_port_flags,
+    /// How frames stand.
+    pub orientation: clearlane_orientation,
+    /// The smallest face that counts: pixels from 1 on, or a share of the frame's shorter side below 1. 0: a tenth with a policy,
+    /// a twentieth without.
+    pub smallest_face: f32,
+    /// The longer side of the detector's input in pixels, 32 to 4096. 0: the model's own.
+    pub detector_size: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, its size first, numbers, pointers and callbacks that may be null only.
@@ -187,6 +210,7 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
         let mut options = PortOptions::new(text(given.register_path, "register_path")?)
             .pad(texts(given.pad, given.pad_count, "pad")?)
             .selection(selection(given.selection)?)
+            .orientation(orientation(given.orientation)?)
             .mode(mode(given.mode)?);
         options = match access(given.access)? {
             Access::ReadWrite => options,
@@ -219,6 +243,12 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
         if let Some(name) = optional(given.embedder, "embedder")? {
             options = options.embedder(name);
         }
+        if given.smallest_face != 0.0 {
+            options = options.smallest_face(smallest_face(given.smallest_face)?);
+        }
+        if given.detector_size != 0 {
+            options = options.detector_size(input_side(given.detector_size)?);
+        }
         if let Some(path) = optional(given.claim_issuer, "claim_issuer")? {
             options = options.claim_issuer(path);
         }
@@ -232,6 +262,16 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
             .check(!set(CLEARLANE_UNCHECKED))
             .parallel(set(CLEARLANE_PARALLEL)))
     }
+}
+
+fn smallest_face(size: f32) -> Result<SmallestFace, Failure> {
+    let refused = || format!("expected a `smallest_face` of 1 or more, or a share above 0 and below 1, got {size}");
+    SmallestFace::from_number(size).ok_or_else(|| Failure::argument(refused()))
+}
+
+fn input_side(pixels: u32) -> Result<usize, Failure> {
+    let side = usize::try_from(pixels).ok().filter(|side| Detector::INPUT_SIZES.contains(side));
+    side.ok_or_else(|| Failure::argument(format!("expected a `detector_size` of 32 to 4096, got {pixels}")))
 }
 
 /// Closes a port. Its lanes and sessions go on: each keeps what it needs. NULL is passed over.

@@ -154,6 +154,11 @@ const INPUTS: [(&str, &[&str]); 8] = [
             "selection = -1",
             "mode = 99",
             "flags = 16",
+            "orientation = 2",
+            "smallest_face = -1",
+            "smallest_face = 0.0 / 0.0",
+            "detector_size = 31",
+            "detector_size = 4097",
         ],
     ),
     (

@@ -54,6 +54,21 @@ static clearlane_frame read_picture(const char *path) {
   return frame;
 }
 
+/* What is said of a frame, and that the smallest face is the one that the options name. */
+static void doubts(const clearlane_port *port, const clearlane_port_options *base, const clearlane_frame *frame) {
+  char *json;
+  EXPECT(clearlane_doubts(port, frame, &json, NULL) == CLEARLANE_OK);
+  EXPECT(strcmp(json, "[]") == 0);
+  clearlane_free(json);
+  clearlane_port_options options = *base;
+  options.smallest_face = 0.99f;
+  options.orientation = CLEARLANE_ANY_WAY;
+  clearlane_port *other;
+  EXPECT(clearlane_port_open(&options, &other, NULL) == CLEARLANE_OK);
+  EXPECT(clearlane_doubts(other, frame, &json, NULL) == CLEARLANE_NO_TEMPLATE && json == NULL);
+  EXPECT(clearlane_port_close(other) == CLEARLANE_OK);
+}
+
 static void callbacks(const clearlane_port_options *base, const char *key_file) {
   struct keys keys = {{0}, 0, 0};
   FILE *file = fopen(key_file, "r");
@@ -229,6 +244,7 @@ int main(int count, char **arguments) {
   sizes(lane, &frame);
   EXPECT(strstr(log_text, "decided admitted=true") != NULL && strstr(log_text, "lane=\"lane 4\"") != NULL);
   bytes_that_are_no_frame(lane, &frame);
+  doubts(port, &options, &frame);
   handles(port, &frame);
   EXPECT(clearlane_port_close(port) == CLEARLANE_OK && clearlane_lane_close(lane) == CLEARLANE_OK);
   return 0;

@@ -5,10 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use clearlane_embed::{
-    DecodeError, DecodeLimits, ExtractError, Extraction, Extractor, Frame, Orientation, Portrait, PortraitError,
-    Selection,
-};
+use clearlane_embed::{DecodeError, DecodeLimits, ExtractError, Extraction, Extractor, Frame, Orientation, Selection};
 use image::RgbImage;
 
 use crate::failure::{Exit, Failure, Result};
@@ -73,21 +70,8 @@ impl PictureArgs {
 
     /// A picture whose bytes have been read.
     pub(crate) fn decode(self, path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
-        // The memory grows with the pixels, so that whoever asks for more gets them.
-        let standard = DecodeLimits::default();
-        let factor = self.max_pixels.div_ceil(standard.max_pixels).max(1);
-        let max_memory_bytes = standard.max_memory_bytes.saturating_mul(factor);
-        let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes, ..standard };
-        let decoded = match Frame::decode(bytes, &limits) {
-            // No picture, but perhaps what a travel document's chip holds.
-            Err(DecodeError::UnknownFormat) => match Portrait::find(bytes) {
-                Ok(portrait) => portrait.decode(&limits),
-                Err(PortraitError::NotDataGroup2) => Err(DecodeError::UnknownFormat),
-                Err(error) => return Err(Failure::at(Exit::Input, path, &error)),
-            },
-            decoded => decoded,
-        };
-        decoded.map_err(|error| {
+        let limits = DecodeLimits::default().with_max_pixels(self.max_pixels);
+        Frame::decode(bytes, &limits).map_err(|error| {
             let failure = Failure::at(Exit::Input, path, &error);
             match error {
                 DecodeError::TooManyPixels { .. } => failure.with_help("--max-pixels lets larger pictures in"),

@@ -87,6 +87,8 @@ fn portraits_of_both_editions_are_read_in_both_formats() {
         assert_eq!(portrait.encoding(), encoding);
         assert_eq!(portrait.image(), bytes(name));
         let frame = Frame::decode_dg2(&record, &DecodeLimits::default()).unwrap();
+        let found = Frame::decode(&record, &DecodeLimits::default()).unwrap();
+        assert!(*found.to_rgb8() == *frame.to_rgb8());
         let expected = Frame::decode(&bytes(name), &DecodeLimits::default()).unwrap();
         assert_eq!((frame.width(), frame.height()), (96, 128));
         assert!(*frame.to_rgb8() == *expected.to_rgb8(), "{name}, {encoding:?}");

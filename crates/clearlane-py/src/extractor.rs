@@ -10,13 +10,17 @@ use pyo3::prelude::*;
 use crate::answers::Verification;
 use crate::failure::{Result, detached};
 use crate::pictures::Pictures;
-use crate::port::selection;
+use crate::port::{input_side, orientation, selection, smallest_face};
+use crate::values::to_python;
 
 /// Makes templates of pictures: detects, aligns and embeds the face.
 ///
 /// models: folders of models beside those built in.
 /// detector, embedder: models by name; the first ones available by default.
 /// selection: whose face counts where a picture shows several: "only" (several are an error), "largest" or "central".
+/// orientation: how pictures stand: "given", as they come, or "auto", whichever of four ways shows the surest face.
+/// min_face: the smallest face that counts, in pixels (1 or more) or as a share of the picture's shorter side (below 1).
+/// detector_size: the longer side of the detector's input in pixels, 32 to 4096; the model's own by default.
 /// flip: whether each template is averaged with that of the mirrored face: twice the time, a little more accurate.
 #[pyclass(frozen, module = "clearlane")]
 pub(crate) struct Extractor(clearlane::Extractor);
@@ -24,25 +28,39 @@ pub(crate) struct Extractor(clearlane::Extractor);
 #[pymethods]
 impl Extractor {
     #[new]
-    #[pyo3(signature = (*, models=Vec::new(), detector=None, embedder=None, selection="only", flip=false))]
+    #[pyo3(signature = (
+        *, models=Vec::new(), detector=None, embedder=None, selection="only", orientation="given", min_face=None,
+        detector_size=None, flip=false,
+    ))]
     fn new(
         py: Python<'_>,
         models: Vec<PathBuf>,
         detector: Option<&str>,
         embedder: Option<&str>,
         selection: &str,
+        orientation: &str,
+        min_face: Option<f32>,
+        detector_size: Option<usize>,
         flip: bool,
     ) -> Result<Self> {
-        let selection = self::selection(selection)?;
+        let (selection, orientation) = (self::selection(selection)?, self::orientation(orientation)?);
+        let min_face = min_face.map(smallest_face).transpose()?;
+        let detector_size = detector_size.map(input_side).transpose()?;
         detached(py, || {
             let mut known = Models::builtin()?;
             for folder in models {
                 known.add_folder(folder)?;
             }
-            let detector = known.detector(detector.map_or_else(|| known.default_detector(), Ok)?)?;
+            let mut detector = known.detector(detector.map_or_else(|| known.default_detector(), Ok)?)?;
+            if let Some(side) = detector_size {
+                detector = detector.with_input_size(side)?;
+            }
+            if let Some(smallest) = min_face {
+                detector = detector.with_smallest_face(smallest);
+            }
             let embedder = known.embedder(embedder.map_or_else(|| known.default_embedder(), Ok)?)?;
             let extractor = clearlane::Extractor::new(detector, embedder.with_flip(flip));
-            Ok(Self(extractor.with_selection(selection)))
+            Ok(Self(extractor.with_selection(selection).with_orientation(orientation)))
         })
     }
 
@@ -54,6 +72,16 @@ impl Extractor {
         let frame = pictures.frame()?;
         let values = detached(picture.py(), || Ok(self.0.extract(&frame)?.template.as_slice().to_vec()))?;
         Ok(values.into_pyarray(picture.py()))
+    }
+
+    /// What makes scores with the face in a picture doubtful, worst first: a list of dictionaries such as
+    /// `{"component": "Sharpness", "native": 3.1, "value": 1, "phrase": {"en": "blurred", "zh": "图像模糊"}}`.
+    #[pyo3(signature = (picture, *, order="rgb"))]
+    fn doubts<'py>(&self, picture: &Bound<'py, PyAny>, order: &str) -> Result<Bound<'py, PyAny>> {
+        let pictures = Pictures::one("picture", picture, order)?;
+        let frame = pictures.frame()?;
+        let doubts = detached(picture.py(), || Ok(self.0.observe(&frame)?.quality.doubts()))?;
+        to_python(picture.py(), &doubts)
     }
 
     /// Whether two pictures show one person (1:1).
@@ -126,5 +154,6 @@ pub(crate) fn verify(
     threshold: Option<f32>,
     order: &str,
 ) -> Result<Verification> {
-    Extractor::new(a.py(), Vec::new(), None, None, "only", false)?.verify(a, b, fmr, population, threshold, order)
+    Extractor::new(a.py(), Vec::new(), None, None, "only", "given", None, None, false)?
+        .verify(a, b, fmr, population, threshold, order)
 }

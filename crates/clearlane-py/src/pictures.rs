@@ -111,20 +111,26 @@ impl<'py> Pictures<'py> {
     }
 }
 
-/// Reads a picture file: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM.
+/// Reads a picture file: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM, or the portrait in the data group 2 (DG2) of a travel
+/// document's chip.
 ///
 /// Returns an array of uint8, height x width x 3, RGB and upright: EXIF orientation is applied, transparency is laid over
-/// white. Files of more than 67 million pixels or 64 MiB, and damaged ones, raise PictureError before memory is taken.
+/// white. Pictures of more than `max_pixels`, files of more than 64 MiB, and damaged ones, raise PictureError before memory is
+/// taken.
 #[pyfunction]
-pub(crate) fn read_picture(py: Python<'_>, path: PathBuf) -> Result<Bound<'_, PyArray3<u8>>> {
-    let pixels = detached(py, || rgb(&Frame::open(path, &DecodeLimits::default())?))?;
+#[pyo3(signature = (path, *, max_pixels=1 << 26))]
+pub(crate) fn read_picture(py: Python<'_>, path: PathBuf, max_pixels: u64) -> Result<Bound<'_, PyArray3<u8>>> {
+    let limits = DecodeLimits::default().with_max_pixels(max_pixels);
+    let pixels = detached(py, || rgb(&Frame::open(path, &limits)?))?;
     Ok(pixels.into_pyarray(py))
 }
 
 /// Reads a picture from the bytes of a file, as `read_picture` does.
 #[pyfunction]
-pub(crate) fn decode_picture<'py>(py: Python<'py>, data: &[u8]) -> Result<Bound<'py, PyArray3<u8>>> {
-    let pixels = detached(py, || rgb(&Frame::decode(data, &DecodeLimits::default())?))?;
+#[pyo3(signature = (data, *, max_pixels=1 << 26))]
+pub(crate) fn decode_picture<'py>(py: Python<'py>, data: &[u8], max_pixels: u64) -> Result<Bound<'py, PyArray3<u8>>> {
+    let limits = DecodeLimits::default().with_max_pixels(max_pixels);
+    let pixels = detached(py, || rgb(&Frame::decode(data, &limits)?))?;
     Ok(pixels.into_pyarray(py))
 }
 

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use clearlane::embed::Detector;
 use clearlane::jiff::Timestamp;
 use clearlane::store::{KeyError, KeyId, Outcome, Problem, RecordQuery};
 use clearlane::{
-    Application, CalibrationError, Direction, Enroller, Key, KeySource, Keyring, Mode, Picture, PortOptions, Selection,
-    SubjectId,
+    Application, CalibrationError, Direction, Enroller, Key, KeySource, Keyring, Mode, Orientation, Picture,
+    PortOptions, Selection, SmallestFace, SubjectId,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -35,6 +36,9 @@ use crate::values::{from_python, to_python};
 /// models: folders of models beside those built in.
 /// detector, embedder, pad: models by name; the first ones available, and all for PAD, by default.
 /// selection: whose face counts where a frame shows several: "largest", "central" or "only".
+/// orientation: how pictures stand: "given", as they come, or "auto", whichever of four ways shows the surest face.
+/// min_face: the smallest face that counts, in pixels (1 or more) or as a share of the picture's shorter side (below 1).
+/// detector_size: the longer side of the detector's input in pixels, 32 to 4096; the model's own by default.
 /// flip: whether each template is averaged with that of the mirrored face.
 /// claim_issuer: the public key (PEM file) of the issuer whose claims are believed.
 /// create: whether to make the register where there is none.
@@ -72,8 +76,9 @@ impl Port {
     #[new]
     #[pyo3(signature = (
         register, *, keys=None, witness=None, policy=None, port=None, models=Vec::new(), detector=None, embedder=None,
-        pad=Vec::new(), selection="largest", flip=false, claim_issuer=None, create=false, read_only=false, check=true,
-        add_model=false, mode="certified", miss=1e-9, parallel=false,
+        pad=Vec::new(), selection="largest", orientation="given", min_face=None, detector_size=None, flip=false,
+        claim_issuer=None, create=false, read_only=false, check=true, add_model=false, mode="certified", miss=1e-9,
+        parallel=false,
     ))]
     #[allow(clippy::fn_params_excessive_bools, reason = "keywords of a Python constructor")]
     fn new(
@@ -88,6 +93,9 @@ impl Port {
         embedder: Option<String>,
         pad: Vec<String>,
         selection: &str,
+        orientation: &str,
+        min_face: Option<f32>,
+        detector_size: Option<usize>,
         flip: bool,
         claim_issuer: Option<PathBuf>,
         create: bool,
@@ -104,6 +112,7 @@ impl Port {
         let mut options = PortOptions::new(register)
             .pad(pad)
             .selection(self::selection(selection)?)
+            .orientation(self::orientation(orientation)?)
             .flip(flip)
             .check(check)
             .add_model(add_model)
@@ -131,6 +140,8 @@ impl Port {
         options = set(options, PortOptions::policy_file, policy);
         options = set(options, PortOptions::claim_issuer, claim_issuer);
         options = set(options, PortOptions::detector, detector);
+        options = set(options, PortOptions::smallest_face, min_face.map(smallest_face).transpose()?);
+        options = set(options, PortOptions::detector_size, detector_size.map(input_side).transpose()?);
         options = set(options, PortOptions::embedder, embedder);
         let port = detached(py, || Ok(clearlane::Port::open(options)?))?;
         Ok(Self(Arc::new(Opened(RwLock::new(Some(Parts { port, enroller: Arc::default() }))))))
@@ -418,6 +429,29 @@ pub(crate) fn selection(word: &str) -> Result<Selection> {
         "only" => Ok(Selection::Only),
         _ => Err(Failure::input(format!("selection: expected \"largest\", \"central\" or \"only\", got {word:?}"))),
     }
+}
+
+/// How pictures stand.
+pub(crate) fn orientation(word: &str) -> Result<Orientation> {
+    match word {
+        "given" => Ok(Orientation::Given),
+        "auto" => Ok(Orientation::Auto),
+        _ => Err(Failure::input(format!("orientation: expected \"given\" or \"auto\", got {word:?}"))),
+    }
+}
+
+/// Pixels from 1 on, or a share.
+pub(crate) fn smallest_face(size: f32) -> Result<SmallestFace> {
+    let refused = || format!("min_face: expected pixels from 1 on, or a share above 0 and below 1, got {size}");
+    SmallestFace::from_number(size).ok_or_else(|| Failure::input(refused()))
+}
+
+/// The longer side of a detector's input.
+pub(crate) fn input_side(pixels: usize) -> Result<usize> {
+    if Detector::INPUT_SIZES.contains(&pixels) {
+        return Ok(pixels);
+    }
+    Err(Failure::input(format!("detector_size: expected 32 to 4096 pixels, got {pixels}")))
 }
 
 fn set<T>(options: PortOptions, setter: impl FnOnce(PortOptions, T) -> PortOptions, value: Option<T>) -> PortOptions {

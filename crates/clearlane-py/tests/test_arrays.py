@@ -21,6 +21,52 @@ def test_a_picture_file_becomes_an_array():
     assert np.array_equal(pixels, clearlane.decode_picture(path.read_bytes()))
 
 
+def test_a_chip_portrait_is_read_like_a_picture_file(tmp_path):
+    """A facial record of ISO/IEC 19794-5:2005, as a chip's data group 2 holds it."""
+    image = (PEOPLE / "enrolled" / A / "enrol.jpg").read_bytes()
+    block = (32 + len(image)).to_bytes(4, "big") + bytes(28) + image
+    record = b"FAC\0" + b"010\0" + (14 + len(block)).to_bytes(4, "big") + b"\0\1" + block
+    path = tmp_path / "traveller.dg2"
+    path.write_bytes(record)
+    expected = clearlane.decode_picture(image)
+    assert np.array_equal(clearlane.decode_picture(record), expected)
+    assert np.array_equal(clearlane.read_picture(path), expected)
+    with pytest.raises(clearlane.PictureError, match="facial record"):
+        clearlane.decode_picture(record[:40])
+
+
+def test_pixels_are_limited_as_asked():
+    path = PEOPLE / "enrolled" / A / "enrol.jpg"
+    assert clearlane.read_picture(path, max_pixels=360 * 360).shape == (360, 360, 3)
+    with pytest.raises(clearlane.PictureError, match="over the limit of 129599"):
+        clearlane.read_picture(path, max_pixels=360 * 360 - 1)
+
+
+def test_doubts_are_said_in_words(extractor):
+    pixels = picture(A)
+    assert extractor.doubts(pixels) == []
+    doubts = extractor.doubts((pixels // 16).astype(np.uint8))
+    assert doubts[0]["phrase"]["en"] and doubts[0]["phrase"]["zh"]
+    assert "dim" in [doubt["phrase"]["en"] for doubt in doubts]
+
+
+def test_turned_and_small_faces_are_found_where_that_is_asked_for(extractor):
+    pixels = picture(A)
+    turned = np.ascontiguousarray(np.rot90(pixels, 1))
+    any_way = clearlane.Extractor(orientation="auto", min_face=60, detector_size=320)
+    assert np.dot(any_way.template(turned), extractor.template(pixels)) > 0.95
+    with pytest.raises(clearlane.PictureError, match="no face"):
+        clearlane.Extractor(min_face=0.99).template(pixels)
+
+
+@pytest.mark.parametrize(
+    "options", [{"orientation": "up"}, {"min_face": 0.0}, {"min_face": float("nan")}, {"detector_size": 31}]
+)
+def test_settings_that_mean_nothing_are_refused(options):
+    with pytest.raises(clearlane.InputError, match=next(iter(options))):
+        clearlane.Extractor(**options)
+
+
 def test_layouts_of_one_picture_give_one_template(extractor):
     pixels = picture(A)
     expected = extractor.template(pixels)

@@ -17,6 +17,7 @@ use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limit
 pub use self::jpeg::{JpegPicture, Reduction};
 use self::upright::Upright;
 use crate::frame::{Frame, FrameError, check_size};
+use crate::portrait::{Portrait, PortraitError};
 
 /// Bytes for each pixel while samples become upright RGB.
 const CONVERSION_BYTES_A_PIXEL: u64 = 4;
@@ -45,6 +46,17 @@ impl Default for DecodeLimits {
     }
 }
 
+impl DecodeLimits {
+    /// The same limits for pictures of so many pixels. Where these are more than the default's, the memory grows with them.
+    #[must_use]
+    pub fn with_max_pixels(mut self, pixels: u64) -> Self {
+        let factor = pixels.div_ceil(self.max_pixels.max(1)).max(1);
+        self.max_memory_bytes = self.max_memory_bytes.saturating_mul(factor);
+        self.max_pixels = pixels;
+        self
+    }
+}
+
 /// Why a file or a buffer did not become a frame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,7 +65,7 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// The bytes are in no format that is read here.
-    #[error("not a picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM and PPM are read")]
+    #[error("not a picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM and PPM are read, and a chip's data group 2")]
     UnknownFormat,
     /// The picture is damaged.
     #[error("the picture is damaged: {reason}")]
@@ -101,6 +113,9 @@ pub enum DecodeError {
         /// The limit.
         max_scans: u32,
     },
+    /// The bytes are of a travel document's chip, and have no portrait that is read here.
+    #[error(transparent)]
+    Portrait(Box<PortraitError>),
     /// The part that was asked for is not within the picture.
     #[error("a region of {width} x {height} pixels at column {x}, row {y} is not within the picture")]
     Region {
@@ -139,8 +154,8 @@ fn unsupported(reason: &str) -> DecodeError {
 }
 
 impl Frame<'static> {
-    /// Decodes a picture file. The frame is upright RGB8: EXIF orientation is applied, transparency is laid over white,
-    /// 16-bit samples are rounded to 8, CMYK and grey become RGB.
+    /// Decodes a picture file, or the portrait in a travel document's data group 2. The frame is upright RGB8: EXIF orientation
+    /// is applied, transparency is laid over white, 16-bit samples are rounded to 8, CMYK and grey become RGB.
     pub fn open(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let path = path.as_ref();
         let io = |source| DecodeError::Io { path: path.to_owned(), source };
@@ -151,6 +166,17 @@ impl Frame<'static> {
 
     /// Decodes a picture from bytes, as [`Frame::open`] does.
     pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        match Self::decode_picture(bytes, limits) {
+            Err(DecodeError::UnknownFormat) => match Portrait::find(bytes) {
+                Ok(portrait) => Self::decode_picture(portrait.image(), limits),
+                Err(PortraitError::NotDataGroup2) => Err(DecodeError::UnknownFormat),
+                Err(error) => Err(DecodeError::Portrait(Box::new(error))),
+            },
+            decoded => decoded,
+        }
+    }
+
+    fn decode_picture(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
         check_file(bytes, limits)?;
         if jpeg2000::is_jpeg2000(bytes) {
             return jpeg2000::decode(bytes, limits);

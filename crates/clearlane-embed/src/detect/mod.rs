@@ -7,6 +7,7 @@ mod shapes;
 mod standing;
 mod yunet;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clearlane_infer::{InferError, Network, Options};
@@ -114,6 +115,9 @@ pub struct Detector {
 }
 
 impl Detector {
+    /// What [`Detector::with_input_size`] is asked for, in pixels.
+    pub const INPUT_SIZES: RangeInclusive<usize> = 32..=4096;
+
     /// Loads a detector from its manifest entry and its ONNX bytes, and runs it once, so that a model whose outputs do
     /// not fit its family is refused here.
     pub fn new(entry: &ModelEntry, onnx: &[u8]) -> Result<Self, ModelError> {

@@ -26,6 +26,16 @@ impl Default for SmallestFace {
 }
 
 impl SmallestFace {
+    /// One number in the place of both: pixels from 1 on, a share below.
+    #[must_use]
+    pub fn from_number(size: f32) -> Option<Self> {
+        match size {
+            pixels if pixels >= 1.0 && pixels.is_finite() => Some(Self::Pixels(pixels)),
+            share if share > 0.0 && share < 1.0 => Some(Self::Share(share)),
+            _ => None,
+        }
+    }
+
     /// In pixels of a frame.
     pub(super) fn pixels(self, frame: &Frame<'_>) -> f32 {
         match self {
