@@ -3,7 +3,7 @@
 import numpy as np
 
 from canvas import XS, YS, filled, rounded, smooth_noise, soft
-from textures import cloth, colour, folded
+from textures import cloth, folded
 
 
 def brim(rng, low, high):

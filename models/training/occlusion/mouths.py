@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from canvas import MOUTH, NOSE, SOURCE, XS, YS, about, filled, rounded, smooth_noise, soft, stroked
+from canvas import MOUTH, SOURCE, XS, YS, about, filled, rounded, smooth_noise, soft, stroked
 from textures import cloth, colour, folded, skin
 
 
