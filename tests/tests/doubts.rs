@@ -153,7 +153,7 @@ fn the_three_commands_name_what_is_wrong_with_a_picture() {
 }
 
 #[test]
-fn components_that_need_a_model_are_not_assessed() {
+fn components_that_no_model_gives_are_not_assessed() {
     let picture = fictional(CAPTURE);
     let inspected = json(clearlane().arg("inspect").arg(&picture));
     let quality = inspected["faces"][0]["quality"].as_object().unwrap();
@@ -163,5 +163,19 @@ fn components_that_need_a_model_are_not_assessed() {
         let row = text.lines().find(|line| line.starts_with(name)).unwrap();
         assert_eq!(row.contains("not assessed"), measure.is_null(), "{row}");
     }
-    assert!(quality["EyesOpen"].is_null() && quality["NaturalColour"]["value"].is_u64());
+    let missing = quality.iter().filter(|(_, measure)| measure.is_null()).map(|(name, _)| name.as_str());
+    let never = ["EyesOpen", "ExpressionNeutrality", "MouthClosed", "UnifiedQualityScore"];
+    assert_eq!(missing.collect::<std::collections::BTreeSet<_>>(), never.into());
+}
+
+#[test]
+fn sunglasses_are_named_with_their_component() {
+    let picture = fictional("enrolled/f0006/hard-covered.jpg");
+    let words = "eyes covered, as by dark glasses (EyesVisible ";
+    let inspected = text(clearlane().arg("inspect").arg(&picture));
+    assert_eq!(inspected.lines().filter(|line| line.contains(words)).count(), 1, "{inspected}");
+    let mut verify = clearlane();
+    verify.arg("verify").arg(fictional(CAPTURE)).arg(&picture).args(["--threshold", "0.9"]);
+    let verified = text(&mut verify);
+    assert_eq!(verified.lines().filter(|line| line.contains(words)).count(), 1, "{verified}");
 }

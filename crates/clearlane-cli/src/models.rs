@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearlane::PortOptions;
-use clearlane_embed::{Detector, Embedder, Extractor, Models, Selection, SmallestFace};
+use clearlane_embed::{Detector, Embedder, Extractor, Models, Occlusion, Selection, SmallestFace};
 
 use crate::failure::Result;
 
@@ -87,8 +87,17 @@ impl ModelArgs {
         Ok(models.embedder(name)?.with_flip(self.flip))
     }
 
+    /// The first available model for occlusion, where there is one.
+    pub(crate) fn load_occlusion(&self) -> Result<Option<Occlusion>> {
+        Ok(self.available()?.any_occlusion()?)
+    }
+
     pub(crate) fn load_extractor(&self, selection: Selection) -> Result<Extractor> {
-        Ok(Extractor::new(self.load_detector()?, self.load_embedder()?).with_selection(selection))
+        let extractor = Extractor::new(self.load_detector()?, self.load_embedder()?).with_selection(selection);
+        Ok(match self.load_occlusion()? {
+            Some(occlusion) => extractor.with_occlusion(occlusion),
+            None => extractor,
+        })
     }
 }
 

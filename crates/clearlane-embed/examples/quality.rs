@@ -4,12 +4,13 @@
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 
-use clearlane_embed::{DecodeLimits, Frame, Models, PixelFormat, Quality};
+use clearlane_embed::{AlignedFace, DecodeLimits, Frame, Models, PixelFormat, Quality};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let exchanged = std::env::args().nth(1).is_some_and(|argument| argument == "--exchanged");
     let models = Models::builtin()?;
     let detector = models.detector(models.default_detector()?)?;
+    let occlusion = models.any_occlusion()?;
     let mut out = std::io::stdout().lock();
     for path in std::io::stdin().lock().lines() {
         let path = path?;
@@ -21,7 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let faces = detector.detect(&frame)?;
         let largest = faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area()));
         if let Some(face) = largest {
-            let quality = Quality::assess(&frame, face, &faces)?;
+            let mut quality = Quality::assess(&frame, face, &faces)?;
+            if let Some(occlusion) = &occlusion {
+                quality = quality.with(occlusion.assess(&AlignedFace::cut(&frame, &face.landmarks)?)?);
+            }
             let line = serde_json::json!({ "path": path, "quality": quality, "doubts": quality.doubts() });
             writeln!(out, "{line}")?;
         }

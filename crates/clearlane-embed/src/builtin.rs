@@ -4,6 +4,7 @@
 const FILES: &[(&str, &[u8])] = &[
     ("detector.onnx", include_bytes!("../models/detector.onnx")),
     ("embedder.onnx", include_bytes!("../models/embedder.onnx")),
+    ("occlusion.onnx", include_bytes!("../models/occlusion.onnx")),
 ];
 #[cfg(not(feature = "builtin"))]
 const FILES: &[(&str, &[u8])] = &[];

@@ -13,7 +13,7 @@ use crate::error::{ExtractError, ModelError};
 use crate::frame::Frame;
 use crate::geometry::Point;
 use crate::pad::Pad;
-use crate::quality::Quality;
+use crate::quality::{Component, Occlusion, Quality};
 use crate::rotation::Rotation;
 use crate::stage::{Stage, Timings};
 
@@ -41,6 +41,7 @@ pub struct Extractor {
     detector: Arc<Detector>,
     embedder: Arc<Embedder>,
     pad: Option<Arc<Pad>>,
+    occlusion: Option<Arc<Occlusion>>,
     selection: Selection,
     orientation: Orientation,
     minimum_eye_distance: f32,
@@ -104,6 +105,7 @@ impl Extractor {
             detector: detector.into(),
             embedder: embedder.into(),
             pad: None,
+            occlusion: None,
             selection: Selection::default(),
             orientation: Orientation::default(),
             minimum_eye_distance: 0.0,
@@ -129,6 +131,13 @@ impl Extractor {
     #[must_use]
     pub fn with_pad(mut self, pad: impl Into<Arc<Pad>>) -> Self {
         self.pad = Some(pad.into());
+        self
+    }
+
+    /// The same extractor, with what covers a face among its quality components.
+    #[must_use]
+    pub fn with_occlusion(mut self, occlusion: impl Into<Arc<Occlusion>>) -> Self {
+        self.occlusion = Some(occlusion.into());
         self
     }
 
@@ -159,12 +168,28 @@ impl Extractor {
         &self.embedder
     }
 
+    /// Whether it can assess a quality component: those of [`Component::OCCLUSION`] only with a model that gives them.
+    #[must_use]
+    pub fn assesses(&self, component: Component) -> bool {
+        let given = |occlusion: &Arc<Occlusion>| occlusion.components().contains(&component);
+        !Component::OCCLUSION.contains(&component) || self.occlusion.as_ref().is_some_and(given)
+    }
+
     /// The digest of all that a template depends on beside the picture: both models, the settings, and the way in which
     /// pictures are decoded. Where it is the same, so is the template of the same picture file on the same machine; a caller who keeps
     /// templates keeps them under it.
     #[must_use]
     pub fn recipe(&self) -> [u8; 32] {
-        let Self { detector, embedder, selection, orientation, minimum_eye_distance, maximum_outside, pad: _ } = self;
+        let Self {
+            detector,
+            embedder,
+            selection,
+            orientation,
+            minimum_eye_distance,
+            maximum_outside,
+            pad: _,
+            occlusion: _,
+        } = self;
         let settings =
             format!("{selection:?} {orientation:?} eyes {minimum_eye_distance:?} outside {maximum_outside:?}");
         let parts = [DECODING, &detector.recipe(), &embedder.recipe(), &settings];
@@ -225,7 +250,11 @@ impl Extractor {
             let aligned = patch.aligned();
             Ok::<_, AlignError>((patch, aligned))
         })?;
-        let quality = timings.timed(Stage::Quality, || Quality::of_patch(frame, &patch, &aligned, face, &faces))?;
+        let quality = timings.timed(Stage::Quality, || {
+            let quality = Quality::of_patch(frame, &patch, &aligned, face, &faces)?;
+            let covered = self.occlusion.as_ref().map(|occlusion| occlusion.assess(&aligned)).transpose()?;
+            Ok::<_, ExtractError>(quality.with(covered.into_iter().flatten()))
+        })?;
         let pad = match &self.pad {
             Some(pad) => Some(timings.timed(Stage::Pad, || pad.assess(frame, face))?),
             None => None,

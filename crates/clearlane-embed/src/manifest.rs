@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::align::ALIGNED_SIDE;
 use crate::error::ModelError;
 use crate::population::Population;
+use crate::quality::Component;
 
 /// The models that one manifest describes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,12 @@ pub enum Task {
         /// Which output is a live face.
         live_class: usize,
     },
+    /// Estimates how much of an aligned face something covers: quality components of their own.
+    Occlusion {
+        /// What its outputs say, in their order, each as a share in [0, 1]: some of [`Component::OCCLUSION`], none twice. A
+        /// component that no model gives is not assessed.
+        components: Vec<Component>,
+    },
 }
 
 fn minivision() -> String {
@@ -76,14 +84,16 @@ impl Task {
     pub(crate) const DETECTION: &str = "detection";
     pub(crate) const EMBEDDING: &str = "embedding";
     pub(crate) const PAD: &str = "pad";
+    pub(crate) const OCCLUSION: &str = "occlusion";
 
-    /// The word for it in manifests: `detection`, `embedding` or `pad`.
+    /// The word for it in manifests: `detection`, `embedding`, `pad` or `occlusion`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Detection { .. } => Self::DETECTION,
             Self::Embedding { .. } => Self::EMBEDDING,
             Self::Pad { .. } => Self::PAD,
+            Self::Occlusion { .. } => Self::OCCLUSION,
         }
     }
 }
@@ -224,7 +234,7 @@ fn thresholds_have_a_population(manifest: &toml::Value) -> Result<(), ManifestEr
 
 /// Derived types also read a table from a list of its values, which nobody means to write: such lists are refused.
 fn tables_are_tables(value: &toml::Value, list: bool) -> Result<(), ManifestError> {
-    const LISTS: [&str; 5] = ["model", "mean", "std", "calibration", "thresholds"];
+    const LISTS: [&str; 6] = ["model", "mean", "std", "calibration", "thresholds", "components"];
     match value {
         toml::Value::Table(table) => {
             table.iter().try_for_each(|(key, value)| tables_are_tables(value, LISTS.contains(&key.as_str())))
@@ -275,6 +285,7 @@ impl ModelEntry {
         require(sides, "input", &format!("must have sides of 1 to {MAX_INPUT_SIDE} pixels"))?;
         require(mean.iter().all(|value| value.is_finite()), "input.mean", "must be finite")?;
         require(std.iter().all(|value| value.is_finite() && *value > 0.0), "input.std", "must be over 0 and finite")?;
+        let aligned = *width == ALIGNED_SIDE && *height == ALIGNED_SIDE;
         match &self.task {
             Task::Detection { score_threshold, overlap_threshold, .. } => {
                 require(*score_threshold > 0.0 && *score_threshold < 1.0, "score_threshold", "must be within (0, 1)")?;
@@ -284,7 +295,6 @@ impl ModelEntry {
             Task::Embedding { dimension, calibrations } => {
                 let sound = (1..=clearlane_template::MAX_DIMENSION).contains(dimension);
                 require(sound, "dimension", "is outside what a template may have")?;
-                let aligned = *width == crate::align::ALIGNED_SIDE && *height == crate::align::ALIGNED_SIDE;
                 require(aligned, "input", "must be 112 x 112 for an embedding model")?;
                 let few = calibrations.len() <= MAX_CALIBRATIONS;
                 require(few, "calibration", &format!("must be of {MAX_CALIBRATIONS} populations at most"))?;
@@ -306,6 +316,15 @@ impl ModelEntry {
                 Ok(())
             }
             Task::Pad { crop, .. } => require((1.0..=16.0).contains(crop), "crop", "must be within [1, 16]"),
+            Task::Occlusion { components } => {
+                require(aligned, "input", "must be 112 x 112 for a model for occlusion")?;
+                let once = |(index, component)| !components[..index].contains(component);
+                let fit = !components.is_empty()
+                    && components.iter().all(|component| Component::OCCLUSION.contains(component))
+                    && components.iter().enumerate().all(once);
+                let names = Component::OCCLUSION.map(Component::name).join(", ");
+                require(fit, "components", &format!("must be some of {names}, none twice"))
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::embed::Embedder;
 use crate::error::ModelError;
 use crate::manifest::{Manifest, ManifestError, ModelEntry, Task};
 use crate::pad::Pad;
+use crate::quality::Occlusion;
 
 /// The manifest of the models that this project knows: its own, and public ones whose files users bring.
 const KNOWN: &str = include_str!("../models/manifest.toml");
@@ -142,6 +143,12 @@ impl Models {
         Pad::new(parts.iter().map(|(entry, bytes)| (*entry, &**bytes)))
     }
 
+    /// Loads a model for occlusion.
+    pub fn occlusion(&self, name: &str) -> Result<Occlusion, ModelError> {
+        let (entry, _) = self.get(name)?;
+        Occlusion::new(entry, &self.read(name)?)
+    }
+
     /// The name of the detector to take where the user names none: the first available.
     pub fn default_detector(&self) -> Result<&str, ModelError> {
         self.first(Task::DETECTION)
@@ -155,6 +162,11 @@ impl Models {
     /// The names of all available PAD models.
     pub fn pad_names(&self) -> impl Iterator<Item = &str> {
         self.names(Task::PAD)
+    }
+
+    /// The first available model for occlusion, loaded; `None` where there is none, and what covers a face is not assessed.
+    pub fn any_occlusion(&self) -> Result<Option<Occlusion>, ModelError> {
+        self.names(Task::OCCLUSION).next().map(|name| self.occlusion(name)).transpose()
     }
 
     fn first(&self, task: &'static str) -> Result<&str, ModelError> {

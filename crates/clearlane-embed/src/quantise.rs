@@ -1,4 +1,4 @@
-//! INT8 quantisation of detectors and embedders.
+//! INT8 quantisation of detectors, embedders and models for occlusion.
 
 use clearlane_infer::{Quantised, quantise};
 
@@ -9,7 +9,7 @@ use crate::manifest::{ModelEntry, Task};
 use crate::models::digest;
 use crate::tensor::{Input, Letterbox, batch};
 
-/// The pictures by which an embedder or a detector is quantised: some hundred, of the kind that it will see. Each takes twelve
+/// The pictures by which a model is quantised: some hundred, of the kind that it will see. Each takes twelve
 /// bytes a pixel of the model's input.
 #[derive(Clone, Debug)]
 pub struct QuantisationSamples<'m> {
@@ -40,16 +40,16 @@ impl<'m> QuantisationSamples<'m> {
         Self { entry, onnx, inputs: Input::zeroed(0, &entry.input) }
     }
 
-    /// Adds a face, for an embedder.
+    /// Adds a face, for an embedder or a model for occlusion.
     pub fn add_face(&mut self, face: &AlignedFace) -> Result<(), ModelError> {
-        self.expect(Task::EMBEDDING)?;
+        self.expect(Task::EMBEDDING, &[Task::OCCLUSION])?;
         self.inputs.append(&batch(std::iter::once(face.as_rgb8()), &self.entry.input));
         Ok(())
     }
 
     /// Adds a frame, for a detector.
     pub fn add_frame(&mut self, frame: &Frame<'_>) -> Result<(), ModelError> {
-        self.expect(Task::DETECTION)?;
+        self.expect(Task::DETECTION, &[])?;
         self.inputs.append(&Letterbox::new(frame, &self.entry.input).input(frame, &self.entry.input));
         Ok(())
     }
@@ -82,7 +82,9 @@ impl<'m> QuantisationSamples<'m> {
         Ok(QuantisedModel { onnx, entry, operators, values })
     }
 
-    fn expect(&self, task: &'static str) -> Result<(), ModelError> {
-        if self.entry.task.name() == task { Ok(()) } else { Err(self.entry.not_for(task)) }
+    /// Whether the model's task is this one or one of the others; the error names this one.
+    fn expect(&self, task: &'static str, others: &[&'static str]) -> Result<(), ModelError> {
+        let own = self.entry.task.name();
+        if own == task || others.contains(&own) { Ok(()) } else { Err(self.entry.not_for(task)) }
     }
 }

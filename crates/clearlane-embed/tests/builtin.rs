@@ -31,7 +31,7 @@ fn identities(count: usize) -> Vec<PathBuf> {
 #[test]
 fn every_built_in_model_is_the_one_of_the_manifest() {
     let models = Models::builtin().unwrap();
-    assert_eq!(models.iter().count(), 2);
+    assert_eq!(models.iter().count(), 3);
     for (entry, location) in models.iter() {
         assert_eq!(*location, Location::Builtin);
         models.read(&entry.name).unwrap();

@@ -132,6 +132,10 @@ fn unknown_keys_missing_keys_and_values_of_another_type_are_refused_in_every_tab
     }
 }
 
+fn words(words: &[&str]) -> Value {
+    Value::Array(words.iter().map(|word| Value::String((*word).to_owned())).collect())
+}
+
 #[test]
 fn values_out_of_their_range_are_refused_with_their_model_and_field() {
     let manifest = manifest();
@@ -159,6 +163,9 @@ fn values_out_of_their_range_are_refused_with_their_model_and_field() {
             "task.embedding.calibration[].thresholds" => &[Value::Array(Vec::new())],
             "task.embedding.calibration[].thresholds[].threshold" => &[Value::Float(1.1), Value::Float(f64::NAN)],
             "task.pad.crop" => &[Value::Float(0.9), Value::Float(f64::INFINITY), Value::Float(f64::NAN)],
+            "task.occlusion.components" => {
+                &[words(&[]), words(&["Sharpness"]), words(&["EyesVisible", "EyesVisible"]), words(&["Elegance"])]
+            }
             "task.pad.live_class" => &[Value::Integer(-1)],
             _ => &[],
         };

@@ -30,7 +30,8 @@ fn extractor(models: &Models) -> Extractor {
     // No PAD model is part of this project: an embedder's outputs serve as classes.
     let entry = common::pad_entry("embed_mean", "minivision", 0);
     let pad = Pad::new([(&entry, &*common::bytes("embed_mean.onnx"))]).unwrap();
-    Extractor::new(detector, embedder).with_pad(pad).with_selection(Selection::Largest)
+    let occlusion = models.any_occlusion().unwrap().unwrap();
+    Extractor::new(detector, embedder).with_pad(pad).with_occlusion(occlusion).with_selection(Selection::Largest)
 }
 
 /// Held by a test while it runs: all look for pixels of one picture.

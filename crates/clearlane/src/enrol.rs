@@ -9,7 +9,7 @@ use clearlane_store::{Details, Enrolment, ImageDigest, NewTemplate, Position, St
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use jiff::Timestamp;
 
-use crate::policy::Policy;
+use crate::policy::{NotAssessed, Policy};
 use crate::proof::under;
 use crate::reason::Reason;
 use crate::references::{References, ReferencesError};
@@ -104,6 +104,9 @@ pub enum EnrolError {
     /// The calibration gives no threshold for what the policy asks, or is not of everybody whom the policy serves.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// The policy has a floor for a quality component that no model of the extractor gives.
+    #[error(transparent)]
+    NotAssessed(#[from] NotAssessed),
     /// The extractor or a calibration is of another model than what it is to work with.
     #[error("expected the {part} to be of model {wanted:.12}, got {found:.12}")]
     OtherModel {

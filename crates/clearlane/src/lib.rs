@@ -72,7 +72,9 @@ pub use evidence::Evidence;
 pub use jiff;
 pub use lane::{Guidance, Lane, LaneError, PassageSession, PassageStep, ShownDocument};
 pub use metrics::{Latency, Metrics, MetricsSnapshot};
-pub use policy::{Modality, ParsePortIdError, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId};
+pub use policy::{
+    Modality, NotAssessed, ParsePortIdError, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId,
+};
 pub use port::{IdentifyError, OpenError, OpenStage, Port, PortBuilder, PortError, PortOptions, Records, Refresher};
 pub use print::{PrintedPort, PrintedRecord};
 pub use reason::{Language, Reason};

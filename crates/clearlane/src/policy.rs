@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use clearlane_embed::{Component, Population};
+use clearlane_embed::{Component, Extractor, Population};
 use clearlane_store::{Category, DocumentKind, EndorsementKind};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -23,7 +23,7 @@ mod error;
 mod file;
 mod port_entry;
 
-pub use error::{Place, PolicyError, PolicyProblem};
+pub use error::{NotAssessed, Place, PolicyError, PolicyProblem};
 pub use port_entry::{ParsePortIdError, PortEntry, PortId};
 
 /// The longest policy file that is read.
@@ -229,6 +229,16 @@ impl Policy {
     pub fn face_only(mut self) -> Self {
         self.fusion = FusionRule::FaceOnly;
         self
+    }
+
+    /// Whether the extractor can assess all of these components.
+    pub(crate) fn assessed<'f>(
+        floors: impl IntoIterator<Item = &'f (Component, f32)>,
+        extractor: &Extractor,
+    ) -> Result<(), NotAssessed> {
+        let mut components = floors.into_iter().map(|(component, _)| *component);
+        let unseen = components.find(|component| !extractor.assesses(*component));
+        unseen.map_or(Ok(()), |component| Err(NotAssessed { component }))
     }
 
     /// The first moment at which the policy is in force.

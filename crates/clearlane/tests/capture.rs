@@ -124,7 +124,8 @@ fn an_attack_in_any_frame_with_a_face_counts_and_not_only_in_those_of_the_probe(
 #[test]
 fn an_application_shows_one_person_in_all_its_pictures_the_poor_ones_included() {
     let gate = Gate::open();
-    let floors = "quality = { SingleFacePresent = 50, InterEyeDistance = 20 }";
+    let floors =
+        "quality = { SingleFacePresent = 50, InterEyeDistance = 20, EyesVisible = 60, MouthOcclusionPrevention = 60 }";
     let policy = policy(&format!("{floors} => quality = {{ Sharpness = {} }}", gate.sharpest()));
     let enroller =
         Enroller::new(policy.into(), gate.references.clone(), gate.extractor.clone(), &gate.calibration).unwrap();
@@ -158,7 +159,8 @@ impl Gate {
         let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
         let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
         let detector = models.detector(models.default_detector().unwrap()).unwrap();
-        let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
+        let occlusion = models.any_occlusion().unwrap().unwrap();
+        let extractor = Extractor::new(detector, embedder).with_occlusion(occlusion).with_selection(Selection::Largest);
         let template = extractor.extract(&picture(TRAVELLER, "enrol")).unwrap().template;
         let port = Port::with(0);
         let model = template.model();

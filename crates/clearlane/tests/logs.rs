@@ -69,7 +69,8 @@ fn no_face_template_or_document_number_is_in_the_log_of_a_passage_with_pictures(
     let models = Models::builtin().unwrap();
     let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
     let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
-    let extractor = Extractor::new(models.detector(models.default_detector().unwrap()).unwrap(), embedder);
+    let extractor = Extractor::new(models.detector(models.default_detector().unwrap()).unwrap(), embedder)
+        .with_occlusion(models.any_occlusion().unwrap().unwrap());
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/fictional/enrolled/f0000/enrol.jpg");
     let frame = Frame::open(picture, &DecodeLimits::default()).unwrap();
     let extracted = extractor.extract(&frame).unwrap();

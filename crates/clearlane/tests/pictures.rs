@@ -248,7 +248,7 @@ impl Gate {
     fn enroller(&self) -> Enroller {
         // The pictures are of the press, smaller and less frontal than those of a collection point.
         let policy = policy(&format!(
-            "quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40 }} => quality = {{}}\n{SERVES_LFW}"
+            "quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 60, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{}}\n{SERVES_LFW}"
         ));
         Enroller::new(policy.into(), self.references.clone(), self.extractor.clone(), &self.calibration).unwrap()
     }
@@ -263,7 +263,7 @@ impl Gate {
     }
 
     fn builder(&self, changes: &str) -> PortBuilder {
-        let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
+        let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 50, MouthOcclusionPrevention = 50 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
         let policy = policy(&format!("{floors}\n{SERVES_LFW}\n{changes}"));
         clearlane::Port::builder(self.references.clone())
             .policy(policy)

@@ -183,7 +183,8 @@ fn embedder() -> Embedder {
 
 fn extractor() -> Extractor {
     let models = Models::builtin().unwrap();
-    Extractor::new(models.detector(models.default_detector().unwrap()).unwrap(), embedder())
+    let extractor = Extractor::new(models.detector(models.default_detector().unwrap()).unwrap(), embedder());
+    extractor.with_occlusion(models.any_occlusion().unwrap().unwrap())
 }
 
 fn calibration() -> Calibration {

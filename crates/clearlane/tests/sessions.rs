@@ -279,7 +279,8 @@ impl Gate {
         let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
         let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
         let detector = models.detector(models.default_detector().unwrap()).unwrap();
-        let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
+        let occlusion = models.any_occlusion().unwrap().unwrap();
+        let extractor = Extractor::new(detector, embedder).with_occlusion(occlusion).with_selection(Selection::Largest);
         let port = Port::with(0);
         let enrol = |person: &str| {
             let picture = scene::folder().join(person).join("enrol.jpg");

@@ -113,8 +113,8 @@ def lit(rng, x, strong):
     return np.clip(x * 255, 0, 255)
 
 
-def worn(rng, x):
-    """What lens, sensor and codec do: blur, low resolution, noise, JPEG, something in front."""
+def worn(rng, x, hidden=0.15):
+    """What lens, sensor and codec do: blur, low resolution, noise, JPEG; with the probability `hidden` something in front."""
     if rng.random() < 0.2:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.8))
     if rng.random() < 0.2:
@@ -122,7 +122,7 @@ def worn(rng, x):
         x = cv2.resize(cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.25:
         x = x + rng.standard_normal(x.shape, np.float32) * np.float32(rng.uniform(1, 10))
-    if rng.random() < 0.15:
+    if rng.random() < hidden:
         w, h = rng.integers(12, 60, 2)
         cx, cy = rng.integers(0, SIDE, 2)
         x[max(cy - h // 2, 0) : cy + h // 2, max(cx - w // 2, 0) : cx + w // 2] = rng.uniform(0, 255, 3)

@@ -1,21 +1,23 @@
-//! Quality components of ISO/IEC 29794-5:2025 that need no further model, under the standard's names.
+//! Quality components of ISO/IEC 29794-5:2025, under the standard's names.
 //!
 //! Each has a native value in its own unit and a component value of 0 (worst) to 100. Mappings are those of the standard
 //! as its reference implementation (OFIQ 1.0) states them, but for what five landmarks cannot give: see each
 //! [`Component`]. A component value is a statement about the capture, not a probability of anything.
 //!
-//! The standard's other components take a network each, its unified score among them, which is a face embedder's norm
-//! (`MagFace`). They are *not assessed* here: [`Quality::standard`] names them all, with a value or without.
+//! What covers a face is seen by a model for it, [`Occlusion`], and *not assessed* without one. Four components are never
+//! assessed: the unified score, which is a face embedder's norm (`MagFace`), and those that tell open eyes, closed mouths and
+//! neutral faces from others, for which there are no examples to learn from here. [`Quality::standard`] names them all, with a
+//! value or without.
 
 mod background;
 mod blocks;
 mod colour;
+mod component;
 mod doubt;
 mod exposure;
+mod occlusion;
 mod placement;
 mod pose;
-
-use std::fmt;
 
 use serde::{Serialize, Serializer};
 
@@ -23,9 +25,12 @@ use crate::align::{AlignError, AlignedFace, FacePatch};
 use crate::detect::Face;
 use crate::frame::Frame;
 
+pub use component::Component;
 pub use doubt::Doubt;
+pub use occlusion::Occlusion;
 pub use pose::{Pose, estimate_pose};
 
+<<<<<<< HEAD
 /// A quality component of ISO/IEC 29794-5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -179,6 +184,8 @@ impl fmt::Display for Component {
     }
 }
 
+=======
+>>>>>>> wocc
 /// One component's value for one face.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measure {
@@ -192,7 +199,7 @@ pub struct Measure {
 }
 
 /// The text that stands for how components are measured and mapped in [`Quality::recipe`]: a change there means another number here.
-const MEASURING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", quality 1");
+const MEASURING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", quality 2");
 
 /// The quality of one face in one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,6 +208,7 @@ pub struct Quality {
 }
 
 impl Quality {
+<<<<<<< HEAD
     /// What stands for how components are measured, and for which there are: a caller who keeps qualities keeps them under it, beside
     /// what else they depend on, the detector among it.
     #[must_use]
@@ -210,6 +218,9 @@ impl Quality {
     }
 
     /// Measures `face`, one of the `faces` of this frame.
+=======
+    /// Measures `face`, one of the `faces` of this frame, without a model for occlusion.
+>>>>>>> wocc
     pub fn assess(frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Self, AlignError> {
         let patch = FacePatch::new(frame, &face.landmarks)?;
         Self::of_patch(frame, &patch, &patch.aligned(), face, faces)
@@ -230,8 +241,15 @@ impl Quality {
         measures.extend(background::assess(frame, patch));
         measures.extend(blocks::assess(frame, patch));
         measures.push(colour::assess(aligned));
-        measures.sort_by_key(|measure| measure.component);
-        Ok(Self { measures })
+        Ok(Self { measures: Vec::new() }.with(measures))
+    }
+
+    /// The same with measures more, such as those of [`Occlusion::assess`].
+    #[must_use]
+    pub fn with(mut self, measures: impl IntoIterator<Item = Measure>) -> Self {
+        self.measures.extend(measures);
+        self.measures.sort_by_key(|measure| measure.component);
+        self
     }
 
     /// Every component that was assessed, in the order of [`Component`].

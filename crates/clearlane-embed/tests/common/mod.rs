@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clearlane_embed::{ColourOrder, InputSpec, ModelEntry, Task};
+use clearlane_embed::{ColourOrder, Component, InputSpec, ModelEntry, Task};
 
 pub(crate) fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -28,6 +28,10 @@ pub(crate) fn embedder_entry(name: &str) -> ModelEntry {
 
 pub(crate) fn pad_entry(name: &str, family: &str, live_class: usize) -> ModelEntry {
     entry(name, Task::Pad { family: family.to_owned(), crop: 1.5, live_class }, 112)
+}
+
+pub(crate) fn occlusion_entry(name: &str, components: &[Component]) -> ModelEntry {
+    entry(name, Task::Occlusion { components: components.to_vec() }, 112)
 }
 
 fn entry(name: &str, task: Task, side: usize) -> ModelEntry {

@@ -102,6 +102,9 @@ def embedders():
     # The mean colour of 8 x 8 squares.
     nought, output = {"nought": np.zeros(1, np.float32)}, [("template", [1, 192])]
     save("embed_mean", [pool, helper.make_node("Flatten", ["pooled"], ["template"])], {}, output, 112)
+    # The mean of each plane.
+    whole = helper.make_node("GlobalAveragePool", ["input"], ["pooled"])
+    save("means", [whole, helper.make_node("Flatten", ["pooled"], ["shares"])], {}, [("shares", (1, 3))], 112)
     zero = helper.make_node("Mul", ["flat", "nought"], ["template"])
     save("embed_zero", [pool, flat, zero], nought, output, 112)
     zero = helper.make_node("Mul", ["flat", "nought"], ["zero"])

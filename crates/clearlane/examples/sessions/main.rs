@@ -173,7 +173,10 @@ fn port(register: &std::path::Path, count: usize) -> Result<Port, Box<dyn Error>
     let models = Models::builtin()?;
     let embedder = models.embedder(models.default_embedder()?)?;
     let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations())?;
-    let extractor = Extractor::new(models.detector(models.default_detector()?)?, embedder);
+    let mut extractor = Extractor::new(models.detector(models.default_detector()?)?, embedder);
+    if let Some(occlusion) = models.any_occlusion()? {
+        extractor = extractor.with_occlusion(occlusion);
+    }
     let register = Arc::new(Register::create(register, Keyring::new(Key::random()?))?);
     for person in people("enrolled")?.iter().take(count) {
         let picture = scene::folder().join(person).join("enrol.jpg");

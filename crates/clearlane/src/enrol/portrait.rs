@@ -13,7 +13,7 @@ use crate::capture::{rank, too_low};
 use crate::policy::Policy;
 use crate::proof::reaches;
 use crate::reason::Reason;
-use crate::threshold::{Calibration, CalibrationError};
+use crate::threshold::Calibration;
 
 /// A picture that is good enough, and what it gave.
 pub(super) struct Portrait {
@@ -58,11 +58,8 @@ struct Rules {
 impl Chooser {
     /// A picture must show one face only, whatever the extractor selects in lanes. `served` is a calibration for those whom the
     /// policy serves alone.
-    pub(super) fn new(
-        policy: Arc<Policy>,
-        extractor: Extractor,
-        served: &Calibration,
-    ) -> Result<Self, CalibrationError> {
+    pub(super) fn new(policy: Arc<Policy>, extractor: Extractor, served: &Calibration) -> Result<Self, EnrolError> {
+        Policy::assessed(&policy.enrolment.quality, &extractor)?;
         let agreement = served.threshold_for_fmr(policy.enrolment.agreement_fmr)?;
         let extractor = extractor.with_selection(Selection::Only);
         Ok(Self { extractor, rules: Some(Rules { policy, agreement }) })

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use clearlane_embed::Component;
 use jiff::civil::Date;
 
 use super::MAX_FILE_BYTES;
@@ -118,6 +119,17 @@ pub enum PolicyProblem {
     /// The fusion rule has no use for a key that is there.
     #[error("the rule has no use for it")]
     Unused,
+}
+
+/// A policy has a floor for a quality component that no model gives: nobody could pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the policy has a floor for {component}, which no model here assesses: bring a model that does, or take the floor out of the \
+     policy"
+)]
+pub struct NotAssessed {
+    /// The component.
+    pub component: Component,
 }
 
 impl fmt::Display for Place {

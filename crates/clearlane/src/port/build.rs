@@ -121,6 +121,9 @@ impl PortBuilder {
                 (None, [only]) => Some(only.clone()),
                 (None, _) => None,
             };
+            if let Some(extractor) = &parts.extractor {
+                Policy::assessed(policy.capture.quality.iter().chain(&policy.enrolment.quality), extractor)?;
+            }
             // From here on nobody knows of a threshold for others than those whom the policy serves.
             let calibration = parts.calibration.as_ref().ok_or(PortError::NoCalibration)?.for_policy(&policy)?;
             calibration.serves(&policy, parts.references.len())?;

@@ -7,7 +7,7 @@ use clearlane_store::{KeyError, StoreError};
 use clearlane_template::ModelId;
 
 use crate::claim::ClaimKeyError;
-use crate::policy::{PolicyError, PortId};
+use crate::policy::{NotAssessed, PolicyError, PortId};
 use crate::references::ReferencesError;
 use crate::threshold::{CalibrationError, CalibrationShortfall, MissingPopulation};
 use crate::upgrade::ChoiceError;
@@ -46,6 +46,9 @@ pub enum PortError {
     /// The port has no extractor.
     #[error("the port has no extractor: it takes templates and captures only")]
     NoExtractor,
+    /// The policy has a floor for a quality component that no model of the port gives.
+    #[error(transparent)]
+    NotAssessed(#[from] NotAssessed),
     /// The calibration is not of everybody whom the policy serves.
     #[error("the policy serves populations on whom the model was not calibrated: {0}")]
     Population(#[from] MissingPopulation),

@@ -295,6 +295,9 @@ impl PortOptions {
         if let Some(pad) = pad {
             extractor = extractor.with_pad(pad);
         }
+        if let Some(occlusion) = models.any_occlusion()? {
+            extractor = extractor.with_occlusion(occlusion);
+        }
         let mut builder = Port::builder(references)
             .extractor(extractor)
             .claims(claims)

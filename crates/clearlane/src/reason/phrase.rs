@@ -1,5 +1,7 @@
 //! Reasons in an officer's words.
 
+use clearlane_embed::Component;
+
 use super::{Language, Reason};
 
 impl Reason {
@@ -13,7 +15,9 @@ impl Reason {
         match self {
             Self::NoFace => ("no face to be seen", "未检测到人脸"),
             Self::SeveralFaces { .. } => ("more than one face", "检测到多张人脸"),
-            Self::QualityTooLow { .. } => ("picture not good enough", "图像质量不足"),
+            Self::QualityTooLow { measure, .. } => {
+                Component::from_name(measure).and_then(covered).unwrap_or(("picture not good enough", "图像质量不足"))
+            }
             Self::FaceTooSmall { .. } => ("face too far away", "人脸距离过远"),
             Self::FaceCut { .. } => ("face not wholly in the picture", "人脸未完整入镜"),
             Self::FaceNotUpright => ("face not upright in the picture", "人脸在画面中未正立"),
@@ -64,5 +68,16 @@ impl Reason {
             Self::EndorsementExpired { .. } => ("endorsement has expired", "签注已过期"),
             Self::NotMultipleEntry { .. } => ("endorsement not for multiple entries", "非多次往返签注"),
         }
+    }
+}
+
+/// What an officer sees where something covers the face.
+fn covered(component: Component) -> Option<(&'static str, &'static str)> {
+    match component {
+        Component::EyesVisible => Some(("eyes covered", "眼部被遮挡")),
+        Component::MouthOcclusionPrevention => Some(("mouth covered", "口部被遮挡")),
+        Component::FaceOcclusionPrevention => Some(("face covered", "面部被遮挡")),
+        Component::NoHeadCoverings => Some(("head covered", "头部有遮盖物")),
+        _ => None,
     }
 }

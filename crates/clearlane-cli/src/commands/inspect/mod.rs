@@ -17,7 +17,7 @@ use crate::pictures::{self, PictureArgs};
 /// Show the faces of a picture, their landmarks and their quality
 ///
 /// Quality components are those of ISO/IEC 29794-5, each with its native value and a component value of 0 (worst) to
-/// 100, or not assessed: those that need a model. Pose is estimated from five landmarks. Faces whose quality makes a
+/// 100, or not assessed: those that no model gives. Pose is estimated from five landmarks. Faces whose quality makes a
 /// comparison's score doubtful are named, with what is wrong with them. A picture without a face is an error (exit code 3).
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -71,8 +71,13 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
         return Err(pictures::refused(&args.picture, ExtractError::NoFace));
     }
     let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
+    let occlusion = args.models.load_occlusion()?;
+    let cut = |face: &Face| AlignedFace::cut(&frame, &face.landmarks).map_err(unaligned);
     let seen_face = |face: &Face| {
-        let quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
+        let mut quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
+        if let Some(occlusion) = &occlusion {
+            quality = quality.with(occlusion.assess(&cut(face)?)?);
+        }
         let (eye_distance, plausible, doubts) = (face.eye_distance(), face.is_plausible(), quality.doubts());
         Ok(SeenFace { face: face.clone(), eye_distance, plausible, quality, doubts })
     };
@@ -85,7 +90,6 @@ pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
         faces: faces.iter().map(seen_face).collect::<Result<_>>()?,
     };
     if let Some(out) = &args.out {
-        let cut = |face: &Face| AlignedFace::cut(&frame, &face.landmarks).map_err(unaligned);
         let aligned = faces.iter().map(cut).collect::<Result<Vec<_>>>()?;
         draw::write(&pictures::rgb(&frame), &faces, &aligned, out)?;
     }

@@ -172,6 +172,7 @@ fn verify(args: &VerifyArgs, output: &Output) -> Result<Exit> {
             Task::Detection { .. } => models.detector(&name).map(drop),
             Task::Embedding { .. } => models.embedder(&name).map(drop),
             Task::Pad { .. } => models.pad([name.as_str()]).map(drop),
+            Task::Occlusion { .. } => models.occlusion(&name).map(drop),
         };
         let problem = loaded.err().map(|error| chain(&error));
         checked.push(Checked { name, sound: problem.is_none(), problem });
@@ -193,6 +194,7 @@ fn task(entry: &ModelEntry) -> String {
         Task::Detection { family, .. } => format!("detection ({family})"),
         Task::Embedding { dimension, .. } => format!("embedding ({dimension}-d)"),
         Task::Pad { family, crop, .. } => format!("pad ({family}, crop {crop}x)"),
+        Task::Occlusion { components } => format!("occlusion ({} components)", components.len()),
     }
 }
 

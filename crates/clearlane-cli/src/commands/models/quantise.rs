@@ -16,7 +16,7 @@ use crate::pictures;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct QuantiseArgs {
-    /// The embedder's or detector's name
+    /// The name of an embedder, a detector or a model for occlusion
     name: String,
     /// A folder of face pictures, or of folders of them, like those the model will see
     #[arg(long, value_name = "DIR")]
@@ -52,7 +52,11 @@ pub(super) fn run(args: &QuantiseArgs, output: &Output) -> Result<Exit> {
         add_frames(&mut samples, &pictures, &interrupt, output)?;
         "picture that can be read"
     } else {
-        let extractor = Extractor::new(args.models.load_detector()?, models.embedder(&args.name)?);
+        let embedder = match entry.task {
+            Task::Occlusion { .. } => args.models.load_embedder()?,
+            _ => models.embedder(&args.name)?,
+        };
+        let extractor = Extractor::new(args.models.load_detector()?, embedder);
         let extractor = extractor.with_selection(Selection::Largest);
         aligned(&extractor, &pictures, &interrupt, output)?.iter().try_for_each(|face| samples.add_face(face))?;
         "face"

@@ -28,6 +28,14 @@ pub enum Guidance {
     FaceTheLight,
     /// The face is too bright.
     AvoidGlare,
+    /// Something covers the mouth.
+    TakeOffMask,
+    /// Something covers the eyes.
+    TakeOffSunglasses,
+    /// Something covers the head.
+    TakeOffHat,
+    /// Something covers the face.
+    UncoverFace,
     /// Somebody else is too near.
     OneAtATime,
     /// Another matcher's score is missing, such as that of a fingerprint.
@@ -53,6 +61,10 @@ impl Guidance {
             Self::HoldStill => ("hold still", "请保持不动"),
             Self::FaceTheLight => ("face the light", "请面向光源"),
             Self::AvoidGlare => ("step out of the glare", "请避开强光"),
+            Self::TakeOffMask => ("take off the mask", "请摘下口罩"),
+            Self::TakeOffSunglasses => ("take off the sunglasses", "请摘下墨镜"),
+            Self::TakeOffHat => ("take off the hat", "请摘下帽子"),
+            Self::UncoverFace => ("uncover your face", "请勿遮挡面部"),
             Self::OneAtATime => ("one person at a time", "请单人通行"),
             Self::OtherCheck => ("give your fingerprint", "请按压指纹"),
         })
@@ -99,6 +111,10 @@ fn against(component: Component) -> Guidance {
         | Component::IlluminationUniformity
         | Component::NaturalColour => Guidance::FaceTheLight,
         Component::OverExposurePrevention => Guidance::AvoidGlare,
+        Component::MouthOcclusionPrevention => Guidance::TakeOffMask,
+        Component::EyesVisible => Guidance::TakeOffSunglasses,
+        Component::NoHeadCoverings => Guidance::TakeOffHat,
+        Component::FaceOcclusionPrevention => Guidance::UncoverFace,
         // Sharpness, and whatever a later standard adds.
         _ => Guidance::HoldStill,
     }
