@@ -63,6 +63,8 @@ pub enum Verdict {
     TooLow,
     /// Fewer than 30 false matches were seen, and the interval reaches beyond the rate: too little to tell.
     Unknown,
+    /// The threshold lies above 1, the highest possible score: it lets nobody through.
+    Unreachable,
 }
 
 /// Which comparisons of a group are taken as non-mated.
@@ -170,7 +172,9 @@ fn point(group: String, gallery: u64, target_fpir: f64, fitted: &FmrThreshold, c
     let fmr = check.fmr(fitted.threshold);
     let fpir = |fmr: f64| -f64::exp_m1(gallery as f64 * f64::ln_1p(-fmr));
     let fpir_interval = Interval { low: fpir(fmr.interval.low), high: fpir(fmr.interval.high) };
-    let verdict = if fpir_interval.low > target_fpir {
+    let verdict = if fitted.threshold > 1.0 {
+        Verdict::Unreachable
+    } else if fpir_interval.low > target_fpir {
         Verdict::TooLow
     } else if fpir_interval.high <= target_fpir || fmr.rate.events >= RULE_OF_30 {
         Verdict::Held

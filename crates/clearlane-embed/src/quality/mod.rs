@@ -30,162 +30,6 @@ pub use doubt::Doubt;
 pub use occlusion::Occlusion;
 pub use pose::{Pose, estimate_pose};
 
-<<<<<<< HEAD
-/// A quality component of ISO/IEC 29794-5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Component {
-    /// The mean length of the luminance's gradient (Sobel) in the background, in 8-bit levels; 81 samples lie between the eyes.
-    /// Background is what lies beside and above an ellipse in which a head with its hair has room; the standard takes a network
-    /// that parses the picture. Not assessed where less than a quarter of it is in the frame.
-    BackgroundUniformity,
-    /// How alike the histograms of both cheeks are: the sum of their minima, in [0, 1]. Taken over 32 levels, since the
-    /// cheeks of an aligned face have few pixels; the standard takes 256.
-    IlluminationUniformity,
-    /// The mean luminance of the face, in [0, 1].
-    LuminanceMean,
-    /// The variance of the face's luminance, in [0, 1].
-    LuminanceVariance,
-    /// The part of the face with a luminance of at most 25, in [0, 1].
-    UnderExposurePrevention,
-    /// The part of the face with a luminance of at least 247, in [0, 1].
-    OverExposurePrevention,
-    /// The entropy of the face's luminance histogram, in bits.
-    DynamicRange,
-    /// The variance of the Laplacian of the aligned face's luminance (in units of 8-bit levels squared). The standard
-    /// takes a trained forest here; the component value is this project's own mapping, 50 at a variance of 5.4, where blur begins to cost
-    /// recognition.
-    Sharpness,
-    /// How much larger the luminance's steps between the 8 × 8 blocks of a JPEG are than those inside of them: 1 where there
-    /// are no blocks. The standard takes a network here; the component value is this project's own mapping, 50 at 2.8. Sees no
-    /// artefacts of JPEG 2000, and none in a picture that was scaled afterwards. Not assessed of faces under 32 pixels.
-    CompressionArtifacts,
-    /// The distance of the cheeks' mean colour from the colours of skin, in CIELAB: 0 within them, and of a picture without
-    /// colours; 100 where it is greenish or bluish, as where red and blue are exchanged.
-    NaturalColour,
-    /// How much the second largest face competes: √(area of the second / area of the largest), 0 for one face.
-    SingleFacePresent,
-    /// Pixels between the eye centres, divided by the cosine of the estimated yaw.
-    InterEyeDistance,
-    /// The distance from the eyes to the chin over the frame's height. The chin is estimated, as everywhere here, to lie
-    /// 1.7 times as far from the eyes as the mouth.
-    HeadSize,
-    /// The distance of the eye on the left of the picture to the left border, in eye distances.
-    LeftwardCropOfTheFaceImage,
-    /// The distance of the eye on the right of the picture to the right border, in eye distances.
-    RightwardCropOfTheFaceImage,
-    /// The distance of the eyes to the upper border, in eye-to-chin distances.
-    MarginAboveOfTheFaceImage,
-    /// The distance of the eyes to the lower border, in eye-to-chin distances.
-    MarginBelowOfTheFaceImage,
-    /// Degrees about the vertical axis; positive where the face turns towards the right of the picture. Estimated from
-    /// five landmarks and a mean head.
-    HeadPoseYaw,
-    /// Degrees about the axis through the ears; positive upwards. Estimated as the yaw is.
-    HeadPosePitch,
-    /// Degrees in the picture's plane; positive clockwise. Estimated as the yaw is.
-    HeadPoseRoll,
-}
-
-impl Component {
-    /// All of them, in the standard's order.
-    pub const ALL: [Self; 20] = [
-        Self::BackgroundUniformity,
-        Self::IlluminationUniformity,
-        Self::LuminanceMean,
-        Self::LuminanceVariance,
-        Self::UnderExposurePrevention,
-        Self::OverExposurePrevention,
-        Self::DynamicRange,
-        Self::Sharpness,
-        Self::CompressionArtifacts,
-        Self::NaturalColour,
-        Self::SingleFacePresent,
-        Self::InterEyeDistance,
-        Self::HeadSize,
-        Self::LeftwardCropOfTheFaceImage,
-        Self::RightwardCropOfTheFaceImage,
-        Self::MarginAboveOfTheFaceImage,
-        Self::MarginBelowOfTheFaceImage,
-        Self::HeadPoseYaw,
-        Self::HeadPosePitch,
-        Self::HeadPoseRoll,
-    ];
-
-    /// The names of the standard's 28 components, in its order: those of [`Component::ALL`] and those that need a network.
-    pub const STANDARD: [&'static str; 28] = [
-        "UnifiedQualityScore",
-        "BackgroundUniformity",
-        "IlluminationUniformity",
-        "LuminanceMean",
-        "LuminanceVariance",
-        "UnderExposurePrevention",
-        "OverExposurePrevention",
-        "DynamicRange",
-        "Sharpness",
-        "CompressionArtifacts",
-        "NaturalColour",
-        "SingleFacePresent",
-        "EyesOpen",
-        "MouthClosed",
-        "EyesVisible",
-        "MouthOcclusionPrevention",
-        "FaceOcclusionPrevention",
-        "InterEyeDistance",
-        "HeadSize",
-        "LeftwardCropOfTheFaceImage",
-        "RightwardCropOfTheFaceImage",
-        "MarginAboveOfTheFaceImage",
-        "MarginBelowOfTheFaceImage",
-        "HeadPoseYaw",
-        "HeadPosePitch",
-        "HeadPoseRoll",
-        "ExpressionNeutrality",
-        "NoHeadCoverings",
-    ];
-
-    /// The component of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|component| component.name() == name)
-    }
-
-    /// The standard's name, as in `HeadPoseYaw`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BackgroundUniformity => "BackgroundUniformity",
-            Self::IlluminationUniformity => "IlluminationUniformity",
-            Self::LuminanceMean => "LuminanceMean",
-            Self::LuminanceVariance => "LuminanceVariance",
-            Self::UnderExposurePrevention => "UnderExposurePrevention",
-            Self::OverExposurePrevention => "OverExposurePrevention",
-            Self::DynamicRange => "DynamicRange",
-            Self::Sharpness => "Sharpness",
-            Self::CompressionArtifacts => "CompressionArtifacts",
-            Self::NaturalColour => "NaturalColour",
-            Self::SingleFacePresent => "SingleFacePresent",
-            Self::InterEyeDistance => "InterEyeDistance",
-            Self::HeadSize => "HeadSize",
-            Self::LeftwardCropOfTheFaceImage => "LeftwardCropOfTheFaceImage",
-            Self::RightwardCropOfTheFaceImage => "RightwardCropOfTheFaceImage",
-            Self::MarginAboveOfTheFaceImage => "MarginAboveOfTheFaceImage",
-            Self::MarginBelowOfTheFaceImage => "MarginBelowOfTheFaceImage",
-            Self::HeadPoseYaw => "HeadPoseYaw",
-            Self::HeadPosePitch => "HeadPosePitch",
-            Self::HeadPoseRoll => "HeadPoseRoll",
-        }
-    }
-}
-
-impl fmt::Display for Component {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-=======
->>>>>>> wocc
 /// One component's value for one face.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measure {
@@ -208,7 +52,6 @@ pub struct Quality {
 }
 
 impl Quality {
-<<<<<<< HEAD
     /// What stands for how components are measured, and for which there are: a caller who keeps qualities keeps them under it, beside
     /// what else they depend on, the detector among it.
     #[must_use]
@@ -217,10 +60,7 @@ impl Quality {
         format!("{MEASURING}: {}", names.join(", "))
     }
 
-    /// Measures `face`, one of the `faces` of this frame.
-=======
     /// Measures `face`, one of the `faces` of this frame, without a model for occlusion.
->>>>>>> wocc
     pub fn assess(frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Self, AlignError> {
         let patch = FacePatch::new(frame, &face.landmarks)?;
         Self::of_patch(frame, &patch, &patch.aligned(), face, faces)

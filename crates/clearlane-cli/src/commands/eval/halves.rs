@@ -53,6 +53,7 @@ pub(super) fn described(halves: Option<&Halves>) -> String {
         let verdict = match point.verdict {
             Verdict::Held => "held",
             Verdict::TooLow => "TOO LOW",
+            Verdict::Unreachable => "above every score",
             _ => "too few to tell",
         };
         vec![
