@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use common::pairs::{PEOPLE, eval, faces, labelled, picture};
-use common::{file, json};
+use common::{clearlane, file, json};
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 
@@ -138,4 +139,20 @@ fn each_gallery_of_ijb_is_searched_with_all_probes() {
     let mut search = eval(&["search"], &[&probes]);
     search.arg("--gallery").arg(&unknown).arg("--list").arg(&list).arg("--pictures").arg(folder.path().join("crop"));
     search.assert().code(3).stderr(contains("line 2: template 77 is not in the list"));
+}
+
+#[test]
+fn an_option_for_captures_without_roles_is_refused_where_they_have_roles() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = file(folder.path(), "table.csv", b"picture,subject,role\na.jpg,ada,enrol\nb.jpg,ada,probe\n");
+    for option in ["--quality", "--halves", "--group-by=sex", "--templates-out=out.csv"] {
+        let name = option.split('=').next().unwrap();
+        let mut command = clearlane();
+        command
+            .args(["eval", "table", option])
+            .arg(&table)
+            .assert()
+            .code(2)
+            .stderr(contains(name).and(contains("role")));
+    }
 }

@@ -247,9 +247,7 @@ impl Gate {
 
     fn enroller(&self) -> Enroller {
         // The pictures are of the press, smaller and less frontal than those of a collection point.
-        let policy = policy(&format!(
-            "quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 60, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{}}\n{SERVES_LFW}"
-        ));
+        let policy = policy(&format!("{ENROLMENT_FLOORS}\n{SERVES_LFW}"));
         Enroller::new(policy.into(), self.references.clone(), self.extractor.clone(), &self.calibration).unwrap()
     }
 
@@ -264,7 +262,7 @@ impl Gate {
 
     fn builder(&self, changes: &str) -> PortBuilder {
         let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 50, MouthOcclusionPrevention = 50 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
-        let policy = policy(&format!("{floors}\n{SERVES_LFW}\n{changes}"));
+        let policy = policy(&format!("{floors}\n{ENROLMENT_FLOORS}\n{SERVES_LFW}\n{changes}"));
         clearlane::Port::builder(self.references.clone())
             .policy(policy)
             .port("shenzhen-bay".parse().unwrap())
@@ -281,6 +279,9 @@ impl Gate {
         builder.build().unwrap().lane("lane 1", Direction::Exit).unwrap()
     }
 }
+
+/// No floors for enrolments: the research models have none that sees what covers a face.
+const ENROLMENT_FLOORS: &str = "quality = { SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 60, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 } => quality = {}";
 
 /// Where the research models and LFW are; `None`, said on one line, where they are not.
 fn research_data() -> Option<(PathBuf, PathBuf)> {

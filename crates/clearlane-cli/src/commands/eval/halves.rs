@@ -29,6 +29,10 @@ pub(super) struct HalvesArgs {
 }
 
 impl HalvesArgs {
+    pub(super) fn is_asked(self) -> bool {
+        self.halves.is_some()
+    }
+
     /// What was asked for of these captures, by these columns of labels.
     pub(super) fn check(
         self,

@@ -100,6 +100,10 @@ struct ComponentPoint {
 }
 
 impl QualityArgs {
+    pub(super) fn is_asked(&self) -> bool {
+        self.quality
+    }
+
     /// An error where qualities are asked for of pictures that have none.
     pub(super) fn check(&self, how: &TemplateArgs) -> Result<()> {
         if self.quality && how.aligned {

@@ -58,6 +58,11 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
     let table = Table::parse(&text::read(&args.file)?);
     let table = table.map_err(|error| Failure::at(Exit::Input, &args.file, &error))?;
     args.quality.check(&args.run.how)?;
+    let with_roles = table.roles.iter().any(Option::is_some);
+    if let Some(option) = args.without_roles().filter(|_| with_roles) {
+        let message = format!("{}: {option} is for captures that have no roles", shown(&args.file));
+        return Err(Failure::new(Exit::Usage, message).with_help("take the column `role` out, or the option"));
+    }
     let subjects = subjects(&table, &args.file)?;
     // Not after minutes of templates: a column that is not there.
     Sample::new(&table.captures, &args.group_by.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -65,7 +70,7 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
     let pictures: Vec<PathBuf> = table.captures.captures.iter().map(|capture| folder.join(&capture.picture)).collect();
     let extractor = args.run.models.load_extractor(args.face.into())?;
     let made = extract_all(&extractor, &pictures, &args.run.how, output)?;
-    if table.roles.iter().any(Option::is_some) {
+    if with_roles {
         return identification(args, &table, &subjects, &made, output);
     }
     let distinct = subjects.iter().collect::<HashSet<_>>().len();
@@ -81,6 +86,19 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
         report: &args.run.report,
     };
     all_pairs::run(&test, output)
+}
+
+impl TableArgs {
+    /// An option that was given and means something only where all captures are compared.
+    fn without_roles(&self) -> Option<&'static str> {
+        let given = [
+            (self.quality.is_asked(), "--quality"),
+            (self.pairs.halves.is_asked(), "--halves"),
+            (self.pairs.templates_out.is_some(), "--templates-out"),
+            (!self.group_by.is_empty(), "--group-by"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
+    }
 }
 
 /// Whom each capture shows.
