@@ -17,9 +17,9 @@ use crate::quality::{Component, Occlusion, Quality};
 use crate::rotation::Rotation;
 use crate::stage::{Stage, Timings};
 
-/// The text that stands for how a picture becomes a frame and a frame the detector's input in [`Extractor::recipe`]: a change
-/// there, in this crate or in the decoders under it, means another number here.
-const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding 2");
+/// The text that stands for how a picture becomes a frame, a frame the detector's input, and how networks are computed, in
+/// [`Extractor::recipe`]: a change there, in this crate, in the decoders or in the kernels under it, means another number here.
+const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding and networks 3");
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
