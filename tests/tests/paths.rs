@@ -127,7 +127,16 @@ fn every_argument_that_is_a_path_takes_one_that_is_not_utf_8() {
         }
         for arg in command.get_arguments().filter(|arg| !takes_path(arg) && arg.get_action().takes_values()) {
             let mut run = clearlane();
-            run.args(&words).arg(arg.get_long().map_or("--".into(), |long| format!("--{long}"))).arg(name(""));
+            run.args(&words);
+            match arg.get_long() {
+                // Some take a value only so: theirs may be left out.
+                Some(long) => {
+                    let mut option = OsString::from(format!("--{long}="));
+                    option.push(name(""));
+                    run.arg(option)
+                }
+                None => run.arg("--").arg(name("")),
+            };
             assert_eq!(run.output().unwrap().status.code(), Some(2), "{run:?}");
         }
     }
