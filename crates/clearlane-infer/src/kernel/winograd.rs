@@ -185,9 +185,9 @@ impl TileProducts {
 }
 
 /// G g Gᵀ of each output and input, a list for each place.
-fn transformed_weights(convolution: &Convolution<'_>) -> Vec<Vec<f32>> {
+fn transformed_weights(convolution: &Convolution<'_>) -> [Vec<f32>; PLACES] {
     const G: [[f64; 3]; INPUT] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-    let mut places = vec![Vec::with_capacity(convolution.weights.len() / 9); PLACES];
+    let mut places: [Vec<f32>; PLACES] = std::array::from_fn(|_| Vec::with_capacity(convolution.weights.len() / 9));
     let sum = |row: &[f64; 3], values: [f64; 3]| row.iter().zip(values).map(|(a, b)| a * b).sum::<f64>();
     for kernel in convolution.weights.as_chunks::<9>().0 {
         let lines = G.map(|row| [0, 1, 2].map(|x| sum(&row, [0, 3, 6].map(|y| f64::from(kernel[y + x])))));
