@@ -1,4 +1,5 @@
 //! Graphs in forms that say the same as others: half precision, operators on quantised tensors, old resizes.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -133,13 +134,15 @@ fn bytes_of(x: f32, scale: f32, zero: f32) -> f32 {
     ((x / scale).round_ties_even() + zero).clamp(0.0, 255.0)
 }
 
+/// What an operator makes of a value.
+type Expected<'a> = Box<dyn Fn(f32) -> f32 + 'a>;
+
 #[test]
 fn operators_on_quantised_tensors_are_those_on_floats_between_roundings() {
     let image = images([1, 4, 6, 5]);
     let ([sa, za], [sb, zb], [sc, zc]) = ([0.011, 120.0], [0.017, 7.0], [0.02, 100.0]);
     let a = |x: f32| (bytes_of(x, sa, za) - za) * sa;
     let b = |x: f32| (bytes_of(2.0 * x, sb, zb) - zb) * sb;
-    type Expected<'a> = Box<dyn Fn(f32) -> f32 + 'a>;
     let cases: [(&str, Vec<_>, Expected<'_>); 4] = [
         ("QLinearAdd", vec![], Box::new(|x| a(x) + b(x))),
         ("QLinearMul", vec![], Box::new(|x| a(x) * b(x))),

@@ -1,6 +1,7 @@
 //! The quality components that are taken here, and those that the standard has besides.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -187,11 +188,24 @@ impl Serialize for Component {
     }
 }
 
+/// A name that no component has which is taken here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is no quality component of ISO/IEC 29794-5 that is taken here")]
+pub struct UnknownComponent {
+    /// The name.
+    pub name: String,
+}
+
+impl FromStr for Component {
+    type Err = UnknownComponent;
+
+    fn from_str(name: &str) -> Result<Self, UnknownComponent> {
+        Self::from_name(name).ok_or_else(|| UnknownComponent { name: name.to_owned() })
+    }
+}
+
 impl<'de> Deserialize<'de> for Component {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        let unknown =
-            || D::Error::custom(format!("`{name}` is no quality component of ISO/IEC 29794-5 that is taken here"));
-        Self::from_name(&name).ok_or_else(unknown)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

@@ -25,7 +25,7 @@ use crate::align::{AlignError, AlignedFace, FacePatch};
 use crate::detect::Face;
 use crate::frame::Frame;
 
-pub use component::Component;
+pub use component::{Component, UnknownComponent};
 pub use doubt::Doubt;
 pub use occlusion::Occlusion;
 pub use pose::{Pose, estimate_pose};

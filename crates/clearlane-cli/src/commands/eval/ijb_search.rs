@@ -25,7 +25,7 @@ use crate::text;
 ///
 /// Each gallery is searched with all probes. A probe whose subject is in it is a mated search, any other a non-mated one: FNIR at
 /// FPIR, and rank-k, for each gallery, and of the searches of all of them together. Galleries and probes are CSV files with the
-/// columns TEMPLATE_ID and SUBJECT_ID. A template without a face is never found, and finds nobody.
+/// columns `TEMPLATE_ID` and `SUBJECT_ID`. A template without a face is never found, and finds nobody.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SearchArgs {

@@ -48,23 +48,21 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
     let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or(file);
     let name = args.name.as_deref().unwrap_or(stem);
     let onnx = pictures::read(&args.file)?;
-    let found = match Models::known(&onnx)? {
-        Some(entry) => Found {
+    let found = if let Some(entry) = Models::known(&onnx)? {
+        Found {
             entry: clearlane_embed::ModelEntry { name: name.to_owned(), file: file.to_owned(), ..entry },
             tried: "it is a public model that clearlane knows by its digest".to_owned(),
             alike: Vec::new(),
             unknown: Vec::new(),
-        },
-        None => {
-            let mut found = candidates::find(name, file, &onnx, args.crop, &args.models).map_err(|failure| {
-                Failure { message: format!("{}: {}", shown(&args.file), failure.message), ..failure }
-            })?;
-            (found.entry.licence, found.entry.source) = (args.licence.clone(), args.source.clone());
-            if args.licence == "not stated" {
-                found.unknown.push("its licence: ask its maker, and say it with --licence");
-            }
-            found
         }
+    } else {
+        let mut found = candidates::find(name, file, &onnx, args.crop, &args.models)
+            .map_err(|failure| Failure { message: format!("{}: {}", shown(&args.file), failure.message), ..failure })?;
+        (found.entry.licence, found.entry.source) = (args.licence.clone(), args.source.clone());
+        if args.licence == "not stated" {
+            found.unknown.push("its licence: ask its maker, and say it with --licence");
+        }
+        found
     };
     let folder = args.file.parent().unwrap_or(Path::new("."));
     let manifest = folder.join("manifest.toml");
