@@ -67,7 +67,7 @@ pub use models::{Location, Models, digest};
 pub use pad::Pad;
 pub use population::{ParsePopulationError, Population};
 pub use portrait::{Portrait, PortraitEncoding, PortraitError};
-pub use quality::{Component, Doubt, Measure, Occlusion, Pose, Quality, estimate_pose};
+pub use quality::{Component, Doubt, Measure, Occlusion, Pose, Quality, UnknownComponent, estimate_pose};
 pub use quantise::{QuantisationSamples, QuantisedModel};
 pub use rotation::Rotation;
 pub use stage::{Stage, Timings};
