@@ -42,7 +42,8 @@ pub(crate) fn labelled() -> String {
     pairs()
         .into_iter()
         .map(|(left, right)| format!("{} {} {}\n", u8::from(left.0 == right.0), path(left), path(right)))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 pub(crate) fn eval(words: &[&str], paths: &[&Path]) -> Command {
