@@ -12,6 +12,11 @@ use crate::graph::{constants, floats_of};
 /// Where a quantised tensor, its scale and its zero point stand among a node's inputs.
 type Triple = [usize; 3];
 
+/// What is taken apart: more of these than any network has would take memory that the file does not.
+const MOST_OPERANDS: usize = 256;
+const LONGEST_NAME: usize = 1024;
+const MOST_SCALES: usize = 1 << 22;
+
 /// An operator on quantised tensors.
 struct Form {
     /// The operator on floats.
@@ -52,8 +57,16 @@ impl Form {
             node.attribute.iter().any(|attribute| attribute.name == "channels_last" && attribute.i != 0);
         let given = |at: &usize| node.input.get(*at).is_some_and(|name| !name.is_empty());
         let complete =
-            form.operands.iter().all(|[tensor, scale, _]| given(tensor) && given(scale)) && given(&form.made[0]);
-        (complete && !form.operands.is_empty() && !last_channels && node.output.len() == 1).then_some(form)
+            form.operands.iter().all(|[tensor, scale, _]| given(tensor) && given(scale)) && form.made.iter().all(given);
+        let whole = form.operator != "Concat" || (node.input.len() - 2).is_multiple_of(3);
+        let small = form.operands.len() <= MOST_OPERANDS && node.output.iter().all(|name| name.len() <= LONGEST_NAME);
+        // A bias counts in units that alpha does not scale alike.
+        let scaled = node
+            .attribute
+            .iter()
+            .any(|attribute| attribute.name == "alpha" && attribute.f.to_bits() != 1.0_f32.to_bits());
+        let sound = whole && small && !(scaled && form.operator == "Gemm");
+        (complete && sound && !form.operands.is_empty() && !last_channels && node.output.len() == 1).then_some(form)
     }
 }
 
@@ -102,6 +115,10 @@ fn parts(
         let scale = |operand: usize| Some(floats_of(constants.get(input(form.operands[operand][1])?.as_str())?));
         let (inputs, weights) = (scale(0)?, scale(1)?);
         let [one] = inputs[..] else { return None };
+        let made_before: usize = scales.iter().map(|scale| scale.float_data.len()).sum();
+        if made_before + weights.len() > MOST_SCALES {
+            return None;
+        }
         scales.push(TensorProto {
             name: unit.clone(),
             dims: if weights.len() == 1 { Vec::new() } else { vec![weights.len() as i64] },

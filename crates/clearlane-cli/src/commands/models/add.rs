@@ -1,5 +1,7 @@
 //! `clearlane models add`: an entry in the manifest for an ONNX file as people have it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +12,6 @@ use super::candidates::{self, Found};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, write_whole};
-use crate::pictures;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -47,7 +48,7 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
     };
     let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or(file);
     let name = args.name.as_deref().unwrap_or(stem);
-    let onnx = pictures::read(&args.file)?;
+    let onnx = read(&args.file)?;
     let found = if let Some(entry) = Models::known(&onnx)? {
         Found {
             entry: clearlane_embed::ModelEntry { name: name.to_owned(), file: file.to_owned(), ..entry },
@@ -86,6 +87,18 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
         Manifest { models: vec![found.entry] }.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
     output.result(&value, || printed)?;
     Ok(Exit::Yes)
+}
+
+/// A model file's bytes.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    const MOST: u64 = 1 << 30;
+    let failed = |error| Failure::reading(path, &error);
+    let mut onnx = Vec::new();
+    File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut onnx)).map_err(failed)?;
+    if onnx.len() as u64 > MOST {
+        return Err(Failure::new(Exit::Input, format!("{}: a model of more than {MOST} bytes", shown(path))));
+    }
+    Ok(onnx)
 }
 
 fn way(input: &InputSpec) -> String {

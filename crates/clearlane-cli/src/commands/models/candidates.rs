@@ -39,6 +39,9 @@ const SCALES: [([f32; 3], [f32; 3]); 5] = [
 /// Scores that differ by less of them than this do not tell two ways of feeding apart.
 const ALIKE: f64 = 0.01;
 
+/// An embedder that holds fictional people less far apart recognises nobody.
+const LEAST_APART: f64 = 1.0;
+
 /// What was found out about a model file.
 pub(super) struct Found {
     pub(super) entry: ModelEntry,
@@ -100,10 +103,13 @@ pub(super) fn find(name: &str, file: &str, onnx: &[u8], crop: Option<f32>, model
         (entry.input.mean, entry.input.std, entry.input.colour) = ([0.0; 3], [1.0; 3], ColourOrder::Bgr);
         if length(&entry, onnx).is_some_and(|classes| (2..=3).contains(&classes)) && Pad::new([(&entry, onnx)]).is_ok()
         {
-            let mut unknown =
+            if crop.is_none() {
+                let problem = "it may be a PAD model, or any other with so few outputs";
+                let help = "where it is one, say with --crop how much of the frame around the face it sees";
+                return Err(Failure::new(Exit::Model, problem).with_help(help));
+            }
+            let unknown =
                 vec!["which output is a live face, and how its input is scaled: the known models' is written"];
-            unknown
-                .extend(crop.is_none().then_some("how much of the frame around the face it sees: say so with --crop"));
             return Ok(Found { entry, tried: "it runs".to_owned(), alike: Vec::new(), unknown });
         }
     }
@@ -164,7 +170,7 @@ fn embedder(entry: &ModelEntry, onnx: &[u8], samples: &[Sample]) -> Result<Found
         }
         Some(decidability(&mated, &other))
     };
-    let (entry, most, alike) = best(entry, apart).ok_or_else(useless)?;
+    let (entry, most, alike) = best(entry, apart).filter(|(_, most, _)| *most >= LEAST_APART).ok_or_else(useless)?;
     Ok(Found {
         entry,
         tried: format!("holds {} fictional faces apart by d' = {most:.2} (3 and more is good)", samples.len()),
