@@ -58,7 +58,7 @@ impl Form {
         let given = |at: &usize| node.input.get(*at).is_some_and(|name| !name.is_empty());
         let complete =
             form.operands.iter().all(|[tensor, scale, _]| given(tensor) && given(scale)) && form.made.iter().all(given);
-        let whole = form.operator != "Concat" || (node.input.len() - 2).is_multiple_of(3);
+        let whole = form.operator != "Concat" || node.input.len().saturating_sub(2).is_multiple_of(3);
         let small = form.operands.len() <= MOST_OPERANDS && node.output.iter().all(|name| name.len() <= LONGEST_NAME);
         // A bias counts in units that alpha does not scale alike.
         let scaled = node
