@@ -95,6 +95,37 @@ fn a_manifest_keeps_what_it_says_and_takes_no_name_twice() {
     clearlane().args(["models", "verify", "one", "two", "--models"]).arg(folder.path()).assert().success();
 }
 
+#[cfg(unix)]
+#[test]
+fn whoever_could_read_a_manifest_still_can_and_a_link_stays_one() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let onnx = std::fs::read(of_repository("models/embedder.onnx")).unwrap();
+    let [one, two] = ["one.onnx", "two.onnx"].map(|name| file(folder.path(), name, &onnx));
+    let real = file(elsewhere.path(), "real.toml", b"# mine\n");
+    std::fs::set_permissions(&real, PermissionsExt::from_mode(0o644)).unwrap();
+    let manifest = folder.path().join("manifest.toml");
+    symlink(&real, &manifest).unwrap();
+    for model in [one, two] {
+        add(&model, &[]).assert().success();
+        assert!(manifest.is_symlink());
+        assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o644);
+    }
+}
+
+#[test]
+fn a_model_that_may_be_anything_becomes_a_pad_model_only_where_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let onnx = std::fs::read(of_repository("crates/clearlane/tests/data/pad/bright.onnx")).unwrap();
+    let model = file(folder.path(), "bright.onnx", &onnx);
+    add(&model, &[]).assert().code(MODEL).stderr(contains("--crop"));
+    assert!(!folder.path().join("manifest.toml").exists());
+    let told = json(&mut add(&model, &["--crop", "2.7"]));
+    assert_eq!(told["model"]["task"]["pad"]["live_class"], 1);
+    let embedder = stranger(folder.path(), "e.onnx", "models/embedder.onnx");
+    add(&embedder, &["--crop", "2.7"]).assert().code(2).stderr(contains("--crop"));
+}
+
 #[test]
 fn what_is_no_model_or_of_no_known_family_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,5 +135,8 @@ fn what_is_no_model_or_of_no_known_family_is_refused_and_nothing_is_written() {
         .stderr(contains("letter.onnx"));
     add(&file(folder.path(), "empty.onnx", b""), &[]).assert().code(MODEL).stderr(contains("empty.onnx"));
     add(&folder.path().join("missing.onnx"), &[]).assert().code(INPUT).stderr(contains("missing.onnx"));
+    // What covers a face is told of the built-in model's task, not of its outputs: four numbers are no template.
+    let covered = stranger(folder.path(), "covered.onnx", "models/occlusion.onnx");
+    add(&covered, &[]).assert().code(MODEL).stderr(contains("3 x 112 x 112"));
     assert!(!folder.path().join("manifest.toml").exists());
 }

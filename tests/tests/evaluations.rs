@@ -156,3 +156,14 @@ fn an_option_for_captures_without_roles_is_refused_where_they_have_roles() {
             .stderr(contains(name).and(contains("role")));
     }
 }
+
+#[test]
+fn an_option_for_all_pairs_of_lfw_is_refused_where_not_all_are_compared() {
+    for option in ["--halves", "--templates-out=out.csv"] {
+        let name = option.split('=').next().unwrap();
+        for test in [None, Some("--identification")] {
+            let mut command = clearlane();
+            command.args(["eval", "lfw", option, "nowhere"]).args(test).assert().code(2).stderr(contains(name));
+        }
+    }
+}

@@ -196,6 +196,14 @@ impl Extractor {
         *ModelId::digest(parts.map(str::as_bytes)).as_bytes()
     }
 
+    /// The same digest of all that a quality depends on: how components are measured, and the model for occlusion.
+    #[must_use]
+    pub fn quality_recipe(&self) -> [u8; 32] {
+        let occlusion = self.occlusion.as_ref().map_or("", |occlusion| occlusion.recipe());
+        let (recipe, measuring) = (self.recipe(), Quality::recipe());
+        *ModelId::digest([&recipe, measuring.as_bytes(), occlusion.as_bytes()]).as_bytes()
+    }
+
     /// The template of the selected face of a frame, and everything else that was found out about it.
     pub fn extract(&self, frame: &Frame<'_>) -> Result<Extraction, ExtractError> {
         self.complete(self.observe_where(frame, |face, outside| self.limits(face, outside))?)

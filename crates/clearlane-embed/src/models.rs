@@ -164,9 +164,10 @@ impl Models {
         self.names(Task::PAD)
     }
 
-    /// The first available model for occlusion, loaded; `None` where there is none, and what covers a face is not assessed.
+    /// The model for occlusion, loaded: of several the one that was added last, since a folder's is meant to take the place of the
+    /// built-in one. `None` where there is none, and what covers a face is not assessed.
     pub fn any_occlusion(&self) -> Result<Option<Occlusion>, ModelError> {
-        self.names(Task::OCCLUSION).next().map(|name| self.occlusion(name)).transpose()
+        self.names(Task::OCCLUSION).last().map(|name| self.occlusion(name)).transpose()
     }
 
     fn first(&self, task: &'static str) -> Result<&str, ModelError> {

@@ -91,7 +91,8 @@ impl Halves {
         let owners: BTreeSet<String> = captures.captures.iter().map(owner).collect();
         let mut owners: Vec<String> = owners.into_iter().collect();
         owners.shuffle(&mut StdRng::seed_from_u64(19_795));
-        let fitted = (share * owners.len() as f64).round() as usize;
+        // Somebody is left to check by, where there is anybody.
+        let fitted = ((share * owners.len() as f64).round() as usize).clamp(1, owners.len().saturating_sub(1).max(1));
         let fit: BTreeSet<&String> = owners.iter().take(fitted).collect();
         let mut split = captures.clone();
         split.columns.insert(0, PART.to_owned());
@@ -128,14 +129,14 @@ impl Halves {
         let mut names: Vec<String> = sample.groups().iter().map(|values| name(values)).collect();
         names.sort_unstable();
         names.dedup();
-        if names.len() > 1 {
-            names.insert(0, String::new());
-        }
+        // All together, and each group where there are several.
+        let groups = names.iter().filter(|_| names.len() > 1).map(Some);
         let mut points = Vec::new();
-        for group in &names {
+        for group in std::iter::once(None).chain(groups) {
             let cells = |part: &str, one_sex: Option<bool>| {
                 let groups = sample.groups().iter().enumerate();
-                let of = groups.filter(|(_, values)| values[0] == part && (group.is_empty() || name(values) == *group));
+                let of =
+                    groups.filter(|(_, values)| values[0] == part && group.is_none_or(|group| name(values) == *group));
                 let of: Vec<(u16, &Vec<String>)> = of.map(|(at, values)| (at as u16, values)).collect();
                 let mut cells = Vec::new();
                 for (place, (a, one)) in of.iter().enumerate() {
@@ -152,7 +153,7 @@ impl Halves {
                     _ => scores,
                 }
             };
-            let all = if group.is_empty() { "all" } else { group };
+            let all = group.map_or("all", |group| if group.is_empty() { "no label" } else { group });
             let kinds: &[(Option<bool>, &str)] =
                 if sex.is_some() { &[(Some(false), ", two sexes"), (Some(true), ", one sex")] } else { &[(None, "")] };
             for &(one_sex, kind) in kinds {
@@ -160,7 +161,9 @@ impl Halves {
                 let calibrator = Calibrator::by_subject(&fit)?;
                 for &gallery in galleries {
                     let fitted = calibrator.at_fpir(target_fpir, gallery)?;
-                    points.push(point(format!("{all}{kind}"), gallery, target_fpir, &fitted, &check));
+                    let point = point(format!("{all}{kind}"), gallery, target_fpir, &fitted, &check);
+                    // Of a group with nobody left to check by, nothing is said.
+                    points.extend(Some(point).filter(|point| point.fmr.rate.trials > 0));
                 }
             }
         }

@@ -37,6 +37,17 @@ fn no_subject_is_in_both_parts_and_each_part_has_its_share() {
 }
 
 #[test]
+fn somebody_is_left_to_fit_to_and_to_check_by_whatever_the_share() {
+    for subjects in [2, 3, 10] {
+        for share in [0.001, 0.999] {
+            let split = Halves::split(&World { subjects, ..PEOPLE }.captures(), share);
+            let part = |name: &str| split.captures.iter().filter(|capture| capture.labels[0] == name).count();
+            assert!(part("fit") > 0 && part("check") > 0, "{subjects} subjects at {share}");
+        }
+    }
+}
+
+#[test]
 fn a_threshold_holds_among_people_like_those_it_was_fitted_to_and_is_found_too_low_among_others() {
     let split = Halves::split(&PEOPLE.captures(), 0.5);
     for (raised, verdict) in [(0.0, Verdict::Held), (0.2, Verdict::TooLow)] {

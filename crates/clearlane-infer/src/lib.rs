@@ -23,6 +23,7 @@ mod graph;
 #[allow(unsafe_code, clippy::inline_always, reason = "kernels work on raw memory, inside functions that enable an ISA")]
 mod kernel;
 mod lower;
+mod names;
 mod network;
 mod options;
 mod peak;

@@ -216,6 +216,99 @@ fn a_quantised_convolution_of_two_scales_and_a_bias_is_its_sum_in_integers() {
 }
 
 #[test]
+fn quantised_operators_of_several_shapes_run_as_their_parts_written_out() {
+    for operator in ["QLinearMatMul", "QLinearConcat", "QLinearGlobalAveragePool", "QLinearAveragePool"] {
+        let made = |whole: bool| {
+            let mut graph = Graph::new(&[1, 3, 6, 6]);
+            let [bytes, scale, zero] = quantised(&mut graph, "input", 0.008, 125);
+            let [wide, narrow] = [[0.02, 0.011, 0.003, 0.017, 0.005, 0.009], [0.01; 6]];
+            let weights: Vec<u8> = (0..36).map(|_| (graph.uniform() * 127.0) as i8 as u8).collect();
+            let w = graph.raw(DataType::Int8, &[6, 6], weights);
+            let ws = graph.constant(&[6], if operator == "QLinearMatMul" { wide } else { narrow }.to_vec());
+            let wz = graph.raw(DataType::Int8, &[6], vec![0; 6]);
+            let ys = graph.constant(&[], vec![0.03]);
+            let yz = graph.raw(DataType::Uint8, &[], vec![110]);
+            let of = |graph: &mut Graph, names: [&str; 3], axis: Option<i64>| {
+                graph.node("DequantizeLinear", &names, axis.map(|axis| int("axis", axis)).into_iter().collect())
+            };
+            let window = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+            let quantised = if whole {
+                let (operands, attributes): (Vec<&str>, _) = match operator {
+                    "QLinearMatMul" => (vec![&bytes, &scale, &zero, &w, &ws, &wz, &ys, &yz], vec![]),
+                    "QLinearConcat" => {
+                        (vec![&ys, &yz, &bytes, &scale, &zero, &bytes, &scale, &zero], vec![int("axis", 1)])
+                    }
+                    "QLinearAveragePool" => (vec![&bytes, &scale, &zero, &ys, &yz], window),
+                    _ => (vec![&bytes, &scale, &zero, &ys, &yz], vec![]),
+                };
+                graph.node(operator, &operands, attributes)
+            } else {
+                let a = of(&mut graph, [&bytes, &scale, &zero], None);
+                let sum = match operator {
+                    "QLinearMatMul" => {
+                        let b = of(&mut graph, [&w, &ws, &wz], Some(1));
+                        graph.node("MatMul", &[&a, &b], vec![])
+                    }
+                    "QLinearConcat" => graph.node("Concat", &[&a, &a], vec![int("axis", 1)]),
+                    "QLinearAveragePool" => graph.node("AveragePool", &[&a], window),
+                    _ => graph.node("GlobalAveragePool", &[&a], vec![]),
+                };
+                graph.node("QuantizeLinear", &[&sum, &ys, &yz], vec![])
+            };
+            let floats = of(&mut graph, [&quantised, &ys, &yz], None);
+            Network::from_onnx(&graph.onnx(&[&floats]), [3, 6, 6]).unwrap().run(images([1, 3, 6, 6]).view()).unwrap()
+        };
+        let (given, expected) = (made(true), made(false));
+        assert_eq!(given[0].shape(), expected[0].shape(), "{operator}");
+        assert!(given[0].iter().zip(&expected[0]).all(|(a, b)| (a - b).abs() < 1e-5), "{operator}");
+        assert!(
+            expected[0].iter().any(|value| (value - expected[0].iter().next().unwrap()).abs() > 0.02),
+            "{operator}"
+        );
+    }
+}
+
+#[test]
+fn names_that_a_graph_takes_on_purpose_stay_its_own() {
+    let mut graph = Graph::new(&[1, 2, 3, 4]);
+    let [bytes, scale, zero] = quantised(&mut graph, "input", 0.01, 128);
+    let made = graph.node("QLinearAdd", &[&bytes, &scale, &zero, &bytes, &scale, &zero, &scale, &zero], vec![]);
+    for part in ["operand0", "operand1", "float", "float.1"] {
+        graph.constant(&[], vec![7.0]);
+        graph.proto().initializer.last_mut().unwrap().name = format!("{made}.{part}");
+    }
+    let floats = graph.node("DequantizeLinear", &[&made, &scale, &zero], vec![]);
+    let shifted = graph.node("Add", &[&floats, &format!("{made}.float")], vec![]);
+    let image = images([1, 2, 3, 4]);
+    for (backend, given) in on_every_backend(&graph.onnx(&[&shifted]), image.view()) {
+        for (given, x) in given[0].iter().zip(&image) {
+            let twice = 2.0 * (bytes_of(*x, 0.01, 128.0) - 128.0);
+            assert!((given - 7.0 - 0.01 * twice.clamp(-128.0, 127.0)).abs() < 1e-4, "{backend:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_cast_rounds_is_no_attribute_of_a_quantised_model() {
+    use prost::Message;
+    let onnx = network(Some(DataType::Float16));
+    let mut graph = tract_onnx::pb::ModelProto::decode(&onnx[..]).unwrap();
+    let nodes = &mut graph.graph.as_mut().unwrap().node;
+    let mut cast = nodes[0].clone();
+    (cast.name, cast.op_type, cast.attribute) =
+        ("cast".into(), "Cast".into(), vec![int("to", DataType::Float16 as i64)]);
+    (cast.input, cast.output) = (vec!["input".into()], vec!["rounded".into()]);
+    nodes[0].input[0] = "rounded".into();
+    nodes.insert(0, cast);
+    let made = clearlane_infer::quantise(&graph.encode_to_vec(), [3, 12, 10], images([4, 3, 12, 10]).view()).unwrap();
+    let written = tract_onnx::pb::ModelProto::decode(&made.onnx[..]).unwrap().graph.unwrap();
+    let known = ["to", "axis", "saturate"];
+    let casts: Vec<_> = written.node.iter().filter(|node| node.op_type == "Cast").collect();
+    assert_eq!(casts.len(), 1);
+    assert!(casts[0].attribute.iter().all(|attribute| known.contains(&attribute.name.as_str())));
+}
+
+#[test]
 fn a_quantised_operator_without_its_inputs_is_an_error() {
     for operator in
         ["QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearConcat", "QGemm", "QLinearSigmoid", "Upsample"]

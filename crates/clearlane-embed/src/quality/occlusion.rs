@@ -6,6 +6,7 @@ use super::{Component, Measure, measure};
 use crate::align::AlignedFace;
 use crate::error::ModelError;
 use crate::manifest::{InputSpec, ModelEntry, Task};
+use crate::models::digest;
 use crate::tensor::{Input, batch};
 
 /// Estimates how much of a face something covers. `Send + Sync`; any number of threads may share one.
@@ -14,6 +15,8 @@ pub struct Occlusion {
     network: Network,
     input: InputSpec,
     components: Vec<Component>,
+    /// What its values depend on beside the face.
+    recipe: String,
 }
 
 impl Occlusion {
@@ -24,7 +27,8 @@ impl Occlusion {
         let network = Network::from_onnx(onnx, [3, entry.input.height, entry.input.width])
             .map_err(|source| ModelError::Network { name: entry.name.clone(), source })?;
         let (name, input, components) = (entry.name.clone(), entry.input.clone(), components.clone());
-        let model = Self { name, network, input, components };
+        let recipe = format!("{} {input:?} {components:?}", digest(onnx));
+        let model = Self { name, network, input, components, recipe };
         model.shares(&Input::zeroed(1, &model.input))?;
         Ok(model)
     }
@@ -33,6 +37,10 @@ impl Occlusion {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn recipe(&self) -> &str {
+        &self.recipe
     }
 
     /// What it assesses, in the order of its outputs.

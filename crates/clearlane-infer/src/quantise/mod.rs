@@ -14,7 +14,7 @@ use prost::Message;
 
 use crate::error::{InferError, QuantiseError};
 use crate::proto;
-use crate::rewrite::framework;
+use crate::rewrite::{forget_rounding, framework};
 
 /// A quantised model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,5 +50,6 @@ pub fn quantise(onnx: &[u8], input: [usize; 3], images: ArrayView4<'_, f32>) -> 
     let quantisations = range::quantisations(&model, &image, &selection.values, input, &images)?;
     let (operators, values) = (selection.operators.len(), selection.values.len());
     write::write(&mut model, &selection, &quantisations)?;
+    model.graph.as_mut().into_iter().for_each(forget_rounding);
     Ok(Quantised { onnx: model.encode_to_vec(), operators, values })
 }

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, attribute_proto::AttributeType,
+    AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, attribute_proto::AttributeType,
     tensor_proto::DataType,
 };
 
 use super::select::{Operator, Selection};
 use crate::error::QuantiseError;
 use crate::kernel::integer::Quantisation;
+use crate::names::Names;
 
 /// The first operator set whose `DequantizeLinear` knows a scale a channel.
 const OPERATOR_SET: i64 = 13;
@@ -45,7 +46,7 @@ pub(super) fn write(
 ) -> Result<(), QuantiseError> {
     raise_operator_set(model)?;
     let Some(graph) = &mut model.graph else { return Ok(()) };
-    let mut writer = Writer { names: names(graph), initializers: Vec::new() };
+    let mut writer = Writer { names: Names::of(graph), initializers: Vec::new() };
     let mut nodes = Vec::new();
     let mut quantised: HashMap<&str, (String, Quantisation)> = HashMap::new();
     let mut made: HashMap<&str, Vec<NodeProto>> = HashMap::new();
@@ -106,27 +107,12 @@ fn raise_operator_set(model: &mut ModelProto) -> Result<(), QuantiseError> {
     Ok(())
 }
 
-fn names(graph: &GraphProto) -> HashSet<String> {
-    let values = graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output));
-    let nodes = graph.node.iter().map(|node| &node.name);
-    values.chain(nodes).chain(graph.initializer.iter().map(|tensor| &tensor.name)).cloned().collect()
-}
-
 struct Writer {
-    names: HashSet<String>,
+    names: Names,
     initializers: Vec<TensorProto>,
 }
 
 impl Writer {
-    /// A name that no value and no node has yet.
-    fn name(&mut self, of: &str, what: &str) -> String {
-        let mut name = format!("{of}.{what}");
-        while !self.names.insert(name.clone()) {
-            name.push('_');
-        }
-        name
-    }
-
     fn initializer(&mut self, name: &str, data_type: DataType, dims: Vec<i64>, raw_data: Vec<u8>) {
         let (name, data_type) = (name.to_owned(), data_type as i32);
         self.initializers.push(TensorProto { name, data_type, dims, raw_data, ..Default::default() });
@@ -135,7 +121,7 @@ impl Writer {
     /// The nodes that quantise and dequantise a value, and the name of what comes out.
     fn pair(&mut self, value: &str, quantisation: Quantisation) -> (Vec<NodeProto>, String) {
         let [scale, zero, quantised, dequantised] =
-            ["scale", "zero_point", "quantised", "dequantised"].map(|what| self.name(value, what));
+            ["scale", "zero_point", "quantised", "dequantised"].map(|what| self.names.fresh(value, what));
         self.initializer(&scale, DataType::Float, Vec::new(), quantisation.scale.to_le_bytes().to_vec());
         self.initializer(&zero, DataType::Uint8, Vec::new(), vec![quantisation.zero]);
         let node = |operator: &str, from: &str, to: &str| NodeProto {
@@ -206,8 +192,8 @@ impl Writer {
         scales: &[f32],
         axis: i64,
     ) -> (NodeProto, String) {
-        let [scale, zero, quantised, dequantised] =
-            ["scale", "zero_point", "quantised", "dequantised"].map(|part| self.name(of, &format!("{what}.{part}")));
+        let [scale, zero, quantised, dequantised] = ["scale", "zero_point", "quantised", "dequantised"]
+            .map(|part| self.names.fresh(of, &format!("{what}.{part}")));
         let width = if data_type == DataType::Int32 { 4 } else { 1 };
         self.initializer(&quantised, data_type, extents, bytes);
         let floats = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();

@@ -23,6 +23,13 @@ pub(crate) fn is_rounding(node: &NodeProto) -> Option<fn(f32) -> f32> {
     Some(rounding)
 }
 
+/// Makes casts that round plain ones, for a graph that others read: they do not know of rounding without a type for it.
+pub(crate) fn forget_rounding(graph: &mut GraphProto) {
+    for node in &mut graph.node {
+        node.attribute.retain(|attribute| attribute.name != ROUNDING);
+    }
+}
+
 /// Makes everything of half precision in a graph single: weights, constants, declared types, and what casts cast to.
 pub(super) fn widen(graph: &mut GraphProto) {
     graph.initializer.iter_mut().for_each(widen_tensor);

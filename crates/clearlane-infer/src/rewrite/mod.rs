@@ -9,14 +9,17 @@ mod upsample;
 use tract_onnx::Onnx;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
 
-pub(crate) use half::is_rounding;
+use crate::names::Names;
+
+pub(crate) use half::{forget_rounding, is_rounding};
 
 /// Brings a graph to the forms that are known. A node that does not have the inputs that its operator asks for is left as
 /// it is; building the graph says so.
 pub(crate) fn rewrite(graph: &mut GraphProto) {
+    let mut names = Names::of(graph);
     half::widen(graph);
-    quantised::separate(graph);
-    upsample::give_scales(graph);
+    quantised::separate(graph, &mut names);
+    upsample::give_scales(graph, &mut names);
 }
 
 /// tract, with the operators that are left and that it does not know by itself.

@@ -8,6 +8,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType}
 
 use super::{int, node};
 use crate::graph::{constants, floats_of};
+use crate::names::Names;
 
 /// Where a quantised tensor, its scale and its zero point stand among a node's inputs.
 type Triple = [usize; 3];
@@ -39,7 +40,7 @@ impl Form {
         let unary = |operator| Self { operator, operands: vec![one], made: [3, 4], bias: None, axis: None };
         let form = match node.op_type.as_str() {
             "QLinearConv" => Self { bias: Some(8), axis: Some(0), ..binary("Conv") },
-            "QLinearMatMul" => Self { axis: Some(1), ..binary("MatMul") },
+            "QLinearMatMul" => Self { axis: Some(-1), ..binary("MatMul") },
             "QGemm" => Self { bias: Some(6), made: [7, 8], axis: Some(gemm_axis(node)), ..binary("Gemm") },
             "QLinearAdd" => binary("Add"),
             "QLinearMul" => binary("Mul"),
@@ -76,14 +77,14 @@ fn gemm_axis(node: &NodeProto) -> i64 {
 }
 
 /// Takes operators on quantised tensors apart.
-pub(super) fn separate(graph: &mut GraphProto) {
+pub(super) fn separate(graph: &mut GraphProto, names: &mut Names) {
     let mut scales = Vec::new();
     let parts = {
         let constants = constants(graph);
         graph
             .node
             .iter()
-            .map(|node| Form::of(node).and_then(|form| parts(node, &form, &constants, &mut scales)))
+            .map(|node| Form::of(node).and_then(|form| parts(node, &form, &constants, names, &mut scales)))
             .collect::<Vec<_>>()
     };
     let nodes = std::mem::take(&mut graph.node);
@@ -96,14 +97,23 @@ fn parts(
     quantised: &NodeProto,
     form: &Form,
     constants: &HashMap<&str, &TensorProto>,
+    names: &mut Names,
     scales: &mut Vec<TensorProto>,
 ) -> Option<Vec<NodeProto>> {
     let made = &quantised.output[0];
     let input = |at: usize| quantised.input.get(at).filter(|name| !name.is_empty()).cloned();
+    // Of operands that are no weights, a scale holds for the whole.
+    let of_whole = |(position, [_, scale, _]): (usize, &Triple)| {
+        let scale = input(*scale).and_then(|name| constants.get(name.as_str()).copied());
+        (form.axis.is_some() && position == 1) || scale.is_none_or(|scale| scale.dims.iter().product::<i64>() == 1)
+    };
+    if !form.operands.iter().enumerate().all(of_whole) {
+        return None;
+    }
     let mut parts = Vec::new();
     let mut floats = Vec::new();
     for (position, [tensor, scale, zero]) in form.operands.iter().enumerate() {
-        let name = format!("{made}:operand{position}");
+        let name = names.fresh(made, &format!("operand{position}"));
         let inputs = [input(*tensor), input(*scale), input(*zero)].into_iter().flatten().collect();
         let mut part = node("DequantizeLinear", inputs, &name);
         part.attribute.extend(form.axis.filter(|_| position == 1).map(|axis| int("axis", axis)));
@@ -111,7 +121,7 @@ fn parts(
         floats.push(name);
     }
     if let Some(bias) = form.bias.and_then(input) {
-        let [name, unit] = [format!("{made}:bias"), format!("{made}:bias_scale")];
+        let [name, unit] = ["bias", "bias_scale"].map(|what| names.fresh(made, what));
         let scale = |operand: usize| Some(floats_of(constants.get(input(form.operands[operand][1])?.as_str())?));
         let (inputs, weights) = (scale(0)?, scale(1)?);
         let [one] = inputs[..] else { return None };
@@ -131,7 +141,7 @@ fn parts(
         parts.push(part);
         floats.push(name);
     }
-    let sum = format!("{made}:float");
+    let sum = names.fresh(made, "float");
     let mut operator = node(form.operator, floats, &sum);
     operator.name.clone_from(&quantised.name);
     operator.attribute.clone_from(&quantised.attribute);

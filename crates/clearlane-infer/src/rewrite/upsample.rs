@@ -10,17 +10,18 @@ use tract_onnx::tract_hir::infer::InferenceOp;
 use tract_onnx::tract_hir::internal::format_err;
 
 use crate::graph::Attributes;
+use crate::names::Names;
 
 /// The first opset of `Resize`, whose way of counting coordinates is that of `Upsample`.
 const RESIZE: i64 = 10;
 
 /// Makes scales that are an attribute an input.
-pub(super) fn give_scales(graph: &mut GraphProto) {
+pub(super) fn give_scales(graph: &mut GraphProto, names: &mut Names) {
     let old = |node: &&mut NodeProto| node.op_type == "Upsample" && node.input.len() == 1;
     for node in graph.node.iter_mut().filter(old) {
         let Some(scales) = node.attribute("scales").map(|scales| scales.floats.clone()) else { continue };
         let Some(output) = node.output.first() else { continue };
-        let name = format!("{output}:scales");
+        let name = names.fresh(output, "scales");
         node.input.push(name.clone());
         graph.initializer.push(TensorProto {
             name,

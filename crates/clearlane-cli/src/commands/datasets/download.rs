@@ -182,7 +182,8 @@ fn beside(to: &Path, what: &str) -> PathBuf {
 fn request(file: &Download, from: u64, validator: Option<&str>, patience: Patience<'_>) -> Result<Response<Body>> {
     let mut url = file.url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let mut request = agent(&url, file.at_most).get(&url).header(header::ACCEPT_ENCODING, "identity");
+        let mut request =
+            agent(&url, file.at_most, patience.silence).get(&url).header(header::ACCEPT_ENCODING, "identity");
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {
@@ -211,14 +212,14 @@ fn request(file: &Download, from: u64, validator: Option<&str>, patience: Patien
     Err(Failure::new(Exit::System, format!("{url}: more than {MAX_REDIRECTS} redirects")))
 }
 
-fn agent(url: &str, at_most: u64) -> Agent {
+fn agent(url: &str, at_most: u64, silence: Duration) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_resolve(Some(PATIENCE))
         .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE.max(silence)))
         .timeout_recv_body(Some(PATIENCE + Duration::from_secs(at_most / SLOWEST)))
         .user_agent(concat!("clearlane/", env!("CARGO_PKG_VERSION")));
     // What comes from this machine passes no proxy.

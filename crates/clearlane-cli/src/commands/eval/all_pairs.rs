@@ -38,6 +38,14 @@ pub(super) struct AllPairsArgs {
     pub(super) halves: HalvesArgs,
 }
 
+impl AllPairsArgs {
+    /// An option of these that was given.
+    pub(super) fn is_asked(&self) -> Option<&'static str> {
+        let halves = self.halves.is_asked().then_some("--halves");
+        halves.or_else(|| self.templates_out.as_ref().map(|_| "--templates-out"))
+    }
+}
+
 /// All captures of a test and what to make of them.
 pub(super) struct Test<'a> {
     pub(super) protocol: String,

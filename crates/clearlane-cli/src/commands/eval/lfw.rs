@@ -73,6 +73,11 @@ pub(super) struct Lfw<'a> {
 
 pub(super) fn run(args: &LfwArgs, output: &Output) -> Result<Exit> {
     args.quality.check(&args.run.how)?;
+    if let Some(option) = args.pairs.is_asked().filter(|_| !args.all_pairs) {
+        return Err(
+            Failure::new(Exit::Usage, format!("{option} is for all pairs")).with_help("give --all-pairs as well")
+        );
+    }
     if let Some(beside) = &args.beside {
         // Not after minutes with the first: an embedder that is not there.
         args.run.models.available()?.embedder(beside)?;

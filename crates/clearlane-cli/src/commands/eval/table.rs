@@ -91,13 +91,9 @@ pub(super) fn run(args: &TableArgs, output: &Output) -> Result<Exit> {
 impl TableArgs {
     /// An option that was given and means something only where all captures are compared.
     fn without_roles(&self) -> Option<&'static str> {
-        let given = [
-            (self.quality.is_asked(), "--quality"),
-            (self.pairs.halves.is_asked(), "--halves"),
-            (self.pairs.templates_out.is_some(), "--templates-out"),
-            (!self.group_by.is_empty(), "--group-by"),
-        ];
-        given.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
+        let quality = self.quality.is_asked().then_some("--quality");
+        let groups = (!self.group_by.is_empty()).then_some("--group-by");
+        quality.or(groups).or_else(|| self.pairs.is_asked())
     }
 }
 

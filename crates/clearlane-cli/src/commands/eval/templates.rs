@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use clearlane_embed::{ALIGNED_SIDE, AlignedFace, DecodeLimits, Extractor, Frame, Quality, Template};
+use clearlane_embed::{ALIGNED_SIDE, AlignedFace, DecodeLimits, Extractor, Frame, Template};
 use clearlane_eval::protocol::PackedPicture;
 use data_encoding::HEXLOWER;
 use rayon::prelude::*;
@@ -161,13 +161,11 @@ pub(in crate::commands) fn extract_all<P: Picture>(
 
 /// The digest of all that a template and its quality depend on but their picture.
 fn way(extractor: &Extractor, aligned: bool) -> Sha {
-    let way = Sha256::new().chain_update(extractor.recipe());
-    let way = if aligned {
-        way.chain_update(b"aligned").chain_update(extractor.embedder().model_id().as_bytes())
-    } else {
-        way.chain_update(Quality::recipe())
-    };
-    way.finalize().into()
+    if !aligned {
+        return extractor.quality_recipe();
+    }
+    let way = Sha256::new().chain_update(extractor.recipe()).chain_update(b"aligned");
+    way.chain_update(extractor.embedder().model_id().as_bytes()).finalize().into()
 }
 
 /// A picture's template, or why a readable picture gave none.

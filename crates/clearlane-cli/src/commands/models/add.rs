@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::{InputSpec, Manifest, Models};
+use clearlane_embed::{InputSpec, Manifest, Models, Task};
 use serde_json::json;
 
-use super::candidates::{self, Found};
+use super::candidates::{self, Found, NOT_STATED};
 use crate::failure::{Exit, Failure, Result};
 use crate::models::ModelArgs;
 use crate::output::{Output, shown, write_whole};
@@ -22,11 +22,11 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Its licence, in words
-    #[arg(long, value_name = "TEXT", default_value = "not stated")]
-    licence: String,
+    #[arg(long, value_name = "TEXT")]
+    licence: Option<String>,
     /// Where it comes from, in words
-    #[arg(long, value_name = "TEXT", default_value = "not stated")]
-    source: String,
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
     /// Of a PAD model: the side of what it sees of the frame, in sides of the face's box
     #[arg(long, value_name = "TIMES")]
     crop: Option<f32>,
@@ -36,6 +36,9 @@ pub(crate) struct AddArgs {
     #[command(flatten)]
     models: ModelArgs,
 }
+
+/// The most that is read of a manifest: no more makes one.
+const LONGEST_MANIFEST: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +52,7 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
     let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or(file);
     let name = args.name.as_deref().unwrap_or(stem);
     let onnx = read(&args.file)?;
-    let found = if let Some(entry) = Models::known(&onnx)? {
+    let mut found = if let Some(entry) = Models::known(&onnx)? {
         Found {
             entry: clearlane_embed::ModelEntry { name: name.to_owned(), file: file.to_owned(), ..entry },
             tried: "it is a public model that clearlane knows by its digest".to_owned(),
@@ -57,19 +60,28 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
             unknown: Vec::new(),
         }
     } else {
-        let mut found = candidates::find(name, file, &onnx, args.crop, &args.models)
-            .map_err(|failure| Failure { message: format!("{}: {}", shown(&args.file), failure.message), ..failure })?;
-        (found.entry.licence, found.entry.source) = (args.licence.clone(), args.source.clone());
-        if args.licence == "not stated" {
+        candidates::find(name, file, &onnx, args.crop, &args.models)
+            .map_err(|failure| Failure { message: format!("{}: {}", shown(&args.file), failure.message), ..failure })?
+    };
+    if args.crop.is_some() && !matches!(found.entry.task, Task::Pad { .. }) {
+        let message = format!("{}: --crop is for a PAD model, and this is none", shown(&args.file));
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    if let Some(source) = &args.source {
+        found.entry.source.clone_from(source);
+    }
+    match &args.licence {
+        Some(licence) => found.entry.licence.clone_from(licence),
+        None if found.entry.licence == NOT_STATED => {
             found.unknown.push("its licence: ask its maker, and say it with --licence");
         }
-        found
-    };
+        None => {}
+    }
     let folder = args.file.parent().unwrap_or(Path::new("."));
     let manifest = folder.join("manifest.toml");
     let text = with_entry(&manifest, &found, folder)?;
     if !args.dry_run {
-        write_whole(&manifest, text.as_bytes())?;
+        write(&manifest, &text, &args.file)?;
     }
     output.note(&found.tried);
     let ways: Vec<String> = found.alike.iter().map(way).collect();
@@ -87,6 +99,15 @@ pub(super) fn run(args: &AddArgs, output: &Output) -> Result<Exit> {
         Manifest { models: vec![found.entry] }.to_toml().map_err(|error| Failure::of(Exit::System, &error))?;
     output.result(&value, || printed)?;
     Ok(Exit::Yes)
+}
+
+/// Writes the manifest for whoever could read it before, or can read the model. Where its name is a link, what that leads to.
+fn write(manifest: &Path, text: &str, model: &Path) -> Result<()> {
+    let place = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
+    let like = if place.exists() { &place } else { model };
+    let permissions = std::fs::metadata(like).map_err(|error| Failure::reading(like, &error))?.permissions();
+    write_whole(&place, text.as_bytes())?;
+    std::fs::set_permissions(&place, permissions).map_err(|error| Failure::writing(&place, &error))
 }
 
 /// A model file's bytes.
@@ -108,8 +129,13 @@ fn way(input: &InputSpec) -> String {
 /// The text of a manifest with one entry more; comments and order are kept. A folder without a manifest was read by what is known
 /// of its files' names: their entries are written too, so that they are still found.
 fn with_entry(manifest: &Path, found: &Found, folder: &Path) -> Result<String> {
-    let mut text = match std::fs::read_to_string(manifest) {
-        Ok(text) => text,
+    let mut text = match File::open(manifest) {
+        Ok(file) => {
+            let mut text = String::new();
+            let read = file.take(LONGEST_MANIFEST).read_to_string(&mut text);
+            read.map_err(|error| Failure::reading(manifest, &error))?;
+            text
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut models = Models::default();
             models.add_folder(folder_or_here(folder))?;

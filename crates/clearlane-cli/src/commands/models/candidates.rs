@@ -42,6 +42,9 @@ const ALIKE: f64 = 0.01;
 /// An embedder that holds fictional people less far apart recognises nobody.
 const LEAST_APART: f64 = 1.0;
 
+/// What stands for a licence or a source that nobody has said.
+pub(super) const NOT_STATED: &str = "not stated";
+
 /// What was found out about a model file.
 pub(super) struct Found {
     pub(super) entry: ModelEntry,
@@ -79,8 +82,8 @@ pub(super) fn find(name: &str, file: &str, onnx: &[u8], crop: Option<f32>, model
         sha256: digest(onnx),
         task,
         input: InputSpec { width, height, colour: ColourOrder::Rgb, mean: SCALES[0].0, std: SCALES[0].1 },
-        licence: "not stated".to_owned(),
-        source: "not stated".to_owned(),
+        licence: NOT_STATED.to_owned(),
+        source: NOT_STATED.to_owned(),
     };
     if side(&[ALIGNED]) == [[ALIGNED; 2]]
         && let Some(dimension) = length(&entry(embedding(1), [ALIGNED; 2]), onnx).filter(|length| *length >= SHORTEST)
@@ -113,8 +116,12 @@ pub(super) fn find(name: &str, file: &str, onnx: &[u8], crop: Option<f32>, model
             return Ok(Found { entry, tried: "it runs".to_owned(), alike: Vec::new(), unknown });
         }
     }
-    let problem = "its outputs are those of no family that is known: an embedder of 112 x 112 faces, SCRFD with landmarks, YuNet, \
-                   a PAD model of Minivision's";
+    let extent = |extent: &Option<usize>| extent.map_or_else(|| "?".to_owned(), |extent| extent.to_string());
+    let problem = format!(
+        "with an input of {} it is of no family that is known: an embedder of 3 x 112 x 112 faces, SCRFD with landmarks, YuNet, a \
+         PAD model of Minivision's",
+        declared.iter().map(extent).collect::<Vec<_>>().join(" x ")
+    );
     Err(Failure::new(Exit::Model, problem).with_help("a detector without landmarks cannot align faces"))
 }
 
