@@ -31,7 +31,7 @@ impl Capture {
     }
 }
 
-/// Frames are ranked by their weakest component, then by the sum of all.
+/// Frames are ranked by the weakest component that bears on recognition, then by the sum of these.
 type Rank = (u8, u32);
 
 /// The frames of a passage, taken one by one: the best of them make the probe, and all are judged.
@@ -262,8 +262,11 @@ pub(crate) fn too_low(floors: &[(Component, f32)], quality: &Quality) -> Vec<Rea
 }
 
 pub(crate) fn rank(quality: &Quality) -> Rank {
-    let weakest = quality.weakest().map_or(0, |measure| measure.value);
-    (weakest, quality.measures().iter().map(|measure| u32::from(measure.value)).sum())
+    let values = || {
+        let measures = quality.measures().iter().filter(|measure| measure.component.bears_on_recognition());
+        measures.map(|measure| measure.value)
+    };
+    (values().min().unwrap_or(0), values().map(u32::from).sum())
 }
 
 /// A face that is not fit for the probe, or what ends the passage: nothing may be made of a frame at which a model failed, or

@@ -155,12 +155,8 @@ struct Gate {
 
 impl Gate {
     fn open() -> Self {
-        let models = Models::builtin().unwrap();
-        let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
-        let detector = models.detector(models.default_detector().unwrap()).unwrap();
-        let occlusion = models.any_occlusion().unwrap().unwrap();
-        let extractor = Extractor::new(detector, embedder).with_occlusion(occlusion).with_selection(Selection::Largest);
+        let (extractor, calibration) = common::builtin();
+        let extractor = extractor.with_occlusion(Models::builtin().unwrap().any_occlusion().unwrap().unwrap());
         let template = extractor.extract(&picture(TRAVELLER, "enrol")).unwrap().template;
         let port = Port::with(0);
         let model = template.model();

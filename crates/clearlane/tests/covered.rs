@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clearlane::{
     Application, Calibration, Decision, Direction, EnrolmentOutcome, Extractor, Guidance, Language, NotAssessed,
-    PassageStep, Picture, Policy, Port, PortError, Reason, References, Selection,
+    PassageStep, Picture, Policy, Port, PortError, Reason, References,
 };
 use clearlane_embed::{Component, DecodeLimits, Frame, Models};
 use clearlane_store::Enrolment;
@@ -35,11 +35,7 @@ struct Gate {
 
 impl Gate {
     fn open() -> Self {
-        let models = Models::builtin().unwrap();
-        let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
-        let detector = models.detector(models.default_detector().unwrap()).unwrap();
-        let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest);
+        let (extractor, calibration) = common::builtin();
         let template = extractor.extract(&picture("enrol")).unwrap().template;
         let model = template.model();
         let register = common::Port::with(0);

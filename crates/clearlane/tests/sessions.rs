@@ -13,7 +13,7 @@ use std::time::Duration;
 use clearlane::store::{Enrolment, RecordQuery};
 use clearlane::{
     Calibration, Decision, Direction, Evidence, Extractor, Guidance, Lane, Language, Passage, PassageSession,
-    PassageStep, Policy, Reason, References, Selection, SubjectId,
+    PassageStep, Policy, Reason, References, SubjectId,
 };
 use clearlane_embed::{DecodeLimits, Frame, Models, Stage};
 use common::{Port, eligible, now};
@@ -275,12 +275,8 @@ struct Gate {
 
 impl Gate {
     fn open() -> Self {
-        let models = Models::builtin().unwrap();
-        let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
-        let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
-        let detector = models.detector(models.default_detector().unwrap()).unwrap();
-        let occlusion = models.any_occlusion().unwrap().unwrap();
-        let extractor = Extractor::new(detector, embedder).with_occlusion(occlusion).with_selection(Selection::Largest);
+        let (extractor, calibration) = common::builtin();
+        let extractor = extractor.with_occlusion(Models::builtin().unwrap().any_occlusion().unwrap().unwrap());
         let port = Port::with(0);
         let enrol = |person: &str| {
             let picture = scene::folder().join(person).join("enrol.jpg");

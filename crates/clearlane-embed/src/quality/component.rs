@@ -105,6 +105,12 @@ impl Component {
     pub const OCCLUSION: [Self; 4] =
         [Self::EyesVisible, Self::MouthOcclusionPrevention, Self::FaceOcclusionPrevention, Self::NoHeadCoverings];
 
+    /// Whether it says how well a face is recognised: what covers the head does not, and is a matter for rules alone.
+    #[must_use]
+    pub fn bears_on_recognition(self) -> bool {
+        self != Self::NoHeadCoverings
+    }
+
     /// The names of the standard's 28 components, in its order: those of [`Component::ALL`] and those that are never assessed.
     pub const STANDARD: [&'static str; 28] = [
         "UnifiedQualityScore",

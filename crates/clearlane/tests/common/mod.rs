@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use clearlane::{Calibration, CalibrationPoint, Capture, Direction, Evidence, Lane, Policy, PortBuilder, References};
+use clearlane_embed::{Extractor, Models, Selection};
 use clearlane_store::{
     Category, Consent, ConsentScope, Details, Document, DocumentKind, Enrolment, Key, Keyring, NumberDigest, Register,
 };
@@ -19,6 +20,15 @@ pub(crate) const POPULATION: &str = "east-asian-adults";
 /// The change that lets the shipped policy serve the people that the built-in embedder was calibrated on.
 pub(crate) const SERVES_FICTIONAL_PEOPLE: &str =
     "populations = [\"east-asian-adults\"] => populations = [\"fictional-people\"]";
+
+/// An extractor of the built-in detector and embedder, which sees nothing of what covers a face, with the embedder's calibration.
+pub(crate) fn builtin() -> (Extractor, Calibration) {
+    let models = Models::builtin().unwrap();
+    let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
+    let calibration = Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap();
+    let detector = models.detector(models.default_detector().unwrap()).unwrap();
+    (Extractor::new(detector, embedder).with_selection(Selection::Largest), calibration)
+}
 
 pub(crate) struct Port {
     pub(crate) folder: tempfile::TempDir,

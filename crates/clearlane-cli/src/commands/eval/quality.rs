@@ -70,9 +70,10 @@ impl Values {
         Self(std::array::from_fn(poorer))
     }
 
-    /// The value of each component and, last, the lowest of them.
+    /// The value of each component and, last, the lowest of those that bear on recognition.
     fn each(self) -> impl Iterator<Item = Option<u8>> {
-        let lowest = self.0.into_iter().min();
+        let bearing = Component::ALL.into_iter().zip(self.0).filter(|(component, _)| component.bears_on_recognition());
+        let lowest = bearing.map(|(_, value)| value).min();
         self.0.into_iter().chain(lowest).map(|value| (value != NOT_ASSESSED).then_some(value))
     }
 }
