@@ -97,6 +97,9 @@ fn call(words: &[String], command: &Command, tried: &Arg, path: &OsStr) -> Vec<O
     if tried.get_id() == "write" {
         call.extend(["--population", "a", "--measured-on", "a"].map(OsString::from));
     }
+    if tried.get_id() == "templates_out" && words == ["eval", "lfw"] {
+        call.push("--all-pairs".into());
+    }
     if tried.get_id() == "key_file" && words == ["bench", "search"] {
         call.extend(["--register".into(), path.to_owned()]);
     }
