@@ -55,11 +55,11 @@ fn kill(work: &str, sources: &[(PathBuf, State)]) {
     let kills: usize = env::var("CLEARLANE_KILLS").map_or(150, |kills| kills.parse().unwrap());
     let mut random = Random(kills as u64);
     let (mut finished, mut whole, mut absent) = (0, 0, 0);
-    // Kills come at any moment of the first two pieces of work.
+    // Kills come at any moment of the first three pieces of work, however long a piece takes in the child.
     let folder = tempfile::tempdir().unwrap();
     let started = Instant::now();
     do_once(work, &sources[0].0, &folder.path().join(MAIN), || ());
-    let longest = 2 * started.elapsed().as_micros() as u64 + 1;
+    let longest = started.elapsed().as_micros() as u64 + 1;
     for round in 0..kills {
         let (source, state) = &sources[round % sources.len()];
         let expected = || Ledger::new(Some(state.clone()));
@@ -72,7 +72,8 @@ fn kill(work: &str, sources: &[(PathBuf, State)]) {
             .stdout(File::create(&said).unwrap())
             .spawn()
             .unwrap();
-        while fs::metadata(&said).unwrap().len() == 0 && process.try_wait().unwrap().is_none() {
+        let before = random.below(3) as usize;
+        while !has_begun(&said, before) && process.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_micros(200));
         }
         thread::sleep(Duration::from_micros(random.below(longest)));
@@ -105,6 +106,11 @@ fn kill(work: &str, sources: &[(PathBuf, State)]) {
     println!(
         "test {kills} kills, {work}: {finished} finished and kept, of those cut short {whole} whole and {absent} absent ... ok"
     );
+}
+
+/// Whether a child has finished so many pieces of work and begun the next.
+fn has_begun(said: &Path, finished: usize) -> bool {
+    fs::read_to_string(said).unwrap().matches("begin\n").count() > finished
 }
 
 /// Restores or migrates, file after file, and says when each is begun and done.
