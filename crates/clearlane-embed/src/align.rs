@@ -75,6 +75,10 @@ impl std::fmt::Debug for AlignedFace {
     }
 }
 
+/// All pixels of an aligned face, in its own coordinates.
+pub(crate) const ALIGNED: BoundingBox =
+    BoundingBox { x0: -0.5, y0: -0.5, x1: ALIGNED_SIDE as f32 - 0.5, y1: ALIGNED_SIDE as f32 - 0.5 };
+
 /// The part of a frame that an aligned face depends on.
 pub(crate) struct FacePatch {
     pub(crate) pixels: Patch,
@@ -84,17 +88,20 @@ pub(crate) struct FacePatch {
 
 impl FacePatch {
     pub(crate) fn new(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Self, AlignError> {
-        let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
-        let source = in_memory(frame, onto.inverse());
-        let (first, last) = (-0.5, ALIGNED_SIDE as f32 - 0.5);
-        let pixels = Patch::new(frame, &source, BoundingBox { x0: first, y0: first, x1: last, y1: last });
-        Ok(Self { pixels, source })
+        let source = from_aligned(frame, landmarks)?;
+        Ok(Self { pixels: Patch::new(frame, &source, ALIGNED), source })
     }
 
     /// The aligned face, as [`AlignedFace::cut`] describes it.
     pub(crate) fn aligned(&self) -> AlignedFace {
         AlignedFace { pixels: vectorised(Warp(self)) }
     }
+}
+
+/// From the aligned face with these landmarks into the frame as it lies in memory.
+pub(crate) fn from_aligned(frame: &Frame<'_>, landmarks: &[Point; 5]) -> Result<Similarity, AlignError> {
+    let onto = Similarity::fit(landmarks, &REFERENCE_LANDMARKS).ok_or(AlignError { landmarks: *landmarks })?;
+    Ok(in_memory(frame, onto.inverse()))
 }
 
 /// Where a transform into the upright frame goes in the frame as it lies in memory.

@@ -6,20 +6,20 @@ use clearlane_template::{ModelId, Template};
 use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
-use crate::align::{AlignError, AlignedFace, FacePatch};
+use crate::align::{self, AlignError, AlignedFace, FacePatch};
 use crate::detect::{Detector, Face, Orientation};
 use crate::embed::Embedder;
 use crate::error::{ExtractError, ModelError};
 use crate::frame::Frame;
-use crate::geometry::Point;
+use crate::geometry::{BoundingBox, Point};
 use crate::pad::Pad;
-use crate::quality::{Component, Occlusion, Quality};
+use crate::quality::{self, Component, Occlusion, Quality};
 use crate::rotation::Rotation;
 use crate::stage::{Stage, Timings};
 
 /// The text that stands for how a picture becomes a frame, a frame the detector's input, and how networks are computed, in
 /// [`Extractor::recipe`]: a change there, in this crate, in the decoders or in the kernels under it, means another number here.
-const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding and networks 3");
+const DECODING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), ", decoding and networks 4");
 
 /// Which face of a frame is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +253,7 @@ impl Extractor {
         let outside = face.outside(frame.width(), frame.height());
         accept(face, outside)?;
         let second = second(face, &faces);
+        frame.look_around(self.surroundings(frame, face)?);
         let (patch, aligned) = timings.timed(Stage::Align, || {
             let patch = FacePatch::new(frame, &face.landmarks)?;
             let aligned = patch.aligned();
@@ -269,6 +270,17 @@ impl Extractor {
         };
         let (faces, face, rotation) = (faces.len(), face.clone(), frame.rotation());
         Ok(Observation { face, rotation, outside, faces, second, aligned, quality, pad, timings })
+    }
+
+    /// What is looked at of a frame, as it lies in memory, once its face is known.
+    fn surroundings(&self, frame: &Frame<'_>, face: &Face) -> Result<BoundingBox, AlignError> {
+        let seen = align::from_aligned(frame, &face.landmarks)?.bounds(&quality::seen());
+        let seen = self.pad.as_ref().map_or(seen, |pad| {
+            let box_seen = pad.seen(&face.bounding_box);
+            seen.union(&frame.to_memory().map_or(box_seen, |turned| turned.bounds(&box_seen)))
+        });
+        // Samples lie between pixels.
+        Ok(seen.widened(4.0))
     }
 
     /// The faces of a frame, and the frame as it stands.
@@ -310,4 +322,28 @@ fn second(face: &Face, faces: &[Face]) -> Option<f32> {
     let others = faces.iter().filter(|other| !std::ptr::eq(*other, face));
     let largest = others.map(|other| other.bounding_box.area()).max_by(f32::total_cmp)?;
     Some((largest / face.bounding_box.area()).sqrt())
+}
+
+#[cfg(all(test, feature = "builtin"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{DecodeLimits, Models};
+
+    /// A face in the middle of a large picture: the surroundings of a face are a small part of it.
+    #[test]
+    fn of_a_large_jpeg_no_more_is_decoded_than_the_face_needs() {
+        let models = Models::builtin().unwrap();
+        let detector = models.detector(models.default_detector().unwrap()).unwrap();
+        let extractor = Extractor::new(detector, models.embedder(models.default_embedder().unwrap()).unwrap());
+        let face = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/fictional/enrolled/f0000/plain-1.jpg");
+        let face = image::open(face).unwrap().into_rgb8();
+        let mut picture = image::RgbImage::from_pixel(1280, 960, image::Rgb([90, 100, 110]));
+        image::imageops::replace(&mut picture, &face, 500, 300);
+        let mut jpeg = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new(&mut jpeg).encode_image(&picture).unwrap();
+        let frame = Frame::decode(&jpeg, &DecodeLimits::default()).unwrap();
+        extractor.extract(&frame).unwrap();
+        assert!(!frame.is_made(), "all pixels were made");
+    }
 }

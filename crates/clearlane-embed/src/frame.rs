@@ -1,18 +1,22 @@
 //! Pictures as gate cameras give them: borrowed where possible, in the camera's own pixel format.
 
+mod deferred;
 mod pixels;
 mod planes;
 mod yuv;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use clearlane_infer::Wiped;
+pub(crate) use deferred::Deferred;
 pub use pixels::Pixels;
 use pixels::Source;
 use planes::Plane;
 pub(crate) use yuv::YuvToRgb;
 
-use crate::geometry::Similarity;
+use crate::decode::JpegPicture;
+use crate::geometry::{BoundingBox, Similarity};
 use crate::rotation::Rotation;
 
 /// The largest width or height of a [`Frame`], in pixels.
@@ -215,6 +219,19 @@ impl<'a> Frame<'a> {
         Self { format, layout, colour, rotation, width, height, packed, chroma }
     }
 
+    /// A frame of a JPEG, whose pixels are made when they are looked at. Its sides are such as a frame may have.
+    pub(crate) fn deferred(picture: JpegPicture) -> Frame<'static> {
+        let [width, height] = [picture.width(), picture.height()];
+        Frame::packed_rgb(width, height, Pixels(Source::Deferred(Arc::new(Deferred::new(picture)))))
+    }
+
+    /// As [`Frame::rgb8`], of as many bytes as the sides say.
+    fn packed_rgb(width: u32, height: u32, data: Pixels<'a>) -> Self {
+        debug_assert_eq!(data.count(), 3 * width as usize * height as usize, "a row has three bytes a pixel");
+        let packed = Plane { data, stride: 3 * width as usize };
+        Self::of(PixelFormat::Rgb8, Layout::Packed3 { blue_first: false }, width, height, packed, None)
+    }
+
     /// An RGB frame without padding between its rows.
     pub fn rgb8(width: u32, height: u32, data: impl Into<Cow<'a, [u8]>>) -> Result<Self, FrameError> {
         Self::new(PixelFormat::Rgb8, width, height, 3 * width as usize, data)
@@ -264,7 +281,39 @@ impl<'a> Frame<'a> {
 
     /// The same frame over the same bytes.
     pub(crate) fn view(&self) -> Frame<'_> {
-        self.window([0, 0], self.size_in_memory())
+        let &Frame { format, layout, colour, rotation, width, height, ref packed, ref chroma } = self;
+        let (packed, chroma) = (packed.view(), chroma.as_ref().map(Plane::view));
+        Frame { format, layout, colour, rotation, width, height, packed, chroma }
+    }
+
+    /// A frame of the same picture in no fewer than `size` upright pixels and not in many more, where one is made more cheaply than
+    /// all pixels are.
+    pub(crate) fn reduced(&self, size: [usize; 2]) -> Option<Frame<'static>> {
+        let Source::Deferred(picture) = &self.packed.data.0 else { return None };
+        let ([width, height], rgb) = picture.reduced(self.rotation.inverse().turned(size))?;
+        Some(Frame { rotation: self.rotation, ..Frame::packed_rgb(width, height, Pixels(Source::Owned(rgb))) })
+    }
+
+    /// Whether all pixels lie in memory.
+    #[cfg(test)]
+    pub(crate) fn is_made(&self) -> bool {
+        !matches!(&self.packed.data.0, Source::Deferred(picture) if !picture.is_made())
+    }
+
+    /// Says that no more than a rectangle of the frame as it lies in memory will be looked at from now on. All else is there as
+    /// well, at the price of all pixels.
+    pub(crate) fn look_around(&self, rectangle: BoundingBox) {
+        let Source::Deferred(picture) = &self.packed.data.0 else { return };
+        let BoundingBox { x0, y0, x1, y1 } = rectangle;
+        let range = |from: f32, to: f32, side: u32| {
+            // A cast gives 0 for what is less. Rows are read from even columns on.
+            let (from, to) = (from.floor() as u32 & !1, (to.ceil() as u32).saturating_add(1).min(side));
+            (from, to.saturating_sub(from))
+        };
+        let ((x, width), (y, height)) = (range(x0, x1, self.width), range(y0, y1, self.height));
+        if width > 0 && height > 0 {
+            picture.make([x, y], [width, height]);
+        }
     }
 
     /// Where a part of the upright picture lies in memory: its first column and row there, and its size.
@@ -372,6 +421,14 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn row(&self, y: usize, x: usize, out: &mut [[u8; 4]]) {
         debug_assert!(x.is_multiple_of(2), "pairs of pixels share their chroma");
+        if let Source::Deferred(picture) = &self.packed.data.0
+            && let Some(row) = picture.row(y, x, out.len())
+        {
+            for (out, &[r, g, b]) in out.iter_mut().zip(row) {
+                *out = [r, g, b, 0];
+            }
+            return;
+        }
         let row = self.packed_row(y);
         match self.layout {
             Layout::Packed3 { blue_first: false } => {

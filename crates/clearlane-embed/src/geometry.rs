@@ -88,6 +88,23 @@ impl BoundingBox {
         }
     }
 
+    /// The smallest box that holds both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self {
+            x0: self.x0.min(other.x0),
+            y0: self.y0.min(other.y0),
+            x1: self.x1.max(other.x1),
+            y1: self.y1.max(other.y1),
+        }
+    }
+
+    /// The box with so many pixels more on each side.
+    #[must_use]
+    pub fn widened(&self, pixels: f32) -> Self {
+        Self { x0: self.x0 - pixels, y0: self.y0 - pixels, x1: self.x1 + pixels, y1: self.y1 + pixels }
+    }
+
     /// Intersection over union, in [0, 1]; 0 for boxes without area.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> f32 {
@@ -143,6 +160,15 @@ impl Similarity {
     #[must_use]
     pub fn apply(&self, point: Point) -> Point {
         Point::new(self.a * point.x - self.b * point.y + self.tx, self.b * point.x + self.a * point.y + self.ty)
+    }
+
+    /// The smallest upright box that holds where all points of a box go.
+    #[must_use]
+    pub fn bounds(&self, of: &BoundingBox) -> BoundingBox {
+        let corners = [(of.x0, of.y0), (of.x0, of.y1), (of.x1, of.y0), (of.x1, of.y1)];
+        let corners = corners.map(|(x, y)| self.apply(Point::new(x, y)));
+        let of_one = |Point { x, y }| BoundingBox { x0: x, y0: y, x1: x, y1: y };
+        corners.iter().fold(of_one(corners[0]), |bounds, &corner| bounds.union(&of_one(corner)))
     }
 
     /// The transform that undoes this one. Its scale must not be zero.

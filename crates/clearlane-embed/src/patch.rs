@@ -30,21 +30,16 @@ pub(crate) struct Places {
 impl Patch {
     /// What the points of a rectangle depend on that `source` sends into a frame as it lies in memory.
     pub(crate) fn new(frame: &Frame<'_>, source: &Similarity, rectangle: BoundingBox) -> Self {
-        let BoundingBox { x0, y0, x1, y1 } = rectangle;
-        let corners = [(x0, y0), (x0, y1), (x1, y0), (x1, y1)].map(|(x, y)| {
-            let at = source.apply(Point::new(x, y));
-            [at.x, at.y]
-        });
+        let bounds = source.bounds(&rectangle);
         let size = frame.size_in_memory().map(i64::from);
         // From one pixel before the frame to two behind it, where all is black; a cast of NaN gives 0.
-        let range = |axis: usize| {
-            let inside = |value: f32| (value.floor() as i64).clamp(-1, size[axis]);
-            let least = corners.iter().map(|corner| inside(corner[axis])).min().unwrap_or(0);
-            let most = corners.iter().map(|corner| inside(corner[axis])).max().unwrap_or(0);
+        let range = |from: f32, to: f32, side: i64| {
+            let [least, most] = [from, to].map(|value| (value.floor() as i64).clamp(-1, side));
             // A pixel more than the last sample's neighbour, for positions that rounding pushes over it.
             (least, (most - least + 3) as usize)
         };
-        let ((left, width), (top, height)) = (range(0), range(1));
+        let ((left, width), (top, height)) =
+            (range(bounds.x0, bounds.x1, size[0]), range(bounds.y0, bounds.y1, size[1]));
         // Pairs of pixels share their chroma, so that a patch begins with a pair.
         let odd = left.rem_euclid(2);
         let (left, width) = (left - odd, width + odd as usize);

@@ -232,8 +232,11 @@ impl Detector {
         });
         let own = self.shapes.own();
         let Some(shape) = shape.or_else(|| own.holds(view.scaled).then(|| Arc::clone(own))) else { return Ok(None) };
-        let (origin, part) = frame.part_in_memory(view.origin, view.size);
-        let window = frame.window(origin, part);
+        let whole = view.size == [frame.width(), frame.height()];
+        let window = whole.then(|| frame.reduced(view.scaled)).flatten().unwrap_or_else(|| {
+            let (origin, part) = frame.part_in_memory(view.origin, view.size);
+            frame.window(origin, part)
+        });
         let mut faces = self.decode(&shape, &scaled(&window, view.scaled[0], view.scaled[1], &shape.input))?;
         let [left, top] = view.origin.map(|side| side as f32);
         for face in &mut faces {

@@ -119,18 +119,24 @@ fn spans(side: u32, scale: f32) -> Vec<(u32, u32)> {
     let count = ((scaled - SHARED) / (TILE - SHARED)).ceil() as u32;
     // Two pixels more than equal parts: beginnings are rounded to even ones.
     let length = ((side as f32 + (count - 1) as f32 * shared) / count as f32).ceil() as u32 + 2;
-    let length = length + side.saturating_sub(length) % 2;
+    let length = even_before_and_after(length, side);
     let room = side.saturating_sub(length);
     (0..count)
         .map(|at| ((u64::from(room) * u64::from(at) / u64::from(count - 1)) as u32 & !1, length.min(side)))
         .collect()
 }
 
+/// A length, or one pixel more, that leaves an even rest of a side: a part of it that begins at an even pixel then does so from both
+/// ends, and a frame may be turned.
+fn even_before_and_after(length: u32, side: u32) -> u32 {
+    length + side.saturating_sub(length) % 2
+}
+
 /// The square around a face's box in which it is looked at again, in a picture of at most `side` pixels.
 pub(super) fn closer(centre: [f32; 2], face: f32, frame: [u32; 2], side: usize) -> View {
     let scale = (CLOSE / face).min(MOST_ENLARGED);
     let wanted = side as f32 / scale;
-    let size = frame.map(|limit| (wanted as u32).clamp(2, limit));
+    let size = frame.map(|limit| even_before_and_after((wanted as u32).clamp(2, limit), limit));
     let origin = [0, 1].map(|axis| {
         let begin = (centre[axis] - size[axis] as f32 / 2.0).max(0.0) as u32;
         begin.min(frame[axis] - size[axis]) & !1
@@ -154,6 +160,22 @@ mod tests {
             for scale in finer(size, 0.01, 1.0) {
                 let pixels: usize = tiles(size, scale).iter().map(|tile| tile.scaled[0].max(32) * tile.scaled[1]).sum();
                 assert!((pixels as f32) < 2.0 * MOST_PIXELS, "{size:?} at {scale}: {pixels}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_closer_look_begins_at_even_pixels_from_both_ends() {
+        for frame in [[1283, 721], [1280, 720], [641, 12], [13, 4001]] {
+            for face in [5.0, 20.5, 47.0] {
+                for at in 0..40 {
+                    let centre = frame.map(|side| side as f32 * at as f32 / 39.0);
+                    let View { origin, size, .. } = closer(centre, face, frame, 320);
+                    for axis in [0, 1] {
+                        let after = frame[axis] - origin[axis] - size[axis];
+                        assert!(origin[axis] % 2 == 0 && after % 2 == 0, "{frame:?}, {face} at {centre:?}");
+                    }
+                }
             }
         }
     }

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use clearlane_infer::Wiped;
+
+use super::deferred::Deferred;
 
 /// Bytes of a picture. Owned ones are wiped when they are dropped.
 #[derive(Clone)]
@@ -14,6 +17,8 @@ pub struct Pixels<'a>(pub(super) Source<'a>);
 pub(super) enum Source<'a> {
     Borrowed(&'a [u8]),
     Owned(Wiped<u8>),
+    /// Made when they are looked at.
+    Deferred(Arc<Deferred>),
 }
 
 impl Pixels<'_> {
@@ -23,6 +28,16 @@ impl Pixels<'_> {
         match self.0 {
             Source::Borrowed(bytes) => bytes.to_vec(),
             Source::Owned(bytes) => bytes.into_vec(),
+            Source::Deferred(picture) => picture.whole().to_vec(),
+        }
+    }
+
+    /// How many bytes there are, made or not.
+    pub(super) fn count(&self) -> usize {
+        match &self.0 {
+            Source::Borrowed(bytes) => bytes.len(),
+            Source::Owned(bytes) => bytes.len(),
+            Source::Deferred(picture) => picture.bytes(),
         }
     }
 }
@@ -43,6 +58,7 @@ impl Deref for Pixels<'_> {
         match &self.0 {
             Source::Borrowed(bytes) => bytes,
             Source::Owned(bytes) => bytes,
+            Source::Deferred(picture) => picture.whole(),
         }
     }
 }
@@ -56,6 +72,6 @@ impl AsRef<[u8]> for Pixels<'_> {
 /// No face in any log: the bytes are counted, not shown.
 impl fmt::Debug for Pixels<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pixels").field("bytes", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Pixels").field("bytes", &self.count()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The planes of a frame, and formats that have several of them in one buffer.
 
 use std::fmt;
+use std::sync::Arc;
 
 use clearlane_infer::Wiped;
 
@@ -15,7 +16,7 @@ pub(super) struct Plane<'a> {
 /// No face in any log: the bytes are counted, not shown.
 impl fmt::Debug for Plane<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plane").field("bytes", &self.data.len()).field("stride", &self.stride).finish()
+        f.debug_struct("Plane").field("bytes", &self.data.count()).field("stride", &self.stride).finish()
     }
 }
 
@@ -30,6 +31,15 @@ impl<'a> Plane<'a> {
             return Err(FrameError::TooShort { len: data.len(), needed });
         }
         Ok(Self { data, stride })
+    }
+
+    /// The same bytes; those that were not made yet, not made.
+    pub(super) fn view(&self) -> Plane<'_> {
+        let data = match &self.data.0 {
+            Source::Deferred(picture) => Source::Deferred(Arc::clone(picture)),
+            _ => Source::Borrowed(&self.data),
+        };
+        Plane { data: Pixels(data), stride: self.stride }
     }
 
     /// The same bytes without those before a row and a byte of it.
@@ -112,7 +122,8 @@ fn interleaved(data: Pixels<'_>, stride: usize, pairs: usize, rows: u32) -> Resu
 fn split(data: Pixels<'_>, at: usize) -> (Pixels<'_>, Pixels<'_>) {
     match data.0 {
         Source::Borrowed(data) => (Pixels(Source::Borrowed(&data[..at])), Pixels(Source::Borrowed(&data[at..]))),
-        Source::Owned(mut data) => {
+        owned => {
+            let mut data = Wiped::from(Pixels(owned).into_owned());
             let rest = Wiped::from(data[at..].to_vec());
             data.truncate(at);
             (Pixels(Source::Owned(data)), Pixels(Source::Owned(rest)))

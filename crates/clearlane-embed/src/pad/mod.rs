@@ -9,6 +9,7 @@ use ndarray::ArrayD;
 use crate::detect::Face;
 use crate::error::ModelError;
 use crate::frame::Frame;
+use crate::geometry::BoundingBox;
 use crate::manifest::{InputSpec, ModelEntry, Task};
 use crate::tensor::Input;
 
@@ -61,6 +62,16 @@ impl Pad {
             sum += model.score(&input)?;
         }
         Ok(sum / self.models.len() as f32)
+    }
+}
+
+impl Pad {
+    /// The part of an upright frame that is looked at for a face, where the frame does not end within it.
+    pub(crate) fn seen(&self, face: &BoundingBox) -> BoundingBox {
+        let centre = face.centre();
+        let half = self.models.iter().map(|model| model.crop).fold(1.0, f32::max) / 2.0;
+        let (aside, above) = (half * face.width(), half * face.height());
+        BoundingBox { x0: centre.x - aside, y0: centre.y - above, x1: centre.x + aside, y1: centre.y + above }
     }
 }
 

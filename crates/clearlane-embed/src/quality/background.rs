@@ -5,7 +5,7 @@ use clearlane_infer::Wiped;
 use super::{Component, Measure, measure, sigmoid};
 use crate::align::{FacePatch, REFERENCE_LANDMARKS};
 use crate::frame::Frame;
-use crate::geometry::{Point, Similarity};
+use crate::geometry::{BoundingBox, Point, Similarity};
 
 /// Gradients are taken between samples of which 81.3 lie between the eyes, as in the standard's picture of 354 × 292.
 const SAMPLES_BETWEEN_EYES: f32 = 81.3;
@@ -41,6 +41,15 @@ pub(super) fn assess(frame: &Frame<'_>, patch: &FacePatch) -> Option<Measure> {
         let mean = sum / seen as f32;
         measure(Component::BackgroundUniformity, mean, 190.0 * (1.0 - sigmoid(mean, 10.0, 100.0)))
     })
+}
+
+/// All that is looked at, in an aligned face's coordinates: the places, and two samples around each for its gradient.
+pub(super) fn seen() -> BoundingBox {
+    let [left_eye, right_eye, ..] = REFERENCE_LANDMARKS;
+    let (eyes, distance) = (left_eye.middle(right_eye), left_eye.distance(right_eye));
+    let (aside, above, below) = REACH;
+    let [aside, above, below] = [aside, above, below].map(|reach| (reach + 2.0 / SAMPLES_BETWEEN_EYES) * distance);
+    BoundingBox { x0: eyes.x - aside, y0: eyes.y - above, x1: eyes.x + aside, y1: eyes.y + below }
 }
 
 /// Where gradients are taken, in eye distances from the middle between the eyes.

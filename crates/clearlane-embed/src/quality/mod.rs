@@ -21,9 +21,10 @@ mod pose;
 
 use serde::{Serialize, Serializer};
 
-use crate::align::{AlignError, AlignedFace, FacePatch};
+use crate::align::{ALIGNED, AlignError, AlignedFace, FacePatch};
 use crate::detect::Face;
 use crate::frame::Frame;
+use crate::geometry::BoundingBox;
 
 pub use component::{Component, UnknownComponent};
 pub use doubt::Doubt;
@@ -49,6 +50,11 @@ const MEASURING: &str = concat!("clearlane-embed ", env!("CARGO_PKG_VERSION"), "
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quality {
     measures: Vec<Measure>,
+}
+
+/// What is looked at of a frame beside the whole of it, in an aligned face's coordinates.
+pub(crate) fn seen() -> BoundingBox {
+    background::seen().union(&ALIGNED)
 }
 
 impl Quality {

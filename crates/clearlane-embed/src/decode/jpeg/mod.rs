@@ -27,17 +27,21 @@ use self::scan::{Damage, Scan, ZIGZAG};
 use self::store::Store;
 use super::upright::Upright;
 use super::{DecodeError, DecodeLimits, check_file, check_pixels, damaged, truncated, unsupported};
-use crate::frame::Frame;
+use crate::frame::{Deferred, Frame};
 
 const END: u8 = 0xD9;
 const SCAN: u8 = 0xDA;
 
-/// Decodes a whole JPEG to upright RGB.
+/// Decodes a JPEG to upright RGB; the pixels of a large one when they are looked at.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'static>, DecodeError> {
     let mut reader = Reader::new(bytes, limits);
     let frame = reader.read_to_frame()?;
+    let large = frame.width.min(frame.height) >= Deferred::LEAST_SIDE;
+    if large && reader.check_memory(kept_bytes(&frame)).is_ok() {
+        return Ok(Frame::deferred(reader.read_kept(frame)?));
+    }
     if frame.progressive {
-        return reader.read_kept(frame)?.frame(8);
+        return reader.read_kept(frame)?.reduced(Reduction::None);
     }
     // A sequential picture's coefficients are samples as soon as they are read.
     let window = Window::whole(&frame, 8);
@@ -47,7 +51,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'stati
     reader.read_scans(&frame, &mut store)?;
     drop(store);
     let upright = Upright::new(reader.orientation, planes.size);
-    rgb(&planes, reader.colour(&frame), upright, [0, 0])
+    let ([width, height], rgb) = rgb(&planes, reader.colour(&frame), upright, [0, 0]);
+    Ok(Frame::rgb8(width, height, rgb.into_vec())?)
 }
 
 /// A JPEG that was read once, of which frames are made at several sizes and of parts: a small one to find faces in,
@@ -110,12 +115,20 @@ impl JpegPicture {
     /// The whole picture, upright, reduced within the inverse DCT: its sides are divided and rounded up. Pixels are those of
     /// libjpeg-turbo's scaled decoding, and without reduction those of [`Frame::decode`].
     pub fn reduced(&self, reduction: Reduction) -> Result<Frame<'static>, DecodeError> {
-        self.frame(match reduction {
+        let ([width, height], rgb) = self.rgb(reduction);
+        Ok(Frame::rgb8(width, height, rgb.into_vec())?)
+    }
+
+    /// As [`JpegPicture::reduced`]: sides and pixels.
+    pub(crate) fn rgb(&self, reduction: Reduction) -> ([u32; 2], Wiped<u8>) {
+        let side = match reduction {
             Reduction::None => 8,
             Reduction::Half => 4,
             Reduction::Quarter => 2,
             Reduction::Eighth => 1,
-        })
+        };
+        let planes = self.planes(&Window::whole(&self.frame, side));
+        rgb(&planes, self.colour, Upright::new(self.orientation, planes.size), [0, 0])
     }
 
     /// A part of the upright picture at its full size: `size` pixels (width, height) from the pixel `first` (column, row) on.
@@ -126,6 +139,11 @@ impl JpegPicture {
             let ([x, y], [width, height]) = (first, size);
             return Err(DecodeError::Region { x, y, width, height });
         }
+        Ok(Frame::rgb8(size[0], size[1], self.rgb_of(first, size).into_vec())?)
+    }
+
+    /// As [`JpegPicture::region`], of a part that is within the picture.
+    pub(crate) fn rgb_of(&self, first: [u32; 2], size: [u32; 2]) -> Wiped<u8> {
         let corners = [first, [first[0] + size[0] - 1, first[1] + size[1] - 1]];
         let corners = corners.map(|corner| self.upright().stored(corner.map(|at| at as usize)));
         let [first, last] = [usize::min, usize::max]
@@ -138,12 +156,7 @@ impl JpegPicture {
         let window = Window { first: begin, units: [0, 1].map(|axis| end[axis] - begin[axis]), side: 8 };
         let offset = [0, 1].map(|axis| first[axis] - (begin[axis] * sides[axis]) as usize);
         let upright = Upright::new(self.orientation, [0, 1].map(|axis| last[axis] + 1 - first[axis]));
-        rgb(&self.planes(&window), self.colour, upright, offset)
-    }
-
-    fn frame(&self, side: u32) -> Result<Frame<'static>, DecodeError> {
-        let planes = self.planes(&Window::whole(&self.frame, side));
-        rgb(&planes, self.colour, Upright::new(self.orientation, planes.size), [0, 0])
+        rgb(&self.planes(&window), self.colour, upright, offset).1
     }
 
     fn planes(&self, window: &Window) -> Planes {
@@ -167,16 +180,20 @@ impl fmt::Debug for JpegPicture {
     }
 }
 
-/// An upright frame of planes' pixels from `offset` on.
-fn rgb(planes: &Planes, colour: Colour, upright: Upright, offset: [usize; 2]) -> Result<Frame<'static>, DecodeError> {
+/// Planes' pixels from `offset` on, upright: sides, and packed RGB.
+fn rgb(planes: &Planes, colour: Colour, upright: Upright, offset: [usize; 2]) -> ([u32; 2], Wiped<u8>) {
     let [width, height] = upright.stored_size();
     let mut out = Wiped::zeroed(3 * width * height);
     let pixels = out.as_chunks_mut::<3>().0;
     let put = |y, row: &[[u8; 3]]| upright.put(pixels, y, row);
     let [columns, lines] = [offset[0]..offset[0] + width, offset[1]..offset[1] + height];
     vectorised(Rows { planes, colour, columns, lines, put });
-    let [width, height] = upright.size();
-    Ok(Frame::rgb8(width as u32, height as u32, out.into_vec())?)
+    (upright.size().map(|side| side as u32), out)
+}
+
+/// Bytes that a picture takes whose coefficients are kept, and all its pixels at most once.
+fn kept_bytes(frame: &FrameHeader) -> u64 {
+    128 * frame.all_blocks() + Planes::bytes(frame, &Window::whole(frame, 8)) + rgb_bytes(frame)
 }
 
 fn rgb_bytes(frame: &FrameHeader) -> u64 {
@@ -263,8 +280,7 @@ impl<'a> Reader<'a> {
 
     /// Reads all scans and keeps their coefficients.
     fn read_kept(mut self, frame: FrameHeader) -> Result<JpegPicture, DecodeError> {
-        let kept = 128 * frame.all_blocks();
-        self.check_memory(kept + Planes::bytes(&frame, &Window::whole(&frame, 8)) + rgb_bytes(&frame))?;
+        self.check_memory(kept_bytes(&frame))?;
         let mut store = Store::keeping(&frame);
         self.read_scans(&frame, &mut store)?;
         Ok(JpegPicture { colour: self.colour(&frame), orientation: self.orientation, frame, store })
