@@ -15,40 +15,7 @@ use crate::cli::Common;
 use crate::failure::{Exit, Failure, Result};
 use crate::progress::Progress;
 
-/// A path as it is printed, in text and in JSON. A name may be any bytes, and serde refuses those that are not UTF-8: they
-/// stand as `\xFF` with a note that says so. Control characters would command the terminal and are escaped in text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ShownPath(PathBuf);
-
-/// `path`, to be printed.
-pub(crate) fn shown(path: impl AsRef<Path>) -> ShownPath {
-    ShownPath(path.as_ref().to_owned())
-}
-
-impl fmt::Display for ShownPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name: &OsStr = self.0.as_ref();
-        for chunk in name.as_encoded_bytes().utf8_chunks() {
-            for character in chunk.valid().chars() {
-                match character {
-                    control if control.is_control() => write!(f, "{}", control.escape_default())?,
-                    other => f.write_char(other)?,
-                }
-            }
-            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
-        }
-        if name.to_str().is_some() { Ok(()) } else { f.write_str(" (not UTF-8)") }
-    }
-}
-
-impl Serialize for ShownPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.to_str() {
-            Some(text) => serializer.serialize_str(text),
-            None => serializer.collect_str(self),
-        }
-    }
-}
+pub(crate) use clearlane_template::{ShownPath, shown};
 
 /// A text that a file may have had a part in, without the control characters that would command the terminal.
 pub(crate) fn printable(text: &str) -> String {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clearlane_infer::{InferError, QuantiseError};
-use clearlane_template::TemplateError;
+use clearlane_template::{TemplateError, shown};
 
 use crate::align::AlignError;
 use crate::manifest::ManifestError;
@@ -27,7 +27,7 @@ pub enum ModelError {
         task: &'static str,
     },
     /// The manifest is wrong.
-    #[error("cannot use {}", path.display())]
+    #[error("cannot use {}", shown(path))]
     Manifest {
         /// The manifest's file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum ModelError {
         source: ManifestError,
     },
     /// A file could not be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}", shown(path))]
     Io {
         /// Which file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// The file is larger than any face model.
-    #[error("{} has {bytes} bytes, over the limit of {limit}", path.display())]
+    #[error("{} has {bytes} bytes, over the limit of {limit}", shown(path))]
     TooLarge {
         /// Which file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! ONNX networks on arrays.
 
+use clearlane_template::shown;
 use std::path::PathBuf;
 
 use clearlane_infer::{Backend, Isa, NodeBackend, Options};
@@ -32,7 +33,7 @@ impl Network {
         let path = if given.is_some() { None } else { Some(onnx.extract::<PathBuf>()?) };
         detached(onnx.py(), || {
             let read = path.map(|path| {
-                let unread = |error| Failure::Ours(Fault::Configuration, format!("{}: {error}", path.display()));
+                let unread = |error| Failure::Ours(Fault::Configuration, format!("{}: {error}", shown(path)));
                 std::fs::read(&path).map_err(unread)
             });
             let read = read.transpose()?;

@@ -1,5 +1,6 @@
 //! A caller's file of vectors.
 
+use clearlane_template::shown;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum VectorsError {
     /// The file cannot be read.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -17,7 +18,7 @@ pub enum VectorsError {
         source: std::io::Error,
     },
     /// The file's length is not that of whole rows.
-    #[error("{path}: expected whole rows of {dimension} 4-byte values, got {bytes} bytes", path = path.display())]
+    #[error("{path}: expected whole rows of {dimension} 4-byte values, got {bytes} bytes", path = shown(path))]
     Length {
         /// The file.
         path: PathBuf,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
-use clearlane_template::{ModelId, SubjectId, TemplateError, TemplateId};
+use clearlane_template::{ModelId, SubjectId, TemplateError, TemplateId, shown};
 use jiff::Timestamp;
 use rusqlite::ErrorCode;
 
@@ -18,7 +18,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum StoreError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -26,13 +26,13 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A register (or any file) is there already, where a new one was to be made.
-    #[error("{path}: a file is there already; open it, or choose another path", path = path.display())]
+    #[error("{path}: a file is there already; open it, or choose another path", path = shown(path))]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The file is not a register.
-    #[error("{path}: not a clearlane register: {reason}", path = path.display())]
+    #[error("{path}: not a clearlane register: {reason}", path = shown(path))]
     NotARegister {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// The register was written by a newer version of this library.
-    #[error("{path}: schema version {found} is newer than {supported}, the newest this version reads", path = path.display())]
+    #[error("{path}: schema version {found} is newer than {supported}, the newest this version reads", path = shown(path))]
     NewerSchema {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum StoreError {
         supported: u32,
     },
     /// The register was written by an older version and is opened for reading only, so that it cannot be migrated.
-    #[error("{path}: schema version {found} has to be migrated to {supported}; open it for writing once", path = path.display())]
+    #[error("{path}: schema version {found} has to be migrated to {supported}; open it for writing once", path = shown(path))]
     OlderSchema {
         /// The file.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum StoreError {
         supported: u32,
     },
     /// The file is truncated or damaged. Restore a backup.
-    #[error("{path}: the file is truncated or damaged ({reason}); restore a backup", path = path.display())]
+    #[error("{path}: the file is truncated or damaged ({reason}); restore a backup", path = shown(path))]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -76,13 +76,13 @@ pub enum StoreError {
         fault: Fault,
     },
     /// No room is left where the register lives.
-    #[error("{path}: no room is left on the disk", path = path.display())]
+    #[error("{path}: no room is left on the disk", path = shown(path))]
     DiskFull {
         /// The file.
         path: PathBuf,
     },
     /// Another process is writing and did not finish in time.
-    #[error("{path}: another process is writing; gave up after {waited:?}", path = path.display())]
+    #[error("{path}: another process is writing; gave up after {waited:?}", path = shown(path))]
     Locked {
         /// The file.
         path: PathBuf,
@@ -90,13 +90,13 @@ pub enum StoreError {
         waited: Duration,
     },
     /// A write was cut off, by a crash or a power cut, and has to be rolled back, which reading alone cannot do.
-    #[error("{path}: a write was cut off and has to be rolled back; open it for writing once", path = path.display())]
+    #[error("{path}: a write was cut off and has to be rolled back; open it for writing once", path = shown(path))]
     CutOff {
         /// The file.
         path: PathBuf,
     },
     /// The register was opened for reading only.
-    #[error("{path}: opened for reading only", path = path.display())]
+    #[error("{path}: opened for reading only", path = shown(path))]
     ReadOnly {
         /// The file.
         path: PathBuf,
@@ -158,7 +158,7 @@ pub enum StoreError {
     #[error(
         "{path}: this log belongs to a register that was moved away, and would be replayed over the new one; move it to \
          where that register is now",
-        path = path.display()
+        path = shown(path)
     )]
     LeftoverLog {
         /// The log or journal.
@@ -196,13 +196,13 @@ pub enum StoreError {
         problems: u64,
     },
     /// The register's file was moved away, or replaced by another, while it was open.
-    #[error("{path}: the register was moved or replaced while it was open; open it again", path = path.display())]
+    #[error("{path}: the register was moved or replaced while it was open; open it again", path = shown(path))]
     Moved {
         /// The file.
         path: PathBuf,
     },
     /// The register has a witness, and was opened without it: what is written then could be taken back unnoticed.
-    #[error("{path}: a witness follows this register; open it with the witness to write to it", path = path.display())]
+    #[error("{path}: a witness follows this register; open it with the witness to write to it", path = shown(path))]
     NeedsWitness {
         /// The file.
         path: PathBuf,
@@ -228,7 +228,7 @@ pub enum StoreError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// SQLite refused for another reason.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown(path))]
     Sqlite {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! Keys: where they come from, and how they are named. They are never stored with the data.
 
+use clearlane_template::shown;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -263,7 +264,7 @@ pub enum KeyError {
     #[error("no key is given")]
     NoKeys,
     /// The key file cannot be read.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -271,7 +272,7 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// The key file can be read by others.
-    #[error("{path}: its mode {mode:o} lets other users at the key; make it 600", path = path.display())]
+    #[error("{path}: its mode {mode:o} lets other users at the key; make it 600", path = shown(path))]
     Exposed {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! Witnesses: what remembers a register's newest root outside of the register, so that an older file in its place is told
 //! from the present one.
 
+use clearlane_template::shown;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub trait Witness: Send + Sync {
 #[non_exhaustive]
 pub enum WitnessError {
     /// The witness file cannot be read or written.
-    #[error("the witness {path}: {source}", path = path.display())]
+    #[error("the witness {path}: {source}", path = shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -43,7 +44,7 @@ pub enum WitnessError {
         source: std::io::Error,
     },
     /// The file holds no root of this register, but something else.
-    #[error("{path} is not the witness of this register: it holds something else", path = path.display())]
+    #[error("{path} is not the witness of this register: it holds something else", path = shown(path))]
     Other {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,5 @@
 //! The types that every part of clearlane shares: a [`Template`], the [`ModelId`] it is bound to, and the ids under which a
-//! register keeps it; and the [`Language`] of what is said.
+//! register keeps it; and the [`Language`] of what is said, and how paths are [`shown`] in it.
 //!
 //! A [`Template`] is unit-norm and finite and belongs to one model, because nothing else constructs one. Comparing
 //! across models is an error, never a low score.
@@ -18,11 +18,13 @@
 mod ids;
 mod language;
 mod model_id;
+mod shown;
 mod template;
 
 pub use ids::{SubjectId, TemplateId};
 pub use language::Language;
 pub use model_id::{ModelId, ParseModelIdError};
+pub use shown::{ShownPath, shown};
 pub use template::{MAX_DIMENSION, Template, TemplateError};
 
 #[cfg(doctest)]

@@ -5,6 +5,7 @@ mod jpeg;
 mod jpeg2000;
 mod upright;
 
+use clearlane_template::shown;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
@@ -132,7 +133,7 @@ pub enum DecodeError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The file could not be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}", shown(path))]
     Io {
         /// Which file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! Why a policy was refused, and where.
 
+use clearlane_template::shown;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use super::MAX_FILE_BYTES;
 #[non_exhaustive]
 pub enum PolicyError {
     /// The file could not be read.
-    #[error("cannot read the policy {}: {source}", path.display())]
+    #[error("cannot read the policy {}: {source}", shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -21,7 +22,7 @@ pub enum PolicyError {
         source: std::io::Error,
     },
     /// The file is larger than any policy.
-    #[error("the policy {} is larger than {MAX_FILE_BYTES} bytes", path.display())]
+    #[error("the policy {} is larger than {MAX_FILE_BYTES} bytes", shown(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -135,7 +136,7 @@ pub struct NotAssessed {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => write!(f, "{}:{}:{}", path.display(), self.line, self.column),
+            Some(path) => write!(f, "{}:{}:{}", shown(path), self.line, self.column),
             None => write!(f, "line {}, column {}", self.line, self.column),
         }
     }

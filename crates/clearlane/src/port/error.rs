@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clearlane_embed::{ExtractError, ModelError};
 use clearlane_store::{KeyError, StoreError};
-use clearlane_template::ModelId;
+use clearlane_template::{ModelId, shown};
 
 use crate::claim::ClaimKeyError;
 use crate::policy::{NotAssessed, PolicyError, PortId};
@@ -99,7 +99,7 @@ pub enum OpenError {
         source: MissingPopulation,
     },
     /// The claim issuer's key could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file.
         path: PathBuf,

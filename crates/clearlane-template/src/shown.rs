@@ -1,0 +1,58 @@
+//! How paths are printed, here and in every crate above: whatever bytes their names have.
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+/// A path as it is printed, in text and in JSON. A name may be any bytes, and serde refuses those that are not UTF-8: they
+/// stand as `\xFF` with a note that says so. Control characters would command the terminal and are escaped in text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShownPath(PathBuf);
+
+/// `path`, to be printed.
+#[must_use]
+pub fn shown(path: impl AsRef<Path>) -> ShownPath {
+    ShownPath(path.as_ref().to_owned())
+}
+
+impl fmt::Display for ShownPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name: &OsStr = self.0.as_ref();
+        for chunk in name.as_encoded_bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                match character {
+                    control if control.is_control() => write!(f, "{}", control.escape_default())?,
+                    other => f.write_char(other)?,
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
+        }
+        if name.to_str().is_some() { Ok(()) } else { f.write_str(" (not UTF-8)") }
+    }
+}
+
+impl Serialize for ShownPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_name_is_seen() {
+        let name = |bytes: &[u8]| shown(Path::new(OsStr::from_bytes(bytes))).to_string();
+        assert_eq!(name("关口/port.register".as_bytes()), "关口/port.register");
+        assert_eq!(name(b"a\xFFb\xE5\x85"), r"a\xFFb\xE5\x85 (not UTF-8)");
+        assert_eq!(name(b"\x1B[2J\n"), r"\u{1b}[2J\n");
+    }
+}
