@@ -119,7 +119,7 @@ const DIGEST: &str = "5a829230b6264d1c64b6bd9092dc941b446541e487450968bdee67f2bd
 fn a_model_of_another_digest_or_an_unknown_family_or_that_is_no_network_is_named() {
     let bytes = b"no network at all";
     verify_model("scrfd", &"0".repeat(64), bytes).code(1).stdout(contains("SHA-256"));
-    verify_model("oracle", DIGEST, bytes).code(1).stdout(contains("oracle").and(contains("scrfd, yunet")));
+    verify_model("oracle", DIGEST, bytes).code(1).stdout(contains("oracle").and(contains("scrfd, yunet, retinaface")));
     verify_model("scrfd", DIGEST, bytes).code(1).stdout(contains("cannot be run"));
 }
 

@@ -1,6 +1,7 @@
 //! Finding faces: boxes, five landmarks and scores, in the coordinates of the upright frame.
 
 mod plausible;
+mod retinaface;
 mod scales;
 mod scrfd;
 mod shapes;
@@ -78,7 +79,8 @@ trait Family: Send + Sync {
     ) -> Result<(), String>;
 }
 
-const FAMILIES: &[(&str, &dyn Family)] = &[("scrfd", &scrfd::Scrfd), ("yunet", &yunet::YuNet)];
+const FAMILIES: &[(&str, &dyn Family)] =
+    &[("scrfd", &scrfd::Scrfd), ("yunet", &yunet::YuNet), ("retinaface", &retinaface::RetinaFace)];
 
 /// Faces that one frame may give before overlaps are removed; the rest, of lower score, is dropped. A crowd has hundreds;
 /// a broken model could mark every cell, and removing overlaps takes time with the square of their number.
@@ -324,7 +326,7 @@ fn without_overlaps(mut faces: Vec<Face>, threshold: f32) -> Vec<Face> {
     kept
 }
 
-/// The strides of the three grids that SCRFD and YuNet predict on, in input pixels.
+/// The strides of the three grids that most detectors predict on, in input pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
 
 /// The values of output `index`, which must be `rows` × `columns`.

@@ -50,18 +50,19 @@ def constant_detector(name, tensors):
     save(name, nodes, initializers, [(k, v.shape) for k, v in tensors.items()], SIDE)
 
 
-def scrfd(rng):
+def scrfd(rng, name="scrfd", strides=STRIDES, anchors=2):
     tensors, found = {}, []
-    for stride in STRIDES:
-        cells = (SIDE // stride) ** 2
-        scores = rng.uniform(0.0, 0.49, (1, cells * 2, 1)).astype(np.float32)
-        strong = rng.choice(cells * 2, 4, replace=False)
-        scores[0, strong, 0] = rng.uniform(0.55, 0.99, 4)
-        boxes = rng.uniform(0.3, 2.5, (1, cells * 2, 4)).astype(np.float32)
-        points = rng.uniform(-1.5, 1.5, (1, cells * 2, 10)).astype(np.float32)
+    for stride in strides:
+        across = -(-SIDE // stride)
+        cells = across**2
+        scores = rng.uniform(0.0, 0.49, (1, cells * anchors, 1)).astype(np.float32)
+        strong = rng.choice(cells * anchors, min(4, cells * anchors), replace=False)
+        scores[0, strong, 0] = rng.uniform(0.55, 0.99, len(strong))
+        boxes = rng.uniform(0.3, 2.5, (1, cells * anchors, 4)).astype(np.float32)
+        points = rng.uniform(-1.5, 1.5, (1, cells * anchors, 10)).astype(np.float32)
         tensors[f"score_{stride}"], tensors[f"bbox_{stride}"], tensors[f"kps_{stride}"] = scores, boxes, points
-        grid = np.stack(np.mgrid[: SIDE // stride, : SIDE // stride][::-1], -1).reshape(-1, 2) * stride
-        centres = np.repeat(grid, 2, axis=0).astype(np.float32)
+        grid = np.stack(np.mgrid[:across, :across][::-1], -1).reshape(-1, 2) * stride
+        centres = np.repeat(grid, anchors, axis=0).astype(np.float32)
         for i in np.where(scores[0, :, 0] >= 0.5)[0]:
             x, y = centres[i]
             left, top, right, bottom = boxes[0, i] * stride
@@ -69,11 +70,36 @@ def scrfd(rng):
             found.append(
                 {"score": float(scores[0, i, 0]), "box": [float(v) for v in (x - left, y - top, x + right, y + bottom)],
                  "landmarks": landmarks})
-    order = [f"{kind}_{s}" for kind in ("score", "bbox", "kps") for s in STRIDES]
-    constant_detector("scrfd", {k: tensors[k] for k in order})
+    order = [f"{kind}_{s}" for kind in ("score", "bbox", "kps") for s in strides]
+    constant_detector(name, {k: tensors[k] for k in order})
     boxes = [[f["box"][0], f["box"][1], f["box"][2] - f["box"][0], f["box"][3] - f["box"][1]] for f in found]
     keep = cv2.dnn.NMSBoxes(boxes, [f["score"] for f in found], 0.5, 0.4)
-    json.dump([found[i] for i in np.array(keep).flatten()], open(HERE / "scrfd.json", "w"), indent=1)
+    json.dump([found[i] for i in np.array(keep).flatten()], open(HERE / f"{name}.json", "w"), indent=1)
+
+
+
+def retinaface(rng, name, softmax):
+    """As the PyTorch implementation decodes (`PriorBox`, `decode`, `decode_landm`), written from its description."""
+    priors = []
+    for stride, sides in zip(STRIDES, ([16, 32], [64, 128], [256, 512])):
+        for row in range(SIDE // stride):
+            for column in range(SIDE // stride):
+                priors += [[(column + 0.5) * stride / SIDE, (row + 0.5) * stride / SIDE, s / SIDE, s / SIDE] for s in sides]
+    priors = np.array(priors)
+    boxes, points = rng.normal(0, 1, (len(priors), 4)), rng.normal(0, 1, (len(priors), 10))
+    logits = np.stack([rng.uniform(0.5, 3, len(priors)), rng.uniform(-3, 0, len(priors))], 1)
+    logits[rng.choice(len(priors), 8, replace=False)] = [-1.5, 2.0]
+    logits += rng.normal(0, 0.1, logits.shape)
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    constant_detector(name, {"loc": boxes[None], "landms": points[None], "conf": (chances if softmax else logits)[None]})
+    middles = priors[:, :2] + boxes[:, :2] * 0.1 * priors[:, 2:]
+    sizes = priors[:, 2:] * np.exp(boxes[:, 2:] * 0.2)
+    corners = np.concatenate([middles - sizes / 2, middles + sizes / 2], 1) * SIDE
+    marks = (priors[:, None, :2] + points.reshape(-1, 5, 2) * 0.1 * priors[:, None, 2:]) * SIDE
+    strong = np.flatnonzero(chances[:, 1] >= 0.5)
+    keep = cv2.dnn.NMSBoxes([[b[0], b[1], b[2] - b[0], b[3] - b[1]] for b in corners[strong].tolist()], chances[strong, 1].tolist(), 0.5, 0.4)
+    found = [{"score": float(chances[i, 1]), "box": corners[i].tolist(), "landmarks": marks[i].tolist()} for i in strong[np.array(keep).flatten()]]
+    json.dump(found, open(HERE / f"{name}.json", "w"), indent=1)
 
 
 def yunet(rng):
@@ -171,6 +197,9 @@ if __name__ == "__main__":
     rng = np.random.default_rng(11)
     scrfd(rng)
     yunet(rng)
+    scrfd(np.random.default_rng(5), "scrfd_five", (8, 16, 32, 64, 128), 1)
+    retinaface(np.random.default_rng(6), "retinaface", True)
+    retinaface(np.random.default_rng(7), "retinaface_logits", False)
     embedders()
     pictures()
     jpeg_2000()

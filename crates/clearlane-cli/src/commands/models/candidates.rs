@@ -28,12 +28,13 @@ const DETECTOR_SIDES: [usize; 2] = [320, 640];
 
 /// How the values 0 to 255 become inputs, as public face models are trained: mean, standard deviation, in the order red, green,
 /// blue.
-const SCALES: [([f32; 3], [f32; 3]); 5] = [
+const SCALES: [([f32; 3], [f32; 3]); 6] = [
     ([127.5; 3], [128.0; 3]),
     ([127.5; 3], [127.5; 3]),
     ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
     ([0.0; 3], [1.0; 3]),
     ([0.0; 3], [255.0; 3]),
+    ([123.0, 117.0, 104.0], [1.0; 3]),
 ];
 
 /// Scores that differ by less of them than this do not tell two ways of feeding apart.
@@ -91,7 +92,9 @@ pub(super) fn find(name: &str, file: &str, onnx: &[u8], crop: Option<f32>, model
         return embedder(&entry(embedding(dimension), [ALIGNED; 2]), onnx, &samples(models)?);
     }
     for side in side(&DETECTOR_SIDES) {
-        for (family, score_threshold, overlap_threshold) in [("scrfd", 0.5, 0.4), ("yunet", 0.6, 0.3)] {
+        for (family, score_threshold, overlap_threshold) in
+            [("scrfd", 0.5, 0.4), ("yunet", 0.6, 0.3), ("retinaface", 0.6, 0.4)]
+        {
             let task = Task::Detection { family: family.to_owned(), score_threshold, overlap_threshold };
             let entry = entry(task, side);
             if Detector::new(&entry, onnx).is_ok() {
@@ -118,8 +121,8 @@ pub(super) fn find(name: &str, file: &str, onnx: &[u8], crop: Option<f32>, model
     }
     let extent = |extent: &Option<usize>| extent.map_or_else(|| "?".to_owned(), |extent| extent.to_string());
     let problem = format!(
-        "with an input of {} it is of no family that is known: an embedder of 3 x 112 x 112 faces, SCRFD with landmarks, YuNet, a \
-         PAD model of Minivision's",
+        "with an input of {} it is of no family that is known: an embedder of 3 x 112 x 112 faces, SCRFD with landmarks, YuNet, \
+         RetinaFace, a PAD model of Minivision's",
         declared.iter().map(extent).collect::<Vec<_>>().join(" x ")
     );
     Err(Failure::new(Exit::Model, problem).with_help("a detector without landmarks cannot align faces"))

@@ -1,0 +1,79 @@
+//! RetinaFace (Deng et al., CVPR 2020) as its PyTorch implementation exports it: boxes, probabilities and landmarks for two priors a
+//! cell of the strides 8, 16 and 32, the outputs in any order.
+
+use ndarray::ArrayD;
+
+use super::{Face, Family, STRIDES, cells, grid};
+use crate::geometry::{BoundingBox, Point};
+use crate::manifest::InputSpec;
+
+pub(super) struct RetinaFace;
+
+/// The sides of each stride's priors, in input pixels, and the variances that offsets are divided by: `cfg_mnet` and `cfg_re50` of
+/// that implementation.
+const PRIORS: [[f32; 2]; 3] = [[16.0, 32.0], [64.0, 128.0], [256.0, 512.0]];
+const CENTRE_VARIANCE: f32 = 0.1;
+const SIZE_VARIANCE: f32 = 0.2;
+
+/// What rows of probabilities add up to, but for rounding.
+const ROUNDING: f32 = 1e-3;
+
+impl Family for RetinaFace {
+    fn decode(
+        &self,
+        outputs: &[ArrayD<f32>],
+        input: &InputSpec,
+        min_score: f32,
+        faces: &mut Vec<Face>,
+    ) -> Result<(), String> {
+        let cells_of = |stride| {
+            let (columns, rows) = grid(input, stride);
+            columns * rows
+        };
+        let count = PRIORS[0].len() * STRIDES.map(cells_of).iter().sum::<usize>();
+        let (boxes, classes, landmarks) =
+            (rows::<4>(outputs, count)?, rows::<2>(outputs, count)?, rows::<10>(outputs, count)?);
+        // Exports of the network in training leave the softmax out.
+        let are_probabilities = classes.iter().all(|[no, yes]| (no + yes - 1.0).abs() < ROUNDING && *no >= 0.0);
+        let score = |[no, yes]: [f32; 2]| if are_probabilities { yes } else { 1.0 / (1.0 + (no - yes).exp()) };
+        let priors = STRIDES.into_iter().zip(PRIORS).flat_map(|(stride, sides)| {
+            let stride_pixels = stride as f32;
+            let centre = move |(x, y): (f32, f32)| ((x + 0.5) * stride_pixels, (y + 0.5) * stride_pixels);
+            cells(input, stride).flat_map(move |cell| sides.map(|side| (centre(cell), side)))
+        });
+        for ((((x, y), side), &classes), (sides, points)) in priors.zip(classes).zip(boxes.iter().zip(landmarks)) {
+            let score = score(classes);
+            if score.is_nan() || score < min_score {
+                continue;
+            }
+            let place = |right: f32, down: f32| {
+                Point::new(x + right * CENTRE_VARIANCE * side, y + down * CENTRE_VARIANCE * side)
+            };
+            let [right, down, width, height] = *sides;
+            let middle = place(right, down);
+            let half = |size: f32| side * (size * SIZE_VARIANCE).exp() / 2.0;
+            let (aside, above) = (half(width), half(height));
+            faces.push(Face {
+                bounding_box: BoundingBox {
+                    x0: middle.x - aside,
+                    y0: middle.y - above,
+                    x1: middle.x + aside,
+                    y1: middle.y + above,
+                },
+                landmarks: std::array::from_fn(|index| place(points[2 * index], points[2 * index + 1])),
+                score,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The output that has rows of so many values.
+fn rows<const N: usize>(outputs: &[ArrayD<f32>], count: usize) -> Result<&[[f32; N]], String> {
+    let output = outputs.iter().find(|output| output.shape().last() == Some(&N));
+    let output = output.ok_or_else(|| format!("expected an output of {count} x {N} values"))?;
+    match output.as_slice().map(<[f32]>::as_chunks) {
+        Some((rows, [])) if rows.len() == count => Ok(rows),
+        _ => Err(format!("expected {count} x {N} values, got an output of shape {:?}", output.shape())),
+    }
+}
