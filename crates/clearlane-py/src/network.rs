@@ -1,9 +1,9 @@
 //! ONNX networks on arrays.
 
-use clearlane_template::shown;
 use std::path::PathBuf;
 
 use clearlane_infer::{Backend, Isa, NodeBackend, Options};
+use clearlane_template::shown;
 use numpy::ndarray::Ix4;
 use numpy::{IntoPyArray as _, PyArrayDyn};
 use pyo3::prelude::*;

@@ -1,9 +1,10 @@
 //! A caller's file of vectors.
 
-use clearlane_template::shown;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use clearlane_template::shown;
 
 /// Why a file of vectors cannot be measured.
 #[derive(Debug, thiserror::Error)]

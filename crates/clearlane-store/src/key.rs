@@ -1,12 +1,12 @@
 //! Keys: where they come from, and how they are named. They are never stored with the data.
 
-use clearlane_template::shown;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use clearlane_template::shown;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use zeroize::{Zeroize, Zeroizing};
 

@@ -1,11 +1,11 @@
 //! Witnesses: what remembers a register's newest root outside of the register, so that an older file in its place is told
 //! from the present one.
 
-use clearlane_template::shown;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use clearlane_template::shown;
 use data_encoding::HEXLOWER;
 
 /// One state of a register: its version, and the authentication code of its root, which covers all of it.

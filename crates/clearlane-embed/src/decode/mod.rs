@@ -5,13 +5,13 @@ mod jpeg;
 mod jpeg2000;
 mod upright;
 
-use clearlane_template::shown;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clearlane_infer::Wiped;
+use clearlane_template::shown;
 use image::error::LimitErrorKind;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 

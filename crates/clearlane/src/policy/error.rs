@@ -1,10 +1,10 @@
 //! Why a policy was refused, and where.
 
-use clearlane_template::shown;
 use std::fmt;
 use std::path::PathBuf;
 
 use clearlane_embed::Component;
+use clearlane_template::shown;
 use jiff::civil::Date;
 
 use super::MAX_FILE_BYTES;
