@@ -341,3 +341,50 @@ fn an_output_may_be_the_input_or_a_step_on_the_way() {
     let out = activation(&mut graph, &map, 0, 4);
     check("steps", graph, &[&same, &map, &out], [3, 6, 5]);
 }
+
+#[test]
+fn what_follows_an_operator_without_a_kernel_agrees() {
+    for (height, width, stride) in [(22, 19, 3), (9, 7, 3), (5, 30, 4), (16, 16, 3)] {
+        let mut graph = Graph::new(&[1, 1, height, width]);
+        let low = graph.constant(&[], vec![-0.5]);
+        let clipped = graph.node("Clip", &["input", &low], vec![]);
+        let weights = graph.random(&[21, 1, 1, 1], 1.0);
+        let far = graph.node("Conv", &[&clipped, &weights], vec![ints("strides", &[stride; 2])]);
+        let normal = batch_norm(&mut graph, &far, 21);
+        let end = activation(&mut graph, &normal, 3, 21);
+        check("a stride without a kernel", graph, &[&end], [1, height as usize, width as usize]);
+    }
+}
+
+#[test]
+fn activations_of_the_image_itself_and_of_lists_agree() {
+    let extents = [3, 9, 11];
+    for which in 0..5 {
+        // Padded convolutions surround with a halo what they read: before the activation, after it, or both.
+        for (before, after) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut graph = seeded(extents, which as u64);
+            let mut outputs = Vec::new();
+            let active = activation(&mut graph, "input", which, 3);
+            if before {
+                outputs.push(conv(&mut graph, "input", [3, 5], 3, 1));
+            }
+            if after {
+                outputs.push(conv(&mut graph, &active, [3, 7], 5, 1));
+            }
+            let pooled = graph.node("ReduceMax", &[&active], vec![ints("axes", &[2])]);
+            outputs.extend([active, pooled]);
+            let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+            check(&format!("activation {which} of the image, {before}, {after}"), graph, &outputs, extents);
+        }
+        let mut graph = seeded(extents, which as u64);
+        let map = conv(&mut graph, "input", [3, 4], 3, 2);
+        let shape = graph.integers(&[0, 2, -1]);
+        let list = graph.node("Reshape", &[&map, &shape], vec![]);
+        let turned = graph.node("Transpose", &[&list], vec![ints("perm", &[0, 2, 1])]);
+        let ends = [&list, &turned].map(|list| match which {
+            2 => list.clone(),
+            _ => activation(&mut graph, list, which, 2),
+        });
+        check(&format!("activation {which} of lists"), graph, &[&ends[0], &ends[1]], extents);
+    }
+}

@@ -33,7 +33,7 @@ impl Network {
         let path = if given.is_some() { None } else { Some(onnx.extract::<PathBuf>()?) };
         detached(onnx.py(), || {
             let read = path.map(|path| {
-                let unread = |error| Failure::Ours(Fault::Configuration, format!("{}: {error}", shown(path)));
+                let unread = |error| Failure::Ours(Fault::Configuration, format!("{}: {error}", shown(&path)));
                 std::fs::read(&path).map_err(unread)
             });
             let read = read.transpose()?;

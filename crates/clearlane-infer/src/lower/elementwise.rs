@@ -28,7 +28,9 @@ impl<'a> Lowering<'a> {
             _ => return None,
         };
         let mut form = *self.forms.get(from)?;
-        if matches!(activation, Activation::Slope(_)) {
+        // What convolutions may surround with a halo is no flat list.
+        let plain_image = self.graph.image(from).is_some() && self.layers.get(form.tensor()).lanes == 1;
+        if plain_image || matches!(activation, Activation::Slope(_)) {
             form = Form::Tensor(self.blocked(from)?);
         }
         let tensor = form.tensor();
@@ -37,9 +39,6 @@ impl<'a> Lowering<'a> {
             return Some(());
         }
         let lanes = self.layers.get(tensor).lanes;
-        if self.layers.get(tensor).halo > 0 && lanes == 1 {
-            return None;
-        }
         let made = self.layers.tensor(lanes, self.extents(tensor));
         self.layers.push(Kind::Activate(activation), vec![tensor], made, Some(index));
         self.bind(to, form.with(made));

@@ -52,17 +52,18 @@ fn operator(
     to: &[View],
 ) -> Option<Operator> {
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
-        // A flat list is combined a block at a time, whatever its extents.
+        // A flat list is combined a block at a time, whatever its extents; one with a halo is none.
         let blocked = |view: View| match view.lanes {
-            1 => View { lanes: LANES, channels: LANES, height: 1, width: view.len().div_ceil(LANES), ..view },
-            _ => view,
+            1 if view.halo > 0 => None,
+            1 => Some(View { lanes: LANES, channels: LANES, height: 1, width: view.len().div_ceil(LANES), ..view }),
+            _ => Some(view),
         };
         let operand = match operand {
-            Operand::Add(view) => Operand::Add(blocked(view)),
-            Operand::Multiply(view) => Operand::Multiply(blocked(view)),
+            Operand::Add(view) => Operand::Add(blocked(view)?),
+            Operand::Multiply(view) => Operand::Multiply(blocked(view)?),
             other => other,
         };
-        Some(Operator::Combine(Combine::new(kernels, blocked(from), &operand, blocked(to), activation)?))
+        Some(Operator::Combine(Combine::new(kernels, blocked(from)?, &operand, blocked(to)?, activation)?))
     };
     let (first, target) = (*from.first()?, *to.first()?);
     match &layer.kind {
