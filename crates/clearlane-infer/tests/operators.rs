@@ -388,3 +388,33 @@ fn activations_of_the_image_itself_and_of_lists_agree() {
         check(&format!("activation {which} of lists"), graph, &[&ends[0], &ends[1]], extents);
     }
 }
+
+/// Expected by the standard's text: x is 0 where one value is left, and by half pixels otherwise.
+#[test]
+fn one_value_that_is_left_by_pytorchs_half_pixels_is_the_first() {
+    let mut graph = Graph::new(&[1, 1, 4, 3]);
+    let sizes = graph.integers(&[1, 1, 2, 1]);
+    let attributes = vec![
+        text("mode", "nearest"),
+        text("coordinate_transformation_mode", "pytorch_half_pixel"),
+        text("nearest_mode", "ceil"),
+    ];
+    let small = graph.node("Resize", &["input", "", "", &sizes], attributes);
+    let network = Network::from_onnx(&graph.onnx(&[&small]), [1, 4, 3]).unwrap();
+    let image = ndarray::Array::from_iter((0..12_u8).map(f32::from)).into_shape_with_order((1, 1, 4, 3)).unwrap();
+    // Rows at 0.5 and 2.5, rounded up.
+    assert_eq!(network.run(image.view()).unwrap()[0].as_slice().unwrap(), [3.0, 9.0]);
+}
+
+#[test]
+fn a_convolution_over_what_tract_made_of_an_image_agrees() {
+    let extents = [3, 9, 11];
+    for axes in [&[1_i64, 2, 3][..], &[1, 2], &[2, 3]] {
+        let mut graph = seeded(extents, axes.len() as u64);
+        let least = graph.node("ReduceMin", &["input"], vec![ints("axes", axes)]);
+        let channels = if axes.contains(&1) { 1 } else { 3 };
+        let first = conv(&mut graph, &least, [channels, 5], 3, 1);
+        let second = conv(&mut graph, &least, [channels, 2], 5, 2);
+        check(&format!("after the least over {axes:?}"), graph, &[&first, &second, &least], extents);
+    }
+}

@@ -68,7 +68,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// `None` if a tensor lies outside of the `floats` of the arena, or an operator would write what it reads.
+    /// `None` if a tensor lies outside of the `floats` of the arena, an operator would write what it reads, or one of tract's would not
+    /// read and write lists.
     pub(crate) fn new(floats: usize, input: View, steps: Vec<Step>, outputs: Vec<View>) -> Option<Self> {
         let inside = |view: &View| view.span().end <= floats;
         let apart = |a: &View, b: &View| {
@@ -81,7 +82,10 @@ impl Program {
                 step.operator,
                 Operator::IntegerDense(_) | Operator::IntegerDepthwise(_) | Operator::Recode(_)
             );
-            step.from.iter().chain(&step.to).all(|view| inside(view) && (reads_bytes || view.is_float()))
+            let takes_lists = matches!(step.operator, Operator::Fallback(_));
+            let fits =
+                |view: &View| inside(view) && (reads_bytes || view.is_float()) && (!takes_lists || view.is_flat());
+            step.from.iter().chain(&step.to).all(fits)
                 && written.all(|(index, to)| step.from.iter().chain(&step.to[..index]).all(|other| apart(to, other)))
         });
         let flat = outputs.iter().all(|view| inside(view) && view.is_flat() && view.is_float());

@@ -115,11 +115,13 @@ impl<'a> Lowering<'a> {
         // Scales that the file states count; where it states sizes, the scale is their ratio.
         let given = input(node, if upsample { 1 } else { 2 }).and_then(|scales| self.graph.floats(scales));
         let scale = |axis: usize, from: usize, to: usize| match given.as_deref() {
-            Some(&[_, _, ref scales @ ..]) if scales.len() == 2 => f64::from(scales[axis]),
-            _ => to as f64 / from as f64,
+            Some(&[_, _, ref scales @ ..]) if scales.len() == 2 => scales[axis],
+            _ => to as f32 / from as f32,
         };
         let nearest = |axis: usize, from: usize, to: usize| {
             let scale = scale(axis, from, to);
+            // PyTorch takes the first value where only one is left.
+            let mode = if mode == "pytorch_half_pixel" && to == 1 { "asymmetric" } else { mode };
             (0..to).map(|at| source(at, from, scale, mode, rounding)).collect::<Option<Vec<_>>>()
         };
         let (rows, columns) = (nearest(0, height, out_height)?, nearest(1, width, out_width)?);
@@ -131,11 +133,12 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Which of `from` values stands at position `at` after scaling.
-fn source(at: usize, from: usize, scale: f64, mode: &str, rounding: &str) -> Option<usize> {
+/// Which of `from` values stands at position `at` after scaling. In single precision, as other runtimes count: where a position lies
+/// half-way between two, its rounding decides.
+fn source(at: usize, from: usize, scale: f32, mode: &str, rounding: &str) -> Option<usize> {
     let position = match mode {
-        "asymmetric" => at as f64 / scale,
-        "half_pixel" | "pytorch_half_pixel" => (at as f64 + 0.5) / scale - 0.5,
+        "asymmetric" => at as f32 / scale,
+        "half_pixel" | "pytorch_half_pixel" => (at as f32 + 0.5) / scale - 0.5,
         _ => return None,
     };
     let nearest = match rounding {
@@ -145,7 +148,7 @@ fn source(at: usize, from: usize, scale: f64, mode: &str, rounding: &str) -> Opt
         "round_prefer_ceil" => (position + 0.5).floor(),
         _ => return None,
     };
-    Some(nearest.clamp(0.0, (from - 1) as f64) as usize)
+    Some(nearest.clamp(0.0, (from - 1) as f32) as usize)
 }
 
 fn gcd(a: usize, b: usize) -> usize {

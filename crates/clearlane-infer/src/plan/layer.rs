@@ -167,9 +167,12 @@ impl<'a> Layers<'a> {
             return true;
         }
         let is_aliased = self.tensors.iter().any(|other| other.alias == Some(tensor));
+        // What is plain is written as a list, but for the image itself and for copies.
+        let is_copy = |layer: usize| matches!(self.order[layer].kind, Kind::Concat);
+        let is_list = self.get(tensor).lanes == 1 && !self.producer(tensor).is_none_or(is_copy);
         let entry = &mut self.tensors[tensor.0];
         let agrees = entry.fill.as_ref().is_none_or(|existing| *existing == fill);
-        if entry.alias.is_some() || is_aliased || !agrees {
+        if entry.alias.is_some() || is_aliased || is_list || !agrees {
             return false;
         }
         entry.fill = Some(fill);
