@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 # An output may be off by this part of its largest value; of quantised graphs by some steps of their output.
 TOLERANCE = 2e-4
@@ -525,6 +526,21 @@ def random_graph(seed):
     return g.model(ends[-3:]), drawn, g.quantised
 
 
+def exact(onnx_bytes, image):
+    """The outputs in double precision, by the standard's own implementation."""
+    model = onnx.load_model_from_string(onnx_bytes)
+    for constant in model.graph.initializer:
+        if constant.data_type == TensorProto.FLOAT:
+            constant.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(constant).astype(np.float64), constant.name))
+    for value in [*model.graph.input, *model.graph.output]:
+        value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.DOUBLE
+    return ReferenceEvaluator(model).run(None, {model.graph.input[0].name: image.astype(np.float64)})
+
+
 def compare(onnx_bytes, image, step, half):
     """None where both agree, else what is wrong: a kind and a text. Values were rounded to `step`, or to the part `half` of themselves."""
     options = onnxruntime.SessionOptions()
@@ -556,12 +572,20 @@ def compare(onnx_bytes, image, step, half):
         if not np.isfinite(theirs).all():
             continue
         largest = float(abs(theirs).max(initial=0))
-        allowed = max(TOLERANCE, half) * max(largest, 1e-3) + 4 * float(abs(shaken - theirs).max(initial=0))
+        allowed = max(TOLERANCE, half) * max(largest, 1e-2) + 4 * float(abs(shaken - theirs).max(initial=0))
         off = abs(ours - theirs)
         # What is rounded may fall to the other side; so much and so often no more.
         if step and np.mean(off > allowed) < 0.02 and off.max(initial=0) < max(STEPS * step, 0.1) * max(largest, 1):
             continue
         if not (off <= allowed).all():
+            # What cancels or is divided by next to nothing is rounded by everybody: within four bits of ONNX Runtime's distance to
+            # the truth is no difference.
+            try:
+                truth = exact(onnx_bytes, image)[index].reshape(theirs.shape)
+                if abs(ours - truth).max() <= 16 * abs(theirs - truth).max():
+                    continue
+            except Exception as error:  # noqa: BLE001
+                print(f"no truth to compare with: {error}", file=sys.stderr)
             return "differs", f"output {index} {theirs.shape}: off by {float(off.max()):.3g} where the largest value is {largest:.3g}"
     return None
 

@@ -418,3 +418,18 @@ fn a_convolution_over_what_tract_made_of_an_image_agrees() {
         check(&format!("after the least over {axes:?}"), graph, &[&first, &second, &least], extents);
     }
 }
+
+#[test]
+fn the_soft_maximum_of_large_values_is_no_infinity() {
+    let mut graph = Graph::new(&[1, 1, 1, 5]);
+    let soft = graph.node("Softplus", &["input"], vec![]);
+    let onnx = graph.onnx(&[&soft]);
+    let image = ndarray::array![[[[-200.0, -1.0, 0.0, 3.0, 500.0]]]];
+    let network = Network::from_onnx(&onnx, [1, 1, 5]).unwrap();
+    let found = network.run(image.view()).unwrap();
+    for (found, x) in found[0].iter().zip(image.iter().map(|&x| f64::from(x))) {
+        // In double precision e⁵⁰⁰ is a number.
+        let expected = x.exp().ln_1p();
+        assert!((f64::from(*found) - expected).abs() < 1e-6 * expected.max(1.0), "{x}: {found}, not {expected}");
+    }
+}

@@ -1,9 +1,10 @@
 //! Forms of a graph that say the same, brought to the one that the rest of this crate knows: half precision as single,
 //! operators on quantised tensors as operators between `DequantizeLinear` and `QuantizeLinear`, old resizes as scales that
-//! are an input.
+//! are an input, and what overflows where it need not as what does not.
 
 mod half;
 mod quantised;
+mod softplus;
 mod upsample;
 
 use tract_onnx::Onnx;
@@ -20,6 +21,7 @@ pub(crate) fn rewrite(graph: &mut GraphProto) {
     half::widen(graph);
     quantised::separate(graph, &mut names);
     upsample::give_scales(graph, &mut names);
+    softplus::stabilise(graph, &mut names);
 }
 
 /// tract, with the operators that are left and that it does not know by itself.
