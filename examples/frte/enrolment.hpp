@@ -18,6 +18,9 @@ inline std::string names_path(const std::string &folder) { return folder + "/cle
 // Templates that are read and inserted together: few enough to cost little memory beside the gallery.
 constexpr std::size_t AT_ONCE = 1 << 14;
 
+// Of 4096 values.
+constexpr std::uint64_t LONGEST = 32 + 4 * 4096;
+
 // What the bytes of a template say of its model.
 inline clearlane_model model_of(const Bytes &bytes) {
   auto model = CLEARLANE_INIT(clearlane_model);
@@ -35,21 +38,21 @@ inline void finalise(const std::string &folder, const std::string &edb_path, con
   std::ofstream templates(templates_path(folder), std::ios::binary), names(names_path(folder));
   std::string name;
   std::uint64_t length = 0, offset = 0;
-  std::size_t length_of_all = 0;
-  Bytes bytes;
+  Bytes first, bytes;
   while (manifest >> name) {
     if (!(manifest >> length >> offset)) throw Refusal(ReturnCode::ParseError, name + ": expected a length and an offset");
     if (length == 0) continue;
-    if (length_of_all == 0) length_of_all = length;
     // Before memory is taken for it.
-    if (length != length_of_all || length > (1u << 20)) throw Refusal(ReturnCode::TemplateFormatError, name + ": another length");
+    const std::uint64_t expected = first.empty() ? std::min(length, LONGEST) : first.size();
+    if (length != expected) throw Refusal(ReturnCode::TemplateFormatError, name + ": a template of another length");
     bytes.resize(length);
     edb.seekg(static_cast<std::streamoff>(offset));
     if (!edb.read(reinterpret_cast<char *>(bytes.data()), static_cast<std::streamsize>(length))) {
       throw Refusal(ReturnCode::InputLocationError, name + ": beyond the EDB's end");
     }
-    // One that could not be searched is found here, not in a search.
-    if (std::abs(clearlane::compare(bytes, bytes) - 1) > 0.01f) throw Refusal(ReturnCode::TemplateFormatError, name);
+    if (first.empty()) first = bytes;
+    // What is no template, or one of another model, is found here, not when the gallery is opened.
+    clearlane::compare(first, bytes);
     templates.write(reinterpret_cast<const char *>(bytes.data()), static_cast<std::streamsize>(length));
     names << name << '\n';
   }
@@ -89,7 +92,8 @@ class Enrolment {
 
   std::vector<clearlane_candidate> search(const Bytes &probe, std::size_t most) const {
     if (!gallery_ || most == 0) return {};
-    return gallery_->search(probe, most);
+    // There are no more, however many are asked for.
+    return gallery_->search(probe, std::min(most, names_.size()));
   }
 
   const std::string &name(std::uint64_t number) const { return names_.at(number); }

@@ -44,16 +44,14 @@ class Identification final : public FRVT_1N::Interface, public Living {
   // Exactly `length` candidates: those beyond the gallery's are not assigned.
   ReturnStatus identifyTemplate(const Bytes &probe, const std::uint32_t length,
                                 std::vector<FRVT_1N::Candidate> &candidates) override {
-    candidates.clear();
-    const auto status = answer(ReturnCode::UnknownError, [&] {
+    return answer(ReturnCode::UnknownError, [&] {
+      candidates.assign(length, FRVT_1N::Candidate());
       if (probe.empty()) throw Refusal(ReturnCode::TemplateFormatError, "a blank template is not searched for");
+      std::size_t rank = 0;
       for (const auto &found : enrolment_.search(probe, length)) {
-        candidates.emplace_back(true, enrolment_.name(found.subject), similarity(found.score));
+        candidates[rank++] = FRVT_1N::Candidate(true, enrolment_.name(found.subject), similarity(found.score));
       }
     });
-    if (status.code != ReturnCode::Success) candidates.clear();
-    candidates.resize(length);
-    return status;
   }
 
   ReturnStatus galleryInsertID(const Bytes &bytes, const std::string &name) override {
