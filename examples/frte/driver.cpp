@@ -108,9 +108,12 @@ class Figures {
     std::sort(values.begin(), values.end());
     return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1) + 0.5)];
   }
+  static void head() {
+    std::cout << std::string(44, ' ') << "       5 %    median      95 %     count\n";
+  }
   void row(const std::string &title, const std::string &name) const {
     std::cout << std::left << std::setw(44) << title << std::right << std::fixed << std::setprecision(2) << std::setw(10)
-              << quantile(name, 0.5) << std::setw(10) << quantile(name, 0.95) << std::setw(10) << count(name) << '\n';
+              << quantile(name, 0.05) << std::setw(10) << quantile(name, 0.5) << std::setw(10) << quantile(name, 0.95) << std::setw(10) << count(name) << '\n';
   }
 
  private:
@@ -573,8 +576,7 @@ static int validate(const fs::path &pictures, const std::string &config, const f
   for (const auto &file : fs::directory_iterator(work.log)) {
     if (file.path().filename().string().rfind("figures.", 0) == 0) figures.add(file.path());
   }
-  std::cout << std::left << std::setw(44) << "" << std::right << std::setw(10) << "median" << std::setw(10) << "95 %"
-            << std::setw(10) << "count" << '\n';
+  Figures::head();
   figures.row("template, ms", "template");
   figures.row("template, bytes", "size");
   figures.row("comparison (1:1), us", "match");
@@ -665,8 +667,7 @@ static int time_searches(const fs::path &pictures, const std::string &config, co
   std::cout << count << " templates of " << model.size() << " bytes, " << std::fixed << std::setprecision(2) << bytes / 1e9
             << " GB; finalised in " << finalising / 1000 << " s, opened in " << opening / 1000 << " s; "
             << resident_megabytes() << " MB of memory at most\n";
-  std::cout << std::left << std::setw(44) << "" << std::right << std::setw(10) << "median" << std::setw(10) << "95 %"
-            << std::setw(10) << "count" << '\n';
+  Figures::head();
   figures.row("search, mated, L = 1, ms", "mated-1");
   figures.row("search, mated, L = 50, ms", "mated-50");
   figures.row("search, non-mated, L = 1, ms", "non-mated-1");
