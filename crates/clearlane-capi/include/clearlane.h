@@ -3,6 +3,9 @@
  * Open a port once and a lane for each gate, pass it the frames of one traveller at a time, and open the gate if and only if
  * `admitted` is true. Any thread may use any handle.
  *
+ * The parts beneath a port can be had alone, for those who decide for themselves: pictures, extractors, templates as bytes, and
+ * galleries in memory.
+ *
  * Calls return a status and, where `message` is not NULL, set it to NULL or to what was wrong, which clearlane_free() frees.
  * Every text that the library gives out is freed by clearlane_free(), unless it says "never freed". Text is UTF-8 and ends
  * with a zero byte.
@@ -39,8 +42,17 @@
 // The ABI that this header describes. Compare it with clearlane_abi_version() where the library is loaded at run time.
 #define CLEARLANE_ABI_VERSION 1
 
+// Models that make templates of frames. Any number of threads may use it; it starts none.
+typedef struct clearlane_extractor clearlane_extractor;
+
+// Templates of one model in memory. Any number of threads may use it; searches never wait for changes.
+typedef struct clearlane_gallery clearlane_gallery;
+
 // One lane of a port. Any number of threads may use it.
 typedef struct clearlane_lane clearlane_lane;
+
+// The pixels of a decoded picture.
+typedef struct clearlane_picture clearlane_picture;
 
 // An opened port: models, register, gallery, rules and counters, which all of its lanes share. Any thread may use it.
 typedef struct clearlane_port clearlane_port;
@@ -129,6 +141,107 @@ typedef struct clearlane_enrolment {
   char *json;
 } clearlane_enrolment;
 
+// Which face is the traveller's where a frame shows several.
+typedef int32_t clearlane_selection;
+
+// How frames stand.
+typedef int32_t clearlane_orientation;
+
+// Further settings of a port, an extractor or a gallery, added up.
+typedef uint32_t clearlane_port_flags;
+
+// What makes an extractor. Everything but `size` may be zero, which means the default.
+typedef struct clearlane_extractor_options {
+  // sizeof(clearlane_extractor_options).
+  size_t size;
+  // Folders of models beside those compiled in.
+  const char *const *model_folders;
+  // How many.
+  size_t model_folder_count;
+  // The detector by name. NULL: the first available.
+  const char *detector;
+  // The embedder by name. NULL: the first available.
+  const char *embedder;
+  // Whose face clearlane_extract() takes where a frame shows several.
+  clearlane_selection selection;
+  // How frames stand.
+  clearlane_orientation orientation;
+  // The smallest face that counts: pixels from 1 on, or a share of the frame's shorter side below 1. 0: a twentieth.
+  float smallest_face;
+  // The longer side of the detector's input in pixels, 32 to 4096. 0: the model's own.
+  uint32_t detector_size;
+  // CLEARLANE_FLIP or 0.
+  clearlane_port_flags flags;
+  // Zero.
+  uint32_t reserved;
+} clearlane_extractor_options;
+
+// What templates are made by, and how large they are.
+//
+// A template is its model's 32 bytes, then the values of a unit vector, each as four bytes (IEEE 754 single precision), the
+// lowest first, whatever the machine. It is a person's biometric datum in the clear.
+typedef struct clearlane_model {
+  // sizeof(clearlane_model), set by the caller.
+  size_t size;
+  // How many values a template has, 1 to 4096.
+  size_t dimension;
+  // How many bytes: 32, and four for each value. Not read where the caller fills the struct.
+  size_t template_length;
+  // What the templates begin with. Those of different models are never compared.
+  uint8_t id[32];
+} clearlane_model;
+
+// A face that a template was made of. Coordinates are pixels of the upright picture, to the right and down, the centre of the
+// first pixel at 0. Free its `json` with clearlane_free().
+typedef struct clearlane_face {
+  // sizeof(clearlane_face), set by the caller in the first of an array.
+  size_t size;
+  // Its box: left, upper, right and lower edge. It may reach beyond the frame.
+  float edges[4];
+  // Eyes, nose tip and mouth corners, x and y of each; of each pair the one on the left of the picture first.
+  float landmarks[10];
+  // The detector's score, 0 to 1.
+  float score;
+  // The part of the box that is outside of the frame, 0 to 1; 1 where a landmark is outside.
+  float outside;
+  // By how much the frame was turned to stand upright.
+  clearlane_rotation rotation;
+  // How many faces the frame shows.
+  uint32_t faces;
+  // The 28 quality components of ISO/IEC 29794-5 by name, each with its value in its own unit, `native`, and its component
+  // value, `value`, 0 (worst) to 100; null for those that are not assessed, of which the unified score is one.
+  char *json;
+} clearlane_face;
+
+// By which contract searches may skip references.
+typedef int32_t clearlane_search_mode;
+
+// What makes a gallery.
+typedef struct clearlane_gallery_options {
+  // sizeof(clearlane_gallery_options).
+  size_t size;
+  // The model of its templates: that of an extractor, or what a template begins with.
+  const struct clearlane_model *model;
+  // By which contract searches may skip references.
+  clearlane_search_mode mode;
+  // CLEARLANE_PARALLEL or 0: all work is done on the calling thread, and none is started, so that the process may fork.
+  clearlane_port_flags flags;
+} clearlane_gallery_options;
+
+// A subject that a search found.
+typedef struct clearlane_candidate {
+  // sizeof(clearlane_candidate), set by the caller in the first of an array.
+  size_t size;
+  // The register's number for the subject, or the gallery's.
+  uint64_t subject;
+  // The number of its best template for the frame or the probe.
+  uint64_t template_id;
+  // Cosine similarity, -1 to 1.
+  float score;
+  // Zero.
+  uint32_t reserved;
+} clearlane_candidate;
+
 // How an identification is done.
 typedef struct clearlane_identify_options {
   // sizeof(clearlane_identify_options).
@@ -168,20 +281,6 @@ typedef struct clearlane_identification {
   // Why nobody is identified, with phrases in English and Chinese, and how long each stage took.
   char *json;
 } clearlane_identification;
-
-// A subject that a search found.
-typedef struct clearlane_candidate {
-  // sizeof(clearlane_candidate), set by the caller in the first of an array.
-  size_t size;
-  // The register's number for the subject.
-  uint64_t subject;
-  // The number of its best template for the frame.
-  uint64_t template_id;
-  // Cosine similarity, -1 to 1.
-  float score;
-  // Zero.
-  uint32_t reserved;
-} clearlane_candidate;
 
 // The way that travellers take, seen from the mainland. 0 is neither: where a direction is only asked for, it means both.
 typedef int32_t clearlane_direction;
@@ -278,18 +377,6 @@ typedef void (*clearlane_release_callback)(void *user);
 
 // How the register is opened.
 typedef int32_t clearlane_access;
-
-// Which face is the traveller's where a frame shows several.
-typedef int32_t clearlane_selection;
-
-// By which contract searches may skip references.
-typedef int32_t clearlane_search_mode;
-
-// Further settings of a port, added up.
-typedef uint32_t clearlane_port_flags;
-
-// How frames stand.
-typedef int32_t clearlane_orientation;
 
 // The files and names that make a port. Everything but `size` and `register_path` may be zero, which means the default.
 //
@@ -513,7 +600,7 @@ typedef struct clearlane_step {
 // The register is not checked when it is opened: lanes refer everybody until clearlane_port_check().
 #define CLEARLANE_UNCHECKED 4
 
-// One search uses all processors. Without it several lanes share them best.
+// One search uses all processors. Without it several lanes share them best, and a gallery starts no thread.
 #define CLEARLANE_PARALLEL 8
 
 // The traveller was admitted.
@@ -546,7 +633,7 @@ typedef struct clearlane_step {
 // A file could not be read, or is not what it should be.
 #define CLEARLANE_OPEN 4
 
-// The bytes are not a frame of the stated size and format.
+// The bytes are not a frame of the stated size and format, or not a picture that can be decoded.
 #define CLEARLANE_FRAME 5
 
 // The register could not be read or written.
@@ -563,6 +650,9 @@ typedef struct clearlane_step {
 
 // A defect of the library. The gate must stay shut.
 #define CLEARLANE_INTERNAL 10
+
+// The bytes are no templates, or templates of different models.
+#define CLEARLANE_TEMPLATE 11
 
 #ifdef __cplusplus
 extern "C" {
@@ -581,6 +671,81 @@ clearlane_status clearlane_enrol(const struct clearlane_port *port,
                                  const struct clearlane_application *application,
                                  struct clearlane_enrolment *enrolment,
                                  char **message);
+
+// Opens an extractor: loads its models, which takes some 0.1 s.
+clearlane_status clearlane_extractor_open(const struct clearlane_extractor_options *options,
+                                          struct clearlane_extractor **extractor,
+                                          char **message);
+
+// Closes an extractor. Calls that are under way end as they would. NULL is passed over.
+clearlane_status clearlane_extractor_close(struct clearlane_extractor *extractor);
+
+// What the extractor's templates are.
+clearlane_status clearlane_extractor_model(const struct clearlane_extractor *extractor,
+                                           struct clearlane_model *model,
+                                           char **message);
+
+// Makes the template of the selected face of a frame, in `bytes`, which has room for exactly one, `length` bytes.
+// CLEARLANE_NO_TEMPLATE where there is none.
+clearlane_status clearlane_extract(const struct clearlane_extractor *extractor,
+                                   const struct clearlane_frame *frame,
+                                   struct clearlane_face *face,
+                                   uint8_t *bytes,
+                                   size_t length,
+                                   char **message);
+
+// Makes the templates of all faces of a frame, up to `capacity`, the largest first, whatever the extractor's selection;
+// `count` is how many. Faces that are cut by the border or not upright are left out. `bytes` has room for exactly `capacity`
+// templates, `length` bytes in all, and gets them one after the other.
+clearlane_status clearlane_extract_all(const struct clearlane_extractor *extractor,
+                                       const struct clearlane_frame *frame,
+                                       struct clearlane_face *faces,
+                                       uint8_t *bytes,
+                                       size_t length,
+                                       size_t capacity,
+                                       size_t *count,
+                                       char **message);
+
+// Opens an empty gallery.
+clearlane_status clearlane_gallery_open(const struct clearlane_gallery_options *options,
+                                        struct clearlane_gallery **gallery,
+                                        char **message);
+
+// Closes a gallery and wipes its templates. Calls that are under way end as they would. NULL is passed over.
+clearlane_status clearlane_gallery_close(struct clearlane_gallery *gallery);
+
+// How many templates the gallery has.
+clearlane_status clearlane_gallery_count(const struct clearlane_gallery *gallery, size_t *count, char **message);
+
+// Makes room for `count` further templates: before many are inserted in parts.
+clearlane_status clearlane_gallery_reserve(const struct clearlane_gallery *gallery, size_t count, char **message);
+
+// Inserts `count` templates, all of them or, on an error, none: number `i` of `templates`, which has them one after the other,
+// `length` bytes in all, is `template_ids[i]` of `subjects[i]`. A subject may have several templates; a template's number is
+// used once.
+clearlane_status clearlane_gallery_insert(const struct clearlane_gallery *gallery,
+                                          const uint64_t *subjects,
+                                          const uint64_t *template_ids,
+                                          const uint8_t *templates,
+                                          size_t length,
+                                          size_t count,
+                                          char **message);
+
+// Takes a subject with all of its templates out. No search that starts afterwards finds it. CLEARLANE_NOT_FOUND where it has
+// none.
+clearlane_status clearlane_gallery_delete(const struct clearlane_gallery *gallery,
+                                          uint64_t subject,
+                                          char **message);
+
+// Searches for the probe's `capacity` most similar subjects (1:N), whatever their scores: writes exactly as many candidates
+// where the gallery has as many subjects, and otherwise all, the best first; `count` is how many.
+clearlane_status clearlane_gallery_search(const struct clearlane_gallery *gallery,
+                                          const uint8_t *probe,
+                                          size_t probe_length,
+                                          struct clearlane_candidate *candidates,
+                                          size_t capacity,
+                                          size_t *count,
+                                          char **message);
 
 // What makes scores with the face in a frame doubtful, worst first, as a JSON list with the quality component, its values and
 // phrases in English and Chinese; freed by clearlane_free(). CLEARLANE_NO_TEMPLATE where the frame shows no face.
@@ -640,6 +805,19 @@ clearlane_status clearlane_log_to(clearlane_log_callback callback,
                                   void *user,
                                   clearlane_log_level level,
                                   char **message);
+
+// Decodes a picture file (JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM), or the portrait in a chip's data group 2, and fills
+// `frame` with the upright picture in CLEARLANE_RGB8. The frame's pixels are there until the picture is closed, whoever uses
+// them. Of more than `max_pixels` pixels, width times height, it is refused before memory is taken for it; 0: 67 million.
+clearlane_status clearlane_picture_decode(const uint8_t *bytes,
+                                          size_t length,
+                                          uint64_t max_pixels,
+                                          struct clearlane_picture **picture,
+                                          struct clearlane_frame *frame,
+                                          char **message);
+
+// Closes a picture and wipes its pixels: frames of it must not be used any more. NULL is passed over.
+clearlane_status clearlane_picture_close(struct clearlane_picture *picture);
 
 // Opens a port: loads the models and the references and checks the register, which takes seconds for a million.
 clearlane_status clearlane_port_open(const struct clearlane_port_options *options,
@@ -717,6 +895,24 @@ clearlane_status clearlane_session_finish(const struct clearlane_session *sessio
 
 // Closes a session. One that has not decided records nothing. NULL is passed over.
 clearlane_status clearlane_session_close(struct clearlane_session *session);
+
+// Compares two templates (1:1): `score` is their cosine similarity, -1 to 1. CLEARLANE_TEMPLATE where the bytes are no
+// templates, or were made by different models.
+clearlane_status clearlane_compare(const uint8_t *left,
+                                   size_t left_length,
+                                   const uint8_t *right,
+                                   size_t right_length,
+                                   float *score,
+                                   char **message);
+
+// One template for `count` captures of one person: the direction of their mean. `templates` has them one after the other,
+// `length` bytes in all, and `mean` room for one of them, `mean_length` bytes.
+clearlane_status clearlane_template_mean(const uint8_t *templates,
+                                         size_t length,
+                                         size_t count,
+                                         uint8_t *mean,
+                                         size_t mean_length,
+                                         char **message);
 
 // Frees a text that came from this library: a message, JSON, a printed record. NULL is passed over; what is not a text of this
 // library's, or was freed and not given out anew, gets CLEARLANE_HANDLE.

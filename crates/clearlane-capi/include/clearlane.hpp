@@ -156,6 +156,162 @@ inline clearlane_evidence evidence(const Evidence &item) {
 
 }  // namespace detail
 
+// A decoded picture file. Its frame is there as long as it is.
+class Picture {
+ public:
+  // A picture of more than `max_pixels` pixels is refused; 0: of more than 67 million.
+  Picture(const void *bytes, std::size_t length, std::uint64_t max_pixels = 0) {
+    clearlane_picture *picture = nullptr;
+    detail::call(clearlane_picture_decode, static_cast<const std::uint8_t *>(bytes), length, max_pixels, &picture, &frame_);
+    handle_.reset(picture);
+  }
+  const clearlane_frame &frame() const noexcept { return frame_; }
+
+ private:
+  clearlane_frame frame_ = CLEARLANE_INIT(clearlane_frame);
+  detail::Handle<clearlane_picture, clearlane_picture_close> handle_;
+};
+
+// A template as bytes: see clearlane_model.
+using Template = std::vector<std::uint8_t>;
+
+// The cosine similarity of two templates.
+inline float compare(const Template &left, const Template &right) {
+  float score = 0;
+  detail::call(clearlane_compare, left.data(), left.size(), right.data(), right.size(), &score);
+  return score;
+}
+
+// One template for several captures of one person.
+inline Template mean(const std::vector<Template> &captures) {
+  Template all;
+  for (const Template &capture : captures) all.insert(all.end(), capture.begin(), capture.end());
+  Template made(captures.empty() ? 0 : captures.front().size());
+  detail::call(clearlane_template_mean, all.data(), all.size(), captures.size(), made.data(), made.size());
+  return made;
+}
+
+// A face that a template was made of.
+struct Extraction {
+  // Without its `json`, which stands beside it.
+  clearlane_face face;
+  std::string quality;
+  Template bytes;
+};
+
+// What makes an extractor: see clearlane_extractor_options. What is left out has its default.
+class ExtractorOptions {
+ public:
+  ExtractorOptions &models(std::string folder) { return models_.push_back(std::move(folder)), *this; }
+  ExtractorOptions &detector(std::string name) { return detector_ = std::move(name), *this; }
+  ExtractorOptions &embedder(std::string name) { return embedder_ = std::move(name), *this; }
+  ExtractorOptions &selection(clearlane_selection selection) { return more_.selection = selection, *this; }
+  ExtractorOptions &orientation(clearlane_orientation orientation) { return more_.orientation = orientation, *this; }
+  ExtractorOptions &smallest_face(float size) { return more_.smallest_face = size, *this; }
+  ExtractorOptions &detector_size(std::uint32_t side) { return more_.detector_size = side, *this; }
+  ExtractorOptions &flags(clearlane_port_flags flags) { return more_.flags = flags, *this; }
+
+ private:
+  friend class Extractor;
+  std::vector<std::string> models_;
+  std::string detector_, embedder_;
+  clearlane_extractor_options more_ = CLEARLANE_INIT(clearlane_extractor_options);
+};
+
+// Makes templates of frames.
+class Extractor {
+ public:
+  explicit Extractor(const ExtractorOptions &from = {}) {
+    const auto models = detail::pointers(from.models_);
+    clearlane_extractor_options options = from.more_;
+    options.model_folders = models.data(), options.model_folder_count = models.size();
+    options.detector = detail::text_or_null(from.detector_);
+    options.embedder = detail::text_or_null(from.embedder_);
+    clearlane_extractor *extractor = nullptr;
+    detail::call(clearlane_extractor_open, &options, &extractor);
+    handle_.reset(extractor);
+    detail::call(clearlane_extractor_model, handle_.get(), &model_);
+  }
+
+  // What its templates are.
+  const clearlane_model &model() const noexcept { return model_; }
+
+  // The selected face. An Error of CLEARLANE_NO_TEMPLATE where there is none.
+  Extraction extract(const clearlane_frame &frame) const {
+    auto face = CLEARLANE_INIT(clearlane_face);
+    Template bytes(model_.template_length);
+    detail::call(clearlane_extract, handle_.get(), &frame, &face, bytes.data(), bytes.size());
+    return made(face, std::move(bytes));
+  }
+  // Up to `most` faces, the largest first.
+  std::vector<Extraction> extract_all(const clearlane_frame &frame, std::size_t most) const {
+    std::vector<clearlane_face> faces(most, CLEARLANE_INIT(clearlane_face));
+    Template all(most * model_.template_length);
+    std::size_t count = 0;
+    detail::call(clearlane_extract_all, handle_.get(), &frame, faces.data(), all.data(), all.size(), most, &count);
+    std::vector<Extraction> found;
+    for (std::size_t index = 0; index < count; index++) {
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>(index * model_.template_length);
+      found.push_back(made(faces[index], Template(first, first + static_cast<std::ptrdiff_t>(model_.template_length))));
+    }
+    return found;
+  }
+
+ private:
+  static Extraction made(const clearlane_face &face, Template bytes) {
+    Extraction extraction{face, detail::take(face.json), std::move(bytes)};
+    extraction.face.json = nullptr;
+    return extraction;
+  }
+
+  clearlane_model model_ = CLEARLANE_INIT(clearlane_model);
+  detail::Handle<clearlane_extractor, clearlane_extractor_close> handle_;
+};
+
+// Templates in memory, without a register. Its subjects and templates have the caller's numbers.
+class Gallery {
+ public:
+  explicit Gallery(const clearlane_model &model, clearlane_search_mode mode = CLEARLANE_CERTIFIED,
+                   clearlane_port_flags flags = 0) {
+    auto options = CLEARLANE_INIT(clearlane_gallery_options);
+    options.model = &model, options.mode = mode, options.flags = flags;
+    clearlane_gallery *gallery = nullptr;
+    detail::call(clearlane_gallery_open, &options, &gallery);
+    handle_.reset(gallery);
+  }
+
+  // Before many are inserted in parts.
+  void reserve(std::size_t count) const { detail::call(clearlane_gallery_reserve, handle_.get(), count); }
+  void insert(std::uint64_t subject, std::uint64_t template_id, const Template &bytes) const {
+    detail::call(clearlane_gallery_insert, handle_.get(), &subject, &template_id, bytes.data(), bytes.size(), std::size_t{1});
+  }
+  // Templates one after the other, of these subjects, with these numbers.
+  void insert(const std::vector<std::uint64_t> &subjects, const std::vector<std::uint64_t> &template_ids,
+              const Template &templates) const {
+    if (subjects.size() != template_ids.size()) throw std::invalid_argument("expected a template's number for each subject");
+    detail::call(clearlane_gallery_insert, handle_.get(), subjects.data(), template_ids.data(), templates.data(),
+                 templates.size(), subjects.size());
+  }
+  // An Error of CLEARLANE_NOT_FOUND where the subject has no template.
+  void remove(std::uint64_t subject) const { detail::call(clearlane_gallery_delete, handle_.get(), subject); }
+  std::size_t count() const {
+    std::size_t count = 0;
+    detail::call(clearlane_gallery_count, handle_.get(), &count);
+    return count;
+  }
+  // The `most` subjects that are most similar to the probe, the best first; fewer only where there are fewer.
+  std::vector<clearlane_candidate> search(const Template &probe, std::size_t most) const {
+    std::vector<clearlane_candidate> candidates(most, CLEARLANE_INIT(clearlane_candidate));
+    std::size_t count = 0;
+    detail::call(clearlane_gallery_search, handle_.get(), probe.data(), probe.size(), candidates.data(), most, &count);
+    candidates.resize(count);
+    return candidates;
+  }
+
+ private:
+  detail::Handle<clearlane_gallery, clearlane_gallery_close> handle_;
+};
+
 // One traveller before the camera of a lane.
 class Session {
  public:

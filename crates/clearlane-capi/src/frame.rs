@@ -1,12 +1,13 @@
 //! Pictures as the caller's cameras give them.
 
 use std::mem::offset_of;
+use std::ptr;
 
 use clearlane::{Frame, FrameError, PixelFormat, Rotation, YuvColour};
 
 use crate::number::numbers;
 use crate::pointer::{checked, list};
-use crate::sized::{Input, input, inputs};
+use crate::sized::{Input, Output, input, inputs};
 use crate::status::{CLEARLANE_FRAME, Failure};
 
 /// How a frame's pixels lie in memory, 8 bits a sample where nothing else is said.
@@ -126,6 +127,33 @@ pub struct clearlane_frame {
 unsafe impl Input for clearlane_frame {
     const NAME: &'static str = "clearlane_frame";
     const LEAST: usize = offset_of!(Self, chroma);
+}
+
+// SAFETY: `repr(C)` and its size first.
+unsafe impl Output for clearlane_frame {
+    const NAME: &'static str = "clearlane_frame";
+    const LEAST: usize = offset_of!(Self, chroma);
+}
+
+impl Default for clearlane_frame {
+    /// Without pixels, with its size set.
+    fn default() -> Self {
+        Self {
+            size: size_of::<Self>(),
+            pixels: ptr::null(),
+            length: 0,
+            stride: 0,
+            width: 0,
+            height: 0,
+            format: 0,
+            colour: CLEARLANE_BT601_LIMITED,
+            chroma: ptr::null(),
+            chroma_length: 0,
+            chroma_stride: 0,
+            rotation: CLEARLANE_UPRIGHT,
+            reserved: 0,
+        }
+    }
 }
 
 /// # Safety

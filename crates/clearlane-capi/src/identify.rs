@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use clearlane::search::Completeness;
+use clearlane::search::{Candidate, Completeness};
 use clearlane::{Identification, IdentifyError, IdentifyOptions, Port};
 use serde_json::json;
 
@@ -49,9 +49,9 @@ unsafe impl Input for clearlane_identify_options {
 pub struct clearlane_candidate {
     /// sizeof(clearlane_candidate), set by the caller in the first of an array.
     pub size: usize,
-    /// The register's number for the subject.
+    /// The register's number for the subject, or the gallery's.
     pub subject: u64,
-    /// The number of its best template for the frame.
+    /// The number of its best template for the frame or the probe.
     pub template_id: u64,
     /// Cosine similarity, -1 to 1.
     pub score: f32,
@@ -63,6 +63,18 @@ pub struct clearlane_candidate {
 unsafe impl Output for clearlane_candidate {
     const NAME: &'static str = "clearlane_candidate";
     const LEAST: usize = size_of::<Self>();
+}
+
+impl clearlane_candidate {
+    pub(crate) fn new(found: &Candidate) -> Self {
+        Self {
+            size: size_of::<Self>(),
+            subject: found.subject.0,
+            template_id: found.template.0,
+            score: found.score,
+            reserved: 0,
+        }
+    }
 }
 
 /// The outcome of an identification. Free its `json` with clearlane_free().
@@ -142,13 +154,7 @@ pub unsafe extern "C" fn clearlane_identify(
             let frame = self::frame(frame, "frame")?;
             let found = port.identify(&frame, &settings(&port, &input(options, "options")?, capacity)?)?;
             for (place, found) in places.iter().zip(&found.candidates) {
-                place.fill(&clearlane_candidate {
-                    size: size_of::<clearlane_candidate>(),
-                    subject: found.subject.0,
-                    template_id: found.template.0,
-                    score: found.score,
-                    reserved: 0,
-                });
+                place.fill(&clearlane_candidate::new(found));
             }
             identification.fill(&outcome(&found, capacity)?);
             Ok(())

@@ -10,7 +10,9 @@
 
 mod decision;
 mod enrol;
+mod extractor;
 mod frame;
+mod gallery;
 mod guard;
 mod handle;
 mod identify;
@@ -19,12 +21,14 @@ mod keys;
 mod lane;
 mod log;
 mod number;
+mod picture;
 mod pointer;
 mod port;
 mod records;
 mod session;
 mod sized;
 mod status;
+mod template;
 mod text;
 
 use std::ffi::c_char;
@@ -34,12 +38,21 @@ pub use enrol::{
     CLEARLANE_ALREADY_ENROLLED, CLEARLANE_ENROLLED, CLEARLANE_REFERRED, clearlane_application, clearlane_enrol,
     clearlane_enrolment, clearlane_enrolment_outcome,
 };
+pub use extractor::{
+    clearlane_extract, clearlane_extract_all, clearlane_extractor, clearlane_extractor_close,
+    clearlane_extractor_model, clearlane_extractor_open, clearlane_extractor_options, clearlane_face,
+};
 pub use frame::{
     CLEARLANE_BGR8, CLEARLANE_BGRA8, CLEARLANE_BT601_FULL, CLEARLANE_BT601_LIMITED, CLEARLANE_BT709_FULL,
     CLEARLANE_BT709_LIMITED, CLEARLANE_CLOCKWISE_90, CLEARLANE_CLOCKWISE_180, CLEARLANE_CLOCKWISE_270, CLEARLANE_GRAY8,
     CLEARLANE_GRAY16, CLEARLANE_I420, CLEARLANE_NV12, CLEARLANE_P010, CLEARLANE_RGB8, CLEARLANE_RGBA8,
     CLEARLANE_UPRIGHT, CLEARLANE_UYVY, CLEARLANE_YUYV, clearlane_frame, clearlane_pixel_format, clearlane_rotation,
     clearlane_yuv_colour,
+};
+pub use gallery::{
+    clearlane_gallery, clearlane_gallery_close, clearlane_gallery_count, clearlane_gallery_delete,
+    clearlane_gallery_insert, clearlane_gallery_open, clearlane_gallery_options, clearlane_gallery_reserve,
+    clearlane_gallery_search,
 };
 pub use identify::{
     clearlane_candidate, clearlane_doubts, clearlane_identification, clearlane_identify, clearlane_identify_options,
@@ -54,6 +67,7 @@ pub use log::{
     CLEARLANE_LOG_DEBUG, CLEARLANE_LOG_ERROR, CLEARLANE_LOG_INFO, CLEARLANE_LOG_TRACE, CLEARLANE_LOG_WARN,
     clearlane_log_callback, clearlane_log_level, clearlane_log_to,
 };
+pub use picture::{clearlane_picture, clearlane_picture_close, clearlane_picture_decode};
 pub use port::{
     CLEARLANE_ADD_MODEL, CLEARLANE_ANY_WAY, CLEARLANE_AS_GIVEN, CLEARLANE_CENTRAL_FACE, CLEARLANE_CERTIFIED,
     CLEARLANE_CREATE, CLEARLANE_EXHAUSTIVE, CLEARLANE_FLIP, CLEARLANE_LARGEST_FACE, CLEARLANE_ONLY_FACE,
@@ -73,9 +87,10 @@ pub use session::{
 };
 pub use status::{
     CLEARLANE_ARGUMENT, CLEARLANE_FRAME, CLEARLANE_HANDLE, CLEARLANE_INTERNAL, CLEARLANE_NO_TEMPLATE,
-    CLEARLANE_NOT_FOUND, CLEARLANE_OK, CLEARLANE_OPEN, CLEARLANE_REGISTER, CLEARLANE_SIZE, CLEARLANE_UNAVAILABLE,
-    clearlane_status,
+    CLEARLANE_NOT_FOUND, CLEARLANE_OK, CLEARLANE_OPEN, CLEARLANE_REGISTER, CLEARLANE_SIZE, CLEARLANE_TEMPLATE,
+    CLEARLANE_UNAVAILABLE, clearlane_status,
 };
+pub use template::{clearlane_compare, clearlane_model, clearlane_template_mean};
 pub use text::clearlane_free;
 
 /// The ABI that this header describes. Compare it with clearlane_abi_version() where the library is loaded at run time.

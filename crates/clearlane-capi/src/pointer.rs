@@ -65,6 +65,23 @@ pub(crate) unsafe fn texts<'a>(
     pointers.iter().map(|pointer| unsafe { text(*pointer, name) }).collect()
 }
 
+/// A buffer, set to zero.
+///
+/// # Safety
+/// `pointer` points to `length` bytes that only the caller has, for the time of the call, or is null where `length` is 0.
+pub(crate) unsafe fn buffer<'a>(pointer: *mut u8, length: usize, name: &str) -> Result<&'a mut [u8], Failure> {
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    checked(pointer, name)?;
+    count_checked(length, 1, name)?;
+    // SAFETY: not null, within the limit of a slice, and the caller's promise.
+    unsafe {
+        pointer.write_bytes(0, length);
+        Ok(slice::from_raw_parts_mut(pointer, length))
+    }
+}
+
 /// # Safety
 /// `pointer` points to `count` values that outlive the call, or is null where `count` is 0; any bytes are a value of `T`.
 pub(crate) unsafe fn list<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T], Failure> {

@@ -93,7 +93,7 @@ numbers!(
     CLEARLANE_SKETCH = Mode::SKETCH
 );
 
-/// Further settings of a port, added up.
+/// Further settings of a port, an extractor or a gallery, added up.
 pub type clearlane_port_flags = u32;
 
 /// Each template is averaged with that of the mirrored face: twice the time, a little more accurate.
@@ -102,7 +102,7 @@ pub const CLEARLANE_FLIP: clearlane_port_flags = 1;
 pub const CLEARLANE_ADD_MODEL: clearlane_port_flags = 2;
 /// The register is not checked when it is opened: lanes refer everybody until clearlane_port_check().
 pub const CLEARLANE_UNCHECKED: clearlane_port_flags = 4;
-/// One search uses all processors. Without it several lanes share them best.
+/// One search uses all processors. Without it several lanes share them best, and a gallery starts no thread.
 pub const CLEARLANE_PARALLEL: clearlane_port_flags = 8;
 
 const FLAGS: clearlane_port_flags = CLEARLANE_FLIP | CLEARLANE_ADD_MODEL | CLEARLANE_UNCHECKED | CLEARLANE_PARALLEL;
@@ -252,10 +252,8 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
         if let Some(path) = optional(given.claim_issuer, "claim_issuer")? {
             options = options.claim_issuer(path);
         }
-        if given.flags & !FLAGS != 0 {
-            return Err(Failure::argument(format!("`flags` has unknown ones: {:#x}", given.flags & !FLAGS)));
-        }
-        let set = |flag| given.flags & flag != 0;
+        let given = flags(given.flags, FLAGS)?;
+        let set = |flag| given & flag != 0;
         Ok(options
             .flip(set(CLEARLANE_FLIP))
             .add_model(set(CLEARLANE_ADD_MODEL))
@@ -264,12 +262,20 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
     }
 }
 
-fn smallest_face(size: f32) -> Result<SmallestFace, Failure> {
+/// Flags of those that are meant for what they are given to.
+pub(crate) fn flags(given: clearlane_port_flags, known: clearlane_port_flags) -> Result<clearlane_port_flags, Failure> {
+    match given & !known {
+        0 => Ok(given),
+        unknown => Err(Failure::argument(format!("`flags` has some that are unknown here: {unknown:#x}"))),
+    }
+}
+
+pub(crate) fn smallest_face(size: f32) -> Result<SmallestFace, Failure> {
     let refused = || format!("expected a `smallest_face` of 1 or more, or a share above 0 and below 1, got {size}");
     SmallestFace::from_number(size).ok_or_else(|| Failure::argument(refused()))
 }
 
-fn input_side(pixels: u32) -> Result<usize, Failure> {
+pub(crate) fn input_side(pixels: u32) -> Result<usize, Failure> {
     let side = usize::try_from(pixels).ok().filter(|side| Detector::INPUT_SIZES.contains(side));
     side.ok_or_else(|| Failure::argument(format!("expected a `detector_size` of 32 to 4096, got {pixels}")))
 }

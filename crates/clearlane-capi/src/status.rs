@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use clearlane::search::GalleryError;
 use clearlane::store::StoreError;
 use clearlane::{CalibrationError, EnrolError, IdentifyError, LaneError, ReferencesError};
 
@@ -18,7 +19,7 @@ pub const CLEARLANE_SIZE: clearlane_status = 2;
 pub const CLEARLANE_HANDLE: clearlane_status = 3;
 /// A file could not be read, or is not what it should be.
 pub const CLEARLANE_OPEN: clearlane_status = 4;
-/// The bytes are not a frame of the stated size and format.
+/// The bytes are not a frame of the stated size and format, or not a picture that can be decoded.
 pub const CLEARLANE_FRAME: clearlane_status = 5;
 /// The register could not be read or written.
 pub const CLEARLANE_REGISTER: clearlane_status = 6;
@@ -30,6 +31,8 @@ pub const CLEARLANE_NO_TEMPLATE: clearlane_status = 8;
 pub const CLEARLANE_UNAVAILABLE: clearlane_status = 9;
 /// A defect of the library. The gate must stay shut.
 pub const CLEARLANE_INTERNAL: clearlane_status = 10;
+/// The bytes are no templates, or templates of different models.
+pub const CLEARLANE_TEMPLATE: clearlane_status = 11;
 
 /// A status other than OK, and what to say.
 #[derive(Debug)]
@@ -100,6 +103,23 @@ impl From<EnrolError> for Failure {
             EnrolError::References(error) => return error.into(),
             EnrolError::Extract(_) | EnrolError::OtherModel { .. } => CLEARLANE_INTERNAL,
             _ => CLEARLANE_UNAVAILABLE,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<GalleryError> for Failure {
+    fn from(error: GalleryError) -> Self {
+        let status = match error {
+            GalleryError::OtherModel { .. } | GalleryError::OtherDimension { .. } => CLEARLANE_TEMPLATE,
+            GalleryError::UnknownSubject { .. } | GalleryError::UnknownTemplate { .. } => CLEARLANE_NOT_FOUND,
+            GalleryError::Dimension { .. }
+            | GalleryError::DuplicateTemplate { .. }
+            | GalleryError::NoCandidatesAskedFor => return Self::argument(error),
+            GalleryError::OutOfMemory { .. } | GalleryError::TooManyTemplates { .. } | GalleryError::NoEntropy => {
+                CLEARLANE_UNAVAILABLE
+            }
+            _ => return Self::internal(error),
         };
         Self::new(status, error)
     }

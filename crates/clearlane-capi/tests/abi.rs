@@ -52,6 +52,13 @@ fn layouts() -> Vec<Layout> {
             size, pixels, length, stride, width, height, format, colour, chroma, chroma_length, chroma_stride, rotation,
             reserved
         }
+        clearlane_extractor_options {
+            size, model_folders, model_folder_count, detector, embedder, selection, orientation, smallest_face,
+            detector_size, flags, reserved
+        }
+        clearlane_face { size, edges, landmarks, score, outside, rotation, faces, json }
+        clearlane_model { size, dimension, template_length, id }
+        clearlane_gallery_options { size, model, mode, flags }
         clearlane_application { size, key, details, pictures, picture_count, digests }
         clearlane_enrolment { size, outcome, template_count, subject, json }
         clearlane_identify_options { size, fpir, margin, list_from, budget_us }

@@ -12,7 +12,7 @@ use common::build::{Prefix, compilers};
 use common::header::{Function, Header, Variable};
 use common::port::Port;
 
-/// Opens a port, a lane, a session and a refresher, and closes one of each.
+/// Opens two of everything that has a handle, and closes one of each.
 const BEGIN: &str = r#"
 #include <clearlane.h>
 #include <stdio.h>
@@ -48,10 +48,14 @@ static void log_callback(void *user, clearlane_log_level level, const char *targ
 
 int main(int count, char **arguments) {
   (void)count, (void)key_callback, (void)log_callback, (void)sound, (void)text;
-  static uint8_t pixels[64 * 64];
+  static uint8_t pixels[64 * 64], templates[32 + 4 * 128], made[sizeof templates], file[] = "P6 1 1 255\n123";
+  static uint64_t numbers[1] = {1};
+  static size_t found;
+  static float score;
+  (void)made, (void)numbers, (void)score;
   static const char *not_utf8 = "lane \xff", *good_text = "f0000";
   clearlane_frame frame = {.size = sizeof frame, .pixels = pixels, .length = sizeof pixels, .stride = 64, .width = 64,
-                           .height = 64, .format = CLEARLANE_GRAY8};
+                           .height = 64, .format = CLEARLANE_GRAY8}, decoded = frame;
   clearlane_evidence evidence = {.size = sizeof evidence, .matcher = "fingerprint", .subject = 1};
   clearlane_passage passage = {.size = sizeof passage, .frames = &frame, .frame_count = 1};
   clearlane_document document = {.size = sizeof document, .kind = "passport", .number = "1", .portrait = &frame};
@@ -61,15 +65,31 @@ int main(int count, char **arguments) {
   clearlane_record_query record_query = {.size = sizeof record_query, .key = "f0000"};
   clearlane_application application = {.size = sizeof application, .key = "f0000", .details = "{}", .pictures = &frame,
                                        .picture_count = 1};
+  clearlane_extractor_options extractor_options = {.size = sizeof extractor_options};
+  clearlane_model model = CLEARLANE_INIT(clearlane_model), no_model = model;
+  clearlane_gallery_options gallery_options = {.size = sizeof gallery_options, .model = &model};
+  clearlane_face face = CLEARLANE_INIT(clearlane_face);
   clearlane_decision decision = CLEARLANE_INIT(clearlane_decision);
   clearlane_step step = CLEARLANE_INIT(clearlane_step);
   clearlane_identification identification = CLEARLANE_INIT(clearlane_identification);
   clearlane_candidate candidate = CLEARLANE_INIT(clearlane_candidate);
   clearlane_enrolment enrolment = CLEARLANE_INIT(clearlane_enrolment);
+  clearlane_extractor *extractor, *closed_extractor, *new_extractor;
+  clearlane_gallery *gallery, *closed_gallery, *new_gallery;
+  clearlane_picture *picture, *closed_picture, *new_picture;
   clearlane_port *port, *closed_port, *new_port;
   clearlane_lane *lane, *closed_lane, *new_lane;
   clearlane_session *session, *closed_session, *new_session;
   clearlane_refresher *refresher, *closed_refresher, *new_refresher;
+  must(clearlane_picture_decode(file, sizeof file - 1, 0, &picture, &decoded, &message));
+  must(clearlane_picture_decode(file, sizeof file - 1, 0, &closed_picture, &decoded, &message));
+  must(clearlane_extractor_open(&extractor_options, &extractor, &message));
+  must(clearlane_extractor_open(&extractor_options, &closed_extractor, &message));
+  must(clearlane_extractor_model(extractor, &model, &message));
+  /* A unit vector: 1, then zeros. */
+  memcpy(templates, model.id, 32), templates[34] = 0x80, templates[35] = 0x3f;
+  must(clearlane_gallery_open(&gallery_options, &gallery, &message));
+  must(clearlane_gallery_open(&gallery_options, &closed_gallery, &message));
   must(clearlane_port_open(&port_options, &port, &message));
   must(clearlane_port_open(&port_options, &closed_port, &message));
   must(clearlane_lane_open(port, "lane 1", CLEARLANE_EXIT, &lane, &message));
@@ -80,18 +100,21 @@ int main(int count, char **arguments) {
   must(clearlane_port_refresh_every(port, 1000000, &closed_refresher, &message));
   clearlane_refresher_close(closed_refresher), clearlane_session_close(closed_session);
   clearlane_lane_close(closed_lane), clearlane_port_close(closed_port);
+  clearlane_picture_close(closed_picture), clearlane_extractor_close(closed_extractor);
+  clearlane_gallery_close(closed_gallery);
 "#;
 
 const END: &str = r#"
   clearlane_session_close(session), clearlane_lane_close(lane);
   clearlane_refresher_close(refresher), clearlane_port_close(port);
+  clearlane_picture_close(picture), clearlane_extractor_close(extractor), clearlane_gallery_close(gallery);
   printf("%d", calls);
   return 0;
 }
 "#;
 
 /// Structs that the caller fills, each with members that may not be what is said: the text of the member's new value.
-const INPUTS: [(&str, &[&str]); 8] = [
+const INPUTS: [(&str, &[&str]); 10] = [
     (
         "frame",
         &[
@@ -108,6 +131,26 @@ const INPUTS: [(&str, &[&str]); 8] = [
         ],
     ),
     ("evidence", &["matcher = NULL", "matcher = not_utf8"]),
+    (
+        "extractor_options",
+        &[
+            "model_folder_count = 1",
+            "model_folder_count = SIZE_MAX",
+            "model_folders = &good_text, extractor_options.model_folder_count = 1",
+            "detector = good_text",
+            "embedder = not_utf8",
+            "embedder = \"clearlane-detector\"",
+            "selection = 3",
+            "orientation = -1",
+            "smallest_face = -1",
+            "detector_size = 31",
+            "flags = CLEARLANE_PARALLEL",
+        ],
+    ),
+    (
+        "gallery_options",
+        &["model = NULL", "model = &no_model", "model = (void *)(pixels + 8)", "mode = 99", "flags = CLEARLANE_FLIP"],
+    ),
     (
         "passage",
         &[
@@ -183,8 +226,8 @@ const INPUTS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-const OUTPUTS: [&str; 5] = ["decision", "step", "identification", "candidate", "enrolment"];
-const HANDLES: [&str; 4] = ["port", "lane", "session", "refresher"];
+const OUTPUTS: [&str; 7] = ["decision", "step", "identification", "candidate", "enrolment", "face", "model"];
+const HANDLES: [&str; 7] = ["port", "lane", "session", "refresher", "extractor", "gallery", "picture"];
 
 /// Functions that cannot fail.
 const INFALLIBLE: [&str; 2] = ["clearlane_version", "clearlane_abi_version"];
@@ -240,6 +283,15 @@ fn right(function: &Function, parameter: &Variable) -> String {
         (_, "const char *") => "good_text".to_owned(),
         (_, "char **" | "void *") => "&text".to_owned(),
         (_, "bool *") => "&sound".to_owned(),
+        ("frame", "clearlane_frame *") => "&decoded".to_owned(),
+        ("bytes", "const uint8_t *") => "file".to_owned(),
+        ("length", _) if function.name == "clearlane_picture_decode" => "sizeof file - 1".to_owned(),
+        (name, "size_t") if name.ends_with("length") => "sizeof templates".to_owned(),
+        (_, "const uint8_t *") => "templates".to_owned(),
+        (_, "uint8_t *") => "made".to_owned(),
+        (_, "const uint64_t *") => "numbers".to_owned(),
+        (_, "size_t *") => "&found".to_owned(),
+        (_, "float *") => "&score".to_owned(),
         (_, "size_t") => "1".to_owned(),
         (_, "uint64_t") => "1000000".to_owned(),
         (_, kind) if kind.ends_with("**") => format!("&new_{name}"),
@@ -272,11 +324,17 @@ fn wrong(function: &Function, parameter: &Variable) -> Vec<(String, String, Stri
         wrong
     };
     match (parameter.name.as_str(), parameter.kind.as_str()) {
-        // Nobody has to take a message, user data may be anything, and no patience is too long.
-        ("message" | "user" | "patience_us", _) => Vec::new(),
+        // Nobody has to take a message, user data may be anything, no patience is too long, and no limit too high.
+        ("message" | "user" | "patience_us" | "max_pixels", _) => Vec::new(),
         ("text", "void *") => vec![bare("&sound"), bare("port"), bare("(void *)good_text")],
         ("callback", _) => vec![bare("NULL")],
         ("claim_frame_count" | "capacity", _) => vec![bare("SIZE_MAX"), bare("SIZE_MAX / 8")],
+        ("count", "size_t") if function.name == "clearlane_gallery_reserve" => vec![bare("SIZE_MAX")],
+        ("count", "size_t") => vec![bare("0"), bare("SIZE_MAX")],
+        ("subject", _) => vec![bare("0"), bare("2")],
+        (name, "size_t") if name.ends_with("length") => vec![bare("0"), bare("1"), bare("SIZE_MAX")],
+        (_, "const uint8_t *" | "uint8_t *") => vec![bare("NULL")],
+        (_, "const uint64_t *" | "size_t *" | "float *") => vec![bare("NULL"), bare("(void *)(pixels + 1)")],
         ("period_us", _) => vec![bare("0"), bare("999")],
         (_, "const char *") => vec![bare("NULL"), bare("not_utf8"), bare("\"\""), bare("\"a\\nb\"")],
         (_, "char **" | "bool *") => vec![bare("NULL")],
@@ -293,7 +351,7 @@ fn wrong(function: &Function, parameter: &Variable) -> Vec<(String, String, Stri
             others.chain(made_up).chain(null).chain([closed]).collect()
         }
         // Beyond the decision that is asked for, an output of the library's is written and not read.
-        _ if OUTPUTS.contains(&name) => {
+        _ if OUTPUTS.contains(&name) || parameter.kind == "clearlane_frame *" => {
             let newer_is_fine = structs(&[]);
             newer_is_fine[..newer_is_fine.len() - 1].to_vec()
         }

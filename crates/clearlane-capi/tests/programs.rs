@@ -46,6 +46,39 @@ fn a_c_program_gets_what_the_header_promises_of_sizes_handles_texts_and_callback
 }
 
 #[test]
+fn a_cpp_program_makes_templates_and_searches_them_without_a_port_and_without_a_thread() {
+    let prefix = Prefix::new();
+    let document = prefix.path().join("document.dg2");
+    let portrait = std::fs::read(here().join("../clearlane-embed/tests/data/portrait.jp2")).unwrap();
+    std::fs::write(&document, data_group_2(&portrait)).unwrap();
+    let face = |name: &str| here().join(format!("../../datasets/fictional/enrolled/{name}/enrol.jpg"));
+    for compiler in compilers(&CPP) {
+        let program = prefix.compile(compiler, &here().join("tests/engine.cpp"));
+        Prefix::run(&program, &[face("f0000"), face("f0001"), document.clone()]);
+    }
+}
+
+/// A travel document's data group 2 with one portrait in JPEG 2000 (ICAO Doc 9303-10, ISO/IEC 19794-5:2005).
+fn data_group_2(portrait: &[u8]) -> Vec<u8> {
+    let object = |tag: &[u8], value: &[u8]| {
+        let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+        [tag, &[0x82], &length, value].concat()
+    };
+    let block = u32::try_from(20 + 12 + portrait.len()).unwrap();
+    let mut record = b"FAC\x00010\0".to_vec();
+    record.extend((14 + block).to_be_bytes());
+    record.extend(1_u16.to_be_bytes());
+    record.extend(block.to_be_bytes());
+    record.extend([0; 16]);
+    // Full frontal, JPEG 2000, 96 x 128.
+    record.extend([1, 1, 0, 96, 0, 128, 1, 2, 0, 0, 0, 0]);
+    record.extend(portrait);
+    let format = object(&[0xA1], &object(&[0x88], &[0x00, 0x08]));
+    let template = object(&[0x7F, 0x60], &[format, object(&[0x5F, 0x2E], &record)].concat());
+    object(&[0x75], &object(&[0x7F, 0x61], &[object(&[0x02], &[1]), template].concat()))
+}
+
+#[test]
 fn the_examples_let_the_traveller_pass_in_four_lanes_of_one_port() {
     let outputs = [
         run(C, "examples/four_lanes.c", files_of_four_lanes),

@@ -215,6 +215,31 @@ impl Extractor {
         self.complete(self.observe(frame)?)
     }
 
+    /// The templates of up to `most` faces of a frame, the largest first, and everything else that was found out about each. Faces
+    /// beyond the extractor's [limits](Extractor::limits) are left out, and so are those whose landmarks give no alignment; which
+    /// [`Selection`] it has does not matter. Without a face there is none. The time of the detection stands with each.
+    pub fn extract_all(&self, frame: &Frame<'_>, most: usize) -> Result<Vec<Extraction>, ExtractError> {
+        let span = debug_span!("extract-all", width = frame.width(), height = frame.height());
+        let _entered = span.enter();
+        let mut timings = Timings::default();
+        let (frame, faces) = timings.timed(Stage::Detect, || self.detect(frame))?;
+        let outside = |face: &Face| face.outside(frame.width(), frame.height());
+        let mut usable: Vec<&Face> = faces.iter().filter(|face| self.limits(face, outside(face)).is_ok()).collect();
+        usable.sort_by(|a, b| b.bounding_box.area().total_cmp(&a.bounding_box.area()));
+        let mut extractions = Vec::new();
+        for face in usable {
+            if extractions.len() == most {
+                break;
+            }
+            match self.observe_face(&frame, face, &faces, timings) {
+                Ok(observation) => extractions.push(self.complete(observation)?),
+                Err(ExtractError::Align(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(extractions)
+    }
+
     /// All that a frame shows but the template, which is half of the work: for a caller who may not need one of every frame.
     /// A face that is too small, cut or not upright is observed as well: see [`Extractor::limits`].
     pub fn observe(&self, frame: &Frame<'_>) -> Result<Observation, ExtractError> {
@@ -248,11 +273,21 @@ impl Extractor {
         let _entered = span.enter();
         let mut timings = Timings::default();
         let (frame, faces) = timings.timed(Stage::Detect, || self.detect(frame))?;
-        let frame = &frame;
-        let face = self.select(frame, &faces)?;
+        let face = self.select(&frame, &faces)?;
+        accept(face, face.outside(frame.width(), frame.height()))?;
+        self.observe_face(&frame, face, &faces, timings)
+    }
+
+    /// What a frame shows of `face`, one of its `faces`, which took these times until now.
+    fn observe_face(
+        &self,
+        frame: &Frame<'_>,
+        face: &Face,
+        faces: &[Face],
+        mut timings: Timings,
+    ) -> Result<Observation, ExtractError> {
         let outside = face.outside(frame.width(), frame.height());
-        accept(face, outside)?;
-        let second = second(face, &faces);
+        let second = second(face, faces);
         frame.look_around(self.surroundings(frame, face)?);
         let (patch, aligned) = timings.timed(Stage::Align, || {
             let patch = FacePatch::new(frame, &face.landmarks)?;
@@ -260,7 +295,7 @@ impl Extractor {
             Ok::<_, AlignError>((patch, aligned))
         })?;
         let quality = timings.timed(Stage::Quality, || {
-            let quality = Quality::of_patch(frame, &patch, &aligned, face, &faces)?;
+            let quality = Quality::of_patch(frame, &patch, &aligned, face, faces)?;
             let covered = self.occlusion.as_ref().map(|occlusion| occlusion.assess(&aligned)).transpose()?;
             Ok::<_, ExtractError>(quality.with(covered.into_iter().flatten()))
         })?;

@@ -225,3 +225,18 @@ fn a_turned_camera_gives_the_template_of_the_upright_picture() {
         }
     }
 }
+
+#[test]
+fn every_face_of_a_frame_has_its_template_the_largest_first() {
+    let extractor = extractor();
+    let frame = pair(2);
+    let all = extractor.extract_all(&frame, 8).unwrap();
+    assert_eq!(all.len(), 2);
+    assert!(all[0].face.bounding_box.area() > all[1].face.bounding_box.area());
+    assert_eq!(all[0].template, extractor.extract(&frame).unwrap().template);
+    assert!(all[0].template.score(&all[1].template).unwrap() < 0.5);
+    assert!(all[0].second.unwrap() < 1.0 && all[1].second.unwrap() > 1.0);
+    assert_eq!(extractor.extract_all(&frame, 1).unwrap().len(), 1);
+    let nobody = Frame::rgb8(320, 240, vec![0; 3 * 320 * 240]).unwrap();
+    assert!(extractor.extract_all(&nobody, 8).unwrap().is_empty());
+}

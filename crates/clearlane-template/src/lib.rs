@@ -15,6 +15,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod ids;
 mod language;
 mod model_id;

@@ -60,6 +60,14 @@ pub enum TemplateError {
         /// The model of the second.
         right: ModelId,
     },
+    /// Bytes that are no template's: see [`Template::to_bytes`].
+    #[error(
+        "expected the bytes of a template, 32 of its model and 4 of each of 1 to {MAX_DIMENSION} values, got {length}"
+    )]
+    Length {
+        /// How many bytes were given.
+        length: usize,
+    },
     /// The templates name one model but differ in dimension.
     #[error("templates of {left} and {right} values cannot be compared")]
     OtherDimension {

@@ -80,3 +80,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_template_survives_its_bytes_bit_for_bit() {
+    let template = Template::normalised(model("a"), vec![1.0, -2.0, 0.5]).unwrap();
+    let bytes = template.to_bytes();
+    assert_eq!(bytes.len(), Template::byte_length(3));
+    assert_eq!(bytes[..32], *model("a").as_bytes());
+    assert_eq!(bytes[32..36], template.as_slice()[0].to_le_bytes());
+    assert_eq!(Template::from_bytes(&bytes).unwrap(), template);
+}
+
+#[test]
+fn bytes_that_are_no_templates_are_refused() {
+    let bytes = Template::normalised(model("a"), vec![1.0, 2.0]).unwrap().to_bytes();
+    for length in [0, 31, 32, 33, 39] {
+        assert_eq!(Template::from_bytes(&bytes[..length]), Err(TemplateError::Length { length }));
+    }
+    let long = vec![0; Template::byte_length(MAX_DIMENSION + 1)];
+    assert_eq!(Template::from_bytes(&long), Err(TemplateError::Length { length: long.len() }));
+    // One value of two alone has no norm of 1.
+    assert!(matches!(Template::from_bytes(&bytes[..36]), Err(TemplateError::NotUnit { .. })));
+    let mut damaged = bytes.to_vec();
+    damaged[32..36].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(matches!(Template::from_bytes(&damaged), Err(TemplateError::NotFinite { index: 0, .. })));
+}

@@ -28,6 +28,7 @@ use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::GalleryError;
+use crate::gallery::Shape;
 use crate::kernel::{AppendBuffer, Appending, BLOCK, Kernel, RowCount, Step, prefetch};
 use quantise::{Factors, Fit};
 use refinement::Refinement;
@@ -47,7 +48,7 @@ pub(crate) fn bytes_a_row(layout: Layout) -> usize {
 /// Rows of a block that are encoded interleaved: one to each lane of the widest vectors.
 const INTERLEAVED: usize = 16;
 
-/// From this many blocks on, encoding is spread over the threads of the current rayon pool.
+/// From this many blocks on, encoding is spread over the threads of the current rayon pool, where that is not forbidden.
 const PARALLEL_BLOCKS: usize = 64;
 
 /// The codes of one segment's rows, in blocks of 32. A block is there once its rows are published: the rows of the last,
@@ -159,17 +160,17 @@ impl Codes {
         all: &[&Self],
         appending: &mut Appending<'_>,
         blocks: Range<usize>,
-        rotation: &Rotation,
+        shape: &Shape,
         read: impl Fn(&Appending<'_>, usize, &mut [f32]) + Sync,
     ) {
-        let kernel = Kernel::best();
+        let (kernel, rotation) = (Kernel::best(), &shape.rotation);
         let encode = |appending: &Appending<'_>, block| {
             let read = |row: usize, vector: &mut [f32]| read(appending, row, vector);
             kernel.vectorise(Encoding { all, block, rotation, read: &read })
         };
         for first in blocks.clone().step_by(PARALLEL_BLOCKS * 16) {
             let group = first..(first + PARALLEL_BLOCKS * 16).min(blocks.end);
-            let encoded: Vec<_> = if group.len() >= PARALLEL_BLOCKS {
+            let encoded: Vec<_> = if shape.parallel && group.len() >= PARALLEL_BLOCKS {
                 let appending = &*appending;
                 group.clone().into_par_iter().map(|block| encode(appending, block)).collect()
             } else {

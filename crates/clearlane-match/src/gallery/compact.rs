@@ -25,7 +25,8 @@ impl Gallery {
     /// Copies what is enrolled out of segments with withdrawn rows and out of small ones into new segments, and wipes the old
     /// ones once no snapshot holds them.
     ///
-    /// It runs at the same time as searches and writers, on the calling thread and the current rayon pool; writers wait only while a new
+    /// It runs at the same time as searches and writers, on the calling thread and, unless the
+    /// builder was told [otherwise](crate::GalleryBuilder::parallel), the current rayon pool; writers wait only while a new
     /// segment takes the place of old ones. It takes as much further memory as one segment, two million templates at
     /// most.
     pub fn compact(&self) -> Result<Compaction, GalleryError> {

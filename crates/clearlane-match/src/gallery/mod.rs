@@ -92,7 +92,8 @@ impl Gallery {
         self.extend(&[Enrolment { subject, id, template }])
     }
 
-    /// Adds templates, all of them or, on an error, none. Many at once are encoded by all threads of the current rayon pool.
+    /// Adds templates, all of them or, on an error, none. Many at once are encoded by all threads of the current rayon pool,
+    /// unless the builder was told [otherwise](GalleryBuilder::parallel).
     pub fn extend(&self, enrolments: &[Enrolment<'_>]) -> Result<(), GalleryError> {
         for enrolment in enrolments {
             self.shape.check(enrolment.template)?;
@@ -103,16 +104,21 @@ impl Gallery {
 
     /// Adds templates that lie one after the other in a matrix, all of them or, on an error, none: for each pair of ids
     /// one row of [`Self::dimension`] values, a unit vector of the gallery's model. All threads of the current rayon pool
-    /// take part.
+    /// take part, unless the builder was told [otherwise](GalleryBuilder::parallel).
     pub fn extend_rows(&self, ids: &[(SubjectId, TemplateId)], values: &[f32]) -> Result<(), GalleryError> {
         let dimension = self.dimension();
         if Some(values.len()) != ids.len().checked_mul(dimension) {
             return Err(GalleryError::Matrix { ids: ids.len(), dimension, values: values.len() });
         }
-        values.par_chunks_exact(dimension).enumerate().try_for_each(|(row, values)| {
+        let check = |(row, values): (usize, &[f32])| {
             let template = Template::from_unit(self.model(), values.to_vec());
             template.map(drop).map_err(|source| GalleryError::Row { row, source })
-        })?;
+        };
+        if self.shape.parallel {
+            values.par_chunks_exact(dimension).enumerate().try_for_each(check)?;
+        } else {
+            values.chunks_exact(dimension).enumerate().try_for_each(check)?;
+        }
         let owners: Vec<_> = ids.iter().map(|&(subject, template)| Owner { subject, template }).collect();
         self.append(&owners, |row| &values[row * dimension..(row + 1) * dimension])
     }

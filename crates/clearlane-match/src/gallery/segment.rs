@@ -105,7 +105,7 @@ impl Segment {
     fn own(&self, appending: &mut Appending<'_>, shape: &Shape, first: usize, owners: &[Owner]) {
         let blocks = first / BLOCK..(first + owners.len()) / BLOCK;
         let codes: Vec<&Codes> = [Some(&self.sketch), self.fine.as_ref()].into_iter().flatten().collect();
-        Codes::encode(&codes, appending, blocks, &shape.rotation, |appending, row, vector| {
+        Codes::encode(&codes, appending, blocks, shape, |appending, row, vector| {
             self.rows.read_unpublished(appending, row, vector);
         });
         self.withdrawn.write(appending, first, owners.iter().map(|_| AtomicU64::new(0)));

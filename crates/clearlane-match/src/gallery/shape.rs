@@ -22,6 +22,8 @@ pub(crate) struct Shape {
     pub(crate) fine: Option<Layout>,
     /// Whether Certified has codes at all.
     pub(crate) certified: bool,
+    /// Whether templates that come many at once are encoded by the threads of the current rayon pool.
+    pub(crate) parallel: bool,
 }
 
 impl Shape {
@@ -67,6 +69,7 @@ pub struct GalleryBuilder {
     memory_limit: u64,
     code_budget: Option<usize>,
     certified: bool,
+    parallel: bool,
     seed: Option<u64>,
 }
 
@@ -80,6 +83,7 @@ impl GalleryBuilder {
             memory_limit: u64::MAX,
             code_budget: None,
             certified: true,
+            parallel: true,
             seed: None,
         }
     }
@@ -113,6 +117,14 @@ impl GalleryBuilder {
     /// them it searches as [`Mode::Exhaustive`](crate::Mode::Exhaustive) does, in less memory and more time.
     pub fn certified_codes(mut self, keep: bool) -> Self {
         self.certified = keep;
+        self
+    }
+
+    /// Whether templates that are added many at once, or compacted, are encoded by all threads of the current rayon pool (default:
+    /// yes). Without it, and with searches that are not [`parallel`](crate::SearchOptions::parallel), the gallery works on
+    /// the calling thread alone and starts none: for a process that is to fork.
+    pub fn parallel(mut self, parallel: bool) -> Self {
+        self.parallel = parallel;
         self
     }
 
@@ -159,6 +171,7 @@ impl GalleryBuilder {
             sketch,
             fine,
             certified: self.certified,
+            parallel: self.parallel,
         })
     }
 }
