@@ -1,4 +1,4 @@
-//! RetinaFace (Deng et al., CVPR 2020) as its PyTorch implementation exports it: boxes, probabilities and landmarks for two priors a
+//! RetinaFace (Deng et al., CVPR 2020) as its `PyTorch` implementation exports it: boxes, probabilities and landmarks for two priors a
 //! cell of the strides 8, 16 and 32, the outputs in any order.
 
 use ndarray::ArrayD;
