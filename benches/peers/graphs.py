@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random networks: clearlane beside ONNX Runtime. Each must agree, or be refused with a reason; none may differ.
 
-    pip install numpy onnx onnxruntime
+    pip install numpy onnx==1.23.2 onnxruntime==1.32.0
     maturin develop --release --manifest-path crates/clearlane-py/Cargo.toml
     python3 benches/peers/graphs.py --count 500 [--seed 1] [--keep DIR] [MODEL.onnx ...]
 
