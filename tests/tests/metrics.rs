@@ -180,8 +180,9 @@ fn what_it_answers_keeps_to_the_formats_rules_and_counts_the_passages() {
             let name = format!("{histogram}{part}");
             samples.iter().filter(move |(sample, labels, _)| *sample == name && labels["stage"] == *stage)
         };
-        let buckets: Vec<(f64, f64)> =
-            of("_bucket").map(|(_, labels, count)| (labels["le"].replace("+Inf", "inf").parse().unwrap(), *count)).collect();
+        let buckets: Vec<(f64, f64)> = of("_bucket")
+            .map(|(_, labels, count)| (labels["le"].replace("+Inf", "inf").parse().unwrap(), *count))
+            .collect();
         assert!(buckets.len() > 10 && buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{stage}: {buckets:?}");
         let (last, count) = (buckets.last().unwrap(), of("_count").next().unwrap().2);
         assert!(last.0.is_infinite() && last.1 == count, "{stage}: {buckets:?}");

@@ -23,7 +23,9 @@ fn sources() -> String {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(path).unwrap();
-                all.extend(text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]));
+                all.extend(
+                    text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]),
+                );
             }
         }
     }
@@ -101,15 +103,10 @@ fn every_reason_has_the_code_and_the_phrase_that_the_page_gives() {
     let mut checked = 0;
     for (_, row) in rows(&page()).iter().filter(|(head, _)| head[0] == "code") {
         let (code, phrase) = (quoted(&row[0])[0], quoted(&row[1])[0]);
-        let variant: String = code
-            .split('-')
-            .map(|word| word[..1].to_uppercase() + &word[1..])
-            .collect();
+        let variant: String = code.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         let is_variant = |line: &str| line.strip_prefix(&variant).is_some_and(|rest| rest.starts_with([' ', ',']));
         assert!(reasons.lines().any(|line| is_variant(line.trim_start())), "no reason has the code {code}");
-        let arm = phrases.lines().find(|line| {
-            line.trim_start().strip_prefix("Self::").is_some_and(is_variant)
-        });
+        let arm = phrases.lines().find(|line| line.trim_start().strip_prefix("Self::").is_some_and(is_variant));
         let arm = arm.unwrap_or_else(|| panic!("no phrase of {code}"));
         assert!(arm.contains(&format!("(\"{phrase}\"")), "{code}: {arm}");
         checked += 1;
@@ -123,7 +120,12 @@ fn calls() -> Vec<String> {
     let drill = std::fs::read_to_string(root().join("docs/drill.sh")).unwrap();
     let mut calls: Vec<String> =
         page.lines().filter_map(|line| line.trim().strip_prefix("$ clearlane ")).map(str::to_owned).collect();
-    calls.extend(quoted(&page.replace("```", "")).into_iter().filter_map(|call| call.strip_prefix("clearlane ")).map(str::to_owned));
+    calls.extend(
+        quoted(&page.replace("```", ""))
+            .into_iter()
+            .filter_map(|call| call.strip_prefix("clearlane "))
+            .map(str::to_owned),
+    );
     calls.extend(drill.lines().filter_map(|line| line.split("\"$clearlane\" ").nth(1)).map(str::to_owned));
     calls
 }
