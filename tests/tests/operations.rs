@@ -42,15 +42,12 @@ fn normalised(text: &str) -> String {
     while let Some(open) = rest.find('{') {
         let (before, after) = rest.split_at(open);
         out.push_str(before);
-        match after[1..].find(['}', '\n', '{']).filter(|end| after[1 + end..].starts_with('}')) {
-            Some(end) => {
-                out.push('…');
-                rest = &after[end + 2..];
-            }
-            None => {
-                out.push('{');
-                rest = &after[1..];
-            }
+        if let Some(end) = after[1..].find(['}', '\n', '{']).filter(|end| after[1 + end..].starts_with('}')) {
+            out.push('…');
+            rest = &after[end + 2..];
+        } else {
+            out.push('{');
+            rest = &after[1..];
         }
     }
     out.push_str(rest);

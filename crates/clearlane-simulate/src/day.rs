@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clearlane::{
@@ -185,8 +186,16 @@ impl DayPlan {
         let lanes = self.lanes(&policy, &references, &calibration, &metrics)?;
         let (begun, next) = (Instant::now(), AtomicU64::new(0));
         let staff = |lane: &Lane| self.staff(lane, &subjects, &next, &progress);
-        let tallies = std::thread::scope(|scope| {
-            let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(move || staff(lane))).collect();
+        let staff = &staff;
+        let tallies = thread::scope(|scope| {
+            let start = |lane| {
+                thread::Builder::new().spawn_scoped(scope, move || staff(lane)).map_err(|source| {
+                    // The lanes that are there already end.
+                    next.store(self.passages, Ordering::Relaxed);
+                    SimulationError::Thread { source }
+                })
+            };
+            let threads = lanes.iter().map(start).collect::<Result<Vec<_>, _>>()?;
             // A lane never panics; if it did, its passages would be missing from the report.
             threads
                 .into_iter()

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clearlane::{Extractor, Frame, MetricsSnapshot, Policy};
@@ -277,24 +278,25 @@ impl SoakPlan {
         let until = begun + self.duration;
         let over = || ended.load(Ordering::Relaxed) || stop() || Instant::now() >= until;
         let mut samples = Vec::new();
-        std::thread::scope(|scope| -> Result<(), SimulationError> {
+        thread::scope(|scope| -> Result<(), SimulationError> {
+            let (town, over) = (&town, &over);
+            let no_thread = |source| {
+                ended.store(true, Ordering::Relaxed);
+                SimulationError::Thread { source }
+            };
             let mut threads = Vec::new();
             for lane in 0..self.lanes {
-                threads.push(scope.spawn({
-                    let (town, over) = (&town, &over);
-                    move || passages::staff(town, lane, camera, begun, over)
-                }));
+                let staff = move || passages::staff(town, lane, camera, begun, over);
+                threads.push(thread::Builder::new().spawn_scoped(scope, staff).map_err(no_thread)?);
             }
             for job in keeper::JOBS {
-                threads.push(scope.spawn({
-                    let (town, over) = (&town, &over);
-                    move || keeper::keep(town, job, over)
-                }));
+                let keep = move || keeper::keep(town, job, over);
+                threads.push(thread::Builder::new().spawn_scoped(scope, keep).map_err(no_thread)?);
             }
             let mut due = begun;
-            while !over() && !threads.iter().any(std::thread::ScopedJoinHandle::is_finished) {
+            while !over() && !threads.iter().any(thread::ScopedJoinHandle::is_finished) {
                 due += self.every.sample;
-                town::sleep_until(due, &over);
+                town::sleep_until(due, over);
                 samples.push(town.sample(begun.elapsed()));
                 progress(begun.elapsed().min(self.duration));
             }

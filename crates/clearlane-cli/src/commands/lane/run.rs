@@ -106,7 +106,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
         output.note(&format!("metrics are at http://{}/metrics", metrics.address()));
     }
     let progress = output.table(passengers.len() as u64);
-    let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    let (start, next) = (Instant::now(), &AtomicUsize::new(0));
     let work = |number: usize, lane: &Lane| -> Result<()> {
         while !interrupt.requested()
             && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
@@ -125,8 +125,15 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     };
     let work = &work;
     let worked = thread::scope(|scope| {
-        let threads: Vec<_> =
-            lanes.iter().enumerate().map(|(number, lane)| scope.spawn(move || work(number + 1, lane))).collect();
+        let start = |(number, lane)| {
+            thread::Builder::new().spawn_scoped(scope, move || work(number + 1, lane)).map_err(|error| {
+                // Those that are there already take nobody more.
+                next.store(passengers.len(), Ordering::Relaxed);
+                Failure::new(Exit::System, format!("the system gives no thread for a lane: {error}"))
+                    .with_help("fewer lanes (--lanes), or a higher limit on threads or memory")
+            })
+        };
+        let threads = lanes.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
         // A lane never panics; if its thread did, the others' passages still count.
         threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(()))).collect::<Result<Vec<()>>>()
     });
