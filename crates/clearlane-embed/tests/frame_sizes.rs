@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
 
 /// Sizes that caches may fill with: more than there are networks kept for them.
-const FIRST: usize = 40;
+const FIRST: usize = 24;
 /// Those after them.
-const MORE: usize = 120;
+const MORE: usize = 72;
 
 #[test]
 fn frames_of_ever_new_sizes_take_no_more_memory() {

@@ -134,8 +134,8 @@ struct Soak<'a> {
 }
 
 pub(super) fn run(args: &SoakArgs, output: &Output) -> Result<Exit> {
-    if let Some(folder) = &args.out {
-        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
+    if let Some(folder) = args.out.as_ref().filter(|folder| !folder.is_dir()) {
+        std::fs::create_dir(folder).map_err(|error| Failure::writing(folder, &error))?;
     }
     let policy = Policy::from_toml(POLICY).map_err(|error| Failure::of(Exit::Input, &error))?;
     let camera = camera(args)?;
