@@ -338,6 +338,11 @@ fn text(soak: &Soak<'_>) -> String {
     }
     let row = |drift: &Drift| {
         let change = drift.change.map_or_else(|| "-".to_owned(), |change| format!("{:+.1} %", 100.0 * change));
+        // Large figures are bytes.
+        let figure = |value: f64| match mebibytes(Some(value as u64)) {
+            Some(mebibytes) if value >= 1e5 => format!("{mebibytes:.1} MiB"),
+            _ => format!("{value:.2}"),
+        };
         vec![drift.figure.to_owned(), figure(drift.second_tenth), figure(drift.last_tenth), change]
     };
     let rows: Vec<_> = report.drift.iter().map(row).collect();
@@ -350,10 +355,6 @@ fn text(soak: &Soak<'_>) -> String {
         let _ = writeln!(text, "  {fault}");
     }
     text
-}
-
-fn figure(value: f64) -> String {
-    if value >= 1e4 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 /// A time of 10 ms to 30 days.
