@@ -24,9 +24,12 @@ fn main() -> io::Result<()> {
     fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("faces.rs"), table)
 }
 
+/// A path and what includes its bytes. The file is named from the package's folder on, so that this list, and with it what is
+/// built, is the same wherever that folder lies.
 fn entry(table: &mut String, path: &str, file: &Path) -> io::Result<()> {
-    let file = file.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    fs::metadata(file).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    let from = format!("/fictional/{path}");
     // Writing to a String cannot fail.
-    let _ = write!(table, "({path:?}, include_bytes!({:?}) as &[u8]),", file.to_string_lossy());
+    let _ = write!(table, "({path:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {from:?})) as &[u8]),");
     Ok(())
 }

@@ -124,6 +124,17 @@ fn a_model_of_another_digest_or_an_unknown_family_or_that_is_no_network_is_named
 }
 
 #[test]
+#[cfg(feature = "builtin")]
+fn a_folder_without_faces_calibrates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let calibrate = || clearlane().args(["calibrate", "folder"]).arg(folder.path()).assert().code(INPUT);
+    calibrate().stderr(contains("0 captures of 0 people with a face").and(contains("help: ")));
+    std::fs::create_dir(folder.path().join("nobody")).unwrap();
+    grey(&folder.path().join("nobody"), "grey.png");
+    calibrate().stderr(contains("0 captures of 0 people with a face"));
+}
+
+#[test]
 fn a_model_that_nobody_knows_is_refused_with_those_that_are_known() {
     clearlane()
         .args(["models", "show", "oracle"])

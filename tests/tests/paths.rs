@@ -61,6 +61,7 @@ fn brakes(words: &[String]) -> &'static [&'static str] {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => &["--faces", "/nowhere"],
         ["bench", "search"] => &["--sizes", "100", "--dimension", "16", "--probes", "2"],
+        ["bench", "soak"] => &["--duration", "1s", "--lanes", "1", "--enrolled", "10", "--picture-every", "0"],
         ["lane", "simulate"] => &["--enrolled", "2", "--passages", "2", "--lanes", "1"],
         _ => &[],
     }

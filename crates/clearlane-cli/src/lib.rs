@@ -8,6 +8,7 @@ mod failure;
 mod interrupt;
 mod job;
 mod log;
+mod memory;
 mod models;
 mod output;
 mod page;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
     let output = Output::new(&common);
     let outcome = log::begin().and_then(|()| {
         dumps::forbid();
+        memory::prepare()?;
         commands::run(command, &output)
     });
     match outcome {

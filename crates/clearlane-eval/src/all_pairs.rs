@@ -144,7 +144,8 @@ pub(crate) fn merged(cells: &[&Cell]) -> Distribution {
 fn empty(sample: &Sample, most: usize) -> Vec<Cell> {
     let cells = sample.cells();
     let bits = if cells > 1 || sample.captures() < FEW { BITS_BY_GROUP } else { FINEST };
-    let most = most / cells;
+    // A sample without captures has no cells.
+    let most = most / cells.max(1);
     (0..cells)
         .map(|_| Cell {
             mated: Vec::new(),

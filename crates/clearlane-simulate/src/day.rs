@@ -3,9 +3,10 @@
 //! Templates are random directions, so the exact false match rate of every threshold is known ([`calibration`]); what it
 //! shows is the lane's own work, not a face model's accuracy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clearlane::{
@@ -21,6 +22,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 use serde::Serialize;
 
 use crate::calibration::calibration;
+use crate::soak::SoakPlan;
 use crate::subjects::{eligible, enrol};
 use crate::vectors::{at_score, normal, template};
 
@@ -81,6 +83,31 @@ pub enum SimulationError {
          non-enrolled subjects in [0, 1], got {}, {}, {} and {}", .0.enrolled, .0.lanes, .0.dimension, .0.non_enrolled
     )]
     Plan(DayPlan),
+    /// A soak that cannot be: no travellers, no lanes, templates of fewer than 4 values, a share of non-enrolled subjects outside
+    /// of [0, 0.5], a rate that is not above 0, or something that is to be done every 0 seconds.
+    #[error(
+        "expected a soak with 1 or more enrolled travellers, 1 or more lanes, 4 or more values a template, a share of \
+         non-enrolled subjects in [0, 0.5], a rate above 0 and intervals above 0, got {}, {}, {}, {}, {} and {:?}",
+        .0.enrolled, .0.lanes, .0.dimension, .0.non_enrolled, .0.rate, .0.every
+    )]
+    Soak(Box<SoakPlan>),
+    /// The ledger of what was acknowledged cannot be written or read.
+    #[error("the ledger {path}: {source}", path = path.display())]
+    Ledger {
+        /// Its file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no thread.
+    #[error("the system gives no thread: {source}")]
+    Thread {
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// A thread panicked; what it was about is on standard error.
+    #[error("a thread of the simulation panicked: standard error says where")]
+    Panicked,
     /// The register failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -159,8 +186,16 @@ impl DayPlan {
         let lanes = self.lanes(&policy, &references, &calibration, &metrics)?;
         let (begun, next) = (Instant::now(), AtomicU64::new(0));
         let staff = |lane: &Lane| self.staff(lane, &subjects, &next, &progress);
-        let tallies = std::thread::scope(|scope| {
-            let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(move || staff(lane))).collect();
+        let staff = &staff;
+        let tallies = thread::scope(|scope| {
+            let start = |lane| {
+                thread::Builder::new().spawn_scoped(scope, move || staff(lane)).map_err(|source| {
+                    // The lanes that are there already end.
+                    next.store(self.passages, Ordering::Relaxed);
+                    SimulationError::Thread { source }
+                })
+            };
+            let threads = lanes.iter().map(start).collect::<Result<Vec<_>, _>>()?;
             // A lane never panics; if it did, its passages would be missing from the report.
             threads
                 .into_iter()

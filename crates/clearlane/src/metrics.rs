@@ -1,6 +1,7 @@
 //! Counters and latency histograms that the host can read while lanes run. They hold nothing of any traveller.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -85,6 +86,35 @@ impl Metrics {
         }
     }
 
+    /// What was counted so far in Prometheus' text format (version 0.0.4), for a host that answers `GET /metrics` itself:
+    /// passages by outcome, reasons of referrals, and a histogram of each stage's time. [`Port::to_prometheus`] adds what is
+    /// known of the port.
+    ///
+    /// Times are counted in whole microseconds. A histogram's limits are one below the powers of two of these, so that its
+    /// counts are exact.
+    ///
+    /// [`Port::to_prometheus`]: crate::Port::to_prometheus
+    #[must_use]
+    pub fn to_prometheus(&self) -> String {
+        let mut page = Page::default();
+        let outcomes = [("admit", &self.admitted), ("refer", &self.referred)];
+        page.family("clearlane_passages_total", "counter", "Passages that were decided on, by outcome.");
+        for (outcome, count) in outcomes {
+            page.sample("clearlane_passages_total", &[("outcome", outcome)], count.load(Ordering::Relaxed) as f64);
+        }
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = "clearlane_referral_reasons_total";
+        page.family(name, "counter", "How often each reason stood in a referral; a referral may have several.");
+        for (reason, count) in reasons {
+            page.sample(name, &[("reason", reason)], count as f64);
+        }
+        page.family("clearlane_stage_duration_seconds", "histogram", "How long the stages of a passage took.");
+        for ((stage, _), histogram) in stages(&StageTimes::default()).zip(&self.stages) {
+            histogram.write("clearlane_stage_duration_seconds", stage, &mut page);
+        }
+        page.text
+    }
+
     pub(crate) fn count(&self, decision: &Decision, times: &StageTimes) {
         match decision {
             Decision::Admit { .. } => {
@@ -109,15 +139,20 @@ impl Metrics {
 /// Eight buckets for each power of two of microseconds, up to an hour and more.
 const BUCKETS: usize = 8 * 32;
 
+/// The limits of Prometheus' buckets: 64 µs to 34 s, as powers of two of microseconds.
+const LIMITS: std::ops::RangeInclusive<u32> = 6..=25;
+
 #[derive(Debug)]
 struct Histogram {
     buckets: [AtomicU64; BUCKETS],
     longest: AtomicU64,
+    /// Of all times, in microseconds.
+    sum: AtomicU64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], longest: AtomicU64::new(0) }
+        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], longest: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 }
 
@@ -126,6 +161,25 @@ impl Histogram {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
         self.longest.fetch_max(us, Ordering::Relaxed);
+        self.sum.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Its cumulative counts, sum and count, as Prometheus has them.
+    fn write(&self, name: &str, stage: &str, page: &mut Page) {
+        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
+        // All from one reading of the buckets, so that they agree while lanes run.
+        let count: u64 = counts.iter().sum();
+        let bucket_name = format!("{name}_bucket");
+        for power in LIMITS {
+            let last = (1_u64 << power) - 1;
+            let within: u64 = counts[..=bucket(last)].iter().sum();
+            let limit = format!("{}", last as f64 / 1e6);
+            page.sample(&bucket_name, &[("stage", stage), ("le", &limit)], within as f64);
+        }
+        page.sample(&bucket_name, &[("stage", stage), ("le", "+Inf")], count as f64);
+        let sum = self.sum.load(Ordering::Relaxed) as f64 / 1e6;
+        page.sample(&format!("{name}_sum"), &[("stage", stage)], sum);
+        page.sample(&format!("{name}_count"), &[("stage", stage)], count as f64);
     }
 
     fn latency(&self) -> Latency {
@@ -145,6 +199,31 @@ impl Histogram {
             return Latency::default();
         }
         Latency { count, p50_us: quantile(0.5), p95_us: quantile(0.95), p99_us: quantile(0.99), max_us }
+    }
+}
+
+/// Lines of Prometheus' text format.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// The head of a family of samples. `help` has no line ends and no backslashes.
+    pub(crate) fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    /// A sample. Values of labels are words of this program; what would end one early is escaped all the same.
+    pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.text.push_str(name);
+        for (at, (label, word)) in labels.iter().enumerate() {
+            let word = word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.text, "{}{label}=\"{word}\"", if at == 0 { '{' } else { ',' });
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{end} {value}");
     }
 }
 

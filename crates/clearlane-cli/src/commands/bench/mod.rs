@@ -4,6 +4,7 @@ mod cpu;
 mod embed;
 mod plot;
 mod search;
+mod soak;
 
 use clap::{Args, Subcommand};
 
@@ -27,6 +28,8 @@ enum BenchCommand {
     Search(Box<search::SearchArgs>),
     /// From a picture to a template: the time of each stage
     Embed(embed::EmbedArgs),
+    /// Endurance: lanes for as long as is asked for, and what became of memory and latency
+    Soak(Box<soak::SoakArgs>),
 }
 
 pub(super) fn run(args: &BenchArgs, output: &Output) -> Result<Exit> {
@@ -34,6 +37,7 @@ pub(super) fn run(args: &BenchArgs, output: &Output) -> Result<Exit> {
         _ if args.cpu => cpu::run(output),
         Some(BenchCommand::Search(args)) => search::run(args, output),
         Some(BenchCommand::Embed(args)) => embed::run(args, output),
+        Some(BenchCommand::Soak(args)) => soak::run(args, output),
         None => Err(Failure::new(Exit::Usage, "nothing to measure").with_help("`clearlane bench --help` lists it")),
     }
 }

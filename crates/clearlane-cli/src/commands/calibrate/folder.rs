@@ -73,6 +73,16 @@ pub(super) fn run(args: &FolderArgs, output: &Output) -> Result<Exit> {
     let (captures, templates) = acquired(&all, &made.templates);
     let pairs = compare(&captures, &templates, &columns)?;
     let sample = pairs.sample();
+    if sample.subjects() < 2 {
+        let message = format!(
+            "{} captures of {} people with a face: nothing to measure false match rates on",
+            sample.captures(),
+            sample.subjects()
+        );
+        return Err(
+            Failure::new(Exit::Input, message).with_help("expected folders SUBJECT/IMAGE: two subjects or more")
+        );
+    }
     let within: Vec<_> = (0..sample.groups().len() as u16).map(|group| pairs.between([(group, group)])).collect();
     let group = |(within, names): (_, &Vec<String>)| {
         let name = names.join(", ");

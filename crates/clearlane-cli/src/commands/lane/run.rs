@@ -10,6 +10,7 @@ use clap::Args;
 use clearlane::{ChoiceReason, Direction, Frame, Lane, MetricsSnapshot, ModelChoice, Passage, Port, PortId};
 use serde::Serialize;
 
+use super::metrics::MetricsServer;
 use super::queue::{self, Passenger};
 use super::{latencies, live};
 use crate::failure::{Exit, Failure, Result};
@@ -55,6 +56,9 @@ pub(crate) struct RunArgs {
     /// Compare each passenger with the one whom their claim names, and believe this issuer (public key, PEM)
     #[arg(long, value_name = "FILE")]
     claim_issuer: Option<PathBuf>,
+    /// Answer GET /metrics with the lanes' metrics in Prometheus' text format, on this port of 127.0.0.1 alone; 0 is any that is free
+    #[arg(long, value_name = "PORT")]
+    metrics: Option<u16>,
     /// The models for presentation attack detection, by name [default: all available]
     #[arg(long, alias = "liveness", value_name = "NAMES", value_delimiter = ',', help_heading = "Models")]
     pad: Vec<String>,
@@ -97,8 +101,12 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
 
     let interrupt = Interrupt::listen()?;
+    let metrics = args.metrics.map(|number| MetricsServer::start(number, port.clone())).transpose()?;
+    if let Some(metrics) = &metrics {
+        output.note(&format!("metrics are at http://{}/metrics", metrics.address()));
+    }
     let progress = output.table(passengers.len() as u64);
-    let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    let (start, next) = (Instant::now(), &AtomicUsize::new(0));
     let work = |number: usize, lane: &Lane| -> Result<()> {
         while !interrupt.requested()
             && let Some(passenger) = passengers.get(next.fetch_add(1, Ordering::Relaxed))
@@ -117,12 +125,20 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     };
     let work = &work;
     let worked = thread::scope(|scope| {
-        let threads: Vec<_> =
-            lanes.iter().enumerate().map(|(number, lane)| scope.spawn(move || work(number + 1, lane))).collect();
+        let start = |(number, lane)| {
+            thread::Builder::new().spawn_scoped(scope, move || work(number + 1, lane)).map_err(|error| {
+                // Those that are there already take nobody more.
+                next.store(passengers.len(), Ordering::Relaxed);
+                Failure::new(Exit::System, format!("the system gives no thread for a lane: {error}"))
+                    .with_help("fewer lanes (--lanes), or a higher limit on threads or memory")
+            })
+        };
+        let threads = lanes.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
         // A lane never panics; if its thread did, the others' passages still count.
         threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(()))).collect::<Result<Vec<()>>>()
     });
     progress.done();
+    drop(metrics);
     worked?;
 
     let metrics = port.metrics().snapshot();
