@@ -71,7 +71,7 @@ class Enrolment {
     const auto size = static_cast<std::uint64_t>(templates.tellg());
     if (names_.empty()) return;
     const std::uint64_t length = size / names_.size();
-    if (length * names_.size() != size) throw Refusal(ReturnCode::EnrollDirError, "names and templates do not belong together");
+    if (length * names_.size() != size || length > LONGEST) throw Refusal(ReturnCode::EnrollDirError, "names and templates do not belong together");
     templates.seekg(0);
     std::vector<std::uint64_t> numbers;
     Bytes bytes;
@@ -122,8 +122,9 @@ class Enrolment {
 
   // By name. Searches do not need it: it is made for the first change.
   std::unordered_map<std::string, std::uint64_t> &numbers() {
-    if (numbers_.empty()) {
+    if (!numbered_) {
       for (std::size_t number = 0; number < names_.size(); number++) numbers_.emplace(names_[number], number);
+      numbered_ = true;
     }
     return numbers_;
   }
@@ -132,6 +133,7 @@ class Enrolment {
   std::optional<clearlane::Gallery> gallery_;
   std::vector<std::string> names_;
   std::unordered_map<std::string, std::uint64_t> numbers_;
+  bool numbered_ = false;
 };
 
 }  // namespace frte

@@ -17,7 +17,7 @@ fn of_repository(path: &str) -> PathBuf {
 }
 
 /// A built-in model's file as nobody knows it: with a field more, which readers skip.
-fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
+fn unknown_model(folder: &Path, name: &str, model: &str) -> PathBuf {
     let mut onnx = std::fs::read(of_repository(model)).unwrap();
     onnx.extend([0xFA, 0x3F, 0]);
     file(folder, name, &onnx)
@@ -32,7 +32,7 @@ fn add(model: &Path, more: &[&str]) -> assert_cmd::Command {
 #[test]
 fn an_embedder_is_fed_as_it_was_trained_and_recognises_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let model = stranger(folder.path(), "found.onnx", "models/embedder.onnx");
+    let model = unknown_model(folder.path(), "found.onnx", "models/embedder.onnx");
     let told = json(&mut add(&model, &["--licence", "ours"]));
     assert_eq!(told["model"]["task"]["embedding"]["dimension"], 128);
     assert_eq!(told["model"]["licence"], "ours");
@@ -59,7 +59,7 @@ fn an_embedder_is_fed_as_it_was_trained_and_recognises_at_once() {
 #[test]
 fn a_detector_is_known_by_its_outputs_and_its_colours_by_what_it_finds() {
     let folder = tempfile::tempdir().unwrap();
-    let told = json(&mut add(&stranger(folder.path(), "d.onnx", "models/detector.onnx"), &["--name", "mine"]));
+    let told = json(&mut add(&unknown_model(folder.path(), "d.onnx", "models/detector.onnx"), &["--name", "mine"]));
     assert_eq!(told["model"]["name"], "mine");
     assert_eq!(told["model"]["task"]["detection"]["family"], "yunet");
     assert_eq!(told["model"]["input"]["mean"], serde_json::json!([0.0, 0.0, 0.0]));
@@ -122,7 +122,7 @@ fn a_model_that_may_be_anything_becomes_a_pad_model_only_where_that_is_said() {
     assert!(!folder.path().join("manifest.toml").exists());
     let told = json(&mut add(&model, &["--crop", "2.7"]));
     assert_eq!(told["model"]["task"]["pad"]["live_class"], 1);
-    let embedder = stranger(folder.path(), "e.onnx", "models/embedder.onnx");
+    let embedder = unknown_model(folder.path(), "e.onnx", "models/embedder.onnx");
     add(&embedder, &["--crop", "2.7"]).assert().code(2).stderr(contains("--crop"));
 }
 
@@ -136,7 +136,7 @@ fn what_is_no_model_or_of_no_known_family_is_refused_and_nothing_is_written() {
     add(&file(folder.path(), "empty.onnx", b""), &[]).assert().code(MODEL).stderr(contains("empty.onnx"));
     add(&folder.path().join("missing.onnx"), &[]).assert().code(INPUT).stderr(contains("missing.onnx"));
     // What covers a face is told of the built-in model's task, not of its outputs: four numbers are no template.
-    let covered = stranger(folder.path(), "covered.onnx", "models/occlusion.onnx");
+    let covered = unknown_model(folder.path(), "covered.onnx", "models/occlusion.onnx");
     add(&covered, &[]).assert().code(MODEL).stderr(contains("3 x 112 x 112"));
     assert!(!folder.path().join("manifest.toml").exists());
 }

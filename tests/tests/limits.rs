@@ -12,7 +12,7 @@ use common::fictional;
 /// The signal by which Rust ends a process whose allocation failed.
 const SIGABRT: i32 = 6;
 
-/// Runs the command after a line of shell, deaf to the settings of whoever runs the tests.
+/// Runs the command after a line of shell, without the settings of whoever runs the tests.
 fn after(line: &str, words: &[&str]) -> Output {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{line} \"$0\" \"$@\"")]);

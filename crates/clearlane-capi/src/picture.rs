@@ -50,13 +50,14 @@ pub unsafe extern "C" fn clearlane_picture_decode(
                 limits = limits.with_max_pixels(max_pixels);
             }
             let decoded = Frame::decode(bytes, &limits).map_err(|error| Failure::new(CLEARLANE_FRAME, error))?;
-            let pixels = Zeroizing::new(decoded.to_rgb8().to_vec());
+            let [width, height] = [decoded.width(), decoded.height()];
+            let pixels = Zeroizing::new(decoded.into_rgb8());
             let filled = clearlane_frame {
                 pixels: pixels.as_ptr(),
                 length: pixels.len(),
-                stride: 3 * decoded.width() as usize,
-                width: decoded.width(),
-                height: decoded.height(),
+                stride: 3 * width as usize,
+                width,
+                height,
                 format: CLEARLANE_RGB8,
                 ..clearlane_frame::default()
             };

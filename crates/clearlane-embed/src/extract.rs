@@ -176,8 +176,9 @@ impl Extractor {
     }
 
     /// The digest of all that a template depends on beside the picture: both models, the settings, and the way in which
-    /// pictures are decoded. Where it is the same, so is the template of the same picture file on the same machine; a caller who keeps
-    /// templates keeps them under it.
+    /// pictures are decoded. Where it is the same, so is the template of the same picture file on the same machine, read by
+    /// [`Frame::decode`] within the same limits; a caller who keeps templates keeps them under it. A frame of the file's pixels has
+    /// another by some last digits: of a large JPEG the detector sees a picture that the decoder made small.
     #[must_use]
     pub fn recipe(&self) -> [u8; 32] {
         let Self {
@@ -311,7 +312,7 @@ impl Extractor {
     fn surroundings(&self, frame: &Frame<'_>, face: &Face) -> Result<BoundingBox, AlignError> {
         let seen = align::from_aligned(frame, &face.landmarks)?.bounds(&quality::seen());
         let seen = self.pad.as_ref().map_or(seen, |pad| {
-            let box_seen = pad.seen(&face.bounding_box);
+            let box_seen = pad.seen(&face.bounding_box, [frame.width(), frame.height()]);
             seen.union(&frame.to_memory().map_or(box_seen, |turned| turned.bounds(&box_seen)))
         });
         // Samples lie between pixels.

@@ -390,6 +390,21 @@ impl<'a> Frame<'a> {
         Pixels(Source::Owned(rgb))
     }
 
+    /// As [`Frame::to_rgb8`], in memory of its own, which nobody wipes from now on: without a copy where it lies so already.
+    #[must_use]
+    pub fn into_rgb8(self) -> Vec<u8> {
+        let row = 3 * self.width as usize;
+        let lies_so = self.rotation == Rotation::None
+            && self.layout == (Layout::Packed3 { blue_first: false })
+            && self.packed.stride == row;
+        if !lies_so {
+            return self.to_rgb8().into_owned();
+        }
+        let mut rgb = self.packed.data.into_owned();
+        rgb.truncate(row * self.height as usize);
+        rgb
+    }
+
     /// The luma of each row in memory, one byte a pixel: as the camera gave it, or of RGB by ITU-R BT.601. Taken row by row, it
     /// costs no memory but a row's. No rotation is applied.
     pub fn luma_rows(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {

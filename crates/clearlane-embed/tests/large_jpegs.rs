@@ -88,6 +88,8 @@ fn faces_qualities_and_templates_are_those_of_the_pixels() {
 
             // Whatever was made of it before, a frame has all its pixels, and gives the same again.
             assert_eq!(*frame.to_rgb8(), *pixels.to_rgb8(), "{what}");
+            let anew = Frame::decode(&bytes, &DecodeLimits::default()).unwrap().with_rotation(rotation);
+            assert_eq!(anew.into_rgb8(), *pixels.to_rgb8(), "{what}");
             assert_eq!(extractor.extract(&frame).unwrap().template, part.template, "{what}");
         }
     }

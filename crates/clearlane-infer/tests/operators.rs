@@ -433,3 +433,24 @@ fn the_soft_maximum_of_large_values_is_no_infinity() {
         assert!((f64::from(*found) - expected).abs() < 1e-6 * expected.max(1.0), "{x}: {found}, not {expected}");
     }
 }
+
+#[test]
+fn what_kernels_run_they_run_with_uneven_padding_and_beside_lists_of_the_image_too() {
+    for (pads, side) in [([1, 1, 0, 0], 21), ([1, 1, 2, 2], 8), ([0, 1, 1, 1], 14), ([1, 1, 1, 1], 14)] {
+        let mut graph = Graph::new(&[1, 64, side, side]);
+        let weights = graph.random(&[64, 64, 3, 3], 0.05);
+        let made = graph.node("Conv", &["input", &weights], vec![ints("pads", &pads)]);
+        let onnx = graph.onnx(&[&made]);
+        let side = side as usize;
+        assert_fused(&onnx, [64, side, side]);
+        assert_every_backend_agrees(&format!("padded by {pads:?}"), &onnx, images([1, 64, side, side]).view());
+    }
+    let mut graph = Graph::new(&[1, 3, 8, 8]);
+    let shape = graph.integers(&[1, 192]);
+    let list = graph.node("Reshape", &["input", &shape], vec![]);
+    let active = graph.node("Relu", &[&list], vec![]);
+    let made = conv(&mut graph, "input", [3, 5], 3, 1);
+    let onnx = graph.onnx(&[&active, &made]);
+    assert_fused(&onnx, [3, 8, 8]);
+    assert_every_backend_agrees("a list of the image beside a convolution", &onnx, images([1, 3, 8, 8]).view());
+}

@@ -121,7 +121,7 @@ impl<'py> Pictures<'py> {
 #[pyo3(signature = (path, *, max_pixels=1 << 26))]
 pub(crate) fn read_picture(py: Python<'_>, path: PathBuf, max_pixels: u64) -> Result<Bound<'_, PyArray3<u8>>> {
     let limits = DecodeLimits::default().with_max_pixels(max_pixels);
-    let pixels = detached(py, || rgb(&Frame::open(path, &limits)?))?;
+    let pixels = detached(py, || rgb(Frame::open(path, &limits)?))?;
     Ok(pixels.into_pyarray(py))
 }
 
@@ -130,14 +130,13 @@ pub(crate) fn read_picture(py: Python<'_>, path: PathBuf, max_pixels: u64) -> Re
 #[pyo3(signature = (data, *, max_pixels=1 << 26))]
 pub(crate) fn decode_picture<'py>(py: Python<'py>, data: &[u8], max_pixels: u64) -> Result<Bound<'py, PyArray3<u8>>> {
     let limits = DecodeLimits::default().with_max_pixels(max_pixels);
-    let pixels = detached(py, || rgb(&Frame::decode(data, &limits)?))?;
+    let pixels = detached(py, || rgb(Frame::decode(data, &limits)?))?;
     Ok(pixels.into_pyarray(py))
 }
 
-fn rgb(frame: &Frame<'_>) -> Result<Array3<u8>> {
+fn rgb(frame: Frame<'_>) -> Result<Array3<u8>> {
     let shape = (frame.height() as usize, frame.width() as usize, 3);
-    let pixels = frame.to_rgb8().into_owned();
-    Array3::from_shape_vec(shape, pixels).map_err(|error| Failure::internal(error.to_string()))
+    Array3::from_shape_vec(shape, frame.into_rgb8()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 fn array<'py>(name: &str, value: &Bound<'py, PyAny>, order: Order) -> Result<PyReadonlyArrayDyn<'py, u8>> {

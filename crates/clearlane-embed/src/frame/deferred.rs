@@ -22,8 +22,11 @@ struct Part {
 }
 
 impl Deferred {
-    /// Both sides of a picture that is worth it have as many pixels: detectors look at half of them and fewer.
-    pub(crate) const LEAST_SIDE: u32 = 640;
+    /// Whether a picture of this size is worth it: detectors look at half of 640 pixels and fewer. Beyond 2^25 pixels the coefficients
+    /// would take more memory than is saved.
+    pub(crate) fn pays([width, height]: [u32; 2]) -> bool {
+        width.min(height) >= 640 && u64::from(width) * u64::from(height) <= 1 << 25
+    }
 
     pub(crate) fn new(picture: JpegPicture) -> Self {
         Self { picture, part: OnceLock::new(), whole: OnceLock::new() }
@@ -41,6 +44,11 @@ impl Deferred {
     /// All pixels.
     pub(super) fn whole(&self) -> &[u8] {
         self.whole.get_or_init(|| self.picture.rgb(Reduction::None).1)
+    }
+
+    /// All pixels, in memory that nobody else has.
+    pub(super) fn into_whole(self) -> Wiped<u8> {
+        self.whole.into_inner().unwrap_or_else(|| self.picture.rgb(Reduction::None).1)
     }
 
     /// The whole picture in no fewer than `size` pixels, and not in many more: as small as the inverse DCT can make it. None where it

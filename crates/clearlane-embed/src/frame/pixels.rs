@@ -28,7 +28,10 @@ impl Pixels<'_> {
         match self.0 {
             Source::Borrowed(bytes) => bytes.to_vec(),
             Source::Owned(bytes) => bytes.into_vec(),
-            Source::Deferred(picture) => picture.whole().to_vec(),
+            Source::Deferred(picture) => match Arc::try_unwrap(picture) {
+                Ok(picture) => picture.into_whole().into_vec(),
+                Err(picture) => picture.whole().to_vec(),
+            },
         }
     }
 

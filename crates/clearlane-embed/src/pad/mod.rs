@@ -66,12 +66,17 @@ impl Pad {
 }
 
 impl Pad {
-    /// The part of an upright frame that is looked at for a face, where the frame does not end within it.
-    pub(crate) fn seen(&self, face: &BoundingBox) -> BoundingBox {
+    /// The part of an upright frame of this size that is looked at for a face: its box enlarged, and shifted into the frame.
+    pub(crate) fn seen(&self, face: &BoundingBox, [width, height]: [u32; 2]) -> BoundingBox {
         let centre = face.centre();
-        let half = self.models.iter().map(|model| model.crop).fold(1.0, f32::max) / 2.0;
-        let (aside, above) = (half * face.width(), half * face.height());
-        BoundingBox { x0: centre.x - aside, y0: centre.y - above, x1: centre.x + aside, y1: centre.y + above }
+        let most = self.models.iter().map(|model| model.crop).fold(1.0, f32::max);
+        let place = |centre: f32, length: f32, limit: u32| {
+            let begin = (centre - length / 2.0).min(limit as f32 - length).max(0.0);
+            (begin, begin + length)
+        };
+        let ((x0, x1), (y0, y1)) =
+            (place(centre.x, most * face.width(), width), place(centre.y, most * face.height(), height));
+        BoundingBox { x0, y0, x1, y1 }
     }
 }
 

@@ -239,7 +239,6 @@ impl Step {
             Operator::TileOutput(output) => output.extent(),
             Operator::ToRows(_) => [self.from.first().map_or(0, |from| from.height), 1],
             Operator::Softmax(softmax) => [softmax.rows(), 1],
-            Operator::Combine(combine) => combine.extent(),
             Operator::Copy(_) => [rows, 1],
             Operator::Fallback(_) => [1, 1],
             _ => [rows, planes],

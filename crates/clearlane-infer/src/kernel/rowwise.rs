@@ -65,11 +65,6 @@ impl Combine {
         fits.then(|| Self { from, operand, to, activation: PackedActivation::new(activation), kernel: kernels.combine })
     }
 
-    /// Rows and planes of what it makes. They are its own: a flat list has others here than where it came from.
-    pub(crate) fn extent(&self) -> [usize; 2] {
-        [self.to.height, self.to.planes()]
-    }
-
     pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>, planes: Range<usize>) {
         for plane in planes {
             for y in rows.clone() {

@@ -28,10 +28,12 @@ impl<'a> Lowering<'a> {
             _ => return None,
         };
         let mut form = *self.forms.get(from)?;
-        // What convolutions may surround with a halo is no flat list.
-        let plain_image = self.graph.image(from).is_some() && self.layers.get(form.tensor()).lanes == 1;
-        if plain_image || matches!(activation, Activation::Slope(_)) {
+        let plain = self.layers.get(form.tensor()).lanes == 1;
+        if (plain && self.graph.image(from).is_some()) || matches!(activation, Activation::Slope(_)) {
             form = Form::Tensor(self.blocked(from)?);
+        } else if plain {
+            // A list that no convolution can surround with a halo any more.
+            form = Form::Tensor(self.flat(from)?);
         }
         let tensor = form.tensor();
         if self.join_activation(index, tensor, &activation) {

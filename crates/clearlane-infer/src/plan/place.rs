@@ -25,8 +25,9 @@ pub(crate) fn program(kernels: &KernelSet, mut layers: Layers<'_>, input: Tensor
     let view = |id: TensorId| view(layers.get(id), starts[layers.root(id).0]);
     let mut steps = Vec::new();
     for layer in &layers.order {
-        let from: Vec<View> = layer.from.iter().map(|&id| view(id)).collect();
-        let to: Vec<View> = layer.to.iter().map(|&id| view(id)).collect();
+        let as_run = |&id: &TensorId| as_run(&layer.kind, view(id));
+        let from: Vec<View> = layer.from.iter().map(as_run).collect::<Option<_>>()?;
+        let to: Vec<View> = layer.to.iter().map(as_run).collect::<Option<_>>()?;
         let operator = operator(kernels, &layers, layer, &from, &to)?;
         let fill = layer.to.first().and_then(|&id| match &layers.get(id).fill {
             Some(Fill::Values(values)) => Some(values.clone()),
@@ -44,6 +45,19 @@ pub(crate) fn program(kernels: &KernelSet, mut layers: Layers<'_>, input: Tensor
     Program::new(floats, view(input), steps, outputs)
 }
 
+/// A tensor as a layer of this kind reads or writes it: a flat list is combined a block at a time, whatever its extents, up to the
+/// end of its last block. `None` of one with a halo, which is none.
+fn as_run(kind: &Kind<'_>, view: View) -> Option<View> {
+    let combined = matches!(kind, Kind::Activate(_) | Kind::Add(_) | Kind::Multiply(_) | Kind::Affine { .. });
+    match view {
+        View { lanes: 1, halo: 1.., .. } if combined => None,
+        View { lanes: 1, .. } if combined => {
+            Some(View { lanes: LANES, channels: LANES, height: 1, width: view.len().div_ceil(LANES), ..view })
+        }
+        _ => Some(view),
+    }
+}
+
 fn operator(
     kernels: &KernelSet,
     layers: &Layers<'_>,
@@ -52,18 +66,7 @@ fn operator(
     to: &[View],
 ) -> Option<Operator> {
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
-        // A flat list is combined a block at a time, whatever its extents; one with a halo is none.
-        let blocked = |view: View| match view.lanes {
-            1 if view.halo > 0 => None,
-            1 => Some(View { lanes: LANES, channels: LANES, height: 1, width: view.len().div_ceil(LANES), ..view }),
-            _ => Some(view),
-        };
-        let operand = match operand {
-            Operand::Add(view) => Operand::Add(blocked(view)?),
-            Operand::Multiply(view) => Operand::Multiply(blocked(view)?),
-            other => other,
-        };
-        Some(Operator::Combine(Combine::new(kernels, blocked(from)?, &operand, blocked(to)?, activation)?))
+        Some(Operator::Combine(Combine::new(kernels, from, &operand, to, activation)?))
     };
     let (first, target) = (*from.first()?, *to.first()?);
     match &layer.kind {

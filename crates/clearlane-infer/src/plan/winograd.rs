@@ -27,6 +27,7 @@ fn pays(layers: &Layers<'_>, position: usize) -> bool {
     let values = PLACES * tiles * (convolution.inputs + convolution.outputs);
     let products = convolution.weights.len() / 9 * PLACES * tiles;
     applies(convolution)
+        && [from.height, from.width] == [to.height, to.width]
         && [from.lanes, to.lanes] == [LANES; 2]
         && PLACES * tiles * channels <= LARGEST
         && products + VALUE * values < convolution.weights.len() * to.height * to.width

@@ -9,7 +9,8 @@ use crate::names::Names;
 pub(super) fn stabilise(graph: &mut GraphProto, names: &mut Names) {
     let mut nodes = Vec::with_capacity(graph.node.len());
     for old in std::mem::take(&mut graph.node) {
-        let ([from], [to], "Softplus") = (&old.input[..], &old.output[..], old.op_type.as_str()) else {
+        let standard = matches!(old.domain.as_str(), "" | "ai.onnx");
+        let ([from], [to], "Softplus", true) = (&old.input[..], &old.output[..], old.op_type.as_str(), standard) else {
             nodes.push(old);
             continue;
         };
@@ -28,7 +29,6 @@ pub(super) fn stabilise(graph: &mut GraphProto, names: &mut Names) {
         nodes.push(NodeProto { name: old.name.clone(), ..node("Add", vec![positive, log], to) });
         graph.initializer.push(TensorProto {
             name: one,
-            dims: vec![1],
             data_type: DataType::Float as i32,
             float_data: vec![1.0],
             ..Default::default()

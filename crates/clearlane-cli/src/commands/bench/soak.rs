@@ -88,25 +88,25 @@ pub(crate) struct SoakArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Beside the passages")]
 struct EveryArgs {
-    /// A traveller is enrolled every TIME [default: 1s, or oftener in a short run]
+    /// A traveller is enrolled every TIME [default: 1s, or more often in a short run]
     #[arg(long = "enrol-every", value_name = "TIME", value_parser = time)]
     enrolment: Option<Duration>,
-    /// A traveller leaves [default: 1s, or oftener]
+    /// A traveller leaves [default: 1s, or more often]
     #[arg(long = "remove-every", value_name = "TIME", value_parser = time)]
     removal: Option<Duration>,
-    /// Who withdrew or expired is swept out [default: 20s, or oftener]
+    /// Who withdrew or expired is swept out [default: 20s, or more often]
     #[arg(long = "sweep-every", value_name = "TIME", value_parser = time)]
     sweep: Option<Duration>,
-    /// The register gets a new key [default: 5m, or oftener]
+    /// The register gets a new key [default: 5m, or more often]
     #[arg(long = "rekey-every", value_name = "TIME", value_parser = time)]
     rekey: Option<Duration>,
-    /// A backup is made, opened and compared [default: 2m, or oftener]
+    /// A backup is made, opened and compared [default: 2m, or more often]
     #[arg(long = "backup-every", value_name = "TIME", value_parser = time)]
     backup: Option<Duration>,
-    /// The lanes go over to another model [default: 7m, or oftener]
+    /// The lanes go over to another model [default: 7m, or more often]
     #[arg(long = "model-every", value_name = "TIME", value_parser = time)]
     model: Option<Duration>,
-    /// The process is looked at [default: 10s, or oftener]
+    /// The process is looked at [default: 10s, or more often]
     #[arg(long = "sample-every", value_name = "TIME", value_parser = time)]
     sample: Option<Duration>,
 }
@@ -151,14 +151,16 @@ pub(super) fn run(args: &SoakArgs, output: &Output) -> Result<Exit> {
     };
     let interrupt = Interrupt::listen()?;
     let within = args.within.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::tempdir_in(&within).map_err(|error| Failure::writing(&within, &error))?;
+    // Kept until nothing is found wrong: a register that cannot be opened any more is the gravest of what there is to find.
+    let folder = tempfile::tempdir_in(&within).map_err(|error| Failure::writing(&within, &error))?.keep();
+    let keep = || output.note(&format!("the register and its ledger are kept in {}", shown(&folder)));
     let progress = output.progress(args.duration.as_secs(), "seconds");
     let total = args.duration.as_secs();
-    let report = plan.run(folder.path(), policy, camera.as_ref(), &|| interrupt.requested(), &|gone| {
+    let report = plan.run(&folder, policy, camera.as_ref(), &|| interrupt.requested(), &|gone| {
         progress.at(gone.as_secs(), total);
     });
     progress.done();
-    let report = report?;
+    let report = report.inspect_err(|_| keep())?;
     let soak = Soak {
         duration: args.duration.as_secs_f64(),
         lanes: args.lanes,
@@ -172,11 +174,13 @@ pub(super) fn run(args: &SoakArgs, output: &Output) -> Result<Exit> {
         report: &report,
     };
     if let Some(out) = &args.out {
-        write(out, &soak)?;
+        write(out, &soak).inspect_err(|_| keep())?;
     }
-    output.result(&soak, || text(&soak))?;
-    if !soak.ok {
-        output.note(&format!("the register and its ledger are kept in {}", shown(folder.keep())));
+    output.result(&soak, || text(&soak)).inspect_err(|_| keep())?;
+    if soak.ok {
+        std::fs::remove_dir_all(&folder).map_err(|error| Failure::writing(&folder, &error))?;
+    } else {
+        keep();
     }
     Ok(if interrupt.requested() { Exit::Interrupted } else { Exit::answer(soak.ok) })
 }

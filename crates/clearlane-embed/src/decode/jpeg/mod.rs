@@ -36,8 +36,9 @@ const SCAN: u8 = 0xDA;
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'static>, DecodeError> {
     let mut reader = Reader::new(bytes, limits);
     let frame = reader.read_to_frame()?;
-    let large = frame.width.min(frame.height) >= Deferred::LEAST_SIDE;
-    if large && reader.check_memory(kept_bytes(&frame)).is_ok() {
+    // A part of it may have been made when all has to be.
+    let fits = reader.check_memory(kept_bytes(&frame) + rgb_bytes(&frame)).is_ok();
+    if fits && Deferred::pays([frame.width, frame.height]) {
         return Ok(Frame::deferred(reader.read_kept(frame)?));
     }
     if frame.progressive {
