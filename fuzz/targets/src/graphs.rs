@@ -1,6 +1,6 @@
 //! Graphs that bytes choose, of operators that networks are made of: what runs on the kernels gives what tract gives.
 
-use clearlane_infer::Backend;
+use clearlane_infer::{Backend, Outputs};
 use prost::Message as _;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -51,22 +51,18 @@ pub(crate) fn graphs(bytes: &[u8]) {
     }
     let onnx = graph.onnx(&outputs);
     let (ours, theirs) = (run(&onnx, input, Backend::Auto), run(&onnx, input, Backend::Tract));
-    let said = || graph.proto.node.iter().map(|node| format!("{} {:?}", node.op_type, node.input)).collect::<Vec<_>>();
+    let said = || graph.said();
     let Ok(theirs) = theirs else { return };
-    let ours = ours.unwrap_or_else(|error| panic!("tract alone runs {:?}: {error}", said()));
-    assert!(ours.iter().map(|output| output.shape()).eq(theirs.iter().map(|output| output.shape())), "{:?}", said());
+    let ours = ours.unwrap_or_else(|error| panic!("tract alone runs {}: {error}", said()));
+    assert!(ours.iter().map(|output| output.shape()).eq(theirs.iter().map(|output| output.shape())), "{}", said());
     if !finite(&theirs) {
         return;
     }
-    assert!(finite(&ours), "finite on tract alone: {:?}", said());
+    assert!(finite(&ours), "finite on tract alone: {}", said());
     if graph.rounds {
         return;
     }
-    let error = |ours: &clearlane_infer::Outputs| {
-        let pairs = ours.iter().zip(theirs.iter()).flat_map(|(ours, theirs)| ours.iter().zip(theirs.iter()));
-        pairs.map(|(ours, theirs)| (ours - theirs).abs() / theirs.abs().max(1.0)).fold(0.0, f32::max)
-    };
-    if error(&ours) <= 1e-3 {
+    if error(&ours, &theirs) <= 1e-3 {
         return;
     }
     // Where large values cancel, the error is measured by them.
@@ -74,10 +70,44 @@ pub(crate) fn graphs(bytes: &[u8]) {
     let largest = run(&graph.onnx(&all), input, Backend::Tract).map_or(f32::INFINITY, |values| {
         values.iter().flatten().fold(1.0, |largest: f32, value| largest.max(value.abs()))
     });
-    assert!(error(&ours) <= 1e-5 * largest, "error {} of {largest}: {:?} of {:?}", error(&ours), said(), graph.values);
+    if error(&ours, &theirs) <= 1e-5 * largest {
+        return;
+    }
+    // The shortest graph that says it.
+    let differs = |at: &usize| {
+        let onnx = graph.onnx(&[*at]);
+        let runs = [Backend::Auto, Backend::Tract].map(|backend| run(&onnx, input, backend));
+        matches!(runs, [Ok(ours), Ok(theirs)] if error(&ours, &theirs) > 1e-3)
+    };
+    let first = all.iter().find(|at| differs(at)).map(|at| &graph.values[*at]);
+    panic!(
+        "error {} where the largest value is {largest}, first in {first:?}: {} of {:?}",
+        error(&ours, &theirs),
+        said(),
+        graph.values
+    );
+}
+
+/// The largest difference of two values, of the expected one or of 1.
+fn error(ours: &Outputs, theirs: &Outputs) -> f32 {
+    let pairs = ours.iter().zip(theirs.iter()).flat_map(|(ours, theirs)| ours.iter().zip(theirs.iter()));
+    pairs.map(|(ours, theirs)| (ours - theirs).abs() / theirs.abs().max(1.0)).fold(0.0, f32::max)
 }
 
 impl Builder<'_> {
+    /// The nodes with their attributes, and the constants that are integers: what a report needs.
+    fn said(&self) -> String {
+        let mut said = String::new();
+        for node in &self.proto.node {
+            let numbers: Vec<_> = node.attribute.iter().map(|a| (&a.name, a.i, &a.ints)).collect();
+            said += &format!("\n{:?} = {} {:?} {numbers:?}", node.output, node.op_type, node.input);
+        }
+        for constant in self.proto.initializer.iter().filter(|constant| !constant.int64_data.is_empty()) {
+            said += &format!("\n{}: {:?}", constant.name, constant.int64_data);
+        }
+        said
+    }
+
     /// A value in ±1, always the same.
     fn uniform(&mut self) -> f32 {
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -304,7 +334,9 @@ impl Builder<'_> {
             }
             _ => self.alike(&extents, None).0,
         };
-        let inputs = if self.steer.flip() { [from, &other] } else { [&other, from] };
+        // tract 0.23.9 takes a constant less a convolution's sums for something else: no reference for values.
+        let first = self.steer.flip() || (operator == "Sub" && other.starts_with("constant"));
+        let inputs = if first { [from, &other] } else { [&other, from] };
         self.node(operator, &inputs, vec![], extents);
     }
 
@@ -428,6 +460,8 @@ impl Builder<'_> {
         let step = 1 + self.steer.below(2);
         let mut made = extents;
         made[axis] = (end - start).div_ceil(step);
+        // tract 0.23.9 forgets an odd start where it moves the step before a convolution: no reference for values.
+        self.rounds |= step > 1;
         let bounds = [start, end, axis, step].map(|number| self.integers(&[number as i64]));
         let [start, end, axis, step] = &bounds;
         self.node("Slice", &[from, start, end, axis, step], vec![], made);
