@@ -10,7 +10,6 @@ use clearlane_fuzz::{Random, example_claims};
 use clearlane_store::{Format, Key, Keyring, Register};
 use image::{ExtendedColorType, GrayImage, ImageEncoder as _, RgbImage, codecs};
 
-#[allow(dead_code, reason = "what tests of decoders make of it")]
 #[path = "../../../crates/clearlane-embed/tests/hostile/mod.rs"]
 mod hostile;
 
@@ -177,8 +176,8 @@ fn registers() {
     let mut random = Random(5);
     for number in 0..8 {
         // The present version's file is long, and most of it is empty: parts of the first pages are written over.
-        let parts = (0..1 + number)
-            .flat_map(|_| [random.bits() as u8, random.bits() as u8 & 0x7F, 0, 0, 1, random.bits() as u8]);
+        let parts =
+            (0..=number).flat_map(|_| [random.bits() as u8, random.bits() as u8 & 0x7F, 0, 0, 1, random.bits() as u8]);
         seed("registers", &format!("parts-{number}"), parts.collect::<Vec<_>>());
     }
     // What an earlier version's register exports.

@@ -25,9 +25,8 @@ pub fn check(target: &Target, bytes: &[u8]) -> Result<(), String> {
     let own = std::mem::take(&mut *OWN.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome {
         Ok(()) if own.is_empty() => Ok(()),
-        Ok(()) => Err(own.join("; ")),
         Err(_) if own.is_empty() => Err("a panic in a dependency was not caught".to_owned()),
-        Err(_) => Err(own.join("; ")),
+        _ => Err(own.join("; ")),
     }
 }
 

@@ -35,7 +35,7 @@ fn now() -> Timestamp {
 pub fn example_claims() -> Vec<SignedClaim> {
     let issuer = ClaimIssuer::from_pem(KEY).unwrap();
     let ports: [&[PortId]; 2] = [&[port()], &[port(), "shenzhen-bay".parse().unwrap()]];
-    let claim = |ports| issuer.issue(REGISTER, SubjectId(7), ports, now(), Duration::from_secs(60)).unwrap();
+    let claim = |ports| issuer.issue(REGISTER, SubjectId(7), ports, now(), Duration::from_mins(1)).unwrap();
     ports.into_iter().map(claim).collect()
 }
 

@@ -1,6 +1,9 @@
 //! Graphs that bytes choose, of operators that networks are made of: what runs on the kernels gives what tract gives.
 
+use std::fmt::Write as _;
+
 use clearlane_infer::{Backend, Outputs};
+use ndarray::ArrayBase;
 use prost::Message as _;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -54,7 +57,7 @@ pub(crate) fn graphs(bytes: &[u8]) {
     let said = || graph.said();
     let Ok(theirs) = theirs else { return };
     let ours = ours.unwrap_or_else(|error| panic!("tract alone runs {}: {error}", said()));
-    assert!(ours.iter().map(|output| output.shape()).eq(theirs.iter().map(|output| output.shape())), "{}", said());
+    assert!(ours.iter().map(ArrayBase::shape).eq(theirs.iter().map(ArrayBase::shape)), "{}", said());
     if !finite(&theirs) {
         return;
     }
@@ -100,10 +103,10 @@ impl Builder<'_> {
         let mut said = String::new();
         for node in &self.proto.node {
             let numbers: Vec<_> = node.attribute.iter().map(|a| (&a.name, a.i, &a.ints)).collect();
-            said += &format!("\n{:?} = {} {:?} {numbers:?}", node.output, node.op_type, node.input);
+            let _ = write!(said, "\n{:?} = {} {:?} {numbers:?}", node.output, node.op_type, node.input);
         }
         for constant in self.proto.initializer.iter().filter(|constant| !constant.int64_data.is_empty()) {
-            said += &format!("\n{}: {:?}", constant.name, constant.int64_data);
+            let _ = write!(said, "\n{}: {:?}", constant.name, constant.int64_data);
         }
         said
     }
@@ -179,12 +182,12 @@ impl Builder<'_> {
             3 => self.pointwise(&from, extents),
             4 => self.binary(&from, extents),
             5 if picture => self.pool(&from, &extents),
-            6 => self.join(&from, extents),
+            6 => self.join(&from, &extents),
             7 if picture && 4 * count <= MOST => self.resize(&from, &extents),
             8 => self.transpose(&from, &extents),
             9 => self.reshape(&from, &extents),
             10 => self.part(&from, extents),
-            11 if picture && 2 * count <= MOST => self.pad(&from, extents),
+            11 if picture && 2 * count <= MOST => self.pad(&from, &extents),
             12 if picture => {
                 let c = extents[1];
                 let [scale, bias, mean] = [1.0, 0.0, 0.1].map(|centre| self.constant(&[c], 0.5, centre));
@@ -214,7 +217,7 @@ impl Builder<'_> {
                 }
                 let mut reduced = extents;
                 if keep {
-                    reduced[axis] = 1
+                    reduced[axis] = 1;
                 } else {
                     reduced.remove(axis);
                 }
@@ -373,12 +376,12 @@ impl Builder<'_> {
         }
     }
 
-    fn join(&mut self, from: &str, extents: Vec<usize>) {
+    fn join(&mut self, from: &str, extents: &[usize]) {
         let axis = if extents.len() == 4 && self.steer.flip() { 1 } else { self.steer.below(extents.len()) };
-        let mut made = extents.clone();
+        let mut made = extents.to_vec();
         let mut inputs = vec![from.to_owned()];
         for _ in 0..=self.steer.below(3) {
-            let (name, other) = self.alike(&extents, Some(axis));
+            let (name, other) = self.alike(extents, Some(axis));
             made[axis] += other[axis];
             inputs.push(name);
         }
@@ -467,7 +470,7 @@ impl Builder<'_> {
         self.node("Slice", &[from, start, end, axis, step], vec![], made);
     }
 
-    fn pad(&mut self, from: &str, extents: Vec<usize>) {
+    fn pad(&mut self, from: &str, extents: &[usize]) {
         let pads = [(); 4].map(|()| self.steer.below(3));
         let mode = self.steer.one_of(&["constant", "constant", "edge", "reflect"]);
         if mode == "reflect" && (extents[2].min(extents[3]) <= 2) {

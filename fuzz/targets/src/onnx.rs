@@ -1,7 +1,7 @@
 //! ONNX bytes: whatever loads runs, and gives what the reference gives.
 
 use clearlane_infer::{Backend, Network, Options, Outputs, declared_input};
-use ndarray::Array4;
+use ndarray::{Array4, ArrayBase};
 
 /// The most values of an image.
 const MOST: usize = 1 << 14;
@@ -49,6 +49,6 @@ pub(crate) fn onnx(bytes: &[u8]) {
     let input = input(bytes);
     let Ok(ours) = run(bytes, input, Backend::Auto) else { return };
     let Ok(theirs) = run(bytes, input, Backend::Tract) else { return };
-    assert!(ours.iter().map(|output| output.shape()).eq(theirs.iter().map(|output| output.shape())));
+    assert!(ours.iter().map(ArrayBase::shape).eq(theirs.iter().map(ArrayBase::shape)));
     assert!(!finite(&theirs) || finite(&ours), "finite on tract alone");
 }
