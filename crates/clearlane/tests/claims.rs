@@ -7,7 +7,7 @@ use clearlane::{
     Claim, ClaimIssuer, ClaimKeyError, ClaimRefusal, ClaimVerifier, IssueError, PortId, ReadBudget, SignedClaim,
     read_claim_text,
 };
-use clearlane_embed::{Frame, PixelFormat};
+use clearlane_embed::{Frame, PixelFormat, Rotation};
 use clearlane_template::SubjectId;
 use data_encoding::BASE32_NOPAD;
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +39,15 @@ fn claims_are_read_from_camera_frames_that_are_dim_and_turned_and_not_filled_by_
     };
     // A camera gives many frames a second; most must be read, not each.
     assert!((0..20).filter(|&number| is_read(number)).count() >= 17);
+}
+
+#[test]
+fn claims_are_read_from_cameras_mounted_any_way() {
+    let claim = issue(&ClaimIssuer::generate().unwrap());
+    for rotation in Rotation::ALL {
+        let frame = seen_by_camera(&claim, 3.5, 0.1).with_rotation(rotation);
+        assert_eq!(read(&frame).as_deref(), Some(claim.text()), "{rotation:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clearlane_embed::Frame;
+use clearlane_embed::{Frame, Rotation};
 use image::{GrayImage, ImageFormat, Luma};
 use qrcode::render::{svg, unicode};
 use qrcode::{Color, EcLevel, QrCode};
@@ -89,7 +89,12 @@ impl SignedClaim {
 /// Whatever the frame shows, this ends by the budget's deadline and a few milliseconds, and within
 /// [`MAX_READ_STEPS`](super::MAX_READ_STEPS); where that was before all of the frame was searched, it is an error.
 pub fn read_claim_text(frame: &Frame<'_>, budget: &mut ReadBudget) -> Result<Option<String>, ReadStopped> {
-    let size = (frame.width() as usize, frame.height() as usize);
+    // A code is read however it lies, so that the rows are taken as the camera gave them: the sides are those in memory too.
+    let [width, height] = [frame.width(), frame.height()].map(|side| side as usize);
+    let size = match frame.rotation() {
+        Rotation::None | Rotation::Clockwise180 => (width, height),
+        Rotation::Clockwise90 | Rotation::Clockwise270 => (height, width),
+    };
     let read = || read::text(size, frame.luma_rows(), |text| text.starts_with(PREFIX), budget);
     // A picture that the reader is not equal to is one without a claim, and no reason to stop a lane.
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
