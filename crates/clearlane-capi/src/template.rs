@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use clearlane::Template;
 use clearlane::embed::TemplateError;
+use zeroize::Zeroizing;
 
 use crate::guard::guarded;
 use crate::pointer::{buffer, list, place};
@@ -104,7 +105,7 @@ pub(crate) fn templates(bytes: &[u8], count: usize, name: &str) -> Result<Vec<Te
 
 /// Writes a template to a place of exactly its length.
 pub(crate) fn write(template: &Template, place: &mut [u8], name: &str) -> Result<(), Failure> {
-    let bytes = template.to_bytes();
+    let bytes = Zeroizing::new(template.to_bytes());
     if place.len() != bytes.len() {
         let message = format!("expected room for {} bytes at `{name}`, got {}", bytes.len(), place.len());
         return Err(Failure::argument(message));

@@ -14,7 +14,7 @@ use clearlane::{
     PortError, References, ReferencesError,
 };
 use clearlane_store::{Direction, Enrolment, Key, KeyError, Keyring, Register, StoreError};
-use clearlane_template::{ModelId, SubjectId, Template, TemplateError};
+use clearlane_template::{ModelId, SubjectId, Template, TemplateError, shown};
 use jiff::SignedDuration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -92,7 +92,7 @@ pub enum SimulationError {
     )]
     Soak(Box<SoakPlan>),
     /// The ledger of what was acknowledged cannot be written or read.
-    #[error("the ledger {path}: {source}", path = path.display())]
+    #[error("the ledger {path}: {source}", path = shown(path))]
     Ledger {
         /// Its file.
         path: PathBuf,

@@ -1,8 +1,6 @@
 //! A template as bytes, for those who keep or send them: the model's id, 32 bytes, then the values in order, four bytes each,
 //! IEEE 754 single precision, the lowest byte first.
 
-use zeroize::Zeroizing;
-
 use crate::{MAX_DIMENSION, ModelId, Template, TemplateError};
 
 /// Bytes of the model's id.
@@ -18,11 +16,11 @@ impl Template {
     }
 
     /// The template as bytes: its model's 32, then each value as four, the lowest first. They are a person's template in the
-    /// clear.
+    /// clear: wipe them when they are no longer needed, which nobody else does.
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         // All room at once: what grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(Self::byte_length(self.dimension())));
+        let mut bytes = Vec::with_capacity(Self::byte_length(self.dimension()));
         bytes.extend_from_slice(self.model().as_bytes());
         self.as_slice().iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
         bytes
