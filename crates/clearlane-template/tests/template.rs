@@ -101,7 +101,7 @@ fn bytes_that_are_no_templates_are_refused() {
     assert_eq!(Template::from_bytes(&long), Err(TemplateError::Length { length: long.len() }));
     // One value of two alone has no norm of 1.
     assert!(matches!(Template::from_bytes(&bytes[..36]), Err(TemplateError::NotUnit { .. })));
-    let mut damaged = bytes.to_vec();
+    let mut damaged = bytes.clone();
     damaged[32..36].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(matches!(Template::from_bytes(&damaged), Err(TemplateError::NotFinite { index: 0, .. })));
 }
