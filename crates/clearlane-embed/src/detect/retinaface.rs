@@ -45,7 +45,7 @@ impl Family for RetinaFace {
         });
         for ((((x, y), side), &classes), (sides, points)) in priors.zip(classes).zip(boxes.iter().zip(landmarks)) {
             let score = score(classes);
-            if score.is_nan() || score < min_score {
+            if !are_numbers(&&classes) || score < min_score {
                 continue;
             }
             let place = |right: f32, down: f32| {
@@ -77,5 +77,40 @@ fn rows<const N: usize>(outputs: &[ArrayD<f32>], count: usize) -> Result<&[[f32;
     match output.as_slice().map(<[f32]>::as_chunks) {
         Some((rows, [])) if rows.len() == count => Ok(rows),
         _ => Err(format!("expected {count} x {N} values, got an output of shape {:?}", output.shape())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, ArrayD};
+
+    use super::*;
+    use crate::manifest::ColourOrder;
+
+    /// The scores that are found where all rows but the first two are background.
+    fn scores(rows: [[f32; 2]; 2], background: [f32; 2]) -> Vec<f32> {
+        let input = InputSpec { width: 64, height: 64, colour: ColourOrder::Bgr, mean: [0.0; 3], std: [1.0; 3] };
+        let count = 2 * (64 + 16 + 4);
+        let classes =
+            Array3::from_shape_fn((1, count, 2), |(_, row, class)| rows.get(row).unwrap_or(&background)[class]);
+        let zeros = |columns| Array3::zeros((1, count, columns)).into_dyn();
+        let outputs: [ArrayD<f32>; 3] = [zeros(4), classes.into_dyn(), zeros(10)];
+        let mut faces = Vec::new();
+        RetinaFace.decode(&outputs, &input, 0.5, &mut faces).expect("the outputs are RetinaFace's");
+        faces.iter().map(|face| face.score).collect()
+    }
+
+    #[test]
+    fn probabilities_of_a_quantised_network_and_beside_what_is_no_number_stay_probabilities() {
+        let step = 1.0 / 256.0;
+        let sure = [255.0 * step, 0.0];
+        assert_eq!(scores([[0.25, 0.75], [0.5 * step, 255.0 * step]], sure), [0.75, 255.0 * step]);
+        assert_eq!(scores([[f32::NAN, 0.9], [0.25, 0.75]], [1.0, 0.0]), [0.75]);
+        // What adds up to anything else is not yet one.
+        let logits = scores([[-1.0, 1.0], [0.0, -3.0]], [4.0, -4.0]);
+        assert!(
+            logits.len() == 1 && (f64::from(logits[0]) - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-6,
+            "{logits:?}"
+        );
     }
 }
