@@ -177,10 +177,13 @@ fn weights(proto: &GraphProto) -> HashMap<&str, &TensorProto> {
     weights
 }
 
-/// Keeps of some named values those that only ever are a convolution's or a matrix product's second operand.
+/// Keeps of some named values those that only ever are the second operand of a convolution or a matrix product whose first
+/// depends on the image's values. Where it does not, as with position embeddings that are computed, the analysis needs both.
 pub(crate) fn keep_second_operands<T>(proto: &GraphProto, values: &mut HashMap<&str, T>) {
+    let fixed = independent(proto);
     for node in &proto.node {
-        let sums = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str());
+        let sums = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str())
+            && node.input.first().is_some_and(|first| !fixed.contains(first.as_str()));
         for (position, name) in node.input.iter().enumerate() {
             if !(sums && position == 1) {
                 values.remove(name.as_str());
@@ -190,6 +193,21 @@ pub(crate) fn keep_second_operands<T>(proto: &GraphProto, values: &mut HashMap<&
     proto.output.iter().for_each(|output| {
         values.remove(output.name.as_str());
     });
+}
+
+/// The values that depend on no more of the image than its shape.
+fn independent(proto: &GraphProto) -> HashSet<&str> {
+    let mut fixed: HashSet<&str> = proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    for node in &proto.node {
+        let of_shape = matches!(node.op_type.as_str(), "Shape" | "Size" | "Constant");
+        let given = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).all(|name| fixed.contains(name));
+        // A subgraph may read what its node does not name; a random value is none that is fixed.
+        let closed = !node.input.is_empty() && node.attribute.iter().all(|attribute| attribute.g.is_none());
+        if of_shape || given && closed {
+            fixed.extend(node.output.iter().map(String::as_str));
+        }
+    }
+    fixed
 }
 
 /// The constants of a graph, by the names that nodes read them by.

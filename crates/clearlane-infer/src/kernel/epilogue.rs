@@ -1,6 +1,7 @@
 //! The epilogue of a convolution: what its sums go through in registers before they are stored, another tensor added and an
 //! activation.
 
+use super::function::Function;
 use super::memory::{Arena, Block, View, blocks};
 use super::tile::place;
 use super::vector::{LANES, Vector};
@@ -16,7 +17,7 @@ pub(crate) enum Activation {
     },
     /// `PRelu` and `LeakyRelu`: `x` where positive, else `slope * x`; a slope a channel.
     Slope(Vec<f32>),
-    Sigmoid,
+    Function(Function),
 }
 
 /// An activation with its parameters laid out in blocks.
@@ -30,7 +31,7 @@ enum Kind {
     Identity,
     Clamp { low: f32, high: f32 },
     Slope,
-    Sigmoid,
+    Function(Function),
 }
 
 impl PackedActivation {
@@ -41,7 +42,7 @@ impl PackedActivation {
                 Self { kind: Kind::Clamp { low: *low, high: *high }, slopes: Vec::new() }
             }
             Activation::Slope(slopes) => Self { kind: Kind::Slope, slopes: blocks(slopes) },
-            Activation::Sigmoid => Self { kind: Kind::Sigmoid, slopes: Vec::new() },
+            Activation::Function(function) => Self { kind: Kind::Function(*function), slopes: Vec::new() },
         }
     }
 
@@ -63,8 +64,9 @@ pub(crate) struct ActivationAt {
 }
 
 impl ActivationAt {
-    pub(crate) fn is_sigmoid(&self) -> bool {
-        matches!(self.kind, Kind::Sigmoid)
+    /// The function that is applied, where there is one.
+    pub(crate) fn function(&self) -> Option<Function> {
+        if let Kind::Function(function) = self.kind { Some(function) } else { None }
     }
 
     /// Applies the activation to values of the block that stands `block` after the one it is positioned at.
@@ -90,17 +92,23 @@ impl ActivationAt {
                         *value = value.min(zero).mul_add(slope, value.max(zero));
                     }
                 }
-                Kind::Sigmoid => {
+                Kind::Function(function) => {
                     for value in values {
                         let mut lanes = [0.0; LANES];
                         value.store(lanes.as_mut_ptr());
-                        // `map` stays a call, which keeps its registers out of the kernels that this is a part of.
-                        *value = V::load(lanes.map(sigmoid).as_ptr());
+                        apply_apart(function, &mut lanes);
+                        *value = V::load(lanes.as_ptr());
                     }
                 }
             }
         }
     }
+}
+
+/// A call, which keeps the function's registers out of the kernels that it is a part of.
+#[inline(never)]
+fn apply_apart(function: Function, lanes: &mut [f32; LANES]) {
+    function.apply(lanes);
 }
 
 /// The epilogue of one convolution.
@@ -212,28 +220,4 @@ unsafe fn add_pixels<V: Vector, const P: usize, const W: usize>(values: &mut [V;
         // SAFETY: the caller gives P pixels.
         unsafe { *value = value.add(V::load(from.add(below * row + at * LANES))) };
     }
-}
-
-#[inline(always)]
-pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-/// e^x without a branch, so that the compiler makes vectors of it; within 2 units in the last place over ±87, and
-/// saturating beyond. Cody and Waite's reduction by ln 2 in two parts, then the polynomial of Cephes' `expf`.
-#[inline(always)]
-#[expect(clippy::excessive_precision, reason = "the constants as Cephes gives them")]
-pub(crate) fn exp(x: f32) -> f32 {
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
-    let n = shifted - 12_582_912.0;
-    let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
-    let poly = 1.987_569_15e-4;
-    let poly = poly * r + 1.398_199_950_7e-3;
-    let poly = poly * r + 8.333_451_907_3e-3;
-    let poly = poly * r + 4.166_579_589_4e-2;
-    let poly = poly * r + 1.666_666_545_9e-1;
-    let poly = poly * r + 5.000_000_120_1e-1;
-    let value = poly * r * r + r + 1.0;
-    f32::from_bits((value.to_bits() as i32 + ((n as i32) << 23)) as u32)
 }

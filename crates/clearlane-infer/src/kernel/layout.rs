@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::epilogue;
+use super::function::sigmoid as sigmoid_of;
 use super::memory::{Arena, Element, View};
 
 /// Copies a tensor into some of the channels of another of the same height and width, whatever their layouts.
@@ -87,7 +87,7 @@ impl ToRows {
                 // SAFETY: `new` saw that the list holds this row, which was just written.
                 let row = unsafe { std::slice::from_raw_parts_mut(target, from.width * count) };
                 for value in row {
-                    *value = epilogue::sigmoid(*value);
+                    *value = sigmoid_of(*value);
                 }
             }
         }
@@ -124,48 +124,6 @@ impl Resize {
                     // SAFETY: `new` saw that both pixels lie inside their tensors, which do not overlap.
                     unsafe { std::ptr::copy_nonoverlapping(source, target, self.to.lanes) };
                 }
-            }
-        }
-    }
-}
-
-/// Softmax over the last axis of a flat list of rows.
-pub(crate) struct Softmax {
-    from: View,
-    to: View,
-    length: usize,
-}
-
-impl Softmax {
-    /// `None` if the lists are not flat, or not made of whole rows.
-    pub(crate) fn new(from: View, to: View, length: usize) -> Option<Self> {
-        let fits =
-            from.is_flat() && to.is_flat() && from.len() == to.len() && length > 0 && from.len().is_multiple_of(length);
-        fits.then_some(Self { from, to, length })
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.from.len() / self.length
-    }
-
-    pub(crate) fn run(&self, arena: &Arena, rows: Range<usize>) {
-        for row in rows {
-            let offset = row * self.length;
-            // SAFETY: `new` saw that both lists hold this row; they do not overlap.
-            let (source, target) = unsafe {
-                (
-                    std::slice::from_raw_parts(arena.at(self.from.start + offset).cast_const(), self.length),
-                    std::slice::from_raw_parts_mut(arena.at(self.to.start + offset), self.length),
-                )
-            };
-            let largest = source.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut sum = 0.0;
-            for (value, to) in source.iter().zip(target.iter_mut()) {
-                *to = (value - largest).exp();
-                sum += *to;
-            }
-            for to in target {
-                *to /= sum;
             }
         }
     }

@@ -77,6 +77,21 @@ impl Arena {
         unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), self.at(offset), row.len()) };
     }
 
+    /// A flat tensor that nobody writes meanwhile.
+    pub(crate) fn list(&self, view: &View) -> &[f32] {
+        // SAFETY: `Program::new` saw that the tensor lies inside the arena, and that no step writes what it reads.
+        unsafe { std::slice::from_raw_parts(self.at(view.start).cast_const(), view.len()) }
+    }
+
+    /// A part of a flat tensor, which one task of the step that makes the tensor writes.
+    #[expect(clippy::mut_from_ref, reason = "operators write through a shared arena, each task its own part")]
+    pub(crate) fn list_part(&self, view: &View, part: Range<usize>) -> &mut [f32] {
+        assert!(part.start <= part.end && part.end <= view.len(), "{part:?} lies outside of the list");
+        // SAFETY: `Program::new` saw that the tensor lies inside the arena, apart from what the step reads; a step's tasks
+        // write parts that do not overlap.
+        unsafe { std::slice::from_raw_parts_mut(self.at(view.start + part.start), part.len()) }
+    }
+
     /// Tensors to read and tensors to write.
     #[expect(clippy::mut_from_ref, reason = "operators write through a shared arena, each its own tensors")]
     pub(crate) fn split(&self, from: &[View], to: &[View]) -> (Vec<&[f32]>, Vec<&mut [f32]>) {

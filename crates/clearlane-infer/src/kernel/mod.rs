@@ -13,13 +13,16 @@ pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod epilogue;
+pub(crate) mod function;
 mod groups;
 pub(crate) mod integer;
 pub(crate) mod layout;
+pub(crate) mod lists;
 pub(crate) mod memory;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod rowwise;
 pub(crate) mod set;

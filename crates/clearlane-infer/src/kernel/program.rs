@@ -9,8 +9,10 @@ use super::depthwise::Depthwise;
 use super::integer::dense::IntegerDense;
 use super::integer::depthwise::IntegerDepthwise;
 use super::integer::recode::Recode;
-use super::layout::{Copy, Resize, Softmax, ToRows, fill_halo};
+use super::layout::{Copy, Resize, ToRows, fill_halo};
+use super::lists::Lists;
 use super::memory::{Arena, View};
+use super::product::Product;
 use super::rowwise::{Combine, Pool};
 use super::thread_team::{Task, ThreadTeam, Work};
 use super::winograd::{TileInput, TileOutput, TileProducts};
@@ -32,7 +34,8 @@ pub(crate) enum Operator {
     /// Copies into disjoint channels of one tensor.
     Copy(Vec<Copy>),
     ToRows(ToRows),
-    Softmax(Softmax),
+    Lists(Lists),
+    Product(Product),
     Fallback(Arc<dyn Fallback>),
 }
 
@@ -68,8 +71,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// `None` if a tensor lies outside of the `floats` of the arena, an operator would write what it reads, or one of tract's would not
-    /// read and write lists.
+    /// `None` if a tensor lies outside of the `floats` of the arena, an operator would write what it reads, or one that takes lists
+    /// would be given something else.
     pub(crate) fn new(floats: usize, input: View, steps: Vec<Step>, outputs: Vec<View>) -> Option<Self> {
         let inside = |view: &View| view.span().end <= floats;
         let apart = |a: &View, b: &View| {
@@ -82,7 +85,8 @@ impl Program {
                 step.operator,
                 Operator::IntegerDense(_) | Operator::IntegerDepthwise(_) | Operator::Recode(_)
             );
-            let takes_lists = matches!(step.operator, Operator::Fallback(_));
+            let takes_lists =
+                matches!(step.operator, Operator::Fallback(_) | Operator::Lists(_) | Operator::Product(_));
             let fits =
                 |view: &View| inside(view) && (reads_bytes || view.is_float()) && (!takes_lists || view.is_flat());
             step.from.iter().chain(&step.to).all(fits)
@@ -238,7 +242,8 @@ impl Step {
             Operator::TileProducts(products) => [1, products.groups()],
             Operator::TileOutput(output) => output.extent(),
             Operator::ToRows(_) => [self.from.first().map_or(0, |from| from.height), 1],
-            Operator::Softmax(softmax) => [softmax.rows(), 1],
+            Operator::Lists(lists) => [lists.rows(), 1],
+            Operator::Product(product) => [1, product.parts()],
             Operator::Copy(_) => [rows, 1],
             Operator::Fallback(_) => [1, 1],
             _ => [rows, planes],
@@ -250,6 +255,9 @@ impl Step {
         let values = self.to.first().map_or(0, View::len);
         match &self.operator {
             Operator::Dense(_) | Operator::TileProducts(_) => self.products,
+            Operator::Product(product) => product.products(),
+            // Loops over values, a few operations each.
+            Operator::Lists(_) => 16 * values,
             // INT8 products come four at a time; rounding the sums takes as long as some tens of them.
             Operator::IntegerDense(_) => self.products / 4 + 4 * values,
             Operator::IntegerDepthwise(_) => self.products + 4 * values,
@@ -287,7 +295,8 @@ impl Step {
             Operator::Resize(resize) => resize.run(arena, rows, planes),
             Operator::Copy(copies) => copies.iter().for_each(|copy| copy.run(arena, rows.clone())),
             Operator::ToRows(to_rows) => to_rows.run(arena, rows),
-            Operator::Softmax(softmax) => softmax.run(arena, rows),
+            Operator::Lists(lists) => lists.run(arena, rows),
+            Operator::Product(product) => product.run(arena, parts),
             Operator::Fallback(fallback) => {
                 let (inputs, mut outputs) = arena.split(&self.from, &self.to);
                 return fallback.run(&inputs, &mut outputs);

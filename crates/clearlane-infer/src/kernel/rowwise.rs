@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::epilogue::{Activation, ActivationAt, PackedActivation, sigmoid};
+use super::epilogue::{Activation, ActivationAt, PackedActivation};
 use super::memory::{Arena, Block, View, blocks};
 use super::set::KernelSet;
 use super::vector::{LANES, Vector};
@@ -135,12 +135,10 @@ pub(crate) unsafe fn combine_row<V: Vector>(row: &CombineRow) {
                 With::Multiply(with) => value.mul(V::load(with.add(pixel * row.step))),
                 With::Affine(scale, shift) => value.mul_add(V::load(scale), V::load(shift)),
             };
-            if row.activation.is_sigmoid() {
+            if let Some(function) = row.activation.function() {
                 // In place, by a loop that becomes vectors.
                 value.store(row.to.add(at));
-                for lane in &mut *row.to.add(at).cast::<[f32; LANES]>() {
-                    *lane = sigmoid(*lane);
-                }
+                function.apply(&mut *row.to.add(at).cast::<[f32; LANES]>());
             } else {
                 let mut values = [value];
                 row.activation.apply(&mut values, 0);

@@ -11,6 +11,7 @@ use super::depthwise::{
     DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows, two_rows as two_rows_of_depthwise,
 };
 use super::integer::set::IntegerKernels;
+use super::product::{ProductKernel, ProductTile, product_tile};
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
 use super::vector::{LANES, Vector};
 use super::winograd::{TileInputKernel, TileInputRow, TileOutputKernel, TileOutputRow, tile_input, tile_output};
@@ -18,6 +19,8 @@ use super::winograd::{TileInputKernel, TileInputRow, TileOutputKernel, TileOutpu
 /// The kernels of one instruction set. Holding them proves that the CPU has the set.
 #[derive(Clone, Copy)]
 pub(crate) struct KernelSet {
+    /// The instruction set, for loops that the compiler vectorises.
+    pub(crate) isa: Isa,
     /// How many sums of a block fit in the registers.
     pub(crate) accumulators: usize,
     /// Registers of one of them.
@@ -29,6 +32,8 @@ pub(crate) struct KernelSet {
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
     /// The depthwise kernel for a number of pixels in each of two rows, 3 x 3 with stride 1.
     pub(crate) depthwise_two_rows: fn(usize) -> Option<DepthwiseKernel>,
+    /// The kernel of a product of lists for a number of rows.
+    pub(crate) product: fn(usize) -> Option<ProductKernel>,
     pub(crate) tile_input: TileInputKernel,
     pub(crate) tile_output: TileOutputKernel,
     pub(crate) combine: CombineKernel,
@@ -45,14 +50,14 @@ impl KernelSet {
     pub(crate) fn of(isa: Isa) -> Self {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(token) => avx512::kernels(token, IntegerKernels::avx512(token)),
+            Isa::Avx512(token) => avx512::kernels(token, isa, IntegerKernels::avx512(token)),
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(token) => avx2::kernels(token.avx2(), IntegerKernels::avx_vnni(token)),
+            Isa::AvxVnni(token) => avx2::kernels(token.avx2(), isa, IntegerKernels::avx_vnni(token)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => avx2::kernels(token, IntegerKernels::avx2(token)),
+            Isa::Avx2(token) => avx2::kernels(token, isa, IntegerKernels::avx2(token)),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon(token) => neon::kernels(token, IntegerKernels::portable()),
-            _ => portable::kernels((), IntegerKernels::portable()),
+            Isa::Neon(token) => neon::kernels(token, isa, IntegerKernels::portable()),
+            _ => portable::kernels((), isa, IntegerKernels::portable()),
         }
     }
 
@@ -96,13 +101,15 @@ macro_rules! instruction_set {
             const PEAK_SUMS: usize = if <$vector>::ACCUMULATORS < 12 { <$vector>::ACCUMULATORS } else { 12 };
 
             /// The token proves that the CPU has the set.
-            pub(super) fn kernels(_token: $token, integer: IntegerKernels) -> KernelSet {
+            pub(super) fn kernels(_token: $token, isa: Isa, integer: IntegerKernels) -> KernelSet {
                 KernelSet {
+                    isa,
                     accumulators: <$vector>::ACCUMULATORS,
                     registers: <$vector>::REGISTERS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
                     depthwise_two_rows: depthwise_two_rows_kernel,
+                    product: product_kernel,
                     tile_input: tiles_in,
                     tile_output: tiles_out,
                     combine,
@@ -173,6 +180,29 @@ macro_rules! instruction_set {
                 match pixels {
                     _ if pixels > two_rows_of_depthwise(<$vector>::ACCUMULATORS) => None,
                     _ => by_pixels!(pixels, depthwise_rows; ),
+                }
+            }
+
+            fn product_kernel(rows: usize) -> Option<ProductKernel> {
+                match rows {
+                    _ if rows > <$vector>::ACCUMULATORS => None,
+                    1 => Some(product::<1>),
+                    2 => Some(product::<2>),
+                    3 => Some(product::<3>),
+                    4 => Some(product::<4>),
+                    5 => Some(product::<5>),
+                    6 => Some(product::<6>),
+                    7 => Some(product::<7>),
+                    8 => Some(product::<8>),
+                    _ => None,
+                }
+            }
+
+            $(#[$feature])?
+            unsafe fn product<const P: usize>(tile: &ProductTile) {
+                if const { P <= <$vector>::ACCUMULATORS } {
+                    // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
+                    unsafe { product_tile::<$vector, P>(tile) }
                 }
             }
 

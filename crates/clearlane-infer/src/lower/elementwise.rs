@@ -5,6 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::{Form, Lowering, input, output};
 use crate::graph::Attributes;
 use crate::kernel::epilogue::Activation;
+use crate::kernel::function::Function;
 use crate::kernel::integer::Rescale;
 use crate::kernel::vector::LANES;
 use crate::plan::layer::{Kind, TensorId};
@@ -24,14 +25,14 @@ impl<'a> Lowering<'a> {
             }
             "LeakyRelu" => Activation::Slope(vec![node.float("alpha").unwrap_or(0.01); channels()?]),
             "PRelu" => Activation::Slope(self.per_channel(input(node, 1)?, from)?),
-            "Sigmoid" => Activation::Sigmoid,
-            _ => return None,
+            _ => Activation::Function(self.function(node)?),
         };
         let mut form = *self.forms.get(from)?;
         let plain = self.layers.get(form.tensor()).lanes == 1;
-        if (plain && self.graph.image(from).is_some()) || matches!(activation, Activation::Slope(_)) {
+        let is_list = self.made_list(from).is_some();
+        if (plain && !is_list && self.graph.image(from).is_some()) || matches!(activation, Activation::Slope(_)) {
             form = Form::Tensor(self.blocked(from)?);
-        } else if plain {
+        } else if plain && !is_list {
             // A list that no convolution can surround with a halo any more.
             form = Form::Tensor(self.flat(from)?);
         }
@@ -45,6 +46,29 @@ impl<'a> Lowering<'a> {
         self.layers.push(Kind::Activate(activation), vec![tensor], made, Some(index));
         self.bind(to, form.with(made));
         Some(())
+    }
+
+    /// The function of one value that a node is.
+    fn function(&self, node: &NodeProto) -> Option<Function> {
+        Some(match node.op_type.as_str() {
+            "Sigmoid" => Function::Sigmoid,
+            "Tanh" => Function::Tanh,
+            "Erf" => Function::Erf,
+            "Gelu" if node.text("approximate") == Some("tanh") => Function::GeluTanh,
+            "Gelu" => Function::Gelu,
+            "HardSigmoid" => Function::HardSigmoid {
+                slope: node.float("alpha").unwrap_or(0.2),
+                offset: node.float("beta").unwrap_or(0.5),
+            },
+            "HardSwish" => Function::HardSwish,
+            "Sqrt" => Function::Sqrt,
+            "Abs" => Function::Abs,
+            "Pow" => match self.graph.floats(input(node, 1)?)?[..] {
+                [2.0] if self.graph.shape(input(node, 0)?) == self.graph.shape(output(node)?) => Function::Square,
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     /// Lets the layer that makes a tensor activate it as well, if nothing else reads the tensor.
@@ -65,7 +89,7 @@ impl<'a> Lowering<'a> {
                 layer.nodes.push(index);
                 return true;
             }
-            Kind::Integer { rescale, .. } if *activation != Activation::Sigmoid => &mut rescale.activation,
+            Kind::Integer { rescale, .. } if !matches!(activation, Activation::Function(_)) => &mut rescale.activation,
             Kind::Convolution { activation, add_first, .. } if !has_addend || *add_first => activation,
             Kind::Add(activation) | Kind::Multiply(activation) | Kind::Affine { activation, .. } => activation,
             _ => return false,

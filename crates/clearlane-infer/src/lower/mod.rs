@@ -4,6 +4,8 @@
 mod cast;
 mod elementwise;
 mod fallback;
+mod lists;
+mod product;
 mod quantised;
 mod shape;
 mod sum;
@@ -36,7 +38,7 @@ pub(crate) fn lower<'a>(graph: &'a Graph<'a>, image: [usize; 3]) -> Result<Lower
     let mut own = Vec::new();
     for (index, node) in graph.proto.node.iter().enumerate() {
         let folded = node.output.iter().all(|output| graph.is_constant(output));
-        let done = folded || lowering.node(index, node).is_some();
+        let done = folded || lowering.node(index, node).or_else(|| lowering.on_lists(index, node)).is_some();
         if !done {
             lowering.fall_back(index, node)?;
         }
@@ -104,21 +106,29 @@ impl<'a> Lowering<'a> {
             let _ = self.dequantised(value);
         }
         match node.op_type.as_str() {
+            "Add" | "Sub" | "Mul" | "Div" if self.reads_lists(node) => None,
             "Conv" => self.conv(index, node),
             "Gemm" => self.gemm(index, node),
             "MatMul" => self.matmul(index, node),
             "BatchNormalization" => self.batch_norm(index, node),
-            "Relu" | "Clip" | "PRelu" | "LeakyRelu" | "Sigmoid" => self.activation(index, node),
+            "Relu" | "Clip" | "PRelu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Erf" | "Gelu" | "HardSigmoid" | "HardSwish"
+            | "Sqrt" | "Abs" | "Pow" => self.activation(index, node),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(index, node),
             "MaxPool" | "AveragePool" | "GlobalAveragePool" => self.pool(index, node),
+            "ReduceMean" if self.reduced_axes(node)? == [2, 3] => self.pool(index, node),
             "Resize" | "Upsample" => self.resize(index, node),
             "Concat" => self.concat(index, node),
-            "Softmax" => self.softmax(index, node),
             "Transpose" => self.transpose(node),
             "Cast" => self.cast(index, node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => self.reshape(node),
             _ => None,
         }
+    }
+
+    /// Whether all that a node reads, constants apart, are lists that layers made.
+    fn reads_lists(&self, node: &NodeProto) -> bool {
+        let mut varying = node.input.iter().filter(|value| !self.graph.is_constant(value));
+        varying.all(|value| self.made_list(value).is_some())
     }
 
     /// Records the form in which a value is available.

@@ -1,4 +1,4 @@
-//! Operators that move values without computing with them, and softmax over the last axis.
+//! Operators that move values without computing with them.
 
 use tract_onnx::pb::NodeProto;
 
@@ -78,21 +78,6 @@ impl<'a> Lowering<'a> {
         let parts = parts.collect::<Option<Vec<_>>>()?;
         let made = self.layers.tensor(1, [lengths.iter().sum::<usize>() / piece, 1, piece]);
         self.layers.push(Kind::Concat, parts, made, Some(index));
-        self.bind(to, Form::Tensor(made));
-        Some(())
-    }
-
-    pub(super) fn softmax(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
-        let (from, to) = (input(node, 0)?, output(node)?);
-        let shape = self.graph.shape(from)?;
-        let axis = node.int("axis")?;
-        if axis != -1 && axis != shape.len() as i64 - 1 {
-            return None;
-        }
-        let (length, count) = (*shape.last()?, shape.iter().product());
-        let flat = self.flat(from)?;
-        let made = self.layers.tensor(1, [1, 1, count]);
-        self.layers.push(Kind::Softmax { length }, vec![flat], made, Some(index));
         self.bind(to, Form::Tensor(made));
         Some(())
     }

@@ -11,8 +11,10 @@ use crate::plan::layer::Kind;
 impl<'a> Lowering<'a> {
     pub(super) fn pool(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let (from, to) = (input(node, 0)?, output(node)?);
-        let ([channels, height, width], [_, out_height, out_width]) = (self.graph.image(from)?, self.graph.image(to)?);
-        let global = node.op_type == "GlobalAveragePool";
+        let [channels, height, width] = self.graph.image(from)?;
+        let global = matches!(node.op_type.as_str(), "GlobalAveragePool" | "ReduceMean");
+        // A mean may drop the axes that it leaves a value of.
+        let [_, out_height, out_width] = if global { [channels, 1, 1] } else { self.graph.image(to)? };
         let kernel = if global { [height, width] } else { node.pair("kernel_shape", 0)? };
         let stride = node.pair("strides", 1)?;
         if node.pair("dilations", 1)? != [1, 1] {

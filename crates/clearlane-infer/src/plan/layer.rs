@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::kernel::convolution::Convolution;
 use crate::kernel::epilogue::Activation;
 use crate::kernel::integer::{Quantisation, Rescale};
+use crate::kernel::lists::ListOperator;
+use crate::kernel::product::{Extents, Weights};
 use crate::kernel::program::Fallback;
 use crate::kernel::rowwise::{Reduction, Window};
 
@@ -88,8 +90,12 @@ pub(crate) enum Kind<'a> {
         count: usize,
         sigmoid: bool,
     },
-    Softmax {
-        length: usize,
+    /// An operator on flat lists.
+    Lists(Arc<ListOperator>),
+    /// The product of the first list with the weights, to which the second, if any, is added; or with the second.
+    Product {
+        extents: Extents,
+        weights: Option<Weights<'a>>,
     },
     Fallback(Arc<dyn Fallback>),
 }

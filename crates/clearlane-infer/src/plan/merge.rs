@@ -6,6 +6,7 @@
 use super::layer::{Kind, Layer, Layers, TensorId};
 use crate::kernel::convolution::Convolution;
 use crate::kernel::epilogue::Activation;
+use crate::kernel::function::Function;
 use crate::kernel::vector::LANES;
 
 /// Joins convolutions that read the same tensor in the same way and end in flat lists, directly or after a depthwise
@@ -27,7 +28,7 @@ pub(crate) fn siblings(layers: &mut Layers<'_>) {
 fn delay_sigmoids(layers: &mut Layers<'_>) {
     for position in 0..layers.order.len() {
         let made = layers.order[position].to[0];
-        let sigmoid = matches!(layers.order[position].kind, Kind::Convolution { activation: Activation::Sigmoid, .. });
+        let sigmoid = matches!(layers.order[position].kind, Kind::Convolution { activation: Activation::Function(Function::Sigmoid), .. });
         let Some(readers) = list_readers(layers, made).filter(|_| sigmoid) else { continue };
         for reader in readers {
             if let Kind::ToRows { sigmoid, .. } = &mut layers.order[reader].kind {

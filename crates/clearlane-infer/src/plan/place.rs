@@ -9,8 +9,10 @@ use crate::kernel::integer::dense::IntegerDense;
 use crate::kernel::integer::depthwise::IntegerDepthwise;
 use crate::kernel::integer::epilogue::Epilogue as IntegerEpilogue;
 use crate::kernel::integer::recode::Recode;
-use crate::kernel::layout::{Copy, Resize, Softmax, ToRows};
+use crate::kernel::layout::{Copy, Resize, ToRows};
+use crate::kernel::lists::Lists;
 use crate::kernel::memory::{BYTES, Element, View};
+use crate::kernel::product::Product;
 use crate::kernel::program::{Operator, Program, Step};
 use crate::kernel::rowwise::{Combine, Operand, Pool};
 use crate::kernel::set::KernelSet;
@@ -68,6 +70,9 @@ fn operator(
     let combine = |from: View, operand: Operand, to: View, activation: &Activation| {
         Some(Operator::Combine(Combine::new(kernels, from, &operand, to, activation)?))
     };
+    if let Kind::Fallback(fallback) = &layer.kind {
+        return Some(Operator::Fallback(fallback.clone()));
+    }
     let (first, target) = (*from.first()?, *to.first()?);
     match &layer.kind {
         Kind::Convolution { convolution, activation, add_first } => {
@@ -131,8 +136,11 @@ fn operator(
         Kind::ToRows { skip, count, sigmoid } => {
             Some(Operator::ToRows(ToRows::new(first, *skip, *count, target, *sigmoid)?))
         }
-        Kind::Softmax { length } => Some(Operator::Softmax(Softmax::new(first, target, *length)?)),
-        Kind::Fallback(fallback) => Some(Operator::Fallback(fallback.clone())),
+        Kind::Lists(operator) => Some(Operator::Lists(Lists::new(kernels.isa, operator.clone(), from, target)?)),
+        Kind::Product { extents, weights } => {
+            Some(Operator::Product(Product::new(kernels, *extents, weights.as_ref(), from, target)?))
+        }
+        Kind::Fallback(_) => None,
     }
 }
 

@@ -79,7 +79,7 @@ impl Epilogue {
         let bounds = match rescale.activation {
             Activation::Identity | Activation::Slope(_) => [f32::NEG_INFINITY, f32::INFINITY],
             Activation::Clamp { low, high } => [low, high],
-            Activation::Sigmoid => return None,
+            Activation::Function(_) => return None,
         };
         let steps = |of: Option<Quantisation>, bounds: [f32; 2]| match of {
             Some(of) => bounds.map(|bound| of.steps(bound)),

@@ -1,0 +1,118 @@
+//! Rows brought to a common scale: layer normalisation and softmax, over the last axes.
+
+use clearlane_simd::Loops;
+
+use super::reduce::{LANES, total};
+use crate::kernel::function::exp;
+
+/// `LayerNormalization` of ONNX: each row less its mean, over its standard deviation, times a scale, plus a shift.
+pub(crate) struct LayerNorm {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    epsilon: f32,
+}
+
+impl LayerNorm {
+    /// Rows as long as `scale` and `shift`; `None` where these differ, or are empty.
+    pub(crate) fn new(scale: Vec<f32>, shift: Vec<f32>, epsilon: f32) -> Option<Self> {
+        (scale.len() == shift.len() && !scale.is_empty()).then_some(Self { scale, shift, epsilon })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.scale.len()
+    }
+
+    /// How many rows a list has; `None` where they are not whole.
+    pub(super) fn rows(&self, list: usize) -> Option<usize> {
+        list.is_multiple_of(self.length()).then_some(list / self.length())
+    }
+
+    pub(super) fn rows_of<'a>(&'a self, from: &'a [f32], to: &'a mut [f32]) -> NormWork<'a> {
+        NormWork { norm: self, from, to }
+    }
+}
+
+pub(super) struct NormWork<'a> {
+    norm: &'a LayerNorm,
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Loops for NormWork<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let LayerNorm { scale, shift, epsilon } = self.norm;
+        let length = scale.len();
+        for (from, to) in self.from.chunks_exact(length).zip(self.to.chunks_exact_mut(length)) {
+            let mean = total(from, |value| value) / length as f32;
+            let variance = total(from, |value| (value - mean) * (value - mean)) / length as f32;
+            let factor = 1.0 / (variance + epsilon).sqrt();
+            for (((to, value), scale), shift) in to.iter_mut().zip(from).zip(scale).zip(shift) {
+                *to = (value - mean) * factor * scale + shift;
+            }
+        }
+    }
+}
+
+/// Softmax of rows of one length.
+pub(crate) struct Softmax {
+    length: usize,
+}
+
+impl Softmax {
+    /// `None` for rows without values.
+    pub(crate) fn new(length: usize) -> Option<Self> {
+        (length > 0).then_some(Self { length })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many rows a list has; `None` where they are not whole.
+    pub(super) fn rows(&self, list: usize) -> Option<usize> {
+        list.is_multiple_of(self.length).then_some(list / self.length)
+    }
+
+    pub(super) fn rows_of<'a>(&self, from: &'a [f32], to: &'a mut [f32]) -> SoftmaxWork<'a> {
+        SoftmaxWork { length: self.length, from, to }
+    }
+}
+
+pub(super) struct SoftmaxWork<'a> {
+    length: usize,
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Loops for SoftmaxWork<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (from, to) in self.from.chunks_exact(self.length).zip(self.to.chunks_exact_mut(self.length)) {
+            let largest = largest(from);
+            for (to, value) in to.iter_mut().zip(from) {
+                *to = exp(value - largest);
+            }
+            let factor = 1.0 / total(to, |value| value);
+            for to in to {
+                *to *= factor;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for block in blocks {
+        for (largest, value) in largest.iter_mut().zip(block) {
+            *largest = largest.max(*value);
+        }
+    }
+    largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
