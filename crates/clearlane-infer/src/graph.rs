@@ -200,7 +200,8 @@ fn independent(proto: &GraphProto) -> HashSet<&str> {
     let mut fixed: HashSet<&str> = proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
     for node in &proto.node {
         let of_shape = matches!(node.op_type.as_str(), "Shape" | "Size" | "Constant");
-        let given = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).all(|name| fixed.contains(name));
+        let given =
+            node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).all(|name| fixed.contains(name));
         // A subgraph may read what its node does not name; a random value is none that is fixed.
         let closed = !node.input.is_empty() && node.attribute.iter().all(|attribute| attribute.g.is_none());
         if of_shape || given && closed {

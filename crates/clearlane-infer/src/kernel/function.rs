@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn functions_are_those_of_double_precision_to_some_units_in_the_last_place() {
         let normal = |x: f64| 0.5 * x * (1.0 + erf_by_series(x / 2.0_f64.sqrt()));
-        let by_tanh = |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+        let by_tanh =
+            |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
         let hard = |x: f64| (0.2 * x + 0.5).clamp(0.0, 1.0);
         let all: [(Function, &dyn Fn(f64) -> f64); 10] = [
             (Function::Sigmoid, &|x| 1.0 / (1.0 + (-x).exp())),

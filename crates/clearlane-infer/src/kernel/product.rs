@@ -40,7 +40,11 @@ pub(crate) struct Product {
 
 enum With {
     /// Panels, packed one after the other, each with its bias; and a list that is added to the sums.
-    Constant { panels: Vec<Block>, bias: Vec<Block>, add: Option<View> },
+    Constant {
+        panels: Vec<Block>,
+        bias: Vec<Block>,
+        add: Option<View>,
+    },
     List(View),
 }
 
@@ -71,7 +75,8 @@ impl Product {
                     return None;
                 }
                 let firsts = (0..columns).step_by(LANES);
-                let panels = firsts.flat_map(|first| values.chunks_exact(columns).map(move |row| block(row, first))).collect();
+                let panels =
+                    firsts.flat_map(|first| values.chunks_exact(columns).map(move |row| block(row, first))).collect();
                 With::Constant { panels, bias: super::memory::blocks(bias), add }
             }
             (None, Some(second)) if is_list(&second, [batches, depth, columns]) => With::List(second),

@@ -112,7 +112,8 @@ impl<'a> Lowering<'a> {
             None => (0..shape.len()).rev().collect(),
         };
         let strides = strides_in_order(shape);
-        let axes = order.iter().map(|&axis| Some((*shape.get(axis)?, *strides.get(axis)?))).collect::<Option<Vec<_>>>()?;
+        let axes =
+            order.iter().map(|&axis| Some((*shape.get(axis)?, *strides.get(axis)?))).collect::<Option<Vec<_>>>()?;
         let operator = Move::new(&axes, 0, shape.iter().product())?;
         self.list_operator(index, ListOperator::Move(operator), from, to)
     }

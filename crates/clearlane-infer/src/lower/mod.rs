@@ -111,8 +111,8 @@ impl<'a> Lowering<'a> {
             "Gemm" => self.gemm(index, node),
             "MatMul" => self.matmul(index, node),
             "BatchNormalization" => self.batch_norm(index, node),
-            "Relu" | "Clip" | "PRelu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Erf" | "Gelu" | "HardSigmoid" | "HardSwish"
-            | "Sqrt" | "Abs" | "Pow" => self.activation(index, node),
+            "Relu" | "Clip" | "PRelu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Erf" | "Gelu" | "HardSigmoid"
+            | "HardSwish" | "Sqrt" | "Abs" | "Pow" => self.activation(index, node),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(index, node),
             "MaxPool" | "AveragePool" | "GlobalAveragePool" => self.pool(index, node),
             "ReduceMean" if self.reduced_axes(node)? == [2, 3] => self.pool(index, node),

@@ -28,7 +28,10 @@ pub(crate) fn siblings(layers: &mut Layers<'_>) {
 fn delay_sigmoids(layers: &mut Layers<'_>) {
     for position in 0..layers.order.len() {
         let made = layers.order[position].to[0];
-        let sigmoid = matches!(layers.order[position].kind, Kind::Convolution { activation: Activation::Function(Function::Sigmoid), .. });
+        let sigmoid = matches!(
+            layers.order[position].kind,
+            Kind::Convolution { activation: Activation::Function(Function::Sigmoid), .. }
+        );
         let Some(readers) = list_readers(layers, made).filter(|_| sigmoid) else { continue };
         for reader in readers {
             if let Kind::ToRows { sigmoid, .. } = &mut layers.order[reader].kind {

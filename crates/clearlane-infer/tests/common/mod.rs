@@ -120,9 +120,14 @@ impl Graph {
     }
 
     /// Ends the graph with these outputs.
-    pub fn onnx(mut self, outputs: &[&str]) -> Vec<u8> {
+    pub fn onnx(self, outputs: &[&str]) -> Vec<u8> {
+        self.onnx_of(13, outputs)
+    }
+
+    /// The same with a version of ONNX's operators.
+    pub fn onnx_of(mut self, version: i64, outputs: &[&str]) -> Vec<u8> {
         self.proto.output = outputs.iter().map(|name| value(name, &[])).collect();
-        let opset = OperatorSetIdProto { version: 13, ..Default::default() };
+        let opset = OperatorSetIdProto { version, ..Default::default() };
         ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(self.proto), ..Default::default() }
             .encode_to_vec()
     }
