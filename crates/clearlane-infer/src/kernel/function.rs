@@ -1,7 +1,5 @@
 //! Functions of one value, without branches, so that the compiler makes vectors of them.
 
-use super::vector::LANES;
-
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
@@ -27,7 +25,7 @@ pub(crate) enum Function {
 impl Function {
     /// Replaces each value by the function's.
     #[inline(always)]
-    pub(crate) fn apply(self, values: &mut [f32; LANES]) {
+    pub(crate) fn apply(self, values: &mut [f32]) {
         match self {
             Self::Sigmoid => each(values, sigmoid),
             Self::Tanh => each(values, tanh),
@@ -47,7 +45,7 @@ impl Function {
 }
 
 #[inline(always)]
-fn each(values: &mut [f32; LANES], of: impl Fn(f32) -> f32) {
+fn each(values: &mut [f32], of: impl Fn(f32) -> f32) {
     for value in values {
         *value = of(*value);
     }
@@ -111,12 +109,14 @@ pub(crate) fn exp(x: f32) -> f32 {
     let poly = poly * r + 1.666_666_545_9e-1;
     let poly = poly * r + 5.000_000_120_1e-1;
     let value = poly * r * r + r + 1.0;
-    f32::from_bits((value.to_bits() as i32 + ((n as i32) << 23)) as u32)
+    // The last bits of `shifted` are those of n; shifted further, they are added to the exponent.
+    f32::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::vector::LANES;
 
     /// Abramowitz and Stegun 7.1.5 in double precision: the series of the error function.
     fn erf_by_series(x: f64) -> f64 {

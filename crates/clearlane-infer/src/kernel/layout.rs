@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::function::sigmoid as sigmoid_of;
 use super::memory::{Arena, Element, View};
+use super::vector::LANES;
 
 /// Copies a tensor into some of the channels of another of the same height and width, whatever their layouts.
 pub(crate) struct Copy {
@@ -31,7 +32,17 @@ impl Copy {
         let together = from.lanes == to.lanes && first % to.lanes == 0 && skip % from.lanes == 0;
         let lanes = if together { from.lanes } else { 1 };
         for y in rows {
-            for channel in (0..*count).step_by(lanes) {
+            let mut done = 0;
+            if from.lanes == 1 && to.lanes == LANES && first % LANES == 0 {
+                // Sixteen channels at a time, so that each pixel is written once.
+                while done + LANES <= *count {
+                    let sources = std::array::from_fn(|lane| arena.at(from.at(skip + done + lane, y, 0)).cast_const());
+                    // SAFETY: `new` saw that these rows lie inside their tensors.
+                    unsafe { interleave(sources, arena.at(to.at(first + done, y, 0)), from.width) };
+                    done += LANES;
+                }
+            }
+            for channel in (done..*count).step_by(lanes) {
                 let source = arena.at(from.at(skip + channel, y, 0)).cast_const();
                 let target = arena.at(to.at(first + channel, y, 0));
                 // SAFETY: `new` saw that both rows lie inside their tensors.
@@ -46,6 +57,18 @@ impl Copy {
                 }
             }
         }
+    }
+}
+
+/// Writes pixels of sixteen channels each, whose values lie in rows of their own.
+///
+/// # Safety
+///
+/// Each source leads to `width` floats, and `target` to sixteen times as many.
+unsafe fn interleave(sources: [*const f32; LANES], target: *mut f32, width: usize) {
+    for x in 0..width {
+        // SAFETY: the caller gives rows of so many pixels.
+        unsafe { *target.add(x * LANES).cast::<[f32; LANES]>() = std::array::from_fn(|lane| *sources[lane].add(x)) };
     }
 }
 

@@ -135,16 +135,16 @@ pub(crate) unsafe fn combine_row<V: Vector>(row: &CombineRow) {
                 With::Multiply(with) => value.mul(V::load(with.add(pixel * row.step))),
                 With::Affine(scale, shift) => value.mul_add(V::load(scale), V::load(shift)),
             };
-            if let Some(function) = row.activation.function() {
-                // In place, by a loop that becomes vectors.
-                value.store(row.to.add(at));
-                function.apply(&mut *row.to.add(at).cast::<[f32; LANES]>());
-            } else {
-                let mut values = [value];
+            let mut values = [value];
+            if row.activation.function().is_none() {
                 row.activation.apply(&mut values, 0);
-                values[0].store(row.to.add(at));
             }
+            values[0].store(row.to.add(at));
         }
+    }
+    if let Some(function) = row.activation.function() {
+        // SAFETY: the caller gives a row of pixels, which was just written.
+        function.apply(unsafe { std::slice::from_raw_parts_mut(row.to, row.pixels * LANES) });
     }
 }
 

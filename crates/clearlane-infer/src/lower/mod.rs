@@ -118,6 +118,7 @@ impl<'a> Lowering<'a> {
             "ReduceMean" if self.reduced_axes(node)? == [2, 3] => self.pool(index, node),
             "Resize" | "Upsample" => self.resize(index, node),
             "Concat" => self.concat(index, node),
+            "Slice" => self.channels(index, node),
             "Transpose" => self.transpose(node),
             "Cast" => self.cast(index, node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => self.reshape(node),

@@ -42,6 +42,34 @@ impl<'a> Lowering<'a> {
         Some(())
     }
 
+    /// Some of a blocked tensor's channels, one after the other.
+    pub(super) fn channels(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let ([channels, height, width], made) = (self.graph.image(from)?, self.graph.image(to)?);
+        let form = *self.forms.get(from)?;
+        let Form::Tensor(tensor) = form else { return None };
+        let of = |position: usize| self.graph.ints(input(node, position)?);
+        let one_by_one = input(node, 4).is_none_or(|steps| self.graph.ints(steps).is_some_and(|steps| steps == [1]));
+        let (&[start], &[axis]) = (&of(1)?[..], &of(3)?[..]) else { return None };
+        if self.layers.get(tensor).lanes != LANES
+            || Self::axis(axis, 4)? != 1
+            || made[1..] != [height, width]
+            || !one_by_one
+        {
+            return None;
+        }
+        if made[0] == channels {
+            self.bind(to, form);
+            return Some(());
+        }
+        let first = if start < 0 { start.saturating_add(channels as i64) } else { start };
+        let first = usize::try_from(first.max(0)).ok().filter(|first| first.saturating_add(made[0]) <= channels)?;
+        let cut = self.layers.tensor(LANES, made);
+        self.layers.push(Kind::Channels { first }, vec![tensor], cut, Some(index));
+        self.bind(to, Form::Tensor(cut));
+        Some(())
+    }
+
     pub(super) fn concat(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
         let to = output(node)?;
         let shape = self.graph.shape(to)?;

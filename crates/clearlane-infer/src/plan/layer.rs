@@ -84,6 +84,10 @@ pub(crate) enum Kind<'a> {
     },
     /// The tensors' channels one after the other.
     Concat,
+    /// The tensor's channels from one on, as many as the output has.
+    Channels {
+        first: usize,
+    },
     /// Some channels as a flat list, pixel by pixel, through a sigmoid where `sigmoid` says so.
     ToRows {
         skip: usize,

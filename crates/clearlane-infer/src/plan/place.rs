@@ -133,6 +133,9 @@ fn operator(
             });
             Some(Operator::Copy(copies.collect::<Option<_>>()?))
         }
+        Kind::Channels { first: skip } => {
+            Some(Operator::Copy(vec![Copy::new(first, *skip, target.channels, target, 0)?]))
+        }
         Kind::ToRows { skip, count, sigmoid } => {
             Some(Operator::ToRows(ToRows::new(first, *skip, *count, target, *sigmoid)?))
         }
