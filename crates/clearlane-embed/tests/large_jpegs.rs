@@ -2,10 +2,13 @@
 #![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::Path;
+use std::sync::Arc;
 
 use clearlane_embed::{
-    AlignedFace, DecodeLimits, Extractor, Frame, JpegPicture, Models, Quality, Reduction, Rotation, Selection,
+    AlignedFace, DecodeLimits, Extractor, Frame, JpegPicture, Models, Pad, Quality, Reduction, Rotation, Selection,
 };
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -27,6 +30,10 @@ fn jpeg(picture: &RgbImage, orientation: u8) -> Vec<u8> {
 
 /// Nobody's face on a background of soft waves.
 fn scene([width, height]: [u32; 2], side: u32, person: usize) -> RgbImage {
+    scene_with_face_at([width, height], side, person, [(width - side) / 3, (height - side) / 2])
+}
+
+fn scene_with_face_at([width, height]: [u32; 2], side: u32, person: usize, [x, y]: [u32; 2]) -> RgbImage {
     let people = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/fictional/enrolled");
     let mut people: Vec<_> = std::fs::read_dir(people).unwrap().map(|entry| entry.unwrap().path()).collect();
     people.sort();
@@ -36,7 +43,7 @@ fn scene([width, height]: [u32; 2], side: u32, person: usize) -> RgbImage {
         Rgb([120.0, 130.0, 140.0].map(|level| (level + 30.0 * wave) as u8))
     });
     let face = imageops::resize(&face, side, side, FilterType::CatmullRom);
-    imageops::replace(&mut scene, &face, i64::from((width - side) / 3), i64::from((height - side) / 2));
+    imageops::replace(&mut scene, &face, i64::from(x), i64::from(y));
     scene
 }
 
@@ -101,4 +108,27 @@ fn a_frame_says_how_large_it_is_without_its_pixels_and_none_of_them() {
     assert_eq!([frame.width(), frame.height()], [720, 1280]);
     let said = format!("{frame:?}");
     assert!(said.contains(&(3 * 1280 * 720).to_string()), "{said}");
+}
+
+#[test]
+fn presentation_attacks_are_looked_for_in_the_same_pixels_wherever_the_face_stands() {
+    let models = Models::builtin().unwrap();
+    let detector = models.detector(models.default_detector().unwrap()).unwrap();
+    let embedder = models.embedder(models.default_embedder().unwrap()).unwrap();
+    // It looks at 1.5 times the face's box, which is moved inward where the picture ends.
+    let entry = common::pad_entry("embed_mean", "minivision", 3);
+    let onnx = common::bytes("embed_mean.onnx");
+    let pad = Arc::new(Pad::new([(&entry, &*onnx)]).unwrap());
+    let extractor = Extractor::new(detector, embedder).with_selection(Selection::Largest).with_pad(pad.clone());
+    let (size, side) = ([1280, 720], 400);
+    let [right, bottom] = size.map(|extent| extent - side);
+    for at in [[0, 0], [right, 0], [0, bottom], [right, bottom], [0, bottom / 2], [right / 2, 0]] {
+        let bytes = jpeg(&scene_with_face_at(size, side, 1, at), 1);
+        let frame = Frame::decode(&bytes, &DecodeLimits::default()).unwrap();
+        let pixels = JpegPicture::read(&bytes, &DecodeLimits::default()).unwrap().reduced(Reduction::None).unwrap();
+        let part = extractor.extract(&frame).expect("a face");
+        // The same face, whatever the detector made of the other picture.
+        let expected = pad.assess(&pixels, &part.face).unwrap();
+        assert_eq!(part.pad, Some(expected), "a face at {at:?}");
+    }
 }

@@ -170,6 +170,16 @@ proptest! {
 }
 
 #[test]
+fn channels_normalised_by_themselves() {
+    for image in [[5, 6, 7], [1, 1, 3], [20, 4, 4]] {
+        let mut graph = Graph::new(&[1, image[0] as i64, image[1] as i64, image[2] as i64]);
+        let (scale, shift) = (graph.random(&[image[0]], 2.0), graph.random(&[image[0]], 1.0));
+        let out = graph.node("InstanceNormalization", &["input", &scale, &shift], vec![float("epsilon", 1e-2)]);
+        check("instance norm", &graph.onnx(&[&out]), image, &[]);
+    }
+}
+
+#[test]
 fn functions_of_lists_and_of_images() {
     let operators: [(&str, Vec<_>, i64); 9] = [
         ("Sigmoid", vec![], 13),
@@ -225,4 +235,49 @@ fn weights_of_what_depends_on_the_shape_alone_are_computed_once() {
     let embedding = graph.node("MatMul", &[&row, &weights], vec![]);
     let out = graph.node("Add", &[&list, &embedding], vec![]);
     check("position embedding", &graph.onnx(&[&out]), image, &[]);
+}
+
+#[test]
+fn a_gelu_that_is_spelled_out_is_one_step() {
+    // Halved last or first, by a quotient or a product, in either order.
+    for (last, quotient, swapped) in
+        [(true, true, false), (true, false, true), (false, true, true), (false, false, false)]
+    {
+        let (mut graph, list) = reshaped([2, 3, 21], &[6, 21]);
+        let x = graph.node("Softmax", &[&list], vec![int("axis", -1)]);
+        let constant = |graph: &mut Graph, value: f32| graph.constant(&[], vec![value]);
+        let (half, one) = (constant(&mut graph, 0.5), constant(&mut graph, 1.0));
+        let two = std::f32::consts::SQRT_2;
+        let factor = constant(&mut graph, if quotient { two } else { two.recip() });
+        let scaled = graph.node(if quotient { "Div" } else { "Mul" }, &[&x, &factor], vec![]);
+        let erf = graph.node("Erf", &[&scaled], vec![]);
+        let sum = graph.node("Add", if swapped { [&*one, &*erf] } else { [&*erf, &*one] }.as_slice(), vec![]);
+        let halved = if last { x.clone() } else { graph.node("Mul", &[&x, &half], vec![]) };
+        let product = graph.node("Mul", if swapped { [&*sum, &*halved] } else { [&*halved, &*sum] }.as_slice(), vec![]);
+        let out = if last { graph.node("Mul", &[&product, &half], vec![]) } else { product.clone() };
+        let bytes = graph.onnx(&[&out]);
+        check("gelu", &bytes, [2, 3, 21], &[]);
+        let network = Network::from_onnx(&bytes, [2, 3, 21]).expect("the graph is sound");
+        assert!(network.nodes().iter().any(|node| node.operator == "Gelu"), "{:?}", network.nodes());
+        assert!(network.nodes().iter().all(|node| node.operator != "Erf"), "{:?}", network.nodes());
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_gelu_is_left_as_it_is() {
+    // Another constant, and a value on the way that is an output as well.
+    for (one, outputs) in [(1.5, 1), (1.0, 2)] {
+        let (mut graph, list) = reshaped([2, 3, 5], &[6, 5]);
+        let (two, one, half) = (
+            graph.constant(&[], vec![std::f32::consts::SQRT_2]),
+            graph.constant(&[], vec![one]),
+            graph.constant(&[], vec![0.5]),
+        );
+        let scaled = graph.node("Div", &[&list, &two], vec![]);
+        let erf = graph.node("Erf", &[&scaled], vec![]);
+        let sum = graph.node("Add", &[&erf, &one], vec![]);
+        let product = graph.node("Mul", &[&list, &sum], vec![]);
+        let out = graph.node("Mul", &[&product, &half], vec![]);
+        check("no gelu", &graph.onnx(&[&*out, &*erf][..outputs]), [2, 3, 5], &[]);
+    }
 }

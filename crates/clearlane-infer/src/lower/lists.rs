@@ -1,5 +1,6 @@
 //! Operators on values that are kept as flat lists, in the order of their axes: what no kernel of the blocked layout serves.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tract_onnx::pb::NodeProto;
@@ -7,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use super::{Form, Lowering, input, output};
 use crate::graph::Attributes;
 use crate::kernel::lists::{
-    LayerNorm, ListOperator, Move, Operand, Operation, Pointwise, Reduce, Softmax, Summary, strides_in_order,
+    ListOperator, Move, Norm, Operand, Operation, Pointwise, Reduce, Softmax, Summary, strides_in_order,
 };
 use crate::plan::layer::{Kind, Layer, TensorId};
 
@@ -30,6 +31,7 @@ impl<'a> Lowering<'a> {
             "ReduceSum" => self.reduce(index, node, Summary::Sum),
             "ReduceL2" => self.reduce(index, node, Summary::L2),
             "LayerNormalization" => self.layer_norm(index, node),
+            "InstanceNormalization" => self.instance_norm(index, node),
             "Softmax" => self.softmax(index, node),
             _ => None,
         }
@@ -235,8 +237,22 @@ impl<'a> Lowering<'a> {
         if scale.len() != length || others.iter().any(|name| !name.is_empty()) {
             return None;
         }
-        let operator = LayerNorm::new(scale, shift, node.float("epsilon").unwrap_or(1e-5))?;
-        self.list_operator(index, ListOperator::LayerNorm(operator), from, to)
+        let operator = Norm::by_value(scale, shift, node.float("epsilon").unwrap_or(1e-5))?;
+        self.list_operator(index, ListOperator::Norm(operator), from, to)
+    }
+
+    /// Each channel of one image by itself.
+    fn instance_norm(&mut self, index: usize, node: &'a NodeProto) -> Option<()> {
+        let (from, to) = (input(node, 0)?, output(node)?);
+        let [1, channels, plane @ ..] = self.graph.shape(from)? else { return None };
+        let of = |position: usize| self.graph.floats(input(node, position)?).map(Cow::into_owned);
+        let (scale, shift) = (of(1)?, of(2)?);
+        if scale.len() != *channels {
+            return None;
+        }
+        let length = plane.iter().product();
+        let operator = Norm::by_row(length, scale, shift, node.float("epsilon").unwrap_or(1e-5))?;
+        self.list_operator(index, ListOperator::Norm(operator), from, to)
     }
 
     /// Softmax over the last axis.

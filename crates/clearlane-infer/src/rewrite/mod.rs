@@ -1,7 +1,8 @@
 //! Forms of a graph that say the same, brought to the one that the rest of this crate knows: half precision as single,
 //! operators on quantised tensors as operators between `DequantizeLinear` and `QuantizeLinear`, old resizes as scales that
-//! are an input, and what overflows where it need not as what does not.
+//! are an input, what overflows where it need not as what does not, and a function that is spelled out as itself.
 
+mod gelu;
 mod half;
 mod quantised;
 mod softplus;
@@ -22,6 +23,7 @@ pub(crate) fn rewrite(graph: &mut GraphProto) {
     quantised::separate(graph, &mut names);
     upsample::give_scales(graph, &mut names);
     softplus::stabilise(graph, &mut names);
+    gelu::join(graph);
 }
 
 /// tract, with the operators that are left and that it does not know by itself.

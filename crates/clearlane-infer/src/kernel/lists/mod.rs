@@ -16,7 +16,7 @@ use clearlane_simd::Isa;
 use super::memory::{Arena, View};
 
 pub(crate) use moves::Move;
-pub(crate) use normalise::{LayerNorm, Softmax};
+pub(crate) use normalise::{Norm, Softmax};
 pub(crate) use pointwise::{Operand, Operation, Pointwise};
 pub(crate) use reduce::{Reduce, Summary};
 pub(crate) use walk::in_order as strides_in_order;
@@ -26,7 +26,7 @@ pub(crate) enum ListOperator {
     Move(Move),
     Pointwise(Pointwise),
     Reduce(Reduce),
-    LayerNorm(LayerNorm),
+    Norm(Norm),
     Softmax(Softmax),
 }
 
@@ -46,7 +46,7 @@ impl Lists {
             ListOperator::Move(moves) => (vec![moves.reads()], moves.makes()),
             ListOperator::Pointwise(pointwise) => (pointwise.reads(), pointwise.makes()),
             ListOperator::Reduce(reduce) => (vec![reduce.reads()], reduce.makes()),
-            ListOperator::LayerNorm(norm) => (vec![to.len()], norm.rows(to.len())? * norm.length()),
+            ListOperator::Norm(norm) => (vec![to.len()], norm.rows(to.len())? * norm.length()),
             ListOperator::Softmax(softmax) => (vec![to.len()], softmax.rows(to.len())? * softmax.length()),
         };
         let fits = from.len() == reads.len()
@@ -62,7 +62,7 @@ impl Lists {
             ListOperator::Move(moves) => moves.rows(),
             ListOperator::Pointwise(pointwise) => pointwise.rows(),
             ListOperator::Reduce(_) => length,
-            ListOperator::LayerNorm(norm) => norm.rows(length).unwrap_or_default(),
+            ListOperator::Norm(norm) => norm.rows(length).unwrap_or_default(),
             ListOperator::Softmax(softmax) => softmax.rows(length).unwrap_or_default(),
         }
     }
@@ -75,8 +75,8 @@ impl Lists {
             ListOperator::Move(moves) => moves.run(first, rows, to),
             ListOperator::Pointwise(pointwise) => self.isa.vectorise(pointwise.rows_of([first, second], rows, to)),
             ListOperator::Reduce(reduce) => self.isa.vectorise(reduce.rows_of(first, rows, to)),
-            ListOperator::LayerNorm(norm) => {
-                self.isa.vectorise(norm.rows_of(&first[rows.start * each..rows.end * each], to));
+            ListOperator::Norm(norm) => {
+                self.isa.vectorise(norm.rows_of(rows.start, &first[rows.start * each..rows.end * each], to));
             }
             ListOperator::Softmax(softmax) => {
                 self.isa.vectorise(softmax.rows_of(&first[rows.start * each..rows.end * each], to));
