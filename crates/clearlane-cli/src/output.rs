@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use clearlane_embed::Quality;
+use clearlane_template::is_disguise;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -16,13 +17,13 @@ use crate::progress::Progress;
 
 pub(crate) use clearlane_template::{ShownPath, shown};
 
-/// A text that a file may have had a part in, without the control characters that would command the terminal.
+/// A text that a file may have had a part in, without what commands a terminal or turns the text around.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\n' | '\t' => printable.push(character),
-            control if control.is_control() => printable.extend(control.escape_default()),
+            disguise if is_disguise(disguise) => printable.extend(disguise.escape_default()),
             other => printable.push(other),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clearlane_eval::protocol::Table;
 use clearlane_simulate::faces::{self, Face};
-use clearlane_simulate::search::{self, BenchError, Given, SearchBench, SearchReport, SearchRow};
+use clearlane_simulate::search::{self, Given, SearchBench, SearchReport, SearchRow};
 
 use super::plot;
 use crate::commands::eval::templates::{TemplateArgs, extract_all};
@@ -57,19 +57,14 @@ Examples:
 
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
     let progress = |doing: &str| output.note(doing);
-    let failed = |error: BenchError| match error {
-        BenchError::Vectors(_) | BenchError::NoFaces => Failure::of(Exit::Input, &error),
-        _ => Failure::of(Exit::Usage, &error),
-    };
     let report = match (&args.register, &args.faces) {
         (Some(path), _) => search::run_on(&args.bench, &given(args, path)?, progress),
         (_, Some(path)) => {
-            let given = faces::given(&captures(args, path, output)?, &args.bench).map_err(failed)?;
+            let given = faces::given(&captures(args, path, output)?, &args.bench)?;
             search::run_on(&args.bench, &given, progress)
         }
         _ => search::run(&args.bench, progress),
-    }
-    .map_err(failed)?;
+    }?;
     if let Some(path) = &args.plot {
         write_whole(path, plot::svg(&report).as_bytes())?;
     }

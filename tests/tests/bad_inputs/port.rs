@@ -1,0 +1,72 @@
+//! The files of a small port, in which all is well, and bad ones beside them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::common::{clearlane, fictional};
+
+/// A folder with a port's files. Calls are made on copies of it.
+pub(crate) struct Port {
+    folder: TempDir,
+}
+
+impl Port {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let demo = |person: &str, picture: &str| fictional(&format!("enrolled/{person}/{picture}.jpg"));
+        let list =
+            "subject,image,category,birth,consent\nada,face.jpg,mainland-resident,1990-05-17,2025-01-01T00:00:00Z\n";
+        fs::copy(demo("f0000", "enrol"), at("face.jpg")).unwrap();
+        fs::copy(demo("f0000", "plain-1"), at("live.jpg")).unwrap();
+        fs::write(at("list.csv"), list).unwrap();
+        fs::write(at("queue.txt"), "live.jpg\n").unwrap();
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/demonstration.toml"), at("policy.toml"))
+            .unwrap();
+        fs::create_dir_all(at("people/ada")).unwrap();
+        fs::copy(at("face.jpg"), at("people/ada/1.jpg")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        fs::create_dir(at("models")).unwrap();
+        fs::write(at("empty"), "").unwrap();
+        fs::write(at("letter"), "Dear Sir or Madam,\nplease find attached nothing at all.\n").unwrap();
+        let here = |words: &[&str]| clearlane().args(words).current_dir(folder.path()).assert().success();
+        here(&["register", "keygen", "port.key"]);
+        here(&["register", "keygen", "other.key"]);
+        let register = ["--register", "port.register", "--key-file", "port.key"];
+        here(&[&["enrol", "--without-policy", "list.csv"][..], &register].concat());
+        here(&[&["register", "export", "people.jsonl"][..], &register].concat());
+        here(&["claim", "keygen", "issuer.pem"]);
+        Self { folder }
+    }
+
+    /// A copy of the folder of its own.
+    pub(crate) fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), copy.path());
+        copy
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_folder(&entry.path(), &to);
+        } else {
+            // Permissions too: a key's file is its owner's alone.
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+pub(crate) fn readable_by_all(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+}
