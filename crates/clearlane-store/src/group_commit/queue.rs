@@ -24,7 +24,14 @@ pub(crate) struct Waiting<J, A> {
     pub(crate) job: J,
     /// For how long.
     pub(crate) until: Instant,
-    answer: Mutex<Option<A>>,
+    answer: Mutex<Answer<A>>,
+}
+
+/// A job that is written stays answered once its thread has taken the answer, or whoever wrote it would let it wait on.
+enum Answer<A> {
+    None,
+    Given(A),
+    Taken,
 }
 
 /// Who writes, for as long as they do, and for whom: however that ends, those who have no answer wait on, and all are woken.
@@ -50,9 +57,9 @@ impl<J, A> Queue<J, A> {
         write: impl Fn(&[Arc<Waiting<J, A>>]) -> Result<Vec<A>, E>,
         is_busy: impl Fn(&E) -> bool,
     ) -> Result<Option<A>, E> {
-        let own = Arc::new(Waiting { job, until, answer: Mutex::new(None) });
+        let own = Arc::new(Waiting { job, until, answer: Mutex::new(Answer::None) });
         loop {
-            let Some(writing) = self.join(&own) else { return Ok(lock(&own.answer).take()) };
+            let Some(writing) = self.join(&own) else { return Ok(own.take()) };
             let mut written = write(&writing.batch);
             // One job that cannot be written is no reason for the others: each tries again by itself.
             if writing.batch.len() > 1 && written.as_ref().is_err_and(|error| !is_busy(error)) {
@@ -66,9 +73,9 @@ impl<J, A> Queue<J, A> {
             match written {
                 Ok(answers) => {
                     for (waiting, answer) in writing.batch.iter().zip(answers) {
-                        *lock(&waiting.answer) = Some(answer);
+                        *lock(&waiting.answer) = Answer::Given(answer);
                     }
-                    return Ok(lock(&own.answer).take());
+                    return Ok(own.take());
                 }
                 // Somebody among those who waited had less time: who has more tries again.
                 Err(error) if is_busy(&error) && Instant::now() < until => drop(writing),
@@ -113,7 +120,15 @@ impl<J, A> Queue<J, A> {
 
 impl<J, A> Waiting<J, A> {
     fn is_done(&self) -> bool {
-        lock(&self.answer).is_some()
+        !matches!(*lock(&self.answer), Answer::None)
+    }
+
+    fn take(&self) -> Option<A> {
+        let mut answer = lock(&self.answer);
+        match mem::replace(&mut *answer, Answer::Taken) {
+            Answer::Given(given) => Some(given),
+            Answer::None | Answer::Taken => None,
+        }
     }
 }
 
