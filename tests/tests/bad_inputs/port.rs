@@ -26,8 +26,12 @@ impl Port {
         fs::write(at("queue.txt"), "live.jpg\n").unwrap();
         fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/demonstration.toml"), at("policy.toml"))
             .unwrap();
-        fs::create_dir_all(at("people/ada")).unwrap();
-        fs::copy(at("face.jpg"), at("people/ada/1.jpg")).unwrap();
+        for (name, person) in [("ada", "f0000"), ("bea", "f0001")] {
+            fs::create_dir_all(at("people").join(name)).unwrap();
+            for picture in ["enrol", "plain-1"] {
+                fs::copy(demo(person, picture), at("people").join(name).join(picture).with_extension("jpg")).unwrap();
+            }
+        }
         fs::create_dir(at("folder")).unwrap();
         fs::create_dir(at("models")).unwrap();
         fs::write(at("empty"), "").unwrap();

@@ -77,7 +77,7 @@ pub(crate) fn call(
         let plain = match (arg.get_id().as_str(), words) {
             ("since", _) => "2026-01-01T00:00:00Z",
             ("name", [first, second]) if first == "datasets" && second == "check" => "lfw",
-            _ => "a",
+            _ => "nothing",
         };
         let word = arg.get_possible_values().first().map_or(plain.to_owned(), |value| value.get_name().to_owned());
         call.push(match arg {

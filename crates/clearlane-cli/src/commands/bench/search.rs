@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clearlane_eval::protocol::Table;
 use clearlane_simulate::faces::{self, Face};
-use clearlane_simulate::search::{self, Given, SearchBench, SearchReport, SearchRow};
+use clearlane_simulate::search::{self, BenchError, Given, SearchBench, SearchReport, SearchRow};
 
 use super::plot;
 use crate::commands::eval::templates::{TemplateArgs, extract_all};
@@ -57,10 +57,16 @@ Examples:
 
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
     let progress = |doing: &str| output.note(doing);
+    if args.faces.is_none() && args.how.keep.is_some() {
+        return Err(Failure::new(Exit::Usage, "--keep keeps the templates of --faces, which was not given"));
+    }
     let report = match (&args.register, &args.faces) {
         (Some(path), _) => search::run_on(&args.bench, &given(args, path)?, progress),
         (_, Some(path)) => {
-            let given = faces::given(&captures(args, path, output)?, &args.bench)?;
+            let given = faces::given(&captures(args, path, output)?, &args.bench).map_err(|error| match error {
+                BenchError::NoFaces => Failure::at(Exit::Input, path, &error),
+                error => error.into(),
+            })?;
             search::run_on(&args.bench, &given, progress)
         }
         _ => search::run(&args.bench, progress),
