@@ -10,14 +10,18 @@ use clap::{Arg, Command};
 use crate::common::calls::{call, commands, documented, takes_path};
 use crate::common::{clearlane, page};
 use crate::kinds::KINDS;
-use crate::port::Port;
+use crate::port::{Port, steady};
 
 /// Options that many commands share, each with the one that it is tried in.
 const SHARED: [(&str, &str); 4] =
     [("models", "inspect"), ("register", "identify"), ("key-file", "identify"), ("witness", "identify")];
 
-/// What may stand there: a score of -1, an export of nobody, pictures for a run that looks at none.
-const TAKEN: [(&str, &str); 6] = [
+/// What may stand there: a score of -1, an export of nobody, pictures for a run that looks at none, a folder that is made, and a
+/// witness that is, since it has seen nothing yet.
+const TAKEN: [(&str, &str); 9] = [
+    ("--keep", "missing"),
+    ("--witness", "missing"),
+    ("--witness", "empty"),
     ("--threshold", "negative"),
     ("--near-copies", "negative"),
     ("register import file", "empty"),
@@ -80,9 +84,9 @@ fn answer(words: &[OsString], folder: &Path) -> (i32, String) {
     });
     let help = said.lines().find_map(|line| line.strip_prefix("help: "));
     // A command that went through says in its answer what it could not use.
-    let words = first.unwrap_or_else(|| told.lines().take(3).map(str::trim).collect::<Vec<_>>().join("; "));
+    let words = first.unwrap_or_else(|| told.lines().take(4).map(str::trim).collect::<Vec<_>>().join("; "));
     let words = help.map_or(words.clone(), |help| format!("{words} — {help}"));
-    (code, words.replace(&folder.display().to_string(), "DIR"))
+    (code, steady(&words))
 }
 
 fn shown(words: &[OsString]) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{fictional, file};
+use crate::common::{clearlane, fictional, file};
 use crate::port::readable_by_all;
 
 /// A kind of bad input.
@@ -133,7 +133,7 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     kind(
         "a time that is none",
-        "records export out.csv --since yesterday --register port.register --key-file port.key",
+        "calibrate check --since yesterday --register port.register --key-file port.key",
         "yesterday",
         nothing,
     ),

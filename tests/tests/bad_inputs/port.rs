@@ -36,6 +36,7 @@ impl Port {
         fs::create_dir(at("models")).unwrap();
         fs::write(at("empty"), "").unwrap();
         fs::write(at("letter"), "Dear Sir or Madam,\nplease find attached nothing at all.\n").unwrap();
+        ["empty", "letter", "policy.toml"].map(|name| readable_by_all(&at(name)));
         let here = |words: &[&str]| clearlane().args(words).current_dir(folder.path()).assert().success();
         here(&["register", "keygen", "port.key"]);
         here(&["register", "keygen", "other.key"]);
@@ -71,6 +72,28 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// A message without what differs from run to run: where temporary files lie, what keys are called, and how long something took.
+pub(crate) fn steady(message: &str) -> String {
+    let temporary = format!("{}/", std::env::temp_dir().display());
+    let words: Vec<&str> = message.split(' ').collect();
+    let words = words.iter().enumerate().map(|(at, word)| {
+        let is_time =
+            words.get(at + 1).is_some_and(|unit| ["s", "s;", "ms"].contains(unit)) && word.parse::<f64>().is_ok();
+        let is_key = word.len() == 16 && word.chars().all(|digit| digit.is_ascii_hexdigit());
+        match word.split_once(&temporary) {
+            _ if is_time => "…".to_owned(),
+            _ if is_key => "KEY".to_owned(),
+            Some((before, path)) => {
+                let name = path.find(['/', ':', ',']).unwrap_or(path.len());
+                format!("{before}DIR{}", &path[name..])
+            }
+            None => (*word).to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// As whoever makes files leaves them in most places.
 pub(crate) fn readable_by_all(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
 }

@@ -16,7 +16,7 @@ use clearlane_template::{MAX_DIMENSION, ModelId, SubjectId, Template, TemplateId
 use ndarray::Array4;
 
 use crate::common::{fictional, page};
-use crate::port::Port;
+use crate::port::{Port, steady};
 
 /// The rows of the page: what is wrong with what, the error's type and variant, and its words.
 #[derive(Default)]
@@ -47,15 +47,7 @@ impl Table {
         if words.len() <= 10 {
             self.unclear.push(format!("{call}, {input}: {words}"));
         }
-        let folder = std::env::temp_dir().display().to_string();
-        // A temporary folder has another name each time.
-        let words = match words.find(&folder) {
-            Some(at) => {
-                let rest = &words[at + folder.len() + 1..];
-                format!("{}DIR{}", &words[..at], &rest[rest.find('/').unwrap_or(rest.len())..])
-            }
-            None => words,
-        };
+        let words = steady(&words);
         self.rows.push(vec![format!("`{call}`"), input.to_owned(), format!("`{kind}`"), words]);
     }
 }
