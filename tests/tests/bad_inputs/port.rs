@@ -36,7 +36,9 @@ impl Port {
         fs::create_dir(at("models")).unwrap();
         fs::write(at("empty"), "").unwrap();
         fs::write(at("letter"), "Dear Sir or Madam,\nplease find attached nothing at all.\n").unwrap();
-        ["empty", "letter", "policy.toml"].map(|name| readable_by_all(&at(name)));
+        for name in ["empty", "letter", "policy.toml"] {
+            readable_by_all(&at(name));
+        }
         let here = |words: &[&str]| clearlane().args(words).current_dir(folder.path()).assert().success();
         here(&["register", "keygen", "port.key"]);
         here(&["register", "keygen", "other.key"]);
