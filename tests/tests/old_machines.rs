@@ -10,7 +10,7 @@ use common::{clearlane, fictional, json};
 use serde_json::Value;
 
 #[test]
-fn a_processor_without_avx_sees_the_same_faces_and_finds_the_same_people() {
+fn a_processor_without_avx_sees_the_same_face_and_searches() {
     if Command::new("qemu-x86_64").arg("--version").output().is_err() {
         println!("note: not tried on an emulated Nehalem: qemu-x86_64 is not installed");
         return;
@@ -26,13 +26,20 @@ fn a_processor_without_avx_sees_the_same_faces_and_finds_the_same_people() {
     let cpu = json(&mut old(&["bench", "--cpu"]));
     assert!(!cpu.to_string().contains("avx"), "{cpu}");
 
-    let (enrolled, live) = (fictional("enrolled/f0000/enrol.jpg"), fictional("enrolled/f0000/plain-1.jpg"));
-    let words = ["verify", enrolled.to_str().unwrap(), live.to_str().unwrap()];
+    // Emulated, a network takes a hundred times as long: the smallest input of the detector that finds the face will do.
+    let face = fictional("enrolled/f0000/enrol.jpg");
+    let words = ["inspect", face.to_str().unwrap(), "--orientation", "given", "--detector-size", "128"];
     let (here, there) = (json(clearlane().args(words)), json(&mut old(&words)));
-    let score = |answer: &Value| answer["score"].as_f64().unwrap();
-    // Kernels of other widths sum in another order.
-    assert!((score(&here) - score(&there)).abs() < 1e-3, "{here} {there}");
-    assert_eq!(here["match"], there["match"]);
+    assert_eq!((here["faces"].as_array().unwrap().len(), there["faces"].as_array().unwrap().len()), (1, 1));
+    let measures = |answer: &Value| answer["faces"][0]["quality"].as_object().unwrap().clone();
+    for (name, measure) in measures(&here) {
+        let other = &measures(&there)[&name];
+        assert_eq!(measure.is_null(), other.is_null(), "{name}");
+        if let (Some(value), Some(other)) = (measure["value"].as_f64(), other["value"].as_f64()) {
+            // Kernels of other widths sum in another order.
+            assert!((value - other).abs() <= 2.0, "{name}: {value} {other}");
+        }
+    }
 
     let words = [
         "bench",

@@ -33,6 +33,7 @@ impl Port {
             }
         }
         fs::create_dir(at("folder")).unwrap();
+        fs::set_permissions(at("folder"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(at("models")).unwrap();
         fs::write(at("empty"), "").unwrap();
         fs::write(at("letter"), "Dear Sir or Madam,\nplease find attached nothing at all.\n").unwrap();
@@ -66,6 +67,7 @@ fn copy_folder(from: &Path, to: &Path) {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
             fs::create_dir(&to).unwrap();
+            fs::set_permissions(&to, entry.metadata().unwrap().permissions()).unwrap();
             copy_folder(&entry.path(), &to);
         } else {
             // Permissions too: a key's file is its owner's alone.
@@ -76,6 +78,8 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A message without what differs from run to run: where temporary files lie, what keys are called, and how long something took.
 pub(crate) fn steady(message: &str) -> String {
+    // The name of a temporary file, which is another each time.
+    let message = message.split(" at path \"").next().unwrap();
     let temporary = format!("{}/", std::env::temp_dir().display());
     let words: Vec<&str> = message.split(' ').collect();
     let words = words.iter().enumerate().map(|(at, word)| {

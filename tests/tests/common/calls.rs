@@ -62,8 +62,8 @@ pub(crate) fn call(
     let mut call: Vec<OsString> = words.iter().map(OsString::from).collect();
     let tried_name = tried.get_long().map(|long| format!("--{long}"));
     let brakes = brakes(words);
-    if tried_name.as_deref() != brakes.first().copied() {
-        call.extend(brakes.iter().map(OsString::from));
+    for brake in brakes.chunks(2).filter(|brake| tried_name.as_deref() != brake.first().copied()) {
+        call.extend(brake.iter().map(OsString::from));
     }
     for arg in command.get_arguments() {
         // A sweep's time comes from a policy's file or is given; an enrolment is by a policy, or says that it is by none.
