@@ -142,6 +142,9 @@ class Port:
     def metrics(self) -> dict[str, Any]:
         """What the lanes counted and how long their stages took."""
 
+    def to_prometheus(self) -> str:
+        """What the lanes counted, and what is known of the port, in Prometheus' text format (version 0.0.4)."""
+
     def close(self) -> None:
         """Closes the register, and the port's lanes and sessions with it."""
 

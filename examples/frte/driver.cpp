@@ -33,7 +33,7 @@
 #include <set>
 #include <sstream>
 
-#include "living.hpp"
+#include "changing_gallery.hpp"
 
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
@@ -444,18 +444,18 @@ static void search(const Work &work, const std::string &config, const std::vecto
     CHECK(library->identifyTemplate(Bytes(bytes.size()), 5, nobody).code != ReturnCode::Success && nobody.size() == 5);
 
     // Somebody comes, is found, and goes.
-    auto *living = dynamic_cast<frte::Living *>(library.get());
-    CHECK(living != nullptr);
+    auto *changing = dynamic_cast<frte::ChangingGallery *>(library.get());
+    CHECK(changing != nullptr);
     SUCCEEDS(library->createFaceTemplate(Images{read_image(unknown[0].path)}, TemplateRole::Enrollment_1N, bytes, eyes));
     CHECK(identify(*library, bytes, 1, enrolled)[0].score < 0.9);
-    SUCCEEDS(living->galleryInsertID(bytes, unknown[0].person));
-    CHECK(living->galleryInsertID(bytes, unknown[0].person).code != ReturnCode::Success);
+    SUCCEEDS(changing->galleryInsertID(bytes, unknown[0].person));
+    CHECK(changing->galleryInsertID(bytes, unknown[0].person).code != ReturnCode::Success);
     const auto found = identify(*library, bytes, 3, enrolled + 1)[0];
     CHECK(found.templateId == unknown[0].person && found.score > 0.999);
-    SUCCEEDS(living->galleryDeleteID(unknown[0].person));
-    CHECK(living->galleryDeleteID(unknown[0].person).code != ReturnCode::Success);
+    SUCCEEDS(changing->galleryDeleteID(unknown[0].person));
+    CHECK(changing->galleryDeleteID(unknown[0].person).code != ReturnCode::Success);
     CHECK(identify(*library, bytes, 1, enrolled)[0].templateId != unknown[0].person);
-    SUCCEEDS(living->galleryInsertID({}, "blank"));
+    SUCCEEDS(changing->galleryInsertID({}, "blank"));
     figures.write(work.log / ("figures.search" + suffix));
   });
   CHECK(state_of(work.enrolment) == before);

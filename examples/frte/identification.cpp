@@ -2,11 +2,11 @@
 #include <frvt1N.h>
 
 #include "enrolment.hpp"
-#include "living.hpp"
+#include "changing_gallery.hpp"
 
 namespace frte {
 
-class Identification final : public FRVT_1N::Interface, public Living {
+class Identification final : public FRVT_1N::Interface, public ChangingGallery {
  public:
   ReturnStatus initializeTemplateCreation(const std::string &config, FRVT::TemplateRole) override { return faces_.open(config); }
 

@@ -1,7 +1,9 @@
 // FATE quality: libfrvt_quality_clearlane_NNN.so. Measures that need no model of their own beyond clearlane's, in the units
 // that their names say: counts, degrees, pixels and parts. The unified score is not one of them.
 #include <cstddef>
+#include <locale>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 
 #include <frvt_quality.h>
@@ -10,12 +12,17 @@
 
 namespace frte {
 
-// A component's value in its own unit, from the JSON of a face; nothing where it was not assessed.
+// A component's value in its own unit, from the JSON of a face; nothing where it was not assessed. A stream of the classic locale
+// reads JSON's numbers whatever locale the host has set.
 inline std::optional<double> native(const std::string &json, const std::string &component) {
   const std::string begin = "\"" + component + "\":{\"native\":";
   const auto at = json.find(begin);
   if (at == std::string::npos) return std::nullopt;
-  return std::stod(json.substr(at + begin.size(), 32));
+  std::istringstream number(json.substr(at + begin.size(), 32));
+  number.imbue(std::locale::classic());
+  double value = 0;
+  if (!(number >> value)) return std::nullopt;
+  return value;
 }
 
 class Quality final : public FRVT_QUALITY::Interface {

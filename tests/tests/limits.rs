@@ -102,8 +102,10 @@ fn whatever_the_limit_on_memory_nothing_ends_without_words() {
             match (output.status.code(), output.status.signal()) {
                 (Some(0), _) => worked += 1,
                 // Typed, with what was refused.
-                (Some(2..=6), _) => {
+                (Some(code @ 2..=6), _) => {
                     assert!(text.contains("error: "), "{what}");
+                    // Whatever asked for it.
+                    assert!(!text.contains("the system refused") || code == 6, "{what}");
                     refused += 1;
                 }
                 (None, Some(SIGABRT)) => {

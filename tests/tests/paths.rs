@@ -5,14 +5,13 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Arg, Command, ValueHint};
+use common::calls::{call, commands, documented, takes_path};
 use common::{clearlane, fictional};
 use serde_json::Value;
 
@@ -22,90 +21,6 @@ fn name(extension: &str) -> OsString {
 }
 
 const SHOWN: &str = r"port-\xFF\xFE";
-
-/// The exit codes that the help documents.
-fn documented() -> BTreeSet<i32> {
-    let help = String::from_utf8(clearlane().arg("--help").output().unwrap().stdout).unwrap();
-    let codes = help.split("Exit codes:").nth(1).unwrap().split("\n\n").next().unwrap();
-    let codes: BTreeSet<i32> = codes.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
-    assert!(codes.len() >= 8, "{codes:?}");
-    codes
-}
-
-/// The commands that do something, each with the words that call it.
-fn commands() -> Vec<(Vec<String>, Command)> {
-    let mut line = clearlane_cli::command_line();
-    line.build();
-    let mut found = Vec::new();
-    let mut open = vec![(Vec::new(), line)];
-    while let Some((words, command)) = open.pop() {
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
-            let words: Vec<String> = words.iter().cloned().chain([inner.get_name().to_owned()]).collect();
-            if inner.has_subcommands() {
-                open.push((words, inner.clone()));
-            } else {
-                found.push((words, inner.clone()));
-            }
-        }
-    }
-    assert!(found.len() >= 30, "{found:?}");
-    found
-}
-
-fn takes_path(arg: &Arg) -> bool {
-    arg.get_value_hint() == ValueHint::AnyPath
-}
-
-/// What makes a command short whose other arguments would let it work for minutes.
-fn brakes(words: &[String]) -> &'static [&'static str] {
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["demo"] => &["--faces", "/nowhere"],
-        ["bench", "search"] => &["--sizes", "100", "--dimension", "16", "--probes", "2"],
-        ["bench", "soak"] => &["--duration", "1s", "--lanes", "1", "--enrolled", "10", "--picture-every", "0"],
-        ["lane", "simulate"] => &["--enrolled", "2", "--passages", "2", "--lanes", "1"],
-        _ => &[],
-    }
-}
-
-/// The words of a call with `path` for `tried`, and for every other path that is needed.
-fn call(words: &[String], command: &Command, tried: &Arg, path: &OsStr) -> Vec<OsString> {
-    let mut call: Vec<OsString> = words.iter().map(OsString::from).collect();
-    let tried_name = tried.get_long().map(|long| format!("--{long}"));
-    let brakes = brakes(words);
-    if tried_name.as_deref() != brakes.first().copied() {
-        call.extend(brakes.iter().map(OsString::from));
-    }
-    for arg in command.get_arguments() {
-        // A sweep's time comes from a policy's file or is given; an enrolment is by a policy, or says that it is by none.
-        let one_of = (words == ["register", "sweep"] || words == ["enrol"]) && arg.get_id() == "policy";
-        if !arg.is_required_set() && !one_of && arg.get_id() != tried.get_id() {
-            continue;
-        }
-        if let Some(long) = arg.get_long() {
-            call.push(format!("--{long}").into());
-        }
-        let plain = if arg.get_id() == "since" { "2026-01-01T00:00:00Z" } else { "a" };
-        let word = arg.get_possible_values().first().map_or(plain.to_owned(), |value| value.get_name().to_owned());
-        call.push(if takes_path(arg) { path.to_owned() } else { word.into() });
-    }
-    // What an option needs beside it.
-    if tried.get_id() == "probe_vectors" {
-        call.extend(["--vectors".into(), path.to_owned()]);
-    }
-    if tried.get_id() == "labels" {
-        call.extend(["--group-by", "a"].map(OsString::from));
-    }
-    if tried.get_id() == "write" {
-        call.extend(["--population", "a", "--measured-on", "a"].map(OsString::from));
-    }
-    if tried.get_id() == "templates_out" && words == ["eval", "lfw"] {
-        call.push("--all-pairs".into());
-    }
-    if tried.get_id() == "key_file" && words == ["bench", "search"] {
-        call.extend(["--register".into(), path.to_owned()]);
-    }
-    call
-}
 
 #[test]
 fn every_argument_that_is_a_path_takes_one_that_is_not_utf_8() {
@@ -117,7 +32,7 @@ fn every_argument_that_is_a_path_takes_one_that_is_not_utf_8() {
         for arg in command.get_arguments().filter(|arg| takes_path(arg)) {
             for (path, json) in [(&missing, true), (&garbage, true), (&garbage, false)] {
                 let mut run = clearlane();
-                run.args(call(&words, &command, arg, path.as_os_str())).current_dir(folder.path());
+                run.args(call(&words, &command, arg, path.as_os_str(), |_| path.into())).current_dir(folder.path());
                 let output = run.args(json.then_some("--json")).timeout(Duration::from_mins(2)).output().unwrap();
                 let said = String::from_utf8(output.stderr).unwrap();
                 let what = format!("{run:?}: {said}");

@@ -836,6 +836,10 @@ clearlane_status clearlane_port_check(const struct clearlane_port *port, bool *s
 // What the port's lanes counted and how long their stages took, as JSON, freed by clearlane_free().
 clearlane_status clearlane_port_metrics(const struct clearlane_port *port, char **json, char **message);
 
+// What the port's lanes counted, and what is known of the port, in Prometheus' text format (version 0.0.4), freed by
+// clearlane_free(): what an endpoint of the host's answers. It asks nothing of the register's file.
+clearlane_status clearlane_port_prometheus(const struct clearlane_port *port, char **text, char **message);
+
 // Polls the port on a thread of its own, each `period_us` microseconds (1000 or more), until the refresher, or the port and all
 // that came of it, is closed.
 clearlane_status clearlane_port_refresh_every(const struct clearlane_port *port,
@@ -906,7 +910,8 @@ clearlane_status clearlane_compare(const uint8_t *left,
                                    char **message);
 
 // One template for `count` captures of one person: the direction of their mean. `templates` has them one after the other,
-// `length` bytes in all, and `mean` room for one of them, `mean_length` bytes.
+// `length` bytes in all, and `mean` room for one of them, `mean_length` bytes, which may be where templates are: they are read
+// first. Where the call fails, `mean` is zeros.
 clearlane_status clearlane_template_mean(const uint8_t *templates,
                                          size_t length,
                                          size_t count,

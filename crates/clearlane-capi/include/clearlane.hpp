@@ -477,6 +477,12 @@ class Port {
     detail::call(clearlane_port_metrics, handle_.get(), &json);
     return detail::take(json);
   }
+  // The same, and what is known of the port, in Prometheus' text format.
+  std::string prometheus() const {
+    char *text = nullptr;
+    detail::call(clearlane_port_prometheus, handle_.get(), &text);
+    return detail::take(text);
+  }
 
   // Whom the frame shows, with up to `most` candidates.
   Identification identify(const clearlane_frame &frame, const clearlane_identify_options &options,

@@ -74,8 +74,8 @@ pub use port::{
     CLEARLANE_PARALLEL, CLEARLANE_READ_ONLY, CLEARLANE_READ_WRITE, CLEARLANE_SKETCH, CLEARLANE_UNCHECKED,
     clearlane_access, clearlane_orientation, clearlane_port, clearlane_port_check, clearlane_port_close,
     clearlane_port_flags, clearlane_port_metrics, clearlane_port_open, clearlane_port_options, clearlane_port_poll,
-    clearlane_port_refresh_every, clearlane_refresher, clearlane_refresher_close, clearlane_search_mode,
-    clearlane_selection,
+    clearlane_port_prometheus, clearlane_port_refresh_every, clearlane_refresher, clearlane_refresher_close,
+    clearlane_search_mode, clearlane_selection,
 };
 pub use records::{
     CLEARLANE_ADMIT, CLEARLANE_HTML, CLEARLANE_JSON, CLEARLANE_REFER, CLEARLANE_TEXT, clearlane_form,

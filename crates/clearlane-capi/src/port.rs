@@ -341,6 +341,25 @@ pub unsafe extern "C" fn clearlane_port_metrics(
     }
 }
 
+/// What the port's lanes counted, and what is known of the port, in Prometheus' text format (version 0.0.4), freed by
+/// clearlane_free(): what an endpoint of the host's answers. It asks nothing of the register's file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn clearlane_port_prometheus(
+    port: *const clearlane_port,
+    text: *mut *mut c_char,
+    message: *mut *mut c_char,
+) -> clearlane_status {
+    // SAFETY: pointers are as the head of the header asks; each is checked for null.
+    unsafe {
+        guarded(message, || {
+            let text = place(text, "text")?;
+            *text = ptr::null_mut();
+            *text = give(&get::<Port>(port)?.to_prometheus());
+            Ok(())
+        })
+    }
+}
+
 /// A thread that polls a port.
 pub struct clearlane_refresher(());
 

@@ -65,7 +65,8 @@ pub unsafe extern "C" fn clearlane_compare(
 }
 
 /// One template for `count` captures of one person: the direction of their mean. `templates` has them one after the other,
-/// `length` bytes in all, and `mean` room for one of them, `mean_length` bytes.
+/// `length` bytes in all, and `mean` room for one of them, `mean_length` bytes, which may be where templates are: they are read
+/// first. Where the call fails, `mean` is zeros.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clearlane_template_mean(
     templates: *const u8,
@@ -78,9 +79,10 @@ pub unsafe extern "C" fn clearlane_template_mean(
     // SAFETY: pointers are as the head of the header asks; each is checked for null.
     unsafe {
         guarded(message, || {
+            let captures = list(templates, length, "templates")
+                .and_then(|templates| self::templates(templates, count, "templates"));
             let mean = buffer(mean, mean_length, "mean")?;
-            let captures = self::templates(list(templates, length, "templates")?, count, "templates")?;
-            write(&Template::mean(&captures).map_err(refused)?, mean, "mean")
+            write(&Template::mean(&captures?).map_err(refused)?, mean, "mean")
         })
     }
 }

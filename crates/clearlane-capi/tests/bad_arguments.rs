@@ -1,11 +1,15 @@
 //! Every function of the header with every argument wrong in every way that the library can see: an error with words, never a
 //! crash. The calls are made from the header, so a new function is called without a line here; a new type of argument fails
-//! until it is told what is right and what is wrong.
+//! until it is told what is right and what is wrong. What they get is held beside `docs/bad-inputs.md`: CLEARLANE_WRITE_TABLES=1
+//! writes it anew.
 #![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "../../../tests/tests/common/page.rs"]
+mod page;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use common::build::{Prefix, compilers};
@@ -29,6 +33,7 @@ static void expect_error(clearlane_status status, bool has_message, const char *
     fprintf(stderr, "%s: status %d, %s\n", call, status, message ? message : "no message");
     exit(1);
   }
+  printf("%d\t%s\t%s\n", status, call, message ? message : "");
   clearlane_free(message);
   message = NULL;
 }
@@ -260,9 +265,31 @@ fn bad_input_over_every_function_is_an_error_with_words_and_never_a_crash() {
     std::fs::write(&path, source).unwrap();
     for compiler in compilers(&["gcc", "clang"]) {
         let program = prefix.compile(compiler, &path);
-        assert_eq!(Prefix::run(&program, &port.arguments()), calls.to_string());
+        let answers = Prefix::run(&program, &port.arguments());
+        let (answers, counted) = answers.rsplit_once('\n').unwrap();
+        assert_eq!(counted, calls.to_string());
+        let folder = port.folder.path().display().to_string();
+        page::hold("docs/bad-inputs.md", "C", &rows(&header, &answers.replace(&folder, "DIR")));
     }
     assert!(calls > 300, "{calls}");
+}
+
+/// The page's rows: of all calls that get the same status and the same words, the first stands for all.
+fn rows(header: &Header, answers: &str) -> Vec<Vec<String>> {
+    let mut rows = vec![["call", "calls like it", "status", "it says"].map(str::to_owned).to_vec()];
+    let mut known: HashMap<(&str, &str), (usize, usize)> = HashMap::new();
+    for answer in answers.lines() {
+        let [status, call, message] = answer.splitn(3, '\t').collect::<Vec<_>>().try_into().unwrap();
+        let place = known.entry((status, message)).or_insert_with(|| {
+            let first = header.constants.iter().position(|(name, _)| name == "CLEARLANE_OK").unwrap();
+            let (name, _) = header.constants[first..].iter().find(|(_, value)| value == status).unwrap();
+            rows.push(vec![format!("`{call}`"), String::new(), format!("`{name}`"), message.to_owned()]);
+            (rows.len() - 1, 0)
+        });
+        place.1 += 1;
+        rows[place.0][1] = place.1.to_string();
+    }
+    rows
 }
 
 /// The name of a type of the header, such as `lane` of `const clearlane_lane *`.

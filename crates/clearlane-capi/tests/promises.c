@@ -226,6 +226,19 @@ static void handles(clearlane_port *port, const clearlane_frame *frame) {
   EXPECT(clearlane_free(text) == CLEARLANE_HANDLE && clearlane_free(other_text) == CLEARLANE_HANDLE);
 }
 
+/* A mean may be written where the captures were: they are read first. What cannot be averaged leaves zeros. */
+static void mean_in_place(void) {
+  /* Each is 32 bytes of a model and two values: 1 and 0, and 0 and 1. */
+  uint8_t captures[80] = {0}, zeros[40] = {0};
+  captures[34] = captures[78] = 0x80, captures[35] = captures[79] = 0x3f;
+  EXPECT(clearlane_template_mean(captures, 80, 2, captures, 40, NULL) == CLEARLANE_OK);
+  float values[2];
+  memcpy(values, captures + 32, sizeof values);
+  EXPECT(values[0] == values[1] && values[0] > 0.7071f && values[0] < 0.7072f);
+  EXPECT(clearlane_template_mean(captures, 79, 2, captures, 40, NULL) == CLEARLANE_TEMPLATE);
+  EXPECT(memcmp(captures, zeros, sizeof zeros) == 0);
+}
+
 int main(int count, char **arguments) {
   EXPECT(count == 10);
   EXPECT(clearlane_log_to(logged, NULL, CLEARLANE_LOG_INFO, NULL) == CLEARLANE_OK);
@@ -246,6 +259,7 @@ int main(int count, char **arguments) {
   bytes_that_are_no_frame(lane, &frame);
   doubts(port, &options, &frame);
   handles(port, &frame);
+  mean_in_place();
   EXPECT(clearlane_port_close(port) == CLEARLANE_OK && clearlane_lane_close(lane) == CLEARLANE_OK);
   return 0;
 }

@@ -262,6 +262,7 @@ int main(int count, char **arguments) {
   }
   port->poll();
   EXPECT(port->check() && has(port->metrics(), "\"admitted\":"));
+  EXPECT(has(port->prometheus(), "\nclearlane_register_sound 1\n") && has(port->prometheus(), "\nclearlane_gallery_templates "));
 
   // A lane outlives its port, and a session its lane.
   std::optional<clearlane::Lane> lane(port->lane("lane 3", CLEARLANE_EXIT));

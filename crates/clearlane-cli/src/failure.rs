@@ -6,11 +6,16 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clearlane_embed::ModelError;
+use clearlane_embed::{InferError, ModelError};
 use clearlane_eval::{GroupError, PresumedError, ScoreError};
+use clearlane_match::GalleryError;
 use clearlane_simulate::SimulationError;
+use clearlane_simulate::search::BenchError;
 
 use crate::output::shown;
+
+/// What to do where the system refused memory.
+const MORE_MEMORY: &str = "a smaller gallery, more memory, or a higher limit (`ulimit -v`)";
 
 /// How the command ends, as its help documents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +105,9 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
+        if let ModelError::Network { source: InferError::OutOfMemory { .. }, .. } = error {
+            return Self::of(Exit::System, &error).with_help(MORE_MEMORY);
+        }
         let failure = Self::of(Exit::Model, &error);
         match error {
             ModelError::Unknown { .. } => failure.with_help("`clearlane models list` shows what is available"),
@@ -135,11 +143,35 @@ impl From<PresumedError> for Failure {
     }
 }
 
+impl From<GalleryError> for Failure {
+    fn from(error: GalleryError) -> Self {
+        match error {
+            GalleryError::OutOfMemory { .. } => Self::of(Exit::System, &error).with_help(MORE_MEMORY),
+            GalleryError::NoEntropy => Self::of(Exit::System, &error),
+            error => Self::of(Exit::Usage, &error),
+        }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Gallery(error) => error.into(),
+            BenchError::Vectors(_) | BenchError::NoFaces => Self::of(Exit::Input, &error),
+            BenchError::Threads { .. } => Self::of(Exit::System, &error),
+            error => Self::of(Exit::Usage, &error),
+        }
+    }
+}
+
 impl From<SimulationError> for Failure {
     fn from(error: SimulationError) -> Self {
         match error {
             SimulationError::Store(error) => error.into(),
             SimulationError::References(error) => error.into(),
+            SimulationError::Ledger { .. } | SimulationError::Thread { .. } | SimulationError::Panicked => {
+                Self::of(Exit::System, &error)
+            }
             error => Self::of(Exit::Usage, &error),
         }
     }

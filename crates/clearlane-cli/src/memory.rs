@@ -18,10 +18,11 @@ pub(crate) fn prepare() -> Result<()> {
     #[cfg(target_os = "linux")]
     {
         use crate::failure::{Exit, Failure};
+        use clearlane_simulate::soak::Process;
         use rustix::process::{Resource, getrlimit};
         const HELP: &str = "raise the limit (`ulimit -v`, or LimitAS of a service), or take it away";
         let limit = getrlimit(Resource::As).current;
-        let left = limit.zip(taken()).map(|(limit, taken)| limit.saturating_sub(taken));
+        let left = limit.zip(Process::now().address_space).map(|(limit, taken)| limit.saturating_sub(taken));
         if let Some(left) = left.filter(|left| *left < LEAST) {
             let message = format!(
                 "the limit on this process' memory leaves {} MiB: expected {} MiB or more",
@@ -36,12 +37,4 @@ pub(crate) fn prepare() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The address space of this process, in bytes.
-#[cfg(target_os = "linux")]
-fn taken() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
-    Some(1024 * line.split_whitespace().next()?.parse::<u64>().ok()?)
 }

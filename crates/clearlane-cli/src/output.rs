@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use clearlane_embed::Quality;
+use clearlane_template::is_disguise;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -16,13 +17,13 @@ use crate::progress::Progress;
 
 pub(crate) use clearlane_template::{ShownPath, shown};
 
-/// A text that a file may have had a part in, without the control characters that would command the terminal.
+/// A text that a file may have had a part in, without what commands a terminal or turns the text around.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\n' | '\t' => printable.push(character),
-            control if control.is_control() => printable.extend(control.escape_default()),
+            disguise if is_disguise(disguise) => printable.extend(disguise.escape_default()),
             other => printable.push(other),
         }
     }
@@ -133,12 +134,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(crate) fn write_streamed<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |error: io::Error| Failure::writing(path, &error);
-    let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(failed)?);
+    let made = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(without_path(error)));
+    let mut out = BufWriter::new(made?);
     let written = write(&mut out)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(written)
+}
+
+/// What the system said of a temporary file, without the name of that, which nobody has asked for.
+fn without_path(error: io::Error) -> io::Error {
+    let said = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    said.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Writes a new file that only its owner can read. One that is there already is left alone.

@@ -6,6 +6,7 @@ use clap::Args;
 use clearlane::{
     CalibrationError, ChoiceError, EnrolError, OpenError, OpenStage, Port, PortError, PortOptions, ReferencesError,
 };
+use clearlane_match::GalleryError;
 use clearlane_store::{Fault, KeyFile, KeySource, Keyring, Register, RegisterOptions, Row, StoreError, WitnessFile};
 
 use crate::failure::{Exit, Failure, Result};
@@ -188,6 +189,9 @@ impl From<ReferencesError> for Failure {
     fn from(error: ReferencesError) -> Self {
         match error {
             ReferencesError::Store(error) => error.into(),
+            ReferencesError::Gallery(error @ (GalleryError::OutOfMemory { .. } | GalleryError::NoEntropy)) => {
+                error.into()
+            }
             error => Self::of(Exit::Register, &error),
         }
     }

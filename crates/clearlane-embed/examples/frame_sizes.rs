@@ -4,6 +4,9 @@
 //! A face on canvases of 5,000 different sizes, from 96 × 96 to 1280 × 960, in no order. After each tenth it prints how much
 //! memory the process holds, as Linux says, and for how many frames a template was made.
 
+#[path = "../tests/memory/mod.rs"]
+mod memory;
+
 use std::error::Error;
 
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
@@ -35,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let frame = Frame::new(PixelFormat::Rgb8, width as u32, height as u32, 3 * width, &canvas)?;
         templates += u64::from(extractor.extract(&frame).is_ok());
         if (number + 1) % (count / 10).max(1) == 0 {
-            let resident = resident().unwrap_or(0);
+            let resident = memory::held("VmRSS").unwrap_or(0);
             largest = largest.max(resident);
             println!("{:>6}  {:>12.1}  {templates:>10}", number + 1, resident as f64 / f64::from(1 << 20));
         }
@@ -46,10 +49,4 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A size of its own for each number below a million: steps that share no factor with the ranges.
 fn size(number: usize) -> (usize, usize) {
     (96 + number * 631 % 1185, 96 + (number / 1185 + number * 389) % 865)
-}
-
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(1024 * line.split_whitespace().next()?.parse::<u64>().ok()?)
 }

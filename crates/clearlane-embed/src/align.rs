@@ -32,10 +32,14 @@ pub struct AlignedFace {
 
 /// The landmarks give no transform: they coincide, or are not finite.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the landmarks {landmarks:?} give no alignment: they coincide or are not finite")]
+#[error("expected five landmarks in different places, got {}", listed(landmarks))]
 pub struct AlignError {
     /// The landmarks.
     pub landmarks: [Point; 5],
+}
+
+fn listed(landmarks: &[Point; 5]) -> String {
+    landmarks.map(|point| format!("({}, {})", point.x, point.y)).join(", ")
 }
 
 impl AlignedFace {

@@ -3,9 +3,12 @@
 #![cfg(all(target_os = "linux", feature = "builtin"))]
 #![allow(clippy::unwrap_used)]
 
+mod memory;
+
 use std::collections::HashSet;
 
 use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
+use memory::held;
 
 /// Sizes that caches may fill with: more than there are networks kept for them.
 const FIRST: usize = 24;
@@ -37,18 +40,11 @@ fn frames_of_ever_new_sizes_take_no_more_memory() {
         let frame = Frame::new(PixelFormat::Rgb8, width as u32, height as u32, 3 * width, &canvas).unwrap();
         templates += usize::from(extractor.extract(&frame).is_ok());
         if number + 1 == FIRST {
-            before = resident();
+            before = held("VmRSS").unwrap();
         }
     }
     assert!(templates > MORE / 4, "most are large enough for the face: {templates}");
-    let grown = resident().saturating_sub(before);
+    let grown = held("VmRSS").unwrap().saturating_sub(before);
     // A network kept for each size takes several MiB, a frame kept one.
     assert!(grown < 48 << 20, "{} MiB more after {MORE} more sizes", grown >> 20);
-}
-
-/// The memory that this process holds, in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    1024 * line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
 }

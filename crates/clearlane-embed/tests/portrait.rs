@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use clearlane_embed::{DecodeError, DecodeLimits, Frame, Portrait, PortraitEncoding, PortraitError};
 use common::bytes;
@@ -190,9 +192,7 @@ fn a_mutated_record_is_an_error_or_a_frame_and_takes_no_more_memory_than_allowed
     println!("{mutations} mutations: {frames} frames, {errors} errors");
     #[cfg(target_os = "linux")]
     {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        let peak = memory::held("VmHWM").unwrap() >> 10;
         println!("at most {peak} KiB");
         assert!(peak < 200 << 10, "{peak} KiB");
     }

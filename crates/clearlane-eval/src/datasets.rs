@@ -125,6 +125,10 @@ impl Datasets {
     pub fn parse(text: &str) -> Result<Self, DatasetsError> {
         let manifest: Manifest =
             toml::from_str(text).map_err(|error| DatasetsError::Syntax { message: error.to_string() })?;
+        if manifest.dataset.is_empty() {
+            let message = "expected one [[dataset]] or more, got none".to_owned();
+            return Err(DatasetsError::Syntax { message });
+        }
         for (at, dataset) in manifest.dataset.iter().enumerate() {
             dataset.check(&manifest.dataset[..at])?;
         }

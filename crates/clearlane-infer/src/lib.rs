@@ -33,6 +33,7 @@ mod quantise;
 mod reference;
 mod refit;
 mod rewrite;
+mod sync;
 mod wiped;
 
 pub use clearlane_simd::{Isa, Loops, vectorised};

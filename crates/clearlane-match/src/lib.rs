@@ -23,6 +23,7 @@ mod error;
 mod gallery;
 mod kernel;
 mod search;
+mod sync;
 mod template_rows;
 
 pub use error::GalleryError;

@@ -324,6 +324,11 @@ impl Port {
         to_python(py, &snapshot)
     }
 
+    /// What the lanes counted, and what is known of the port, in Prometheus' text format (version 0.0.4).
+    fn to_prometheus(&self, py: Python<'_>) -> Result<String> {
+        detached(py, || Ok(self.0.port()?.to_prometheus()))
+    }
+
     /// Whether the register passed its last check, and nothing was found wrong since.
     #[getter]
     fn sound(&self, py: Python<'_>) -> Result<bool> {

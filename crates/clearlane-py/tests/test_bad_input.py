@@ -1,8 +1,11 @@
-"""Whatever is given, an exception with words comes of it."""
+"""Whatever is given, an exception with words comes of it: those of `docs/bad-inputs.md`, which CLEARLANE_WRITE_TABLES=1 writes anew."""
+
+import os
+import re
 
 import numpy as np
 import pytest
-from conftest import KEY, PERMIT, open_port, picture
+from conftest import KEY, PERMIT, ROOT, open_port, picture
 
 import clearlane
 
@@ -257,3 +260,30 @@ def test_bad_input_is_refused_with_words(name, it, onnx, network):
     assert len(str(refusal.value)) > 10 and not isinstance(refusal.value, clearlane.InternalError)
     # What was refused changed nothing.
     assert len(it.port) == 8 and len(it.gallery) == 1 and it.port.records() == []
+
+
+def written():
+    """The page, and the place of the Python table in it."""
+    page = ROOT / "docs/bad-inputs.md"
+    text = page.read_text(encoding="utf-8")
+    table = re.compile(r"(?<=\n## Python\n\n)(\|[^\n]*\n)*")
+    return page, text, table.search(text).span()
+
+
+def test_the_page_says_what_bad_input_gets(it, onnx, network):
+    it.onnx, it.network = onnx, network
+    rows = [("input", "exception", "it says"), ("---", "---", "---")]
+    calls = {f"picture: {name}": lambda it, bad=bad: it.port.identify(bad) for name, (bad, _) in BAD_PICTURES.items()}
+    for name, call in {**calls, **BAD_CALLS}.items():
+        with pytest.raises(REFUSED) as refusal:
+            call(it)
+        words = str(refusal.value).splitlines()[0].replace(str(it.folder), "DIR").replace(str(ROOT), "ROOT")
+        # Where an object lies, and the numbers of lines, differ from run to run and from version to version.
+        words = re.sub(r"0x[0-9a-f]+", "0x…", words).replace("|", "\\|")
+        rows.append((name, f"`{type(refusal.value).__name__}`", words))
+    made = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    page, text, (begin, end) = written()
+    if os.environ.get("CLEARLANE_WRITE_TABLES"):
+        page.write_text(text[:begin] + made + text[end:], encoding="utf-8")
+    else:
+        assert made.splitlines() == text[begin:end].splitlines(), "CLEARLANE_WRITE_TABLES=1 writes the table anew"

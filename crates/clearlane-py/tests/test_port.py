@@ -49,7 +49,8 @@ def test_four_lanes_on_threads_share_one_gallery(port):
     assert admitted == [who in ENROLLED for who in people]
     metrics = port.metrics()
     assert (metrics["admitted"], metrics["referred"]) == (4 * len(ENROLLED), 4 * len(UNKNOWN))
-    assert len(port) == port.subjects == len(ENROLLED)
+    lines = port.to_prometheus().splitlines()
+    assert f"clearlane_gallery_templates {len(ENROLLED)}" in lines and "clearlane_register_sound 1" in lines
 
 
 def test_a_session_guides_the_traveller_and_decides(port, subjects):
@@ -220,6 +221,7 @@ def test_what_is_closed_says_so(register):
         lambda: port.check(),
         lambda: port.records(),
         lambda: port.metrics(),
+        lambda: port.to_prometheus(),
         lambda: port.print_record("x"),
         lambda: port.sound,
         lambda: len(port),

@@ -18,8 +18,8 @@ pub enum VectorsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file's length is not that of whole rows.
-    #[error("{path}: expected whole rows of {dimension} 4-byte values, got {bytes} bytes", path = shown(path))]
+    /// The file's length is not that of one whole row or more.
+    #[error("{path}: expected one whole row or more of {dimension} 4-byte values, got {bytes} bytes", path = shown(path))]
     Length {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ impl VectorFile {
         let file = File::open(path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
         let row = dimension as u64 * 4;
-        if dimension == 0 || bytes % row != 0 {
+        if dimension == 0 || bytes == 0 || bytes % row != 0 {
             return Err(VectorsError::Length { path: path.to_owned(), bytes, dimension });
         }
         Ok(Self { path: path.to_owned(), reader: BufReader::new(file), dimension, rows: (bytes / row) as usize })

@@ -58,6 +58,7 @@ mod seal;
 mod state;
 mod stats;
 mod subject;
+mod sync;
 mod table;
 mod tables;
 mod tree;

@@ -255,11 +255,11 @@ fn check_period(field: &'static str, what: impl Fn() -> String, from: Option<Dat
 /// Text that is stored is short, and printable on one line.
 pub(crate) fn check_text(field: &'static str, text: &str) -> Result<()> {
     let reason = if text.is_empty() {
-        "empty".to_owned()
+        format!("expected 1 to {MAX_TEXT} bytes, got none")
     } else if text.len() > MAX_TEXT {
-        format!("{} bytes long, at most {MAX_TEXT} can be stored", text.len())
+        format!("expected 1 to {MAX_TEXT} bytes, got {}", text.len())
     } else if text.chars().any(char::is_control) {
-        "has control characters".to_owned()
+        "expected a text without control characters".to_owned()
     } else {
         return Ok(());
     };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 /// A path as it is printed, in text and in JSON. A name may be any bytes, and serde refuses those that are not UTF-8: they
-/// stand as `\xFF` with a note that says so. Control characters would command the terminal and are escaped in text.
+/// stand as `\xFF` with a note that says so. What commands a terminal, or turns the text around, is escaped: see [`is_disguise`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShownPath(PathBuf);
 
@@ -17,13 +17,25 @@ pub fn shown(path: impl AsRef<Path>) -> ShownPath {
     ShownPath(path.as_ref().to_owned())
 }
 
+/// Whether a character makes a text look like another than it is: a control character, which commands the terminal, the marks that
+/// change the direction of writing (Unicode Standard Annex 9), which show `gpj.exe` as `exe.jpg`, and the separators of lines and
+/// paragraphs. What letters of some scripts are joined by is none of them.
+#[must_use]
+pub fn is_disguise(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
 impl fmt::Display for ShownPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name: &OsStr = self.0.as_ref();
         for chunk in name.as_encoded_bytes().utf8_chunks() {
             for character in chunk.valid().chars() {
                 match character {
-                    control if control.is_control() => write!(f, "{}", control.escape_default())?,
+                    disguise if is_disguise(disguise) => write!(f, "{}", disguise.escape_default())?,
                     other => f.write_char(other)?,
                 }
             }
@@ -54,5 +66,9 @@ mod tests {
         assert_eq!(name("关口/port.register".as_bytes()), "关口/port.register");
         assert_eq!(name(b"a\xFFb\xE5\x85"), r"a\xFFb\xE5\x85 (not UTF-8)");
         assert_eq!(name(b"\x1B[2J\n"), r"\u{1b}[2J\n");
+        assert_eq!(name("\u{202e}gpj.exe".as_bytes()), r"\u{202e}gpj.exe");
+        assert_eq!(name("\u{2066}a\u{2069}\u{2028}\u{200f}".as_bytes()), r"\u{2066}a\u{2069}\u{2028}\u{200f}");
+        // The joiner without a width belongs to Persian names.
+        assert_eq!(name("\u{200c}".as_bytes()), "\u{200c}");
     }
 }

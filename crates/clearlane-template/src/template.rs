@@ -32,6 +32,9 @@ pub enum TemplateError {
         /// How many values were given.
         dimension: usize,
     },
+    /// There is nothing to take the mean of.
+    #[error("expected one template or more, got none")]
+    None,
     /// A value is NaN or infinite.
     #[error("expected finite values, got {value} as value {index} of the template")]
     NotFinite {
@@ -108,7 +111,7 @@ impl Template {
     /// The normalised mean of several templates of one model, weighted equally: one template for several captures.
     pub fn mean<'a>(templates: impl IntoIterator<Item = &'a Self>) -> Result<Self, TemplateError> {
         let mut templates = templates.into_iter();
-        let first = templates.next().ok_or(TemplateError::Dimension { dimension: 0 })?;
+        let first = templates.next().ok_or(TemplateError::None)?;
         let mut sum = first.values.clone();
         for template in templates {
             if let Err(error) = first.comparable(template) {

@@ -171,7 +171,7 @@ fn what_a_port_cannot_be_opened_with_is_named() {
     assert!(matches!(open(place.options().pad(["nobody's"])), OpenError::Model(_)));
     assert!(matches!(open(place.options().claim_issuer(place.path("no.pem"))), OpenError::Io { .. }));
     std::fs::write(place.path("bad.pem"), "a key").unwrap();
-    assert!(matches!(open(place.options().claim_issuer(place.path("bad.pem"))), OpenError::ClaimKey(_)));
+    assert!(matches!(open(place.options().claim_issuer(place.path("bad.pem"))), OpenError::ClaimKey { .. }));
     let elsewhere = place.options().port("lo-wu".parse().unwrap());
     assert!(matches!(open(elsewhere), OpenError::Port(PortError::UnknownPort { .. })));
     // A policy of several ports opens without one, for enrolment, and has no lane.

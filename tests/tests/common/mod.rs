@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use serde_json::Value;
 
+pub(crate) mod calls;
+pub(crate) mod page;
 pub(crate) mod pairs;
 pub(crate) mod port;
 

@@ -351,7 +351,7 @@ impl Session<'_> {
         let mut lane = null_mut();
         // SAFETY: a handle may be any pointer; all that is written lives as long as the call.
         let status = unsafe {
-            match self.steer.below(9) {
+            match self.steer.below(10) {
                 0 => clearlane_port_poll(handle.cast(), &raw mut message),
                 1 => clearlane_port_check(handle.cast(), &raw mut sound, &raw mut message),
                 2 => clearlane_port_metrics(handle.cast(), &raw mut text, &raw mut message),
@@ -359,6 +359,7 @@ impl Session<'_> {
                 4 => clearlane_session_open(handle.cast(), 0, &raw mut session, &raw mut message),
                 5 => clearlane_session_finish(handle.cast(), (&raw mut decision).cast(), &raw mut message),
                 6 => clearlane_lane_open(handle.cast(), c"lane 1".as_ptr(), 1, &raw mut lane, &raw mut message),
+                8 => clearlane_port_prometheus(handle.cast(), &raw mut text, &raw mut message),
                 7 => clearlane_pass(handle.cast(), null(), (&raw mut decision).cast(), &raw mut message),
                 _ => clearlane_last_record(handle.cast(), null(), &raw mut text, &raw mut message),
             }

@@ -45,7 +45,7 @@ pub(crate) struct IdentifyArgs {
     #[command(flatten)]
     population: PopulationArgs,
     /// By how much the first candidate must lead the next subject
-    #[arg(long, value_name = "SCORE", default_value_t = 0.05, help_heading = "Threshold")]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.05, value_parser = lead, help_heading = "Threshold")]
     margin: f32,
     #[command(flatten)]
     register: RegisterArgs,
@@ -140,4 +140,9 @@ impl Answer<'_> {
             text
         })
     }
+}
+
+fn lead(text: &str) -> Result<f32, String> {
+    let lead = text.parse::<f32>().ok().filter(|lead| (0.0..=2.0).contains(lead));
+    lead.ok_or_else(|| "expected a lead in [0, 2]".to_owned())
 }

@@ -2,13 +2,13 @@
 //!
 //! A run is a list of tasks in waves; a wave's tasks are independent of each other, and depend on all waves before. Each
 //! thread begins with its own share of a wave, so that it finds what it wrote itself in its cache, and then takes what
-//! others have not begun. Only threads that run take tasks, so a thread that the pool never starts delays none.
+//! others have not begun. Only threads that run take tasks, so a thread that the pool never starts delays none. `interleavings/` tries
+//! it in every order that the memory model allows.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::InferError;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, PoisonError, spin_loop, yield_now};
 
 /// What a task does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'a> ThreadTeam<'a> {
         run: &'a (dyn Fn(&Task) -> Result<(), InferError> + Sync),
     ) -> Self {
         let taken = tasks.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { tasks, run, threads, taken, finished: AtomicUsize::new(0), failure: Mutex::default() }
+        Self { tasks, run, threads, taken, finished: AtomicUsize::new(0), failure: Mutex::new(None) }
     }
 
     /// Works as one of the threads, counted from 0, until every task is taken.
@@ -79,9 +79,9 @@ impl<'a> ThreadTeam<'a> {
         while self.finished.load(Ordering::Acquire) < tasks {
             spins += 1;
             if spins.is_multiple_of(4096) {
-                std::thread::yield_now();
+                yield_now();
             } else {
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
     }

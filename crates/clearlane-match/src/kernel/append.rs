@@ -10,42 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clearlane_simd::Pages;
-use parking_lot::{Mutex, MutexGuard};
 
+use super::row_count::{Appending, RowCount};
 use super::scan::BLOCK;
 use crate::GalleryError;
-
-/// How many rows there are, for all buffers that hold a part of them.
-#[derive(Default)]
-pub(crate) struct RowCount {
-    published: AtomicUsize,
-    writer: Mutex<()>,
-}
-
-/// The right to write rows beyond those that are published, which one writer holds at a time.
-pub(crate) struct Appending<'a> {
-    count: &'a RowCount,
-    _alone: MutexGuard<'a, ()>,
-}
-
-impl RowCount {
-    /// How many rows are published.
-    pub(crate) fn get(&self) -> usize {
-        self.published.load(Ordering::Acquire)
-    }
-
-    /// Waits until no other writer appends.
-    pub(crate) fn append(&self) -> Appending<'_> {
-        Appending { count: self, _alone: self.writer.lock() }
-    }
-}
-
-impl Appending<'_> {
-    /// Shows readers the first `rows` rows, for good. All buffers have been written so far.
-    pub(crate) fn publish(self, rows: usize) {
-        self.count.published.fetch_max(rows, Ordering::Release);
-    }
-}
 
 /// What one step of a buffer is: so many values for each row, or for each block of [`BLOCK`] rows.
 #[derive(Clone, Copy)]
@@ -150,7 +118,7 @@ impl<T> AppendBuffer<T> {
 
     /// That the rows are this buffer's.
     fn check(&self, appending: &Appending<'_>) {
-        assert!(ptr::eq(appending.count, &raw const *self.count), "another segment's rows are being appended");
+        assert!(appending.is_of(&self.count), "another segment's rows are being appended");
     }
 
     pub(super) fn base(&self) -> *mut T {

@@ -15,6 +15,7 @@ mod bandwidth;
 mod neon;
 mod portable;
 mod prefetch;
+mod row_count;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -28,9 +29,10 @@ use clearlane_simd::{Avx2, Avx512IceLake};
 use clearlane_simd::{Isa, Loops};
 use half::f16;
 
-pub(crate) use append::{AppendBuffer, Appending, RowCount, Step};
+pub(crate) use append::{AppendBuffer, Step};
 pub use bandwidth::read_bandwidth;
 pub(crate) use prefetch::prefetch;
+pub(crate) use row_count::{Appending, RowCount};
 pub(crate) use scan::{BLOCK, LevelProbe, PLANES, PlaneProbe, Survivor};
 
 /// How many partial sums a comparison score has.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use half::f16;
 use proptest::prelude::*;
 
-use super::append::{AppendBuffer, RowCount, Step};
+use super::{AppendBuffer, RowCount, Step};
 use super::{BLOCK, Kernel, LevelProbe, PLANES, PlaneProbe, RowSlice, Survivor};
 use crate::codes::Layout;
 

@@ -7,7 +7,7 @@ use clearlane_store::{Details, Outcome, RecordQuery, Register, StoreError};
 use clearlane_template::SubjectId;
 
 use super::ledger::Answer;
-use super::town::{Closed, Person, Tally, Town, key_of, model, witnessed};
+use super::site::{Closed, Person, Site, Tally, key_of, model, witnessed};
 use super::{Place, SoakFault, SoakPlan, SoakReport};
 use crate::SimulationError;
 
@@ -23,11 +23,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn of(town: &Town<'_>) -> Self {
-        let generations = town.generations().clone();
-        let people = town.people();
+    pub(super) fn of(site: &Site<'_>) -> Self {
+        let generations = site.generations().clone();
+        let people = site.people();
         let enrolled = people.enrolled.iter().map(|person| (person.subject, person.number)).collect();
-        Self { enrolled, left: people.left.clone(), generations, newest: town.newest.load(Ordering::Acquire) }
+        Self { enrolled, left: people.left.clone(), generations, newest: site.newest.load(Ordering::Acquire) }
     }
 
     /// What held at both moments, and so in every state between them.

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::judge::{Standing, compare};
-use super::town::{Person, Town, key_of, model, sleep_until};
+use super::site::{Person, Site, key_of, model, sleep_until};
 use super::{Done, Intervals, Place, SoakFault};
 use crate::SimulationError;
 
@@ -35,8 +35,8 @@ pub(super) enum Job {
 }
 
 /// Does one job again and again until it is over. What fails is counted, and tried again the next time.
-pub(super) fn keep(town: &Town<'_>, job: Job, over: &dyn Fn() -> bool) -> Result<(), SimulationError> {
-    let every = job.every(&town.plan.every);
+pub(super) fn keep(site: &Site<'_>, job: Job, over: &dyn Fn() -> bool) -> Result<(), SimulationError> {
+    let every = job.every(&site.plan.every);
     let (mut due, mut round) = (Instant::now() + every, 0);
     loop {
         sleep_until(due, over);
@@ -45,17 +45,17 @@ pub(super) fn keep(town: &Town<'_>, job: Job, over: &dyn Fn() -> bool) -> Result
         }
         round += 1;
         let done = match job {
-            Job::Enrol => enrol(town),
-            Job::Remove => remove(town, round),
-            Job::Sweep => sweep(town),
-            Job::Rekey => rekey(town),
-            Job::Backup => backup(town, round),
-            Job::ChangeModel => change_model(town, over),
+            Job::Enrol => enrol(site),
+            Job::Remove => remove(site, round),
+            Job::Sweep => sweep(site),
+            Job::Rekey => rekey(site),
+            Job::Backup => backup(site, round),
+            Job::ChangeModel => change_model(site, over),
         };
         match done {
             Ok(()) => {}
             Err(error @ SimulationError::Ledger { .. }) => return Err(error),
-            Err(error) => town.failed(job.name(), &error),
+            Err(error) => site.failed(job.name(), &error),
         }
         // What took longer than its interval is not made up for.
         due = (due + every).max(Instant::now());
@@ -86,34 +86,34 @@ impl Job {
     }
 }
 
-fn enrol(town: &Town<'_>) -> Result<(), SimulationError> {
+fn enrol(site: &Site<'_>) -> Result<(), SimulationError> {
     let number = {
-        let mut people = town.people();
+        let mut people = site.people();
         people.next_number += 1;
         people.next_number - 1
     };
     // Held until all is acknowledged: a change of model begins before or after it.
-    let generations = town.generations();
-    let mut enrolment = Enrolment::new(key_of(number)).with_details(town.details.clone());
+    let generations = site.generations();
+    let mut enrolment = Enrolment::new(key_of(number)).with_details(site.details.clone());
     for generation in generations.iter() {
-        enrolment = enrolment.with_template(town.plan.template(*generation, number)?);
+        enrolment = enrolment.with_template(site.plan.template(*generation, number)?);
     }
-    let (subject, _) = town.register.enrol(&enrolment)?;
-    town.ledger.enrolled(number, subject)?;
-    let mut people = town.people();
+    let (subject, _) = site.register.enrol(&enrolment)?;
+    site.ledger.enrolled(number, subject)?;
+    let mut people = site.people();
     people.numbers.insert(subject, number);
     people.enrolled.push(Person { number, subject });
     drop(people);
-    count(town, |done| done.enrolments += 1);
+    count(site, |done| done.enrolments += 1);
     Ok(())
 }
 
 /// Somebody leaves, in one of three ways. From before the call until it fails they are neither enrolled nor gone: a lane may
 /// answer either way.
-fn remove(town: &Town<'_>, round: u64) -> Result<(), SimulationError> {
-    let mut random = StdRng::seed_from_u64(town.plan.seed ^ !round);
+fn remove(site: &Site<'_>, round: u64) -> Result<(), SimulationError> {
+    let mut random = StdRng::seed_from_u64(site.plan.seed ^ !round);
     let person = {
-        let mut people = town.people();
+        let mut people = site.people();
         // The last ones stay, so that somebody can be admitted.
         if people.enrolled.len() < 2 {
             return Ok(());
@@ -123,18 +123,18 @@ fn remove(town: &Town<'_>, round: u64) -> Result<(), SimulationError> {
     };
     let subject = person.subject;
     let (how, left) = match round % 3 {
-        0 => ("withdrew", town.register.withdraw_consent(subject, Timestamp::now())),
-        1 => ("expired", expire(town, subject)),
-        _ => ("revoked", town.register.revoke(subject, "soak").map(|_| ())),
+        0 => ("withdrew", site.register.withdraw_consent(subject, Timestamp::now())),
+        1 => ("expired", expire(site, subject)),
+        _ => ("revoked", site.register.revoke(subject, "soak").map(|_| ())),
     };
     if let Err(error) = left {
         // Nothing of it is kept.
-        town.people().enrolled.push(person);
+        site.people().enrolled.push(person);
         return Err(error.into());
     }
-    town.ledger.left(how, subject)?;
-    town.people().left.push(person);
-    count(town, |done| match how {
+    site.ledger.left(how, subject)?;
+    site.people().left.push(person);
+    count(site, |done| match how {
         "withdrew" => done.withdrawals += 1,
         "expired" => done.expiries += 1,
         _ => done.revocations += 1,
@@ -142,51 +142,51 @@ fn remove(town: &Town<'_>, round: u64) -> Result<(), SimulationError> {
     Ok(())
 }
 
-fn expire(town: &Town<'_>, subject: SubjectId) -> Result<(), StoreError> {
-    let mut details = town.details.clone();
+fn expire(site: &Site<'_>, subject: SubjectId) -> Result<(), StoreError> {
+    let mut details = site.details.clone();
     details.expires = Some(Timestamp::now().to_zoned(TimeZone::UTC).date().saturating_sub(Span::new().days(2)));
-    town.register.update(subject, details)
+    site.register.update(subject, details)
 }
 
-fn sweep(town: &Town<'_>) -> Result<(), SimulationError> {
+fn sweep(site: &Site<'_>) -> Result<(), SimulationError> {
     let now = Timestamp::now();
-    let today = now.to_zoned(town.policy.time_zone().clone()).date();
-    let swept = town.register.sweep(&SweepPlan::new(today, now))?;
+    let today = now.to_zoned(site.policy.time_zone().clone()).date();
+    let swept = site.register.sweep(&SweepPlan::new(today, now))?;
     let gone = swept.expired.iter().chain(&swept.withdrawn);
-    gone.clone().try_for_each(|subject| town.ledger.left("swept", *subject))?;
-    count(town, |done| {
+    gone.clone().try_for_each(|subject| site.ledger.left("swept", *subject))?;
+    count(site, |done| {
         done.sweeps += 1;
         done.swept += gone.count() as u64;
     });
     Ok(())
 }
 
-fn rekey(town: &Town<'_>) -> Result<(), SimulationError> {
+fn rekey(site: &Site<'_>) -> Result<(), SimulationError> {
     // The key source has it before the register does.
-    let key = town.keys.renew()?;
-    let rekeyed = town.register.rekey(&key, |_, _| {})?;
+    let key = site.keys.renew()?;
+    let rekeyed = site.register.rekey(&key, |_, _| {})?;
     if let Some(problem) = rekeyed.problems.first() {
         let problem = format!("{}: {}", problem.row, problem.fault);
-        town.fault(SoakFault::NotSound { of: Place::Register, problem });
+        site.fault(SoakFault::NotSound { of: Place::Register, problem });
     }
-    count(town, |done| done.rekeys += 1);
+    count(site, |done| done.rekeys += 1);
     Ok(())
 }
 
 /// A backup holds what was acknowledged before it began and still stands when it is done.
-fn backup(town: &Town<'_>, number: u64) -> Result<(), SimulationError> {
-    let path = town.folder.join(format!("backup-{number}.register"));
-    let before = Standing::of(town);
-    town.register.backup(&path, |_, _| {})?;
-    let standing = before.and_still(&Standing::of(town));
+fn backup(site: &Site<'_>, number: u64) -> Result<(), SimulationError> {
+    let path = site.folder.join(format!("backup-{number}.register"));
+    let before = Standing::of(site);
+    site.register.backup(&path, |_, _| {})?;
+    let standing = before.and_still(&Standing::of(site));
     let of = Place::Backup(number);
-    match Register::open_read_only(&path, town.keys.clone()) {
+    match Register::open_read_only(&path, site.keys.clone()) {
         Ok(copy) => {
-            for fault in compare(town.plan, &town.details, &copy, &standing, of) {
-                town.fault(fault);
+            for fault in compare(site.plan, &site.details, &copy, &standing, of) {
+                site.fault(fault);
             }
         }
-        Err(error) => town.fault(SoakFault::Unreadable { of, error: error.to_string() }),
+        Err(error) => site.fault(SoakFault::Unreadable { of, error: error.to_string() }),
     }
     for file in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
@@ -194,35 +194,35 @@ fn backup(town: &Town<'_>, number: u64) -> Result<(), SimulationError> {
         // A copy that was not removed is removed with the folder.
         let _ = std::fs::remove_file(name);
     }
-    count(town, |done| done.backups += 1);
+    count(site, |done| done.backups += 1);
     Ok(())
 }
 
 /// Everybody gets templates of the next model, the lanes go over to it, and those of the model before are deleted.
-fn change_model(town: &Town<'_>, over: &dyn Fn() -> bool) -> Result<(), SimulationError> {
-    let old = town.shop().generation;
+fn change_model(site: &Site<'_>, over: &dyn Fn() -> bool) -> Result<(), SimulationError> {
+    let old = site.open_port().generation;
     let new = old + 1;
     // Whoever is enrolled from here on has templates of both. (One that failed halfway goes on where it stopped.)
-    town.set_generations(vec![old, new]);
+    site.set_generations(vec![old, new]);
     let mut after = SubjectId(0);
     loop {
-        let lacking = town.register.without_template(model(new), after, AT_ONCE)?;
+        let lacking = site.register.without_template(model(new), after, AT_ONCE)?;
         let Some(last) = lacking.last().copied() else { break };
         if over() {
             return Ok(());
         }
         after = last;
         let made = {
-            let people = town.people();
+            let people = site.people();
             let numbered = lacking.iter().filter_map(|subject| Some((*subject, *people.numbers.get(subject)?)));
             numbered.collect::<Vec<_>>()
         };
         let made = made.into_iter().map(|(subject, number)| {
-            let template = NewTemplate { template: town.plan.template(new, number)?, source: None };
+            let template = NewTemplate { template: site.plan.template(new, number)?, source: None };
             Ok((subject, vec![template]))
         });
         let made = made.collect::<Result<Vec<_>, TemplateError>>()?;
-        for added in town.register.add_missing_templates(model(new), &made)? {
+        for added in site.register.add_missing_templates(model(new), &made)? {
             match added {
                 // They left in between.
                 Ok(_) | Err(StoreError::UnknownSubject { .. }) => {}
@@ -230,19 +230,19 @@ fn change_model(town: &Town<'_>, over: &dyn Fn() -> bool) -> Result<(), Simulati
             }
         }
     }
-    let before = town.move_to(town.open(new)?);
-    town.set_generations(vec![new]);
+    let before = site.go_over_to(site.open(new)?);
+    site.set_generations(vec![new]);
     // A passage that is under way ends with the model that it began with.
     let begun = Instant::now();
     while Arc::strong_count(&before) > 1 && begun.elapsed() < LEAVING {
         std::thread::sleep(Duration::from_millis(1));
     }
     drop(before);
-    let (_, _) = town.register.remove_model(model(old))?;
-    count(town, |done| done.model_changes += 1);
+    let (_, _) = site.register.remove_model(model(old))?;
+    count(site, |done| done.model_changes += 1);
     Ok(())
 }
 
-fn count(town: &Town<'_>, count: impl FnOnce(&mut Done)) {
-    count(&mut town.tally().done);
+fn count(site: &Site<'_>, count: impl FnOnce(&mut Done)) {
+    count(&mut site.tally().done);
 }

@@ -24,7 +24,7 @@ mod ledger;
 mod passages;
 mod process;
 mod sample;
-mod town;
+mod site;
 
 pub use process::Process;
 pub use sample::{Drift, Sample};
@@ -32,7 +32,7 @@ pub use sample::{Drift, Sample};
 use judge::judge;
 use passages::Pictures;
 use sample::drifts;
-use town::Town;
+use site::Site;
 
 /// What goes on, and for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,7 +270,7 @@ impl SoakPlan {
         if self.enrolled == 0 || self.lanes == 0 || self.dimension < 4 || !share || !paced || self.every.has_zero() {
             return Err(SimulationError::Soak(Box::new(self.clone())));
         }
-        let town = Town::new(self, folder, policy)?;
+        let site = Site::new(self, folder, policy)?;
         let first = Pictures::of(camera);
         let camera = camera.map(|camera| (camera, &first));
         let ended = AtomicBool::new(false);
@@ -279,25 +279,25 @@ impl SoakPlan {
         let over = || ended.load(Ordering::Relaxed) || stop() || Instant::now() >= until;
         let mut samples = Vec::new();
         thread::scope(|scope| -> Result<(), SimulationError> {
-            let (town, over) = (&town, &over);
+            let (site, over) = (&site, &over);
             let no_thread = |source| {
                 ended.store(true, Ordering::Relaxed);
                 SimulationError::Thread { source }
             };
             let mut threads = Vec::new();
             for lane in 0..self.lanes {
-                let staff = move || passages::staff(town, lane, camera, begun, over);
+                let staff = move || passages::staff(site, lane, camera, begun, over);
                 threads.push(thread::Builder::new().spawn_scoped(scope, staff).map_err(no_thread)?);
             }
             for job in keeper::JOBS {
-                let keep = move || keeper::keep(town, job, over);
+                let keep = move || keeper::keep(site, job, over);
                 threads.push(thread::Builder::new().spawn_scoped(scope, keep).map_err(no_thread)?);
             }
             let mut due = begun;
             while !over() && !threads.iter().any(thread::ScopedJoinHandle::is_finished) {
                 due += self.every.sample;
-                town::sleep_until(due, over);
-                samples.push(town.sample(begun.elapsed()));
+                site::sleep_until(due, over);
+                samples.push(site.sample(begun.elapsed()));
                 progress(begun.elapsed().min(self.duration));
             }
             // A thread that ended early failed: the others need not go on.
@@ -319,9 +319,9 @@ impl SoakPlan {
             fault_count: 0,
             samples,
             drift,
-            metrics: town.metrics.snapshot(),
+            metrics: site.metrics.snapshot(),
         };
-        judge(self, town.close(), &mut report)?;
+        judge(self, site.close(), &mut report)?;
         Ok(report)
     }
 }

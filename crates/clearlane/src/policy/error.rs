@@ -141,3 +141,16 @@ impl fmt::Display for Place {
         }
     }
 }
+
+/// What is wrong with a value, without the names that Rust has for kinds of numbers.
+pub(super) fn in_words(message: &str) -> String {
+    let Some((found, kind)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let words = match kind {
+        "i16" => "a whole number",
+        "u64" | "usize" => "a whole number from 0 on",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list in [ ]",
+        kind => kind,
+    };
+    format!("{found}expected {words}")
+}

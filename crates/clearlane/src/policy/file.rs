@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::earlier::{EarlierCapture, EarlierFile};
+use super::error::in_words;
 use super::{
     AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
     Modality, PadRule, Place, Policy, PolicyError, PolicyProblem,
@@ -202,7 +203,7 @@ impl Reader<'_> {
             return self.invalid(&pad_required, "capture.pad-required", PolicyProblem::Replaced { instead });
         }
         let place = self.place(error.span().unwrap_or(0..0));
-        PolicyError::Syntax { place, message: error.message().to_owned() }
+        PolicyError::Syntax { place, message: in_words(error.message()) }
     }
 
     fn validate(&self, file: PolicyFile) -> Result<Policy, PolicyError> {

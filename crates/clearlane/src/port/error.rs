@@ -107,8 +107,13 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The claim issuer's key.
-    #[error(transparent)]
-    ClaimKey(#[from] ClaimKeyError),
+    #[error("{path}: {source}", path = shown(path))]
+    ClaimKey {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ClaimKeyError,
+    },
     /// The parts do not fit together.
     #[error(transparent)]
     Port(#[from] PortError),

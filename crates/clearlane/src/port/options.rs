@@ -331,7 +331,7 @@ impl PortOptions {
         let mut claims = ClaimVerifier::default();
         if let Some(path) = &self.claim_issuer {
             let pem = std::fs::read_to_string(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-            claims.trust_pem(&pem)?;
+            claims.trust_pem(&pem).map_err(|source| OpenError::ClaimKey { path: path.clone(), source })?;
         }
         Ok(claims)
     }

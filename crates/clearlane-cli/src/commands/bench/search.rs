@@ -57,19 +57,20 @@ Examples:
 
 pub(super) fn run(args: &SearchArgs, output: &Output) -> Result<Exit> {
     let progress = |doing: &str| output.note(doing);
-    let failed = |error: BenchError| match error {
-        BenchError::Vectors(_) | BenchError::NoFaces => Failure::of(Exit::Input, &error),
-        _ => Failure::of(Exit::Usage, &error),
-    };
+    if args.faces.is_none() && args.how.keep.is_some() {
+        return Err(Failure::new(Exit::Usage, "--keep keeps the templates of --faces, which was not given"));
+    }
     let report = match (&args.register, &args.faces) {
         (Some(path), _) => search::run_on(&args.bench, &given(args, path)?, progress),
         (_, Some(path)) => {
-            let given = faces::given(&captures(args, path, output)?, &args.bench).map_err(failed)?;
+            let given = faces::given(&captures(args, path, output)?, &args.bench).map_err(|error| match error {
+                BenchError::NoFaces => Failure::at(Exit::Input, path, &error),
+                error => error.into(),
+            })?;
             search::run_on(&args.bench, &given, progress)
         }
         _ => search::run(&args.bench, progress),
-    }
-    .map_err(failed)?;
+    }?;
     if let Some(path) = &args.plot {
         write_whole(path, plot::svg(&report).as_bytes())?;
     }

@@ -193,7 +193,7 @@ fn request(file: &Download, from: u64, validator: Option<&str>, patience: Patien
         let answer = Coming::start(move |answer| {
             // Nobody waits for it any more where the user asked to stop.
             let _ = answer.send(request.call());
-        });
+        })?;
         // The thread sends one answer, whatever it is.
         let Some(response) = answer.next(&url, patience)? else { return Err(cut(&url, "no answer came")) };
         let response = response.map_err(|error| unreachable(&url, &error))?;
@@ -265,7 +265,7 @@ fn receive(
                 return;
             }
         }
-    });
+    })?;
     while let Some(piece) = coming.next(&file.url, patience)? {
         let piece = piece.map_err(|error| cut(&file.url, &error.to_string()))?;
         if part.length + piece.len() as u64 > file.at_most {

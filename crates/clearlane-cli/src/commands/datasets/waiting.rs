@@ -26,10 +26,11 @@ pub(super) struct Coming<T>(Receiver<T>);
 impl<T: Send + 'static> Coming<T> {
     /// Starts `work`, which hands over what comes. It ends by itself once nobody takes anything any more and the server says
     /// something or hangs up.
-    pub(super) fn start(work: impl FnOnce(&SyncSender<T>) + Send + 'static) -> Self {
+    pub(super) fn start(work: impl FnOnce(&SyncSender<T>) + Send + 'static) -> Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
-        thread::spawn(move || work(&sender));
-        Self(receiver)
+        let thread = thread::Builder::new().name("clearlane-fetch".to_owned()).spawn(move || work(&sender));
+        thread.map_err(|error| Failure::new(Exit::System, format!("the system refused a thread: {error}")))?;
+        Ok(Self(receiver))
     }
 
     /// The next piece; `None` at the end. An error where the server was silent for too long, or the user asked to stop.

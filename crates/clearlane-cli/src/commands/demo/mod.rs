@@ -1,9 +1,9 @@
 //! `clearlane demo`: the whole job, on people who do not exist.
 
 pub(super) mod faces;
+mod gallery;
 mod report;
 mod totals;
-mod town;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let place = Place::new(args.keep.as_deref(), &key)?;
     let register = Arc::new(Register::create(place.folder.join("demo.register"), Keyring::new(key))?);
     let begin = Instant::now();
-    let references = town::build(&register, &captures, args.gallery, &extractor, &policy, &calibration, output)?;
+    let references = gallery::build(&register, &captures, args.gallery, &extractor, &policy, &calibration, output)?;
     output.note(&format!(
         "{} templates enrolled, loaded and checked in {:.1} s; models {} and {}; presentation attack detection: not assessed",
         references.len(),

@@ -37,7 +37,7 @@ pub(crate) struct UtkFaceArgs {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', default_value = "ethnicity")]
     group_by: Vec<String>,
     /// Comparisons of one sex at or above this score are taken as copies of one picture
-    #[arg(long, value_name = "SCORE", default_value_t = 0.8)]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.8, allow_negative_numbers = true, value_parser = crate::thresholds::score)]
     near_copies: f32,
     #[command(flatten)]
     halves: HalvesArgs,

@@ -1,12 +1,15 @@
 //! `clearlane inspect`: what the lane sees in a picture.
 
 mod draw;
+mod ofiq;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearlane_embed::{AlignError, AlignedFace, Doubt, ExtractError, Face, Measure, Quality, Rotation};
+use clearlane_embed::{
+    AlignError, AlignedFace, Detector, Doubt, ExtractError, Face, Frame, Measure, Occlusion, Quality, Rotation,
+};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Result};
@@ -19,11 +22,19 @@ use crate::pictures::{self, PictureArgs};
 /// Quality components are those of ISO/IEC 29794-5, each with its native value and a component value of 0 (worst) to
 /// 100, or not assessed: those that no model gives. Pose is estimated from five landmarks. Faces whose quality makes a
 /// comparison's score doubtful are named, with what is wrong with them. A picture without a face is an error (exit code 3).
+///
+/// --ofiq prints a table in the form of OFIQ's sample program instead, a line for the largest face of each picture, so that both can be
+/// set side by side: native values, then component values (.scalar), 0 and -1 where a component is not assessed. Exit code 1:
+/// of some pictures nothing could be assessed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
     /// The picture: JPEG, JPEG 2000, PNG, WebP, BMP, PGM or PPM, or the data group 2 of a travel document's chip
-    picture: PathBuf,
+    #[arg(required = true, value_name = "PICTURE")]
+    pictures: Vec<PathBuf>,
+    /// Print the quality of many pictures, or folders of them, as OFIQ's sample program does (CSV with semicolons)
+    #[arg(long, conflicts_with_all = ["out", "json"])]
+    ofiq: bool,
     /// Write a PNG with boxes and landmarks drawn in, and each aligned face beside the picture
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
@@ -37,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   clearlane inspect portrait.jpg
   clearlane inspect crowd.jpg --out seen.png
+  clearlane inspect --ofiq photos/ > quality.csv
   clearlane inspect portrait.jpg --json | jq '.faces[0].quality.Sharpness.value'";
 
 /// What was seen in a picture.
@@ -63,38 +75,82 @@ struct SeenFace {
 }
 
 pub(super) fn run(args: &InspectArgs, output: &Output) -> Result<Exit> {
-    let frame = args.how.open(&args.picture)?;
-    let detector = args.models.load_detector()?;
-    let (rotation, faces) = detector.detect_standing(&frame, args.how.orientation())?;
-    let frame = frame.with_rotation(rotation);
-    if faces.is_empty() {
-        return Err(pictures::refused(&args.picture, ExtractError::NoFace));
+    if args.ofiq {
+        return ofiq::run(args, output);
     }
-    let unaligned = |error: AlignError| Failure::at(Exit::Input, &args.picture, &error);
-    let occlusion = args.models.load_occlusion()?;
-    let cut = |face: &Face| AlignedFace::cut(&frame, &face.landmarks).map_err(unaligned);
+    let [picture] = &args.pictures[..] else {
+        let failure = Failure::new(Exit::Usage, format!("expected one picture, got {}", args.pictures.len()));
+        return Err(failure.with_help("--ofiq takes many pictures"));
+    };
+    let inspector = Inspector::new(args)?;
+    let (frame, faces) = inspector.faces(picture)?;
     let seen_face = |face: &Face| {
-        let mut quality = Quality::assess(&frame, face, &faces).map_err(unaligned)?;
-        if let Some(occlusion) = &occlusion {
-            quality = quality.with(occlusion.assess(&cut(face)?)?);
-        }
+        let quality = inspector.quality(picture, &frame, face, &faces)?;
         let (eye_distance, plausible, doubts) = (face.eye_distance(), face.is_plausible(), quality.doubts());
         Ok(SeenFace { face: face.clone(), eye_distance, plausible, quality, doubts })
     };
     let seen = Seen {
-        path: shown(&args.picture),
+        path: shown(picture),
         width: frame.width(),
         height: frame.height(),
-        rotation,
-        detector: detector.name().to_owned(),
+        rotation: frame.rotation(),
+        detector: inspector.detector.name().to_owned(),
         faces: faces.iter().map(seen_face).collect::<Result<_>>()?,
     };
     if let Some(out) = &args.out {
-        let aligned = faces.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        let aligned = faces.iter().map(|face| cut(picture, &frame, face)).collect::<Result<Vec<_>>>()?;
         draw::write(&pictures::rgb(&frame), &faces, &aligned, out)?;
     }
     output.result(&seen, || text(&seen))?;
     Ok(Exit::Yes)
+}
+
+/// The models that look at pictures, and how pictures are read.
+struct Inspector {
+    detector: Detector,
+    occlusion: Option<Occlusion>,
+    how: PictureArgs,
+}
+
+impl Inspector {
+    fn new(args: &InspectArgs) -> Result<Self> {
+        let (detector, occlusion) = (args.models.load_detector()?, args.models.load_occlusion()?);
+        Ok(Self { detector, occlusion, how: args.how })
+    }
+
+    /// The upright picture at `path`, and its faces, of which there is one at least.
+    fn faces(&self, path: &Path) -> Result<(Frame<'static>, Vec<Face>)> {
+        let frame = self.how.open(path)?;
+        let (rotation, faces) = self.detector.detect_standing(&frame, self.how.orientation())?;
+        if faces.is_empty() {
+            return Err(pictures::refused(path, ExtractError::NoFace));
+        }
+        Ok((frame.with_rotation(rotation), faces))
+    }
+
+    fn quality(&self, path: &Path, frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Quality> {
+        let quality = Quality::assess(frame, face, faces).map_err(|error| unaligned(path, error))?;
+        Ok(match &self.occlusion {
+            Some(occlusion) => quality.with(occlusion.assess(&cut(path, frame, face)?)?),
+            None => quality,
+        })
+    }
+
+    /// The quality of the largest face of the picture at `path`.
+    fn largest(&self, path: &Path) -> Result<Quality> {
+        let (frame, faces) = self.faces(path)?;
+        let largest = faces.iter().max_by(|a, b| a.bounding_box.area().total_cmp(&b.bounding_box.area()));
+        let face = largest.ok_or_else(|| pictures::refused(path, ExtractError::NoFace))?;
+        self.quality(path, &frame, face, &faces)
+    }
+}
+
+fn cut(path: &Path, frame: &Frame<'_>, face: &Face) -> Result<AlignedFace> {
+    AlignedFace::cut(frame, &face.landmarks).map_err(|error| unaligned(path, error))
+}
+
+fn unaligned(path: &Path, error: AlignError) -> Failure {
+    Failure::at(Exit::Input, path, &error)
 }
 
 fn text(seen: &Seen) -> String {

@@ -17,6 +17,10 @@ const MAX_REQUEST: usize = 8 << 10;
 /// How long one client may take in all: others wait for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long nothing is tried after a failure: the longer, the more have come one after the other, so that the log stays readable.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Answers `GET /metrics` on the loopback interface, one client after the other, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub(super) struct MetricsServer {
@@ -38,17 +42,18 @@ impl MetricsServer {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let serve = move || {
+            let mut wait = SHORTEST_WAIT;
             for stream in listener.incoming() {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
-                match stream.and_then(|stream| answer(&stream, &port)) {
-                    Ok(()) => {}
-                    // Such as no handles: the next try is not made at once.
-                    Err(error) => {
-                        tracing::warn!(%error, "a request for metrics was not answered");
-                        thread::sleep(Duration::from_millis(10));
-                    }
+                let taken = stream.map(|stream| answer(&stream, &port));
+                wait = if taken.is_ok() { SHORTEST_WAIT } else { wait };
+                if let Err(error) = taken.and_then(|answered| answered) {
+                    tracing::warn!(%error, "a request for metrics was not answered");
+                    // Where no client could be taken, such as for want of handles, the next try fails as well.
+                    thread::park_timeout(wait);
+                    wait = LONGEST_WAIT.min(2 * wait);
                 }
             }
         };
@@ -70,6 +75,7 @@ impl Drop for MetricsServer {
         if TcpStream::connect_timeout(&self.address, PATIENCE).is_ok()
             && let Some(thread) = self.thread.take()
         {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
     /// Of a PAD model: the side of what it sees of the frame, in sides of the face's box
-    #[arg(long, value_name = "TIMES")]
+    #[arg(long, value_name = "TIMES", value_parser = times)]
     crop: Option<f32>,
     /// Print the entry, and change no file
     #[arg(long)]
@@ -163,4 +163,9 @@ fn with_entry(manifest: &Path, found: &Found, folder: &Path) -> Result<String> {
 
 fn folder_or_here(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+fn times(text: &str) -> Result<f32, String> {
+    let times = text.parse::<f32>().ok().filter(|times| (0.1..=100.0).contains(times));
+    times.ok_or_else(|| "expected a number of sides from 0.1 to 100".to_owned())
 }

@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use super::judge::Standing;
 use super::ledger::Ledger;
 use super::sample::{Latencies, Sample};
-use super::{Done, SoakFault, SoakPlan, process};
+use super::{Done, Process, SoakFault, SoakPlan};
 use crate::SimulationError;
 use crate::calibration::calibration;
 use crate::subjects::{eligible, enrol};
@@ -29,7 +29,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// The most faults that are kept; all are counted.
 const MOST_FAULTS: usize = 100;
 
-pub(super) struct Town<'p> {
+pub(super) struct Site<'p> {
     pub(super) plan: &'p SoakPlan,
     pub(super) folder: PathBuf,
     pub(super) policy: Arc<Policy>,
@@ -42,7 +42,7 @@ pub(super) struct Town<'p> {
     /// The models that who is enrolled now gets templates of, the newest last: one, or two while the lanes go over. Whoever
     /// enrols holds it for reading until the enrolment is acknowledged.
     generations: RwLock<Vec<u64>>,
-    shop: RwLock<Arc<Shop>>,
+    open_port: RwLock<Arc<OpenPort>>,
     pub(super) latencies: Latencies,
     tally: Mutex<Tally>,
     /// The highest number of a crossing record that was acknowledged.
@@ -52,7 +52,7 @@ pub(super) struct Town<'p> {
 }
 
 /// An open port with its lanes, all of one model.
-pub(super) struct Shop {
+pub(super) struct OpenPort {
     pub(super) generation: u64,
     pub(super) port: Port,
     pub(super) lanes: Vec<Lane>,
@@ -117,7 +117,7 @@ impl KeySource for Keys {
     }
 }
 
-impl<'p> Town<'p> {
+impl<'p> Site<'p> {
     /// A new register with the travellers of the beginning, and the lanes open.
     pub(super) fn new(plan: &'p SoakPlan, folder: &Path, policy: Policy) -> Result<Self, SimulationError> {
         let policy = Arc::new(policy.face_only());
@@ -137,7 +137,7 @@ impl<'p> Town<'p> {
             people.enrolled.push(Person { number, subject });
             ledger.enrolled(number, subject)?;
         }
-        let shop = Shop::open(plan, &register, &policy, &metrics, 0)?;
+        let open_port = OpenPort::open(plan, &register, &policy, &metrics, 0)?;
         let tally = Tally { done: Done { enrolments: plan.enrolled, ..Done::default() }, ..Tally::default() };
         Ok(Self {
             plan,
@@ -150,7 +150,7 @@ impl<'p> Town<'p> {
             ledger,
             people: Mutex::new(people),
             generations: RwLock::new(vec![0]),
-            shop: RwLock::new(Arc::new(shop)),
+            open_port: RwLock::new(Arc::new(open_port)),
             latencies: Latencies::default(),
             tally: Mutex::new(tally),
             newest: AtomicU64::new(0),
@@ -159,18 +159,18 @@ impl<'p> Town<'p> {
     }
 
     /// The lanes that are open at this moment.
-    pub(super) fn shop(&self) -> Arc<Shop> {
-        Arc::clone(&self.shop.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn open_port(&self) -> Arc<OpenPort> {
+        Arc::clone(&self.open_port.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets travellers go to the lanes of another port from now on. Returns the port before.
-    pub(super) fn move_to(&self, shop: Shop) -> Arc<Shop> {
-        let mut open = self.shop.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *open, Arc::new(shop))
+    pub(super) fn go_over_to(&self, open_port: OpenPort) -> Arc<OpenPort> {
+        let mut open = self.open_port.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *open, Arc::new(open_port))
     }
 
-    pub(super) fn open(&self, generation: u64) -> Result<Shop, SimulationError> {
-        Shop::open(self.plan, &self.register, &self.policy, &self.metrics, generation)
+    pub(super) fn open(&self, generation: u64) -> Result<OpenPort, SimulationError> {
+        OpenPort::open(self.plan, &self.register, &self.policy, &self.metrics, generation)
     }
 
     pub(super) fn generations(&self) -> RwLockReadGuard<'_, Vec<u64>> {
@@ -205,8 +205,8 @@ impl<'p> Town<'p> {
     /// Closes everything.
     pub(super) fn close(self) -> Closed {
         let standing = Standing::of(&self);
-        let Self { folder, policy, register, keys, details, ledger, shop, tally, .. } = self;
-        drop(shop);
+        let Self { folder, policy, register, keys, details, ledger, open_port, tally, .. } = self;
+        drop(open_port);
         Closed {
             folder,
             path: register.path().to_owned(),
@@ -225,15 +225,15 @@ impl<'p> Town<'p> {
         let mut log = self.register.path().as_os_str().to_owned();
         log.push("-wal");
         let mut sample = self.latencies.take(at);
-        sample.process = process::now();
-        sample.templates = self.shop().port.references().len() as u64;
+        sample.process = Process::now();
+        sample.templates = self.open_port().port.references().len() as u64;
         sample.register_bytes = bytes(self.register.path());
         sample.log_bytes = bytes(Path::new(&log));
         sample
     }
 }
 
-impl Shop {
+impl OpenPort {
     fn open(
         plan: &SoakPlan,
         register: &Arc<Register>,
