@@ -20,12 +20,14 @@
 
 mod codes;
 mod error;
+mod file;
 mod gallery;
 mod kernel;
 mod search;
 mod template_rows;
 
 pub use error::GalleryError;
+pub use file::{GalleryFileError, GalleryFileWriter, Part as GalleryFilePart};
 pub use gallery::{Compaction, Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
 pub use kernel::{Kernel, read_bandwidth};
 pub use search::{
