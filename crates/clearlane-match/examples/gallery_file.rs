@@ -88,7 +88,11 @@ impl Args {
         }
         file.finish(b"")?;
         let (all, bytes) = (start.elapsed(), std::fs::metadata(&self.path)?.len());
-        println!("written in {:.1} s, {:.1} s of drawing not counted", (all - drawing).as_secs_f64(), drawing.as_secs_f64());
+        println!(
+            "written in {:.1} s, {:.1} s of drawing not counted",
+            (all - drawing).as_secs_f64(),
+            drawing.as_secs_f64()
+        );
         println!("{:.2} GB in the file, {:.1} bytes a template", bytes as f64 / 1e9, bytes as f64 / self.rows as f64);
         Ok(())
     }

@@ -263,6 +263,12 @@ impl Register {
         })
     }
 
+    /// The secret that seals files which galleries of this register are kept in: derived from the register's present key for
+    /// this purpose alone. Once the register gets a new key, such files are of no use, as they must be.
+    pub fn gallery_key(&self) -> Result<Key> {
+        self.read(|state| Ok(Key::from_bytes(*state.key()?.gallery)))
+    }
+
     /// The subject that is enrolled under `key`.
     pub fn subject(&self, key: &str) -> Result<Option<Subject>> {
         self.read(|state| rows::by_key(state, key))

@@ -2,7 +2,7 @@
 //! asks for them.
 //!
 //! The file is a cache of whatever the gallery was made from: written once, never altered, and refused where it is not what
-//! was written. `FORMAT.md` describes it byte by byte.
+//! was written. `FORMAT.md`, beside this crate's manifest, describes it byte by byte.
 
 mod error;
 mod header;
