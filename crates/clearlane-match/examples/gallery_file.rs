@@ -76,22 +76,22 @@ impl Args {
     fn write(&self) -> Result<(), Box<dyn Error>> {
         let mut file = self.builder().create_file(&self.path, &SECRET)?;
         let mut values = vec![0.0; AT_ONCE * self.dimension];
-        let (start, mut drawing) = (Instant::now(), Duration::ZERO);
+        let (start, busy, mut drawing) = (Instant::now(), processor(), (Duration::ZERO, 0.0));
         for first in (0..self.rows).step_by(AT_ONCE) {
             let ids: Vec<_> =
                 (first..self.rows.min(first + AT_ONCE)).map(|i| (SubjectId(i as u64), TemplateId(i as u64))).collect();
             let values = &mut values[..ids.len() * self.dimension];
-            let begin = Instant::now();
+            let (begin, before) = (Instant::now(), processor());
             self.draw(values, first);
-            drawing += begin.elapsed();
+            drawing = (drawing.0 + begin.elapsed(), drawing.1 + processor() - before);
             file.extend_rows(&ids, values)?;
         }
         file.finish(b"")?;
         let (all, bytes) = (start.elapsed(), std::fs::metadata(&self.path)?.len());
+        let busy = processor() - busy - drawing.1;
         println!(
-            "written in {:.1} s, {:.1} s of drawing not counted",
-            (all - drawing).as_secs_f64(),
-            drawing.as_secs_f64()
+            "written in {:.1} s, {busy:.1} s of the processor, drawing not counted",
+            (all - drawing.0).as_secs_f64()
         );
         println!("{:.2} GB in the file, {:.1} bytes a template", bytes as f64 / 1e9, bytes as f64 / self.rows as f64);
         Ok(())
@@ -116,19 +116,23 @@ impl Args {
     }
 
     fn measure(&self, gallery: &Gallery, mode: Mode, probes: &[Template]) -> Result<(), Box<dyn Error>> {
-        for (&threads, &k) in self.threads.iter().flat_map(|threads| self.k.iter().map(move |k| (threads, k))) {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        let pools: Result<Vec<_>, _> =
+            self.threads.iter().map(|threads| rayon::ThreadPoolBuilder::new().num_threads(*threads).build()).collect();
+        // All of them live on until the end: threads that end take what they had of the processor out of the sum.
+        for (pool, &k) in pools?.iter().flat_map(|pool| self.k.iter().map(move |k| (pool, k))) {
+            let threads = pool.current_num_threads();
             let options =
                 SearchOptions { threshold: self.threshold, mode, parallel: threads > 1, ..SearchOptions::new(k) };
             for cold in [true, false] {
-                let (mut times, mut survivors, mut read, mut found) = (Vec::new(), 0, 0, 0);
+                let (mut times, mut survivors, mut read, mut found, mut busy) = (Vec::new(), 0, 0, 0, 0.0);
                 for probe in probes {
                     if cold {
                         forget(&self.path)?;
                     }
-                    let start = Instant::now();
+                    let (start, before) = (Instant::now(), processor());
                     let outcome = pool.install(|| gallery.search(probe, &options))?;
                     times.push(start.elapsed().as_secs_f64() * 1e3);
+                    busy += processor() - before;
                     survivors += outcome.stats.survivors;
                     read += outcome.stats.rows_read;
                     found += usize::from(outcome.candidates.first().is_some_and(|best| best.score > 0.55));
@@ -136,10 +140,11 @@ impl Args {
                 times.sort_by(f64::total_cmp);
                 let (count, name) = (probes.len(), if cold { "cold" } else { "warm" });
                 println!(
-                    "{mode:?} threads {threads} k {k} {name}: p50 {:.2} ms, p99 {:.2} ms; past the scan {}, read {}; \
-                     mates found {found} of {}",
+                    "{mode:?} threads {threads} k {k} {name}: p50 {:.2} ms, p99 {:.2} ms, processor {:.2} ms; past the scan {}, \
+                     read {:.1}; mates found {found} of {}",
                     times[count / 2],
                     times[count * 99 / 100],
+                    busy * 1e3 / count as f64,
                     survivors / count as u64,
                     read as f64 / count as f64,
                     count.div_ceil(2)
@@ -176,6 +181,16 @@ fn forget(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The time that the process's threads have had a processor, in seconds: it does not depend on what else runs.
+fn processor() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
+}
+
 /// The process's memory, in GB.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -192,10 +207,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         if name == "cold" {
             forget(&args.path)?;
         }
-        let (before, start) = (resident(), Instant::now());
+        let (before, start, busy) = (resident(), Instant::now(), processor());
         let (gallery, _) = args.builder().open_file(&args.path, &SECRET)?;
         let took = start.elapsed().as_secs_f64();
-        println!("opened {name} in {took:.2} s: {} templates, {:.2} GB resident", gallery.len(), resident() - before);
+        let (busy, resident) = (processor() - busy, resident() - before);
+        println!(
+            "opened {name} in {took:.2} s, {busy:.2} s of the processor: {} templates, {resident:.2} GB resident",
+            gallery.len()
+        );
     }
     let (gallery, _) = args.builder().open_file(&args.path, &SECRET)?;
     println!("{:?}: {:.1} bytes a template", gallery.memory(), gallery.memory().total() as f64 / gallery.len() as f64);

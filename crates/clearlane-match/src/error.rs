@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use clearlane_template::{ModelId, SubjectId, TemplateId};
+use clearlane_template::{ModelId, SubjectId, TemplateId, shown};
 
 /// Why a gallery did not do what it was asked to do. Nothing is half done: after an error the gallery is as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -127,8 +127,7 @@ pub enum GalleryError {
         kernel: String,
     },
     /// A row of the gallery's file cannot be read.
-    #[error("row {row} of gallery file {} cannot be read ({kind}): write the file anew, and open the gallery from that",
-        path.display())]
+    #[error("row {row} of gallery file {path} cannot be read ({kind}): write the file anew, and open the gallery from that", path = shown(path))]
     UnreadableRow {
         /// The file.
         path: PathBuf,
@@ -138,7 +137,7 @@ pub enum GalleryError {
         kind: io::ErrorKind,
     },
     /// A row of the gallery's file is not the one that was written.
-    #[error("row {row} of gallery file {} was altered: write the file anew, and open the gallery from that", path.display())]
+    #[error("row {row} of gallery file {path} was altered: write the file anew, and open the gallery from that", path = shown(path))]
     AlteredRow {
         /// The file.
         path: PathBuf,

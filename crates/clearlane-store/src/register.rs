@@ -23,7 +23,7 @@ use crate::state::{Core, State, Verified};
 use crate::table::{ENCODING, Table};
 use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
-    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, TemplateProtection,
+    DocumentKind, Fault, Key, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, TemplateProtection,
     Witness, migrate, rows, schema,
 };
 

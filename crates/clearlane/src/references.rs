@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, Precision, SearchOptions, SearchOutcome};
 use clearlane_store::{Changes, Position, Register, Report, StoreError, StoredTemplate, TemplateProtection};
-use clearlane_template::{ModelId, SubjectId, Template};
+use clearlane_template::{ModelId, SubjectId, Template, shown};
 
 /// The references of one model in a register, in memory and ready to be searched; any number of lanes share them.
 ///
@@ -295,7 +295,7 @@ impl References {
             }
             match on_file::write(&self.register, self.model, builder(), path, &mut progress)? {
                 Ok(()) => {
-                    tracing::info!(path = %path.display(), "the gallery's file was made of the register");
+                    tracing::info!(path = %shown(path), "the gallery's file was made of the register");
                     if let Some((gallery, position)) = on_file::open(&self.register, self.model, builder(), path)? {
                         return Ok((Some(Arc::new(State { protection, gallery })), position));
                     }

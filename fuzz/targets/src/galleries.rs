@@ -34,7 +34,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// A file is opened and searched, or refused with words; one that differs from what was written gives no answer.
 pub(crate) fn galleries(bytes: &[u8]) {
     let mut steer = Steer::new(bytes);
-    let file = if bytes.len() % 2 == 0 {
+    let file = if bytes.len().is_multiple_of(2) {
         bytes.to_vec()
     } else {
         let mut file = SOUND.clone();

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clearlane_template::{ModelId, TemplateId};
+use clearlane_template::{ModelId, TemplateId, shown};
 
 use crate::GalleryError;
 
@@ -13,7 +13,7 @@ use crate::GalleryError;
 #[non_exhaustive]
 pub enum GalleryFileError {
     /// The file cannot be read.
-    #[error("gallery file {} cannot be read: {source}", path.display())]
+    #[error("gallery file {path} cannot be read: {source}", path = shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum GalleryFileError {
         source: io::Error,
     },
     /// The file cannot be written: no part of it is left.
-    #[error("gallery file {} cannot be written, nothing is left of it: {source}", path.display())]
+    #[error("gallery file {path} cannot be written, nothing is left of it: {source}", path = shown(path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -29,13 +29,13 @@ pub enum GalleryFileError {
         source: io::Error,
     },
     /// The file is no gallery file.
-    #[error("{} is no gallery file, or one that was not finished: write it anew", path.display())]
+    #[error("{path} is no gallery file, or one that was not finished: write it anew", path = shown(path))]
     NotAGallery {
         /// The file.
         path: PathBuf,
     },
     /// The file has a format of another version of this library.
-    #[error("gallery file {} has format {found}, expected {expected}: write it anew", path.display())]
+    #[error("gallery file {path} has format {found}, expected {expected}: write it anew", path = shown(path))]
     Version {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum GalleryFileError {
         expected: u32,
     },
     /// The file is of other templates than the gallery that it was to be opened as.
-    #[error("gallery file {} is of model {found:.12}, expected {expected:.12}: write it anew", path.display())]
+    #[error("gallery file {path} is of model {found:.12}, expected {expected:.12}: write it anew", path = shown(path))]
     OtherModel {
         /// The file.
         path: PathBuf,
@@ -55,8 +55,7 @@ pub enum GalleryFileError {
         expected: ModelId,
     },
     /// The file was written with other settings than those that it was to be opened with.
-    #[error("gallery file {} has {what} {found}, expected {expected}: open it with its own settings, or write it anew",
-        path.display())]
+    #[error("gallery file {path} has {what} {found}, expected {expected}: open it with its own settings, or write it anew", path = shown(path))]
     Setting {
         /// The file.
         path: PathBuf,
@@ -68,7 +67,7 @@ pub enum GalleryFileError {
         expected: usize,
     },
     /// The file is shorter or longer than what was written.
-    #[error("gallery file {} has {found} bytes, expected {expected}: it was cut or added to; write it anew", path.display())]
+    #[error("gallery file {path} has {found} bytes, expected {expected}: it was cut or added to; write it anew", path = shown(path))]
     Length {
         /// The file.
         path: PathBuf,
@@ -78,8 +77,7 @@ pub enum GalleryFileError {
         expected: u64,
     },
     /// A part of the file is not what was written, or was sealed with another secret.
-    #[error("the {part} of gallery file {} does not open: it was altered, or the secret is another; write it anew",
-        path.display())]
+    #[error("the {part} of gallery file {path} does not open: it was altered, or the secret is another; write it anew", path = shown(path))]
     Sealed {
         /// The file.
         path: PathBuf,
@@ -87,7 +85,7 @@ pub enum GalleryFileError {
         part: Part,
     },
     /// What a part of the file says cannot be: a fault of the program that wrote it.
-    #[error("the {part} of gallery file {} contradicts the rest: write it anew", path.display())]
+    #[error("the {part} of gallery file {path} contradicts the rest: write it anew", path = shown(path))]
     Contradiction {
         /// The file.
         path: PathBuf,
@@ -111,7 +109,7 @@ pub enum GalleryFileError {
         most: usize,
     },
     /// Writing failed before: nothing can be added to what was not written.
-    #[error("gallery file {} could not be written to before: begin anew", path.display())]
+    #[error("gallery file {path} could not be written to before: begin anew", path = shown(path))]
     Broken {
         /// The file.
         path: PathBuf,

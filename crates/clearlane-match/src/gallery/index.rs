@@ -81,7 +81,7 @@ impl Index {
             Entry::Vacant(templates) => {
                 templates.insert(Templates::One(owner.template));
                 if let Some(file) = &mut self.file {
-                    file.alone -= usize::from(file.has(owner.subject, None));
+                    file.alone = file.alone.saturating_sub(usize::from(file.has(owner.subject, None)));
                 }
             }
         }
@@ -113,7 +113,8 @@ impl Index {
         {
             file.withdrawn += 1;
             let others = file.has(owner.subject, Some(owner.template));
-            file.alone -= usize::from(!others && !self.subjects.contains_key(&owner.subject));
+            let last = !others && !self.subjects.contains_key(&owner.subject);
+            file.alone = file.alone.saturating_sub(usize::from(last));
             return;
         }
         let Some(templates) = self.subjects.get_mut(&owner.subject) else { return };

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use clearlane_match::{Gallery, GalleryBuilder, GalleryError, GalleryFileError};
 use clearlane_store::{Position, Register, StoreError, StoredTemplate};
-use clearlane_template::{ModelId, SubjectId, TemplateId};
+use clearlane_template::{ModelId, SubjectId, TemplateId, shown};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,15 +70,15 @@ pub(super) fn open(
     }
     match fit(register, model, builder, path, secret.as_bytes()) {
         Ok((gallery, position)) => {
-            tracing::info!(path = %path.display(), references = gallery.len(), "the gallery was opened from its file");
+            tracing::info!(path = %shown(path), references = gallery.len(), "the gallery was opened from its file");
             Ok(Some((gallery, position)))
         }
         Err(reason @ (Unfit::NewKey | Unfit::OtherHistory)) => {
-            tracing::info!(path = %path.display(), %reason, "the gallery's file is of no use any more and is made anew");
+            tracing::info!(path = %shown(path), %reason, "the gallery's file is of no use any more and is made anew");
             Ok(None)
         }
         Err(reason) => {
-            tracing::warn!(path = %path.display(), %reason, "the gallery's file is refused and is made anew");
+            tracing::warn!(path = %shown(path), %reason, "the gallery's file is refused and is made anew");
             Ok(None)
         }
     }
