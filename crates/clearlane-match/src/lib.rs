@@ -16,6 +16,8 @@
 //! assert_eq!(outcome.candidates[0].subject, SubjectId(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Rows may stay in a file, for galleries that do not fit in memory: see [`GalleryFileWriter`].
 #![deny(unsafe_code)]
 
 mod codes;
