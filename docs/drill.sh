@@ -10,7 +10,7 @@ clearlane=$(command -v "${CLEARLANE:-clearlane}") || { echo "expected the clearl
 clearlane=$(realpath "$clearlane")
 faces=$(realpath "${1:-$(dirname "$0")/../datasets/fictional/enrolled}")
 # What the shell that runs this has set for its own port is none of the drill's.
-unset CLEARLANE_REGISTER CLEARLANE_KEY CLEARLANE_KEY_FILE CLEARLANE_WITNESS CLEARLANE_MODELS CLEARLANE_LOG
+unset CLEARLANE_REGISTER CLEARLANE_KEY CLEARLANE_KEY_FILE CLEARLANE_WITNESS CLEARLANE_GALLERY_FILE CLEARLANE_MODELS CLEARLANE_LOG
 
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT

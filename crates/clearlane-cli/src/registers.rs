@@ -34,6 +34,24 @@ pub(crate) struct RegisterArgs {
     witness: Option<PathBuf>,
 }
 
+/// Where the gallery of a port is kept.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Register")]
+pub(crate) struct GalleryArgs {
+    /// Keep the gallery's rows in this file and only codes in memory: a sealed cache of the register, made where there is none
+    #[arg(long, value_name = "FILE", env = "CLEARLANE_GALLERY_FILE")]
+    gallery_file: Option<PathBuf>,
+}
+
+impl GalleryArgs {
+    pub(crate) fn choose(&self, options: PortOptions) -> PortOptions {
+        match &self.gallery_file {
+            Some(path) => options.gallery_file(path),
+            None => options,
+        }
+    }
+}
+
 impl RegisterArgs {
     /// The choice that these options make, whatever the environment says.
     pub(crate) fn new(path: PathBuf, key_file: Option<PathBuf>) -> Self {

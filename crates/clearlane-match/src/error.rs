@@ -1,6 +1,9 @@
 //! Why a gallery refuses a request.
 
-use clearlane_template::{ModelId, SubjectId, TemplateId};
+use std::io;
+use std::path::PathBuf;
+
+use clearlane_template::{ModelId, SubjectId, TemplateId, shown};
 
 /// Why a gallery did not do what it was asked to do. Nothing is half done: after an error the gallery is as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -122,6 +125,24 @@ pub enum GalleryError {
     Kernel {
         /// The name that was asked for.
         kernel: String,
+    },
+    /// A row of the gallery's file cannot be read.
+    #[error("row {row} of gallery file {path} cannot be read ({kind}): write the file anew, and open the gallery from that", path = shown(path))]
+    UnreadableRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: u64,
+        /// What kind of failure the system reports.
+        kind: io::ErrorKind,
+    },
+    /// A row of the gallery's file is not the one that was written.
+    #[error("row {row} of gallery file {path} was altered: write the file anew, and open the gallery from that", path = shown(path))]
+    AlteredRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: u64,
     },
     /// The gallery was compacted since the de-duplication to resume began: rows have other places now.
     #[error("the gallery was compacted since this de-duplication began: start it again")]

@@ -16,10 +16,13 @@
 //! assert_eq!(outcome.candidates[0].subject, SubjectId(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Rows may stay in a file, for galleries that do not fit in memory: see [`GalleryFileWriter`].
 #![deny(unsafe_code)]
 
 mod codes;
 mod error;
+mod file;
 mod gallery;
 mod kernel;
 mod search;
@@ -27,6 +30,7 @@ mod sync;
 mod template_rows;
 
 pub use error::GalleryError;
+pub use file::{GalleryFileError, GalleryFileWriter, Part as GalleryFilePart};
 pub use gallery::{Compaction, Enrolment, Gallery, GalleryBuilder, MemoryUse, Precision, Snapshot, SubjectFilter};
 pub use kernel::{Kernel, read_bandwidth};
 pub use search::{

@@ -38,7 +38,7 @@ fn naive(people: &[Enrolled], threshold: f32) -> BTreeSet<(u64, u64)> {
 
 fn found(snapshot: &Snapshot, options: &SearchOptions<'_>) -> BTreeSet<(u64, u64)> {
     let blocks = snapshot.duplicates(options, None).unwrap();
-    let pairs = blocks.flat_map(|block| block.pairs).map(|pair| (pair.subject.0, pair.other.subject.0));
+    let pairs = blocks.flat_map(|block| block.unwrap().pairs).map(|pair| (pair.subject.0, pair.other.subject.0));
     pairs.map(|(a, b)| (a.min(b), a.max(b))).collect()
 }
 
@@ -65,24 +65,25 @@ fn a_stopped_search_for_duplicates_goes_on_where_it_stopped() {
     let people = people(&mut random);
     let all = gallery(Gallery::builder(model(), D), &people);
     let options = SearchOptions { threshold: 0.5, ..SearchOptions::new(900) };
-    let expected: Vec<_> = all.snapshot().duplicates(&options, None).unwrap().flat_map(|block| block.pairs).collect();
+    let expected: Vec<_> =
+        all.snapshot().duplicates(&options, None).unwrap().flat_map(|block| block.unwrap().pairs).collect();
 
     let growing = gallery(Gallery::builder(model(), D), &people[..500]);
     let mut pairs = Vec::new();
     let first = growing.snapshot();
     let mut blocks = first.duplicates(&options, None).unwrap();
-    pairs.extend(blocks.by_ref().take(3).flat_map(|block| block.pairs));
+    pairs.extend(blocks.by_ref().take(3).flat_map(|block| block.unwrap().pairs));
     let cancel = AtomicBool::new(true);
     let stopped = SearchOptions { cancel: Some(&cancel), ..options };
     assert!(first.duplicates(&stopped, Some(blocks.cursor())).unwrap().next().is_none());
-    pairs.extend(blocks.by_ref().flat_map(|block| block.pairs));
+    pairs.extend(blocks.by_ref().flat_map(|block| block.unwrap().pairs));
     let cursor = blocks.cursor();
     for e in &people[500..] {
         growing.add(e.subject, e.id, &e.template).unwrap();
     }
     let later = growing.snapshot();
     let mut blocks = later.duplicates(&options, Some(cursor)).unwrap();
-    let last = blocks.by_ref().inspect(|block| pairs.extend(block.pairs.clone())).last().unwrap();
+    let last = blocks.by_ref().map(Result::unwrap).inspect(|block| pairs.extend(block.pairs.clone())).last().unwrap();
     assert_eq!((last.done, last.total), (940, 940));
     assert_eq!(pairs, expected);
 

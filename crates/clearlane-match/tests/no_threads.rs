@@ -34,9 +34,15 @@ fn a_gallery_that_is_not_parallel_starts_no_thread() {
         gallery.revoke(SubjectId(2 * id)).unwrap();
     }
     gallery.compact().unwrap();
-    for mode in [Mode::Exhaustive, Mode::Certified, Mode::SKETCH] {
-        let found = gallery.search(&templates[1], &SearchOptions { mode, ..SearchOptions::new(50) }).unwrap();
-        assert_eq!((found.candidates[0].subject, found.candidates.len()), (SubjectId(1), 50));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people.gallery");
+    gallery.write_file(&path, &[1; 32], b"").unwrap();
+    let (on_file, _) = Gallery::builder(model(), D).parallel(false).open_file(&path, &[1; 32]).unwrap();
+    for gallery in [&gallery, &on_file] {
+        for mode in [Mode::Exhaustive, Mode::Certified, Mode::SKETCH] {
+            let found = gallery.search(&templates[1], &SearchOptions { mode, ..SearchOptions::new(50) }).unwrap();
+            assert_eq!((found.candidates[0].subject, found.candidates.len()), (SubjectId(1), 50));
+        }
     }
     assert_eq!(threads(), before);
 }

@@ -23,7 +23,7 @@ use crate::state::{Core, State, Verified};
 use crate::table::{ENCODING, Table};
 use crate::tables::{KeyRow, RegisterRow, RootRow, SubjectRow};
 use crate::{
-    DocumentKind, Fault, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, TemplateProtection,
+    DocumentKind, Fault, Key, KeySource, NumberDigest, Result, RootId, Row, StoreError, Subject, TemplateProtection,
     Witness, migrate, rows, schema,
 };
 
@@ -261,6 +261,12 @@ impl Register {
             let model = state.roster.model(model)?;
             Ok(state.key()?.protection(model.id, model.dimension))
         })
+    }
+
+    /// The secret that seals files which galleries of this register are kept in: derived from the register's present key for
+    /// this purpose alone. Once the register gets a new key, such files are of no use, as they must be.
+    pub fn gallery_key(&self) -> Result<Key> {
+        self.read(|state| Ok(Key::from_bytes(*state.key()?.gallery)))
     }
 
     /// The subject that is enrolled under `key`.

@@ -45,6 +45,8 @@ pub(crate) struct RegisterKey {
     seal: Aes256Gcm,
     code: Zeroizing<[u8; 32]>,
     protection: Zeroizing<[u8; 32]>,
+    /// What seals the files that galleries of this register are kept in.
+    pub(crate) gallery: Zeroizing<[u8; 32]>,
     protections: Mutex<HashMap<(ModelId, usize), Arc<TemplateProtection>>>,
 }
 
@@ -67,6 +69,7 @@ impl RegisterKey {
             code: key.derive("clearlane 2025 register authentication", &register),
             // The purpose keeps its first name: registers have keys that were derived with it.
             protection: key.derive("clearlane 2025 register turn", &register),
+            gallery: key.derive("clearlane 2026 register gallery file", &register),
             protections: Mutex::default(),
         }
     }

@@ -1,11 +1,14 @@
 //! The gallery that follows a register: what a lane searches.
 
+mod on_file;
+
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, SearchOptions, SearchOutcome};
-use clearlane_store::{Position, Register, Report, StoreError, StoredTemplate, TemplateProtection};
-use clearlane_template::{ModelId, SubjectId, Template};
+use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, Precision, SearchOptions, SearchOutcome};
+use clearlane_store::{Changes, Position, Register, Report, StoreError, StoredTemplate, TemplateProtection};
+use clearlane_template::{ModelId, SubjectId, Template, shown};
 
 /// The references of one model in a register, in memory and ready to be searched; any number of lanes share them.
 ///
@@ -15,6 +18,8 @@ pub struct References {
     register: Arc<Register>,
     model: ModelId,
     settings: Box<dyn Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync>,
+    /// The file that keeps the gallery's rows, where they are not kept in memory.
+    file: Option<PathBuf>,
     /// `None` until the register has a first template of the model.
     state: RwLock<Option<Arc<State>>>,
     /// What the state corresponds to. Held while the state is changed, so that changes are applied one after another.
@@ -91,11 +96,39 @@ impl References {
         settings: impl Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync + 'static,
         progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Self, ReferencesError> {
-        let settings = Box::new(settings);
+        Self::load_any(register, model, None, Box::new(settings), progress)
+    }
+
+    /// As [`References::load_with`], with the gallery's rows in a file and only its codes in memory. Rows have eight bits a value
+    /// unless `settings` say otherwise.
+    ///
+    /// The file is a cache of the register, sealed with a key that is derived from the register's present key: where it fits, it
+    /// is opened and followed by what changed since it was made; where it does not, or is not there, it is made of the
+    /// register, which takes as long as loading does. Where it cannot be written, a warning says so, and the gallery is
+    /// loaded into memory.
+    pub fn load_on_file(
+        register: Arc<Register>,
+        model: ModelId,
+        path: impl Into<PathBuf>,
+        settings: impl Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync + 'static,
+        progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Self, ReferencesError> {
+        let settings = move |builder: GalleryBuilder| settings(builder.precision(Precision::I8));
+        Self::load_any(register, model, Some(path.into()), Box::new(settings), progress)
+    }
+
+    fn load_any(
+        register: Arc<Register>,
+        model: ModelId,
+        file: Option<PathBuf>,
+        settings: Box<dyn Fn(GalleryBuilder) -> GalleryBuilder + Send + Sync>,
+        progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Self, ReferencesError> {
         let references = Self {
             register,
             model,
             settings,
+            file,
             state: RwLock::default(),
             position: Mutex::default(),
             checks: Mutex::default(),
@@ -144,19 +177,8 @@ impl References {
             *position = reached;
             return Ok(Refreshed { reloaded: true, added, ..Refreshed::default() });
         };
-        let mut refreshed = Refreshed { subjects: changes.subjects, ..Refreshed::default() };
-        for template in changes.removed {
-            // The register names templates of every model here; those of others are not in this gallery.
-            match state.gallery.remove(template) {
-                Ok(_) => refreshed.removed += 1,
-                Err(GalleryError::UnknownTemplate { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // After an error halfway, some are there already when they are brought again.
-        let new: Vec<_> = changes.added.iter().filter(|template| !state.gallery.contains(template.id)).collect();
-        state.gallery.extend(&enrolments(new.iter().copied()))?;
-        refreshed.added = new.len();
+        let (added, removed) = apply(&state.gallery, &changes)?;
+        let refreshed = Refreshed { added, removed, subjects: changes.subjects, ..Refreshed::default() };
         *position = changes.position;
         Ok(refreshed)
     }
@@ -266,8 +288,24 @@ impl References {
             Err(StoreError::OtherModel { .. }) => return Ok((None, before)),
             protection => protection?,
         };
-        let gallery =
-            (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension())).build()?;
+        let builder = || (self.settings)(Gallery::builder(protection.protected_model(), protection.dimension()));
+        if let Some(path) = &self.file {
+            if let Some((gallery, position)) = on_file::open(&self.register, self.model, builder(), path)? {
+                return Ok((Some(Arc::new(State { protection, gallery })), position));
+            }
+            match on_file::write(&self.register, self.model, builder(), path, &mut progress)? {
+                Ok(()) => {
+                    tracing::info!(path = %shown(path), "the gallery's file was made of the register");
+                    if let Some((gallery, position)) = on_file::open(&self.register, self.model, builder(), path)? {
+                        return Ok((Some(Arc::new(State { protection, gallery })), position));
+                    }
+                }
+                Err(reason) => {
+                    tracing::warn!(%reason, "the gallery is kept in memory, since its file could not be made");
+                }
+            }
+        }
+        let gallery = builder().build()?;
         let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
         let position = self.register.load(self.model, |mut batch, total| {
             if refusal.is_some() {
@@ -320,6 +358,23 @@ pub(crate) fn best_score(
     let probe = register.protection(model)?.apply(probe)?;
     let scores = references.iter().map(|reference| probe.score(&reference.template));
     Ok(scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp))
+}
+
+/// Brings a register's changes into a gallery, and says how many templates came and went.
+fn apply(gallery: &Gallery, changes: &Changes) -> Result<(usize, usize), GalleryError> {
+    let mut removed = 0;
+    for &template in &changes.removed {
+        // The register names templates of every model here; those of others are not in this gallery.
+        match gallery.remove(template) {
+            Ok(_) => removed += 1,
+            Err(GalleryError::UnknownTemplate { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // After an error halfway, some are there already when they are brought again.
+    let new: Vec<_> = changes.added.iter().filter(|template| !gallery.contains(template.id)).collect();
+    gallery.extend(&enrolments(new.iter().copied()))?;
+    Ok((new.len(), removed))
 }
 
 fn enrolments<'a>(templates: impl IntoIterator<Item = &'a StoredTemplate>) -> Vec<Enrolment<'a>> {

@@ -15,6 +15,7 @@ mod claims;
 mod data_sets;
 mod exchange;
 mod frames;
+mod galleries;
 mod graphs;
 mod models;
 mod mutate;
@@ -43,13 +44,14 @@ pub struct Target {
 }
 
 /// All targets of this crate.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "claim_pictures", run: claims::claim_pictures, pieces: NUMBERS, mutations: 100 },
     Target { name: "claim_texts", run: claims::claim_texts, pieces: claims::PIECES, mutations: 20000 },
     Target { name: "csv", run: exchange::csv, pieces: exchange::CSV, mutations: 150 },
     Target { name: "data_sets", run: data_sets::data_sets, pieces: data_sets::PIECES, mutations: 20000 },
     Target { name: "enrolment_lists", run: exchange::enrolment_lists, pieces: exchange::CSV, mutations: 5000 },
     Target { name: "frames", run: frames::frames, pieces: NUMBERS, mutations: 1500 },
+    Target { name: "galleries", run: galleries::galleries, pieces: NUMBERS, mutations: 300 },
     Target { name: "graphs", run: graphs::graphs, pieces: NUMBERS, mutations: 250 },
     Target { name: "json_lines", run: exchange::json_lines, pieces: exchange::JSON, mutations: 150 },
     Target { name: "manifests", run: texts::manifests, pieces: texts::TOML, mutations: 5000 },

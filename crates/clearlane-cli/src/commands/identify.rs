@@ -14,7 +14,7 @@ use crate::models::ModelArgs;
 use crate::output::{Output, doubts, shown, table};
 use crate::pictures::{self, Face, PictureArgs};
 use crate::reasons;
-use crate::registers::{RegisterArgs, open_port};
+use crate::registers::{GalleryArgs, RegisterArgs, open_port};
 use crate::thresholds::{self, PopulationArgs, Threshold, rate, score};
 
 /// Say who of the enrolled a picture shows (1:N)
@@ -50,6 +50,8 @@ pub(crate) struct IdentifyArgs {
     #[command(flatten)]
     register: RegisterArgs,
     #[command(flatten)]
+    gallery: GalleryArgs,
+    #[command(flatten)]
     models: ModelArgs,
 }
 
@@ -60,7 +62,7 @@ Examples:
 
 pub(super) fn run(args: &IdentifyArgs, output: &Output) -> Result<Exit> {
     args.register.there()?;
-    let options = args.models.choose(args.register.port()?).read_only().check(false);
+    let options = args.gallery.choose(args.models.choose(args.register.port()?)).read_only().check(false);
     let port =
         open_port(options.selection(args.face.into()).orientation(args.how.orientation()).parallel(true), output)?;
     // Says which models there are, where it is none that this embedder made.

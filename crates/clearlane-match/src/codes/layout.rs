@@ -34,6 +34,16 @@ impl Layout {
         Self { bits, dimension, unit: if bits == 1 { kernel.unit() } else { 4 } }
     }
 
+    /// The same codes with units of so many bytes, where they have one bit: others have the same for every kernel.
+    pub(crate) const fn with_unit(self, unit: usize) -> Self {
+        if self.bits == 1 { Self { unit, ..self } } else { self }
+    }
+
+    /// Bytes of one code that stand together.
+    pub(crate) const fn unit(self) -> usize {
+        self.unit
+    }
+
     pub(crate) const fn bits(self) -> u32 {
         self.bits
     }
@@ -60,6 +70,16 @@ impl Layout {
     #[inline(always)]
     const fn at(self, unit: usize, lane: usize) -> usize {
         (unit * BLOCK + lane) * self.unit
+    }
+
+    /// Arranges a block of codes that has another layout's units in this one's.
+    pub(crate) fn rearrange(self, from: Self, block: &[u8], arranged: &mut [u8]) {
+        for lane in 0..BLOCK {
+            for byte in 0..self.code_bytes() {
+                let old = from.at(byte / from.unit, lane) + byte % from.unit;
+                arranged[self.at(byte / self.unit, lane) + byte % self.unit] = block[old];
+            }
+        }
     }
 
     /// Writes the code with these levels to place `lane` of a block; the block's bytes there are zero.

@@ -15,6 +15,7 @@ mod probe;
 mod quantise;
 mod refinement;
 mod rotation;
+mod stored;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub(crate) use bound::{Bound, Contract};
 pub(crate) use layout::Layout;
 pub(crate) use probe::CodedProbe;
 pub(crate) use rotation::Rotation;
+pub(crate) use stored::stored_bytes;
 
 /// Bytes that one row's code takes, with its factors, its share of its block's, and what refines it.
 pub(crate) fn bytes_a_row(layout: Layout) -> usize {

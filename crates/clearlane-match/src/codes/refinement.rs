@@ -4,6 +4,7 @@
 //! that row, a cache line for 512 dimensions, rules out nearly all that are left: a vector is many lines, and thousands of
 //! them would take as long as the scan. The products are those of one-bit codes: ⟨r, o⟩ = 2 ⟨r, s⟩ + ⟨r, m⟩.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use clearlane_simd::Loops;
@@ -42,6 +43,12 @@ impl Refinement {
     /// Writes the second bits of one block's rows.
     pub(super) fn write(&self, appending: &mut Appending<'_>, block: usize, codes: &[u8]) {
         self.codes.write_slice(appending, block, codes);
+    }
+
+    /// The second bits of some blocks' rows.
+    pub(super) fn bytes(&self, blocks: Range<usize>) -> &[u8] {
+        let size = self.layout.block_bytes();
+        &self.codes.as_slice()[blocks.start * size..blocks.end * size]
     }
 
     #[inline(always)]

@@ -21,15 +21,32 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// An unpredictable rotation: every sign is a bit of the system's randomness.
     pub(crate) fn random(dimension: usize) -> Result<Self, GalleryError> {
-        let mut bits = Zeroizing::new(vec![0_u8; (ROUNDS * dimension).div_ceil(8)]);
-        getrandom::fill(&mut bits).map_err(|_| GalleryError::NoEntropy)?;
-        Ok(Self::drawn(dimension, |i| bits[i / 8] >> (i % 8) & 1 == 1))
+        let mut bytes = Zeroizing::new(vec![0_u8; Self::bytes(dimension)]);
+        getrandom::fill(&mut bytes).map_err(|_| GalleryError::NoEntropy)?;
+        Self::from_bytes(dimension, &bytes).ok_or(GalleryError::NoEntropy)
     }
 
     /// The rotation of a seed, the same in every run.
     pub(crate) fn of_seed(dimension: usize, seed: u64) -> Self {
         let mut state = seed;
         Self::drawn(dimension, |_| split_mix(&mut state) >> 63 == 1)
+    }
+
+    /// Bytes of [`Self::to_bytes`].
+    pub(crate) const fn bytes(dimension: usize) -> usize {
+        (ROUNDS * dimension).div_ceil(8)
+    }
+
+    /// The signs, one bit each.
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let byte = |signs: &[f32]| signs.iter().rev().fold(0, |byte, sign| byte << 1 | u8::from(*sign < 0.0));
+        Zeroizing::new(self.signs.chunks(8).map(byte).collect())
+    }
+
+    /// The rotation whose bytes these are, or begin with. `None` where they are too few.
+    pub(crate) fn from_bytes(dimension: usize, bytes: &[u8]) -> Option<Self> {
+        let enough = bytes.len() >= Self::bytes(dimension);
+        enough.then(|| Self::drawn(dimension, |i| bytes[i / 8] >> (i % 8) & 1 == 1))
     }
 
     fn drawn(dimension: usize, mut negative: impl FnMut(usize) -> bool) -> Self {

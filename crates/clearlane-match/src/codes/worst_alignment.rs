@@ -89,7 +89,7 @@ fn check(shape: &Shape, row: &[f32]) -> usize {
     segment.publish(BLOCK);
 
     let mut stored = vec![0.0; dimension];
-    segment.rows.read(0, &mut stored);
+    segment.memory().read(0, &mut stored);
     let rotated = rotate(rotation, &stored);
     let bits = if layout.is_refined() { BITS } else { layout.bits() };
     let mut levels = vec![0; dimension];
@@ -121,7 +121,7 @@ fn survives(shape: &Shape, segment: &Segment, probe: &[f32]) -> bool {
     let kernel = Kernel::best();
     let codes = segment.codes(shape.sketch);
     let mut score = [0.0];
-    segment.rows.score(kernel, probe, 0, &mut score);
+    segment.memory().score(kernel, probe, 0, &mut score);
     let coded = CodedProbe::new(probe, shape.sketch, &shape.rotation);
     let Some(thresholds) = Bound::new(&coded, Contract::Always).at(score[0]) else { return false };
     let mut survivors = Vec::new();

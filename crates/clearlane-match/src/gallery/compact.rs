@@ -29,6 +29,9 @@ impl Gallery {
     /// builder was told [otherwise](crate::GalleryBuilder::parallel), the current rayon pool; writers wait only while a new
     /// segment takes the place of old ones. It takes as much further memory as one segment, two million templates at
     /// most.
+    ///
+    /// What a gallery has of a [file](crate::GalleryBuilder::open_file) stays as it is, withdrawn rows included: to be rid of
+    /// them, [write the file anew](Gallery::write_file).
     pub fn compact(&self) -> Result<Compaction, GalleryError> {
         let _compacting = self.compacting.lock();
         let before = {

@@ -1,10 +1,11 @@
 //! Where each template and each subject is. Only writers look here.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use clearlane_template::{SubjectId, TemplateId};
 
-use super::Owner;
+use super::{FileIndex, Owner};
 use crate::GalleryError;
 
 /// A row of a segment.
@@ -32,9 +33,10 @@ enum Templates {
     Several(Vec<TemplateId>),
 }
 
-/// The enrolled templates, by id, and by subject.
+/// The enrolled templates, by id, and by subject: those of the gallery's file, where it has one, and in hash tables all others.
 #[derive(Default)]
 pub(super) struct Index {
+    pub(super) file: Option<FileIndex>,
     places: HashMap<TemplateId, Place>,
     subjects: HashMap<SubjectId, Templates>,
     /// The serial number of the newest segment.
@@ -42,13 +44,18 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// The index of a gallery that has nothing but so many segments of a file.
+    pub(super) fn of_file(file: FileIndex, segments: u32) -> Self {
+        Self { file: Some(file), next_serial: segments, ..Self::default() }
+    }
+
     /// That none of these ids is in use, and none given twice.
     pub(super) fn check_new(&self, ids: impl IntoIterator<Item = TemplateId>) -> Result<(), GalleryError> {
         let ids = ids.into_iter();
         let mut seen = HashSet::new();
         let several = ids.size_hint().1 != Some(1);
         for template in ids {
-            if self.places.contains_key(&template) || several && !seen.insert(template) {
+            if self.place(template).is_some() || several && !seen.insert(template) {
                 return Err(GalleryError::DuplicateTemplate { template });
             }
         }
@@ -63,18 +70,24 @@ impl Index {
         self.subjects.try_reserve(count).map_err(refused)
     }
 
+    /// Enters a template that is in memory.
     pub(super) fn insert(&mut self, owner: Owner, place: Place) {
         self.places.insert(owner.template, place);
-        self.subjects
-            .entry(owner.subject)
-            .and_modify(|templates| match templates {
-                Templates::One(first) => *templates = Templates::Several(vec![*first, owner.template]),
+        match self.subjects.entry(owner.subject) {
+            Entry::Occupied(mut templates) => match templates.get_mut() {
+                Templates::One(first) => *templates.get_mut() = Templates::Several(vec![*first, owner.template]),
                 Templates::Several(all) => all.push(owner.template),
-            })
-            .or_insert(Templates::One(owner.template));
+            },
+            Entry::Vacant(templates) => {
+                templates.insert(Templates::One(owner.template));
+                if let Some(file) = &mut self.file {
+                    file.alone = file.alone.saturating_sub(usize::from(file.has(owner.subject, None)));
+                }
+            }
+        }
     }
 
-    /// A serial number for a new segment.
+    /// A serial number for a new segment; those of a file count from 0.
     pub(super) fn serial(&mut self) -> u32 {
         self.next_serial += 1;
         self.next_serial
@@ -88,15 +101,29 @@ impl Index {
     }
 
     pub(super) fn place(&self, template: TemplateId) -> Option<Place> {
-        self.places.get(&template).copied()
+        let of_file = || self.file.as_ref()?.place(template);
+        self.places.get(&template).copied().or_else(of_file)
     }
 
+    /// Forgets a template, whose row is withdrawn next.
     pub(super) fn remove(&mut self, owner: Owner) {
-        self.places.remove(&owner.template);
+        let in_memory = self.places.remove(&owner.template).is_some();
+        if let Some(file) = &mut self.file
+            && !in_memory
+        {
+            file.withdrawn += 1;
+            let others = file.has(owner.subject, Some(owner.template));
+            let last = !others && !self.subjects.contains_key(&owner.subject);
+            file.alone = file.alone.saturating_sub(usize::from(last));
+            return;
+        }
         let Some(templates) = self.subjects.get_mut(&owner.subject) else { return };
         match templates {
             Templates::One(_) => {
                 self.subjects.remove(&owner.subject);
+                if let Some(file) = &mut self.file {
+                    file.alone += usize::from(file.has(owner.subject, None));
+                }
             }
             Templates::Several(all) => {
                 all.retain(|template| *template != owner.template);
@@ -109,20 +136,23 @@ impl Index {
 
     /// The templates of a subject.
     pub(super) fn templates(&self, subject: SubjectId) -> Vec<TemplateId> {
-        match self.subjects.get(&subject) {
+        let mut templates = match self.subjects.get(&subject) {
             None => Vec::new(),
             Some(Templates::One(template)) => vec![*template],
             Some(Templates::Several(all)) => all.clone(),
-        }
+        };
+        templates.extend(self.file.iter().flat_map(|file| file.templates(subject)));
+        templates
     }
 
     pub(super) fn subjects(&self) -> usize {
-        self.subjects.len()
+        self.subjects.len() + self.file.as_ref().map_or(0, |file| file.alone)
     }
 
-    /// Bytes of the tables, from their capacity.
+    /// Bytes of all tables, from their capacity.
     pub(super) fn bytes(&self) -> usize {
-        self.places.capacity() * (size_of::<(TemplateId, Place)>() + 1)
+        let file = self.file.as_ref().map_or(0, FileIndex::bytes);
+        file + self.places.capacity() * (size_of::<(TemplateId, Place)>() + 1)
             + self.subjects.capacity() * (size_of::<(SubjectId, Templates)>() + 1)
     }
 }

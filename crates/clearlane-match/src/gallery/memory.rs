@@ -9,7 +9,7 @@ use super::{Owner, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUse {
-    /// Stored vectors.
+    /// Stored vectors, but for those in a file.
     pub rows: u64,
     /// Codes, and what bounds their scores.
     pub codes: u64,
@@ -17,22 +17,23 @@ pub struct MemoryUse {
     pub owners: u64,
     /// The tables that find templates and subjects by id.
     pub index: u64,
-    /// Of all these, what belongs to withdrawn rows, that compaction would give back.
+    /// Of all these, what belongs to withdrawn rows in memory, that compaction would give back.
     pub withdrawn: u64,
 }
 
 impl MemoryUse {
     pub(super) fn of(shape: &Shape, version: &Version, index: &Index) -> Self {
         let all = version.rows as u64;
+        let (on_file, withdrawn_on_file) = index.file.as_ref().map_or((0, 0), |file| (file.rows(), file.withdrawn));
         let row = shape.row_bytes() as u64;
         let code = shape.code_bytes() as u64;
         let owner = (size_of::<Owner>() + size_of::<u64>()) as u64;
         Self {
-            rows: all * row,
+            rows: (all - on_file as u64) * row,
             codes: all * code,
             owners: all * owner,
             index: index.bytes() as u64,
-            withdrawn: (version.rows - version.standing) as u64 * (row + code + owner),
+            withdrawn: (version.rows - version.standing - withdrawn_on_file) as u64 * (row + code + owner),
         }
     }
 

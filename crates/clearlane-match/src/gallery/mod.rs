@@ -5,6 +5,7 @@
 //! and no search for a writer.
 
 mod compact;
+mod file_index;
 mod filter;
 mod index;
 mod memory;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 use parking_lot::{Mutex, RwLock};
-use rayon::prelude::*;
 
 use crate::search::{SearchOptions, SearchOutcome};
 use crate::{GalleryError, Kernel};
@@ -32,7 +32,9 @@ pub use rows::Precision;
 pub use shape::GalleryBuilder;
 pub use snapshot::Snapshot;
 
-pub(crate) use segment::{Owner, Segment};
+pub(crate) use file_index::FileIndex;
+pub(crate) use rows::score_slice;
+pub(crate) use segment::{Owner, Segment, Stored};
 pub(crate) use shape::Shape;
 pub(crate) use snapshot::SegmentView;
 use snapshot::Version;
@@ -40,15 +42,18 @@ use snapshot::Version;
 /// Bytes that ids, the withdrawal mark and the index take for one template; the index's share is that of a hash table at
 /// its usual load.
 const BYTES_OF_IDS: usize = 24 + 80;
+/// The same of a template whose row is in a file: ids, mark, and its place in the order by subject.
+const BYTES_OF_IDS_ON_FILE: usize = 24 + 4;
 
 /// The first segment's rows; each further one has room for as many as there are before it, up to [`MOST_ROWS`].
 const FIRST_ROWS: usize = 1 << 12;
 /// The most rows of one segment.
-const MOST_ROWS: usize = 1 << 21;
+pub(crate) const MOST_ROWS: usize = 1 << 21;
 /// The most rows of all segments together: search results number rows in 32 bits.
-const MOST_ROWS_IN_ALL: u64 = u32::MAX as u64;
+pub(crate) const MOST_ROWS_IN_ALL: u64 = u32::MAX as u64;
 
-/// Templates of one model, in memory, for one-to-many search.
+/// Templates of one model, for one-to-many search: in memory, or with their rows in a
+/// [file](GalleryBuilder::open_file) and only what is added later in memory.
 ///
 /// Cheap to share behind an `Arc`: every method takes `&self`. Searching never waits for enrolling.
 pub struct Gallery {
@@ -87,6 +92,15 @@ impl Gallery {
         }
     }
 
+    /// A gallery whose first segments' rows are in a file.
+    fn of_file(shape: Shape, segments: Vec<Arc<Segment>>, file: FileIndex) -> Self {
+        let rows = file.rows();
+        let version =
+            Version { rows, standing: rows, on_file: segments.len(), segments: segments.into(), ..Version::default() };
+        let index = Index::of_file(file, version.on_file as u32);
+        Self { index: Mutex::new(index), published: RwLock::new(version), ..Self::with_shape(shape) }
+    }
+
     /// Adds a template. Searches that start after this returned see it.
     pub fn add(&self, subject: SubjectId, id: TemplateId, template: &Template) -> Result<(), GalleryError> {
         self.extend(&[Enrolment { subject, id, template }])
@@ -106,19 +120,8 @@ impl Gallery {
     /// one row of [`Self::dimension`] values, a unit vector of the gallery's model. All threads of the current rayon pool
     /// take part, unless the builder was told [otherwise](GalleryBuilder::parallel).
     pub fn extend_rows(&self, ids: &[(SubjectId, TemplateId)], values: &[f32]) -> Result<(), GalleryError> {
+        self.shape.check_rows(ids.len(), values)?;
         let dimension = self.dimension();
-        if Some(values.len()) != ids.len().checked_mul(dimension) {
-            return Err(GalleryError::Matrix { ids: ids.len(), dimension, values: values.len() });
-        }
-        let check = |(row, values): (usize, &[f32])| {
-            let template = Template::from_unit(self.model(), values.to_vec());
-            template.map(drop).map_err(|source| GalleryError::Row { row, source })
-        };
-        if self.shape.parallel {
-            values.par_chunks_exact(dimension).enumerate().try_for_each(check)?;
-        } else {
-            values.chunks_exact(dimension).enumerate().try_for_each(check)?;
-        }
         let owners: Vec<_> = ids.iter().map(|&(subject, template)| Owner { subject, template }).collect();
         self.append(&owners, |row| &values[row * dimension..(row + 1) * dimension])
     }
@@ -175,8 +178,8 @@ impl Gallery {
         let writer = self.next_version(&index);
         let (segment, owner) = writer.find(place, id)?;
         // From here on, nothing fails or unwinds.
-        segment.withdraw(place.row(), writer.version.number);
         index.remove(owner);
+        segment.withdraw(place.row(), writer.version.number);
         self.publish(writer, 1);
         Ok(owner.subject)
     }
@@ -196,11 +199,9 @@ impl Gallery {
         });
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         // From here on, nothing fails or unwinds.
-        for (segment, row) in &rows {
-            segment.withdraw(*row, writer.version.number);
-        }
-        for &template in &templates {
+        for ((segment, row), &template) in rows.iter().zip(&templates) {
             index.remove(Owner { subject, template });
+            segment.withdraw(*row, writer.version.number);
         }
         self.publish(writer, rows.len());
         Ok(rows.len())
@@ -297,7 +298,9 @@ impl Writer<'_> {
         if rows > MOST_ROWS_IN_ALL {
             return Err(GalleryError::TooManyTemplates { limit: MOST_ROWS_IN_ALL });
         }
-        let needed = rows.saturating_mul(shape.bytes_a_template() as u64);
+        let on_file = index.file.as_ref().map_or(0, FileIndex::rows) as u64;
+        let in_memory = rows.saturating_sub(on_file).saturating_mul(shape.bytes_a_template() as u64);
+        let needed = in_memory.saturating_add(on_file * shape.bytes_on_file() as u64);
         if needed > shape.memory_limit {
             return Err(GalleryError::MemoryLimit { needed, limit: shape.memory_limit });
         }

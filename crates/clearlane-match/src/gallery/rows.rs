@@ -104,18 +104,42 @@ impl Rows {
     pub(crate) fn score(&self, kernel: Kernel, probe: &[f32], first: usize, scores: &mut [f32]) {
         let range = first * self.dimension..(first + scores.len()) * self.dimension;
         match &self.values {
-            Values::F32(values) => kernel.score_rows(probe, RowSlice::F32(&values.as_slice()[range]), scores),
-            Values::F16(values) => kernel.score_rows(probe, RowSlice::F16(&values.as_slice()[range]), scores),
+            Values::F32(values) => score_slice(kernel, probe, RowSlice::F32(&values.as_slice()[range]), &[], scores),
+            Values::F16(values) => score_slice(kernel, probe, RowSlice::F16(&values.as_slice()[range]), &[], scores),
             Values::I8(values, scales) => {
-                kernel.score_rows(probe, RowSlice::I8(&values.as_slice()[range]), scores);
-                for (score, scale) in scores.iter_mut().zip(&scales.as_slice()[first..]) {
-                    *score *= scale;
-                }
+                let (rows, scales) = (RowSlice::I8(&values.as_slice()[range]), &scales.as_slice()[first..]);
+                score_slice(kernel, probe, rows, scales, scores);
             }
         }
-        for score in scores {
-            // Rounding may pass 1 by an ulp; adding zero makes 0 of -0, so that order is the same for both.
-            *score = score.clamp(-1.0, 1.0) + 0.0;
+    }
+
+    /// Gives a row's bytes, as it is stored: its values, little-endian, and of integers the factor of their sum.
+    pub(crate) fn encode(&self, row: usize, bytes: &mut [u8]) {
+        let range = self.range(row);
+        match &self.values {
+            Values::F32(values) => spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes),
+            Values::F16(values) => spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes),
+            Values::I8(values, scales) => {
+                spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes);
+                spread(&scales.as_slice()[row..=row], |scale| scale.to_le_bytes(), &mut bytes[self.dimension..]);
+            }
+        }
+    }
+
+    /// Writes `row` from the bytes that [`Self::encode`] gave.
+    pub(crate) fn write_encoded(&self, appending: &mut Appending<'_>, row: usize, bytes: &[u8]) {
+        match &self.values {
+            Values::F32(values) => {
+                values.write(appending, row, bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+            }
+            Values::F16(values) => {
+                values.write(appending, row, bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes)));
+            }
+            Values::I8(values, scales) => {
+                let (bytes, scale) = bytes.split_at(self.dimension);
+                values.write(appending, row, bytes.iter().map(|byte| byte.cast_signed()));
+                scales.write(appending, row, scale.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+            }
         }
     }
 
@@ -161,6 +185,28 @@ impl Rows {
     /// Bytes that one row takes.
     pub(crate) fn bytes_a_row(precision: Precision, dimension: usize) -> usize {
         dimension * precision.bytes() + if precision == Precision::I8 { size_of::<f32>() } else { 0 }
+    }
+}
+
+/// The scores of `probe` with rows that lie one after the other; integer rows have a factor each.
+#[inline]
+pub(crate) fn score_slice(kernel: Kernel, probe: &[f32], rows: RowSlice<'_>, scales: &[f32], scores: &mut [f32]) {
+    kernel.score_rows(probe, rows, scores);
+    if matches!(rows, RowSlice::I8(_)) {
+        for (score, scale) in scores.iter_mut().zip(scales) {
+            *score *= scale;
+        }
+    }
+    for score in scores {
+        // Rounding may pass 1 by an ulp; adding zero makes 0 of -0, so that order is the same for both.
+        *score = score.clamp(-1.0, 1.0) + 0.0;
+    }
+}
+
+/// Gives the bytes of values.
+fn spread<T: Copy, const N: usize>(values: &[T], encode: impl Fn(T) -> [u8; N], bytes: &mut [u8]) {
+    for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *bytes = encode(*value);
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is fixed about a gallery when it is built.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use clearlane_template::{MAX_DIMENSION, ModelId, Template};
+use rayon::prelude::*;
 
 use super::Gallery;
 use super::rows::{Precision, Rows};
 use crate::codes::{self, Layout, Rotation};
 use crate::kernel::Kernel;
-use crate::{GalleryError, gallery};
+use crate::{GalleryError, GalleryFileError, GalleryFileWriter, file, gallery};
 
 /// What all parts of one gallery agree on.
 pub(crate) struct Shape {
@@ -38,6 +42,23 @@ impl Shape {
         Ok(())
     }
 
+    /// That a matrix has a unit vector for each of so many ids.
+    pub(crate) fn check_rows(&self, ids: usize, values: &[f32]) -> Result<(), GalleryError> {
+        let dimension = self.dimension;
+        if Some(values.len()) != ids.checked_mul(dimension) {
+            return Err(GalleryError::Matrix { ids, dimension, values: values.len() });
+        }
+        let check = |(row, values): (usize, &[f32])| {
+            let template = Template::from_unit(self.model, values.to_vec());
+            template.map(drop).map_err(|source| GalleryError::Row { row, source })
+        };
+        if self.parallel {
+            values.par_chunks_exact(dimension).enumerate().try_for_each(check)
+        } else {
+            values.chunks_exact(dimension).enumerate().try_for_each(check)
+        }
+    }
+
     /// Bytes of one stored vector.
     pub(crate) fn row_bytes(&self) -> usize {
         Rows::bytes_a_row(self.precision, self.dimension)
@@ -52,6 +73,11 @@ impl Shape {
     /// Bytes that one template takes, all parts together.
     pub(crate) fn bytes_a_template(&self) -> usize {
         self.row_bytes() + self.code_bytes() + gallery::BYTES_OF_IDS
+    }
+
+    /// Bytes of memory that one template takes whose row is in a file.
+    pub(crate) fn bytes_on_file(&self) -> usize {
+        self.code_bytes() + gallery::BYTES_OF_IDS_ON_FILE
     }
 }
 
@@ -142,6 +168,22 @@ impl GalleryBuilder {
     /// An empty gallery with these settings.
     pub fn build(self) -> Result<Gallery, GalleryError> {
         Ok(Gallery::with_shape(self.shape()?))
+    }
+
+    /// Opens a gallery from a file that [`Gallery::write_file`] or a [`GalleryFileWriter`] wrote with these settings and this
+    /// secret, and gives the tag that it was written with. Codes and owners are read into memory, on all threads of the current
+    /// rayon pool unless [`Self::parallel`] says otherwise; rows stay in the file, which has to stay as it is. It may be renamed
+    /// or deleted while it is open.
+    ///
+    /// The file brings its own rotation: [`Self::fixed_seed`] has no effect.
+    pub fn open_file(self, path: impl AsRef<Path>, secret: &[u8; 32]) -> Result<(Gallery, Vec<u8>), GalleryFileError> {
+        let opened = file::open(self.shape()?, path.as_ref(), secret)?;
+        Ok((Gallery::of_file(opened.shape, opened.segments, opened.index), opened.tag))
+    }
+
+    /// Begins a gallery's file, for templates that need not fit in memory together: see [`GalleryFileWriter`].
+    pub fn create_file(self, path: impl AsRef<Path>, secret: &[u8; 32]) -> Result<GalleryFileWriter, GalleryFileError> {
+        GalleryFileWriter::new(Arc::new(self.shape()?), path.as_ref(), secret)
     }
 
     pub(crate) fn shape(self) -> Result<Shape, GalleryError> {

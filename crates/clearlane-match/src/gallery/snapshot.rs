@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use clearlane_template::{ModelId, Template};
 
-use super::{Segment, Shape};
+use super::{Segment, Shape, Stored};
 use crate::GalleryError;
+use crate::file::RowBuffer;
 use crate::search::{self, DuplicateCursor, Duplicates, SearchOptions, SearchOutcome};
 
 /// The unit of work of one thread: enough rows that handing it out costs nothing, few enough that all threads get some.
@@ -17,6 +18,8 @@ const SPAN_ROWS: usize = 1 << 15;
 pub(super) struct Version {
     /// Filled in order: a segment has rows only if those before it are full.
     pub(super) segments: Arc<[Arc<Segment>]>,
+    /// How many of the first ones have their rows in a file.
+    pub(super) on_file: usize,
     /// Counts up by one with every change.
     pub(super) number: u64,
     /// Counts up by one with every compaction: while it stays, rows keep their places.
@@ -61,6 +64,21 @@ impl SegmentView<'_> {
     /// Whether `row` was enrolled when the snapshot was taken.
     pub(crate) fn stands(&self, row: usize) -> bool {
         self.segment.stands(row, self.version)
+    }
+
+    /// Gives the stored vectors of some rows, whose numbers ascend, one after the other.
+    pub(crate) fn read(&self, shape: &Shape, rows: &[usize], vectors: &mut [f32]) -> Result<(), GalleryError> {
+        let vectors = vectors.chunks_exact_mut(shape.dimension);
+        match &self.segment.rows {
+            Stored::Memory(stored) => rows.iter().zip(vectors).for_each(|(row, vector)| stored.read(*row, vector)),
+            Stored::File(stored) => {
+                let numbers: Vec<_> = rows.iter().map(|row| stored.number(*row)).collect();
+                let mut buffer = RowBuffer::new(shape.precision, shape.dimension, rows.len());
+                stored.source().read(&numbers, &mut buffer)?;
+                vectors.enumerate().for_each(|(place, vector)| buffer.read(place, vector));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,9 +161,17 @@ impl Snapshot {
         })
     }
 
-    /// The segments that no further row comes into.
+    /// The rows that stand, each with its segment.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = (SegmentView<'_>, usize)> {
+        let rows = self.segments().flat_map(|(_, view)| (0..view.rows).map(move |row| (view, row)));
+        rows.filter(|(view, row)| view.stands(*row))
+    }
+
+    /// The segments in memory that no further row comes into.
     pub(super) fn sealed_segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
-        self.version.segments.iter().filter(|segment| segment.written() > 0 && segment.free() == 0)
+        self.version.segments[self.version.on_file..]
+            .iter()
+            .filter(|segment| segment.written() > 0 && segment.free() == 0)
     }
 
     /// All rows cut into the spans that threads work on.

@@ -115,10 +115,10 @@ fn a_copy_that_unwinds_is_written_over() {
     assert_eq!((copy.written(), copy.owners.as_slice().len()), (0, 0));
     copy.copy(&gallery.shape, 0, (0..100).map(|row| (old, row)));
     copy.publish(100);
-    let (mut vector, mut expected) = ([0.0; D], [0.0; D]);
+    let mut rows = [[0; D + 4]; 2];
     for row in 0..100 {
-        copy.rows.read(row, &mut vector);
-        old.rows.read(row, &mut expected);
-        assert_eq!((copy.owners.as_slice()[row], vector), (old.owners.as_slice()[row], expected));
+        copy.encode_row(row, &mut rows[0]);
+        old.encode_row(row, &mut rows[1]);
+        assert_eq!((copy.owners.as_slice()[row], rows[0]), (old.owners.as_slice()[row], rows[1]));
     }
 }

@@ -51,6 +51,13 @@ impl Best {
         }
     }
 
+    /// Raises the bound by what was pushed since it was raised last.
+    pub(crate) fn tighten(&mut self) {
+        if self.kept.len() >= self.k {
+            self.sort_out();
+        }
+    }
+
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.kept.extend(other.kept);
         self.sort_out();

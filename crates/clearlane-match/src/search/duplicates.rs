@@ -16,11 +16,13 @@ const PROBES: usize = 64;
 /// before it.
 ///
 /// Of the [`SearchOptions`], `k` is how many other subjects to name for one template at most. A block that a deadline or a
-/// cancellation cut short is not given out; [`Duplicates::cursor`] says where to go on.
+/// cancellation cut short is not given out; [`Duplicates::cursor`] says where to go on. An error is that of a row in a
+/// gallery's file which cannot be read; it is the last that comes.
 pub struct Duplicates<'a> {
     snapshot: &'a Snapshot,
     options: SearchOptions<'a>,
     next: usize,
+    failed: bool,
 }
 
 /// Where a search for duplicates has come to. It holds for snapshots of the same gallery until that is compacted; rows
@@ -64,7 +66,7 @@ impl<'a> Duplicates<'a> {
         if from.is_some_and(|cursor| cursor.layout != snapshot.layout()) {
             return Err(GalleryError::StaleCursor);
         }
-        Ok(Self { snapshot, options: *options, next: from.map_or(0, |cursor| cursor.row) })
+        Ok(Self { snapshot, options: *options, next: from.map_or(0, |cursor| cursor.row), failed: false })
     }
 
     /// Where to go on from, when this search was stopped.
@@ -74,15 +76,18 @@ impl<'a> Duplicates<'a> {
     }
 
     /// Compares the rows from `start` on in a segment whose first row has the number `first` in the snapshot.
-    fn block(&self, first: usize, view: SegmentView<'_>, start: usize) -> (usize, Vec<DuplicatePair>) {
+    fn block(
+        &self,
+        first: usize,
+        view: SegmentView<'_>,
+        start: usize,
+    ) -> Result<(usize, Vec<DuplicatePair>), GalleryError> {
         // Blocks end at multiples of their length, so that the codes of the rows before them are whole.
         let end = (start / PROBES * PROBES + PROBES).min(view.rows);
         let dimension = self.snapshot.shape.dimension;
         let rows: Vec<_> = (start..end).filter(|&row| view.stands(row)).collect();
         let mut vectors = Zeroizing::new(vec![0.0; rows.len() * dimension]);
-        for (row, vector) in rows.iter().zip(vectors.chunks_exact_mut(dimension)) {
-            view.segment.rows.read(*row, vector);
-        }
+        view.read(&self.snapshot.shape, &rows, &mut vectors)?;
         let owners: Vec<_> = rows.iter().map(|&row| view.segment.owners.as_slice()[row]).collect();
         let scans: Vec<_> = vectors
             .chunks_exact(dimension)
@@ -90,30 +95,35 @@ impl<'a> Duplicates<'a> {
             .map(|(vector, owner)| Scan::new(self.snapshot, vector, &self.options).without(owner.subject))
             .collect();
         let whole = start / PROBES * PROBES;
-        let mut found: Vec<Found> = run(&scans, self.snapshot.spans_before(first + whole), &self.options);
+        let mut found: Vec<Found<'_>> = run(&scans, self.snapshot.spans_before(first + whole), &self.options)?;
         for ((scan, found), row) in scans.iter().zip(&mut found).zip(&rows) {
             scan.chunk(found, view, whole..*row);
             scan.finish(found, view);
+            scan.settle(found);
+            found.sound()?;
         }
         let pairs = owners.iter().zip(found).flat_map(|(owner, found)| {
             let pair = |other| DuplicatePair { subject: owner.subject, template: owner.template, other };
             found.best.into_candidates().into_iter().map(pair)
         });
-        (end, pairs.collect())
+        Ok((end, pairs.collect()))
     }
 }
 
 impl Iterator for Duplicates<'_> {
-    type Item = DuplicateBlock;
+    type Item = Result<DuplicateBlock, GalleryError>;
 
-    fn next(&mut self) -> Option<DuplicateBlock> {
+    fn next(&mut self) -> Option<Self::Item> {
         let snapshot = self.snapshot;
-        let (first, view) = snapshot.segments().find(|(first, view)| self.next < first + view.rows)?;
-        let (end, pairs) = self.block(first, view, self.next - first);
-        if check_stop(&self.options) {
+        let (first, view) = snapshot.segments().find(|(first, view)| !self.failed && self.next < first + view.rows)?;
+        let block = self.block(first, view, self.next - first);
+        if block.is_ok() && check_stop(&self.options) {
             return None;
         }
-        self.next = first + end;
-        Some(DuplicateBlock { pairs, done: self.next, total: snapshot.rows() })
+        self.failed = block.is_err();
+        Some(block.map(|(end, pairs)| {
+            self.next = first + end;
+            DuplicateBlock { pairs, done: self.next, total: snapshot.rows() }
+        }))
     }
 }

@@ -1,6 +1,7 @@
 //! The search: spans of a snapshot are scanned, and what could matter is scored and kept.
 
 mod best;
+mod distant;
 mod duplicates;
 mod options;
 mod outcome;
@@ -50,32 +51,41 @@ pub(crate) fn batch(
         return Err(GalleryError::Empty);
     }
     let scans: Vec<_> = probes.iter().map(|probe| Scan::new(snapshot, probe.as_slice(), options)).collect();
-    let found = run(&scans, snapshot.spans(), options);
+    let found = run(&scans, snapshot.spans(), options)?;
     Ok(found.into_iter().map(|found| outcome(snapshot, found, options)).collect())
 }
 
 /// Scans spans for all probes, on as many threads as the options allow.
-fn run(scans: &[Scan<'_>], spans: Vec<(SegmentView<'_>, Range<usize>)>, options: &SearchOptions<'_>) -> Vec<Found> {
+fn run<'a>(
+    scans: &[Scan<'a>],
+    spans: Vec<(SegmentView<'a>, Range<usize>)>,
+    options: &SearchOptions<'_>,
+) -> Result<Vec<Found<'a>>, GalleryError> {
     let start = || scans.iter().map(Scan::start).collect::<Vec<_>>();
     let step = |found, (view, rows)| span(scans, found, view, rows, options);
-    if options.parallel {
+    let mut found = if options.parallel {
         spans.into_par_iter().fold(start, step).reduce(start, |a, b| a.into_iter().zip(b).map(merge).collect())
     } else {
         spans.into_iter().fold(start(), step)
+    };
+    for (scan, found) in scans.iter().zip(&mut found) {
+        scan.settle(found);
+        found.sound()?;
     }
+    Ok(found)
 }
 
 /// Scans rows of one segment for all probes, as many as the deadline allows.
-fn span(
-    scans: &[Scan<'_>],
-    mut found: Vec<Found>,
-    view: SegmentView<'_>,
+fn span<'a>(
+    scans: &[Scan<'a>],
+    mut found: Vec<Found<'a>>,
+    view: SegmentView<'a>,
     rows: Range<usize>,
     options: &SearchOptions<'_>,
-) -> Vec<Found> {
+) -> Vec<Found<'a>> {
     let length = if options.mode == Mode::Exhaustive { CHUNK_VECTORS } else { CHUNK_ROWS };
     for start in rows.clone().step_by(length) {
-        if check_stop(options) {
+        if check_stop(options) || found.iter().any(|found| found.failure.is_some()) {
             break;
         }
         let chunk = start..(start + length).min(rows.end);
@@ -94,12 +104,12 @@ fn check_stop(options: &SearchOptions<'_>) -> bool {
         || options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-fn merge((a, b): (Found, Found)) -> Found {
+fn merge<'a>((a, b): (Found<'a>, Found<'a>)) -> Found<'a> {
     a.merge(b)
 }
 
-fn outcome(snapshot: &Snapshot, found: Found, options: &SearchOptions<'_>) -> SearchOutcome {
-    let (scanned, total) = (found.stats.rows_scanned as usize, snapshot.rows());
+fn outcome(snapshot: &Snapshot, found: Found<'_>, options: &SearchOptions<'_>) -> SearchOutcome {
+    let (scanned, total) = ((found.stats.rows_scanned - found.unread) as usize, snapshot.rows());
     let completeness = if scanned == total { Completeness::Complete } else { Completeness::Partial { scanned, total } };
     SearchOutcome::new(found.best.into_candidates(), completeness, found.stats, options.k, options.threshold)
 }

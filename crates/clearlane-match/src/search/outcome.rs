@@ -42,6 +42,8 @@ pub struct SearchStats {
     pub survivors: u64,
     /// Rows whose exact score was computed.
     pub scored: u64,
+    /// Of these, rows that were read from the gallery's file.
+    pub rows_read: u64,
 }
 
 /// By how much the best candidate leads the next subject.
@@ -90,6 +92,7 @@ impl SearchStats {
             bytes_scanned: self.bytes_scanned + other.bytes_scanned,
             survivors: self.survivors + other.survivors,
             scored: self.scored + other.scored,
+            rows_read: self.rows_read + other.rows_read,
         }
     }
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use clearlane_template::SubjectId;
 
 use super::best::{Best, Candidate};
+use super::distant::Distant;
 use super::{CHUNK_ROWS, Mode, SearchOptions, SearchStats};
-use crate::Kernel;
 use crate::codes::{Bound, CodedProbe, Contract, Layout};
-use crate::gallery::{SegmentView, Shape, Snapshot};
+use crate::file::RowBuffer;
+use crate::gallery::{Owner, SegmentView, Shape, Snapshot, Stored};
 use crate::kernel::{BLOCK, Survivor};
+use crate::{GalleryError, Kernel};
 
 /// Rows that are prefetched before the first of them is scored: enough to hide the memory's latency, few enough to stay in
 /// the first-level cache.
@@ -19,11 +21,11 @@ const WAITING_ROWS: usize = 16;
 
 /// One probe's search, shared by the threads that work on it.
 pub(super) struct Scan<'a> {
-    shape: &'a Shape,
-    kernel: Kernel,
-    probe: &'a [f32],
-    coded: Option<(Layout, CodedProbe, Bound)>,
-    options: &'a SearchOptions<'a>,
+    pub(super) shape: &'a Shape,
+    pub(super) kernel: Kernel,
+    pub(super) probe: &'a [f32],
+    pub(super) coded: Option<(Layout, CodedProbe, Bound)>,
+    pub(super) options: &'a SearchOptions<'a>,
     /// A subject that is not looked for.
     without: Option<SubjectId>,
     /// The best bound that any thread found: the bits of a float that is not negative.
@@ -31,9 +33,16 @@ pub(super) struct Scan<'a> {
 }
 
 /// What one thread found so far for one probe.
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     pub(super) best: Best,
     pub(super) stats: SearchStats,
+    /// Rows that were collected from a file to be read.
+    pub(super) distant: Vec<Distant<'a>>,
+    /// Rows of these that were not read, since the search was to stop.
+    pub(super) unread: u64,
+    /// What became of a row that could not be read: the search has no answer.
+    pub(super) failure: Option<GalleryError>,
+    pub(super) buffer: Option<RowBuffer>,
     survivors: Vec<Survivor>,
     /// Rows of the current span whose second bits were prefetched.
     refining: Vec<Survivor>,
@@ -67,10 +76,14 @@ impl<'a> Scan<'a> {
         Self { without: Some(subject), ..self }
     }
 
-    pub(super) fn start(&self) -> Found {
+    pub(super) fn start(&self) -> Found<'a> {
         Found {
             best: Best::new(self.options.k, self.options.threshold),
             stats: SearchStats::default(),
+            distant: Vec::new(),
+            unread: 0,
+            failure: None,
+            buffer: None,
             survivors: Vec::new(),
             refining: Vec::new(),
             waiting: Vec::new(),
@@ -78,7 +91,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans rows of one segment: at most [`CHUNK_ROWS`], the first of them the first of a block.
-    pub(super) fn chunk(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) {
+    pub(super) fn chunk(&self, found: &mut Found<'a>, view: SegmentView<'a>, rows: Range<usize>) {
         found.stats.rows_scanned += rows.len() as u64;
         let scanned = self.scan_codes(found, view, rows.clone()).unwrap_or(rows.start);
         self.score_all(found, view, scanned..rows.end);
@@ -86,7 +99,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Refines and scores the rows that wait. The span ends, or the search.
-    pub(super) fn finish(&self, found: &mut Found, view: SegmentView<'_>) {
+    pub(super) fn finish(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
         self.refine(found, view);
         self.score_waiting(found, view);
         self.share(&found.best);
@@ -94,7 +107,7 @@ impl<'a> Scan<'a> {
 
     /// Scans the codes of the whole blocks among the rows, and says up to which row that went. `None` where codes cannot
     /// rule anything out.
-    fn scan_codes(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) -> Option<usize> {
+    fn scan_codes(&self, found: &mut Found<'a>, view: SegmentView<'a>, rows: Range<usize>) -> Option<usize> {
         let (layout, coded, bound) = self.coded.as_ref()?;
         let thresholds = bound.at(self.bound(&found.best))?;
         let codes = view.segment.codes(*layout);
@@ -121,7 +134,7 @@ impl<'a> Scan<'a> {
                     self.refine(found, view);
                 }
             } else if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
-                self.wait(found, view, row);
+                self.wait(found, view, Survivor { row: row as u32, ..survivor });
             }
         }
         found.survivors = survivors;
@@ -129,7 +142,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Rules out what the second bits can, of the rows whose second bits were prefetched.
-    fn refine(&self, found: &mut Found, view: SegmentView<'_>) {
+    fn refine(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
         let Some((layout, coded, bound)) = &self.coded else { return };
         let codes = view.segment.codes(*layout);
         let Some(refinement) = codes.refinement() else { return };
@@ -139,26 +152,32 @@ impl<'a> Scan<'a> {
         for survivor in rows.drain(..) {
             let row = survivor.row as usize;
             if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(codes.row_factors(row))) {
-                self.wait(found, view, row);
+                self.wait(found, view, survivor);
             }
         }
         found.refining = rows;
     }
 
     /// Prefetches a row's vector, to score it when it has arrived.
-    fn wait(&self, found: &mut Found, view: SegmentView<'_>, row: usize) {
-        view.segment.rows.prefetch(row);
-        found.waiting.push(row);
-        if found.waiting.len() == WAITING_ROWS {
-            self.score_waiting(found, view);
+    fn wait(&self, found: &mut Found<'a>, view: SegmentView<'a>, survivor: Survivor) {
+        match &view.segment.rows {
+            Stored::Memory(rows) => {
+                rows.prefetch(survivor.row as usize);
+                found.waiting.push(survivor.row as usize);
+                if found.waiting.len() == WAITING_ROWS {
+                    self.score_waiting(found, view);
+                }
+            }
+            Stored::File(file) => self.collect(found, view, file, survivor),
         }
     }
 
-    fn score_waiting(&self, found: &mut Found, view: SegmentView<'_>) {
+    fn score_waiting(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
+        let Stored::Memory(rows) = &view.segment.rows else { return };
         let waiting = std::mem::take(&mut found.waiting);
         for row in &waiting {
             let mut score = [0.0];
-            view.segment.rows.score(self.kernel, self.probe, *row, &mut score);
+            rows.score(self.kernel, self.probe, *row, &mut score);
             self.offer(found, view, *row, score[0]);
         }
         found.stats.scored += waiting.len() as u64;
@@ -166,14 +185,18 @@ impl<'a> Scan<'a> {
         found.waiting.clear();
     }
 
-    fn score_all(&self, found: &mut Found, view: SegmentView<'_>, rows: Range<usize>) {
+    fn score_all(&self, found: &mut Found<'a>, view: SegmentView<'a>, rows: Range<usize>) {
         const AT_ONCE: usize = 64;
+        let stored = match &view.segment.rows {
+            Stored::Memory(stored) => stored,
+            Stored::File(file) => return self.read_all(found, view, file, rows),
+        };
         found.stats.scored += rows.len() as u64;
         found.stats.bytes_scanned += (rows.len() * self.shape.row_bytes()) as u64;
         for start in rows.clone().step_by(AT_ONCE) {
             let mut scores = [0.0; AT_ONCE];
             let scores = &mut scores[..AT_ONCE.min(rows.end - start)];
-            view.segment.rows.score(self.kernel, self.probe, start, scores);
+            stored.score(self.kernel, self.probe, start, scores);
             for (row, score) in (start..).zip(&*scores) {
                 self.offer(found, view, row, *score);
             }
@@ -181,35 +204,51 @@ impl<'a> Scan<'a> {
     }
 
     /// Keeps a row's score, if it matters and the row may be found.
-    fn offer(&self, found: &mut Found, view: SegmentView<'_>, row: usize, score: f32) {
-        if score < found.best.bound() || !view.stands(row) {
+    pub(super) fn offer(&self, found: &mut Found<'a>, view: SegmentView<'a>, row: usize, score: f32) {
+        if score < found.best.bound() || !self.is_wanted(view, row) {
             return;
         }
         let owner = view.segment.owners.as_slice()[row];
-        if self.without == Some(owner.subject) {
-            return;
+        found.best.push(Candidate { subject: owner.subject, template: owner.template, score });
+    }
+
+    /// Whether a row may be found, whatever its score.
+    pub(super) fn is_wanted(&self, view: SegmentView<'a>, row: usize) -> bool {
+        if !view.stands(row) {
+            return false;
         }
-        if self.options.filter.is_none_or(|filter| filter.contains(owner.subject)) {
-            found.best.push(Candidate { subject: owner.subject, template: owner.template, score });
-        }
+        let Owner { subject, .. } = view.segment.owners.as_slice()[row];
+        self.without != Some(subject) && self.options.filter.is_none_or(|filter| filter.contains(subject))
     }
 
     /// What a score has to reach to matter to any thread.
-    fn bound(&self, best: &Best) -> f32 {
+    pub(super) fn bound(&self, best: &Best) -> f32 {
         best.bound().max(f32::from_bits(self.shared_bound.load(Ordering::Relaxed)))
     }
 
     /// Tells the other threads this one's bound. A bound above the threshold means that k subjects reach it; bits of floats
     /// that are not negative are ordered as the floats are.
-    fn share(&self, best: &Best) {
+    pub(super) fn share(&self, best: &Best) {
         if best.bound() > 0.0 {
             self.shared_bound.fetch_max(best.bound().to_bits(), Ordering::Relaxed);
         }
     }
 }
 
-impl Found {
-    pub(super) fn merge(self, other: Self) -> Self {
-        Self { best: self.best.merge(other.best), stats: self.stats.plus(other.stats), ..self }
+impl Found<'_> {
+    pub(super) fn merge(mut self, mut other: Self) -> Self {
+        self.distant.append(&mut other.distant);
+        Self {
+            best: self.best.merge(other.best),
+            stats: self.stats.plus(other.stats),
+            unread: self.unread + other.unread,
+            failure: self.failure.or(other.failure),
+            ..self
+        }
+    }
+
+    /// Itself, unless a row could not be read.
+    pub(super) fn sound(&mut self) -> Result<(), GalleryError> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 }

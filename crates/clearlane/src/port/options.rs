@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clearlane_embed::{Embedder, Extractor, Models, Orientation, Selection, SmallestFace};
-use clearlane_match::Mode;
+use clearlane_match::{GalleryBuilder, Mode};
 use clearlane_store::{KeyFile, KeySource, Register, RegisterOptions, StoreError, WitnessFile};
 use jiff::Timestamp;
 
@@ -38,6 +38,7 @@ pub struct PortOptions {
     smallest_face: Option<SmallestFace>,
     detector_size: Option<usize>,
     claim_issuer: Option<PathBuf>,
+    gallery_file: Option<PathBuf>,
     check: bool,
     mode: Mode,
     parallel: bool,
@@ -93,6 +94,7 @@ impl PortOptions {
             smallest_face: None,
             detector_size: None,
             claim_issuer: None,
+            gallery_file: None,
             check: true,
             mode: Mode::Certified,
             parallel: false,
@@ -222,6 +224,14 @@ impl PortOptions {
         self
     }
 
+    /// The file that keeps the gallery's rows, one byte a value, so that only codes take memory (default: none, rows are in
+    /// memory, four bytes a value). It is made where it is not there or does not fit: see [`References::load_on_file`].
+    /// Searches of [`Mode::Sketch`] need the least memory; codes for [`Mode::Certified`] are kept where that is the port's mode.
+    pub fn gallery_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.gallery_file = Some(path.into());
+        self
+    }
+
     /// Whether the register is checked when the port is opened (default: yes). No lane admits anybody before a check.
     pub fn check(mut self, check: bool) -> Self {
         self.check = check;
@@ -286,7 +296,15 @@ impl PortOptions {
         let calibration = calibration(&embedder, policy.as_deref())?;
         let model = embedder.model_id();
         known(&register, &embedder, self.add_model)?;
-        let references = References::load(register, model, |done, total| progress(OpenStage::Loading, done, total))?;
+        let loading = |done, total| progress(OpenStage::Loading, done, total);
+        let references = match self.gallery_file {
+            Some(path) => {
+                let certified = self.mode == Mode::Certified;
+                let settings = move |gallery: GalleryBuilder| gallery.certified_codes(certified);
+                References::load_on_file(register, model, path, settings, loading)?
+            }
+            None => References::load(register, model, loading)?,
+        };
         if self.check {
             references.check(|done, total| progress(OpenStage::Checking, done, total))?;
         }

@@ -19,7 +19,7 @@ use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::pictures::{self, Face};
 use crate::reasons;
-use crate::registers::{RegisterArgs, open_port};
+use crate::registers::{GalleryArgs, RegisterArgs, open_port};
 
 /// Let a queue of passengers through one lane or several
 ///
@@ -64,6 +64,8 @@ pub(crate) struct RunArgs {
     pad: Vec<String>,
     #[command(flatten)]
     register: RegisterArgs,
+    #[command(flatten)]
+    gallery: GalleryArgs,
     #[command(flatten)]
     models: ModelArgs,
 }
@@ -154,8 +156,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
 fn open(args: &RunArgs, output: &Output) -> Result<Port> {
     args.register.there()?;
     let mut options = args
-        .models
-        .choose(args.register.port()?)
+        .gallery
+        .choose(args.models.choose(args.register.port()?))
         .policy_file(&args.policy)
         .port(args.port.clone())
         .pad(&args.pad)
