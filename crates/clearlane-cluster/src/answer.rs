@@ -1,6 +1,6 @@
 //! Answering a question from one partition: of one head, all of it, or not at all.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clearlane_match::SearchOptions;
 
@@ -22,8 +22,9 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
             return Reply::Behind { at };
         };
         if snapshot.is_empty() {
-            return Reply::Found { at, candidates: Vec::new() };
+            return Reply::Found { at, searched: Duration::ZERO, candidates: Vec::new() };
         }
+        let started = Instant::now();
         let options = SearchOptions {
             threshold: question.threshold,
             mode: question.mode,
@@ -35,9 +36,10 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
             Ok(_) => return Reply::Late,
             Err(error) => return Reply::Refused { reason: error.to_string() },
         };
+        let searched = started.elapsed();
         let subjects = outcome.candidates.iter().map(|candidate| candidate.subject.0);
         if let Some(details) = shared.details(at, subjects) {
-            return Reply::Found { at, candidates: outcome.candidates.into_iter().zip(details).collect() };
+            return Reply::Found { at, searched, candidates: outcome.candidates.into_iter().zip(details).collect() };
         }
     }
     Reply::Busy

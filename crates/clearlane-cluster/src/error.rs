@@ -82,6 +82,12 @@ pub enum ClusterError {
         /// What was given.
         name: String,
     },
+    /// The text is not a user's public key.
+    #[error("expected a user's public nkey, 56 letters and digits that begin with U, got `{key}`")]
+    PublicKey {
+        /// What was given.
+        key: String,
+    },
     /// The brokers cannot be reached, or refuse the connection.
     #[error("cannot connect to {servers}: {reason}")]
     Connect {

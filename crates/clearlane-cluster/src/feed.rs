@@ -86,7 +86,12 @@ async fn session(context: &Context, follow: &mut Follow, sender: &mpsc::Sender<E
         follow.from = 1;
         _ = sender.send(Event::Rewound).await;
     }
+    let mut name = [0; 8];
+    getrandom::fill(&mut name).map_err(|_| ClusterError::NoEntropy)?;
+    // With a name, the request's subject has the filter in it, which brokers can permit or not.
+    let name = format!("follow-{}", data_encoding::HEXLOWER.encode(&name));
     let config = pull::Config {
+        name: Some(name.clone()),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: follow.from.max(1) },
         ack_policy: AckPolicy::None,
         filter_subject: follow.filter.clone(),
@@ -96,7 +101,6 @@ async fn session(context: &Context, follow: &mut Follow, sender: &mpsc::Sender<E
         ..pull::Config::default()
     };
     let consumer: PullConsumer = stream.create_consumer(config).await.map_err(ClusterError::broker(failed))?;
-    let name = consumer.cached_info().name.clone();
     let ended = deliver(&consumer, follow, sender).await;
     // A consumer that is left over is forgotten by itself.
     _ = tokio::time::timeout(Duration::from_millis(200), stream.delete_consumer(&name)).await;

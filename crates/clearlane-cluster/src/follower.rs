@@ -65,7 +65,7 @@ impl Follower {
         let search = |(partition, shared): &(u32, Arc<Shared>)| {
             let question = Question { after: options.after(*partition), ..question.clone() };
             let found = match answer(shared, &question, deadline) {
-                Reply::Found { at, candidates } => Ok((at, candidates)),
+                Reply::Found { at, searched, candidates } => Ok((at, searched, candidates)),
                 Reply::Behind { at } => Err(Why::behind(at)),
                 Reply::Busy => Err(Why::Busy),
                 Reply::Late => Err(Why::Late),

@@ -1,6 +1,7 @@
 //! What a node is asked, and what it answers, as they are sealed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clearlane_match::{Candidate, Mode};
 use clearlane_template::{SubjectId, Template, TemplateId};
@@ -49,8 +50,8 @@ pub(crate) struct At {
 /// A node's answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// The best subjects, with their details in JSON.
-    Found { at: At, candidates: Vec<(Candidate, Arc<[u8]>)> },
+    /// The best subjects, with their details in JSON, and how long the search itself took.
+    Found { at: At, searched: Duration, candidates: Vec<(Candidate, Arc<[u8]>)> },
     /// The node's head is too old, or it has none.
     Behind { at: At },
     /// Too many questions wait already.
@@ -126,8 +127,9 @@ impl Reply {
         let mut writer = Writer::default();
         let at = |writer: &mut Writer, at: &At| _ = writer.u64(at.sequence).u64(at.head).i64(at.time);
         match self {
-            Self::Found { at: position, candidates } => {
+            Self::Found { at: position, searched, candidates } => {
                 at(writer.u8(0), position);
+                writer.u32(u32::try_from(searched.as_micros()).unwrap_or(u32::MAX));
                 writer.u16(candidates.len() as u16);
                 for (candidate, details) in candidates {
                     writer.u64(candidate.subject.0).u64(candidate.template.0).f32(candidate.score).list(details);
@@ -153,6 +155,7 @@ impl Reply {
         let reply = match reader.u8()? {
             0 => {
                 let at = at(&mut reader)?;
+                let searched = Duration::from_micros(u64::from(reader.u32()?));
                 let count = usize::from(reader.u16()?);
                 if count > MAX_CANDIDATES {
                     return Err(reader.value("count of candidates"));
@@ -165,7 +168,7 @@ impl Reply {
                     }
                     Ok((Candidate { subject, template, score }, Arc::from(reader.list(MAX_DETAILS)?)))
                 });
-                Self::Found { at, candidates: candidates.collect::<Result<_, ClusterError>>()? }
+                Self::Found { at, searched, candidates: candidates.collect::<Result<_, ClusterError>>()? }
             }
             1 => Self::Behind { at: at(&mut reader)? },
             2 => Self::Busy,

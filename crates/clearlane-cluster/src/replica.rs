@@ -325,11 +325,6 @@ impl Replica {
         }
     }
 
-    /// How many subjects are held, those who are gone included.
-    pub(crate) fn subjects(&self) -> u64 {
-        self.live.len() as u64
-    }
-
     /// Brings the log to the disk.
     pub(crate) fn sync(&mut self) -> Result<(), ClusterError> {
         self.log.as_mut().map_or(Ok(()), Log::sync)

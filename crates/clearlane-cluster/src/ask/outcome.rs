@@ -49,6 +49,8 @@ pub struct Complete {
     pub positions: Vec<Position>,
     /// How old the oldest of them is.
     pub age: Duration,
+    /// How long the longest of the partitions' searches took, where it ran: the rest is waiting and the way.
+    pub searched: Duration,
 }
 
 /// Why there is no list.
@@ -144,22 +146,22 @@ impl fmt::Display for Why {
     }
 }
 
-/// What a partition found, and at which head.
-pub(crate) type Found = (At, Vec<(Candidate, Arc<[u8]>)>);
+/// At which head a partition was searched, how long that took, and what was found.
+pub(crate) type Found = (At, Duration, Vec<(Candidate, Arc<[u8]>)>);
 
 /// One list of all partitions' answers, or none.
 pub(crate) fn conclude(replies: Vec<(u32, Result<Found, Why>)>, options: &AskOptions) -> Answer {
     // The age counts when the list is made, not when a partition answered.
     let now = head::now();
     let (mut missing, mut positions, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    let mut oldest = now;
+    let (mut oldest, mut longest) = (now, Duration::ZERO);
     for (partition, reply) in replies {
-        let reply = reply.and_then(|(at, candidates)| {
+        let reply = reply.and_then(|(at, searched, candidates)| {
             let time = Timestamp::from_microsecond(at.time).map_err(|_| Why::Forged)?;
             check(&at, time, now, partition, options)?;
             let candidates = candidates.into_iter().map(|(candidate, details)| candidate_of(candidate, &details));
             let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-            oldest = oldest.min(at.time);
+            (oldest, longest) = (oldest.min(at.time), longest.max(searched));
             Ok((Position { partition, sequence: at.sequence, head: at.head, time }, candidates))
         });
         match reply {
@@ -176,7 +178,7 @@ pub(crate) fn conclude(replies: Vec<(u32, Result<Found, Why>)>, options: &AskOpt
     found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.template.cmp(&b.template)));
     found.truncate(options.k);
     let age = Duration::from_micros(u64::try_from(now - oldest).unwrap_or(0));
-    Answer::Complete(Complete { candidates: found, positions, age })
+    Answer::Complete(Complete { candidates: found, positions, age, searched: longest })
 }
 
 /// That a head is neither too old, nor in the future, nor before the change that was asked for.

@@ -70,10 +70,10 @@ impl Asking<'_> {
             _ => Why::NoAnswer,
         })?;
         match Reply::open(self.keys, self.partition, &id, &reply.payload).map_err(|_| Why::Forged)? {
-            Reply::Found { at, candidates } => {
+            Reply::Found { at, searched, candidates } => {
                 let age = head::now().saturating_sub(at.time);
                 let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && at.sequence >= question.after;
-                if fresh { Ok((at, candidates)) } else { Err(Why::behind(at)) }
+                if fresh { Ok((at, searched, candidates)) } else { Err(Why::behind(at)) }
             }
             Reply::Behind { at } => Err(Why::behind(at)),
             Reply::Busy => Err(Why::Busy),

@@ -160,10 +160,9 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let counters = Arc::clone(&self.counters);
         let search = move || {
-            let started = Instant::now();
             let reply = answer(&shared, &question, deadline);
-            if matches!(reply, Reply::Found { .. }) {
-                counters.searched.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+            if let Reply::Found { searched, .. } = &reply {
+                counters.searched.fetch_add(searched.as_micros() as u64, Ordering::Relaxed);
             }
             reply
         };
