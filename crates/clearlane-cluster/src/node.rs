@@ -136,6 +136,12 @@ impl Node {
         self.status.now()
     }
 
+    /// What says how the node is, for whoever asks on another thread.
+    pub fn figures(&self) -> impl Fn() -> NodeStatus + Send + Sync + use<> {
+        let status = Arc::clone(&self.status);
+        move || status.now()
+    }
+
     /// Waits until the node cannot go on, and says why.
     pub async fn failed(&mut self) -> ClusterError {
         let ended = futures_util::future::select_all(self.tasks.iter_mut()).await.0;
