@@ -87,7 +87,8 @@ struct Nodes {
 
 impl Nodes {
     fn start(&mut self, number: usize) {
-        let log = File::options().create(true).append(true).open(self.folder.join(format!("node-{number}.log"))).unwrap();
+        let log =
+            File::options().create(true).append(true).open(self.folder.join(format!("node-{number}.log"))).unwrap();
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["node", &format!("node-{number}"), &(number / 2).to_string(), &self.servers])
             .arg(self.folder.join(format!("snapshots-{number}")))

@@ -14,11 +14,11 @@ const TRIES: usize = 4;
 /// Searches a partition. Blocking; it ends by the deadline.
 pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) -> Reply {
     for _ in 0..TRIES {
-        let (at, snapshot) = shared.now();
+        let (at, version, snapshot) = shared.now();
         let age = question.asked.saturating_sub(at.time);
-        let Some(snapshot) = snapshot.filter(|_| {
-            (-TOLERANCE_US..=question.max_age).contains(&age) && at.sequence >= question.after
-        }) else {
+        let Some(snapshot) =
+            snapshot.filter(|_| (-TOLERANCE_US..=question.max_age).contains(&age) && at.sequence >= question.after)
+        else {
             return Reply::Behind { at };
         };
         if snapshot.is_empty() {
@@ -38,7 +38,7 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
         };
         let searched = started.elapsed();
         let subjects = outcome.candidates.iter().map(|candidate| candidate.subject.0);
-        if let Some(details) = shared.details(at, subjects) {
+        if let Some(details) = shared.details(version, subjects) {
             return Reply::Found { at, searched, candidates: outcome.candidates.into_iter().zip(details).collect() };
         }
     }

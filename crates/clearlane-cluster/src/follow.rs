@@ -45,7 +45,7 @@ impl Following {
             replica = back;
             match ended {
                 Ended::Stopped => {
-                    return blocking(replica, Replica::sync).await?.1;
+                    return blocking(replica, Replica::sync).await.map(drop);
                 }
                 Ended::Differs(reason) => {
                     self.same_gallery().await?;
@@ -78,7 +78,7 @@ impl Following {
             let (back, taken) = blocking(replica, move |replica| {
                 let taken = replica.take(events)?;
                 if sync {
-                    replica.sync()?;
+                    replica.sync();
                 }
                 Ok::<_, ClusterError>(taken)
             })
@@ -142,6 +142,17 @@ async fn blocking<T: Send + 'static>(
         (replica, done)
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| ClusterError::Stopped)
+}
+
+/// Why the first of these tasks to end did so.
+pub(crate) async fn failed(tasks: &mut [JoinHandle<Result<(), ClusterError>>]) -> ClusterError {
+    if tasks.is_empty() {
+        return ClusterError::Stopped;
+    }
+    match futures_util::future::select_all(tasks.iter_mut()).await.0 {
+        Ok(Err(error)) => error,
+        _ => ClusterError::Stopped,
+    }
 }
 
 /// Opens the replicas of partitions, each on a thread that may block.

@@ -36,8 +36,8 @@ impl Follower {
         let context = cluster.connect().await?;
         let config = stream::read_config(&context, &key).await?.ok_or(ClusterError::NoGallery)?;
         let numbers = Partitions::ALL.numbers(config.partitions);
-        let numbers = numbers
-            .map_err(|partition| ClusterError::NoPartition { partition, partitions: config.partitions })?;
+        let numbers =
+            numbers.map_err(|partition| ClusterError::NoPartition { partition, partitions: config.partitions })?;
         let keys = Arc::new(config.keys(&key)?);
         let replicas = follow::open(&numbers, config, &keys, gallery, folder).await?;
         let (stop, stopped) = Stop::new();
@@ -75,6 +75,11 @@ impl Follower {
         };
         let replies = self.partitions.par_iter().map(search).collect();
         Ok(conclude(replies, options))
+    }
+
+    /// Waits until following cannot go on, and says why.
+    pub async fn failed(&mut self) -> ClusterError {
+        follow::failed(&mut self.tasks).await
     }
 
     /// Ends following, and brings the snapshots to the disk.

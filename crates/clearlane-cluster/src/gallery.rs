@@ -3,11 +3,11 @@
 use clearlane_template::{MAX_DIMENSION, ModelId};
 use std::fmt;
 
+use crate::ClusterError;
 use crate::keys::{ClusterKey, Keys, Purpose};
 use crate::partition::MAX_PARTITIONS;
 use crate::seal::{Place, VERSION};
 use crate::wire::{Reader, Writer};
-use crate::ClusterError;
 
 /// The stream of states and heads.
 pub(crate) const GALLERY_STREAM: &str = "CLEARLANE_GALLERY";
@@ -51,10 +51,15 @@ impl Slot {
     pub(crate) fn of(subject: &str) -> Option<Self> {
         let (partition, last) = subject.strip_prefix("gallery.")?.split_once('.')?;
         let partition = partition.parse().ok()?;
-        Some(match last {
-            "head" => Self::Head { partition },
-            subject => Self::State { partition, subject: subject.parse().ok()? },
-        })
+        let (slot, written) = match last {
+            "head" => (Self::Head { partition }, head_subject(partition)),
+            last => {
+                let number = last.parse().ok()?;
+                (Self::State { partition, subject: number }, state_subject(partition, number))
+            }
+        };
+        // Written otherwise, such as with a 0 before it, it is another place, where nobody publishes.
+        (written == subject).then_some(slot)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Heads: what the registrar says of a partition from time to time, in the stream, so that whoever follows knows that it holds
 //! all of it and how old it is.
 
+use crate::ClusterError;
 use crate::keys::{Keys, Purpose};
 use crate::multiset::Sum;
 use crate::seal::Place;
 use crate::wire::{Reader, Writer};
-use crate::ClusterError;
 
 /// What the registrar says of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

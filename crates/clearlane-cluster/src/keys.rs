@@ -103,6 +103,9 @@ struct Sender {
     next: AtomicU64,
 }
 
+/// Ciphers of other senders, by purpose and salt.
+type Ciphers = HashMap<(Purpose, [u8; SALT]), Arc<Aes256Gcm>>;
+
 /// The keys of one gallery, or of none yet (for its configuration).
 pub(crate) struct Keys {
     key: ClusterKey,
@@ -110,7 +113,7 @@ pub(crate) struct Keys {
     context: Vec<u8>,
     element: Hmac<Sha256>,
     own: RwLock<HashMap<Purpose, Arc<Sender>>>,
-    others: RwLock<HashMap<(Purpose, [u8; SALT]), Arc<Aes256Gcm>>>,
+    others: RwLock<Ciphers>,
 }
 
 impl Keys {

@@ -1,7 +1,7 @@
 //! One gallery over many machines: a registrar publishes the states of a register's subjects into a replicated stream, nodes
 //! search a part of the gallery each, and a lane gets the candidate list that one machine would give, or none.
 //!
-//! The brokers are NATS servers with JetStream (2.9 or later), an engine that exists, and are trusted with neither contents nor
+//! The brokers are NATS servers with its streams (`JetStream`, 2.9 or later), an engine that exists, and are trusted with neither contents nor
 //! truth: everything is sealed end to end under a [`ClusterKey`], and the registrar's heads say what has to be there. The crate
 //! is optional: no other part of clearlane depends on it.
 //!

@@ -92,8 +92,8 @@ impl Node {
         let context = cluster.connect().await?;
         let config = stream::read_config(&context, &key).await?.ok_or(ClusterError::NoGallery)?;
         let partitions = options.partitions.numbers(config.partitions);
-        let partitions = partitions
-            .map_err(|partition| ClusterError::NoPartition { partition, partitions: config.partitions })?;
+        let partitions =
+            partitions.map_err(|partition| ClusterError::NoPartition { partition, partitions: config.partitions })?;
         let keys = Arc::new(config.keys(&key)?);
         let replicas = follow::open(&partitions, config, &keys, options.gallery, options.folder).await?;
         let (stop, stopped) = Stop::new();
@@ -144,11 +144,7 @@ impl Node {
 
     /// Waits until the node cannot go on, and says why.
     pub async fn failed(&mut self) -> ClusterError {
-        let ended = futures_util::future::select_all(self.tasks.iter_mut()).await.0;
-        match ended {
-            Ok(Err(error)) => error,
-            _ => ClusterError::Stopped,
-        }
+        follow::failed(&mut self.tasks).await
     }
 
     /// Ends the node: it takes no more questions, answers those that it has, and brings its snapshots to the disk.

@@ -9,7 +9,7 @@ use clearlane_template::SubjectId;
 /// The most partitions of a gallery.
 pub const MAX_PARTITIONS: u32 = 4096;
 
-/// The partition of a subject, of `partitions`: a fixed mixing of its id (the finaliser of MurmurHash3), so that ids that are
+/// The partition of a subject, of `partitions`: a fixed mixing of its id (the finaliser of `MurmurHash3`), so that ids that are
 /// given out in order spread evenly.
 pub(crate) fn partition_of(subject: SubjectId, partitions: u32) -> u32 {
     let mut mixed = subject.0;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use clearlane_match::{Candidate, Mode};
 use clearlane_template::{SubjectId, Template, TemplateId};
 
+use crate::ClusterError;
 use crate::gallery::GalleryConfig;
 use crate::keys::{Keys, Purpose};
 use crate::seal::Place;
 use crate::state::{self, MAX_DETAILS};
 use crate::wire::{Reader, Writer};
-use crate::ClusterError;
 
 /// The most candidates that are asked for.
 pub const MAX_CANDIDATES: usize = 128;

@@ -158,7 +158,7 @@ impl Registrar {
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
         let mut worker = Worker::new(context, config, keys, book, source, publisher, options.head_every, sender);
-        worker.compare().await?;
+        worker.publish().await?;
         worker.publish_heads().await?;
         let (jobs, waiting) = mpsc::channel(WAITING);
         Ok(Self { jobs, wait: options.wait, progress, task: tokio::spawn(worker.run(waiting)) })
@@ -177,11 +177,7 @@ impl Registrar {
         self.change(Job::Revoke { subject, reason: reason.to_owned(), done }, answer).await
     }
 
-    async fn change(
-        &self,
-        job: Job,
-        answer: oneshot::Receiver<work::Answer>,
-    ) -> Result<Published, ClusterError> {
+    async fn change(&self, job: Job, answer: oneshot::Receiver<work::Answer>) -> Result<Published, ClusterError> {
         self.jobs.send(job).await.map_err(|_| ClusterError::Stopped)?;
         let written = answer.await.map_err(|_| ClusterError::Stopped)??;
         let late = ClusterError::NotYetPublished { subject: written.subject, waited: self.wait };

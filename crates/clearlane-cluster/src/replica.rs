@@ -22,8 +22,8 @@ use crate::state::{self, State};
 use crate::{ClusterError, GallerySettings};
 use log::{Log, Place};
 
-pub(crate) use published::Shared;
 pub use published::Health;
+pub(crate) use published::Shared;
 
 /// So long may heads differ from what is held before all is read again: a subject that changes twice while it is read is
 /// missing until its newer state comes.
@@ -63,8 +63,8 @@ pub(crate) struct Replica {
     /// Details that changed since the last head.
     changed: HashMap<u64, Option<Arc<[u8]>>>,
     shared: Arc<Shared>,
-    /// The newest head that was taken for one: number and time.
-    newest: (u64, i64),
+    /// The time of the newest head that was taken for one.
+    newest: i64,
     /// Since when heads differ, and how many.
     differing: Option<(Instant, u32)>,
     last_sequence: u64,
@@ -99,7 +99,7 @@ impl Replica {
             sum: Sum::default(),
             changed: HashMap::new(),
             shared,
-            newest: (0, i64::MIN),
+            newest: i64::MIN,
             differing: None,
             last_sequence: 0,
             log: None,
@@ -129,10 +129,13 @@ impl Replica {
             let opened: Vec<_> = records.par_iter().map(open).collect();
             let sound = opened.iter().position(Result::is_err).unwrap_or(opened.len());
             if sound < opened.len() {
-                tracing::warn!(partition = self.partition, "the log is not sound from a place on; what follows is read from the stream");
+                tracing::warn!(
+                    partition = self.partition,
+                    "the log is not sound from a place on; what follows is read from the stream"
+                );
                 log.cut(records[sound].place);
             }
-            self.enter(opened.into_iter().take(sound).flatten().collect())?;
+            self.enter(&opened.into_iter().take(sound).flatten().collect::<Vec<_>>())?;
             if sound < records.len() {
                 break;
             }
@@ -150,7 +153,8 @@ impl Replica {
         self.live.clear();
         self.changed.clear();
         (self.sum, self.differing, self.last_sequence) = (Sum::default(), None, 0);
-        self.log.as_mut().map_or(Ok(()), Log::clear)
+        self.logging(Log::clear);
+        Ok(())
     }
 
     /// Takes in messages in the stream's order. Blocking.
@@ -173,21 +177,37 @@ impl Replica {
             }
         }
         self.apply(states)?;
-        self.keep_log()?;
+        self.keep_log();
         Ok(if differs && caught_up { Taken::Differs } else { Taken::Following })
     }
 
     /// Hands the log to the system, and has it written anew where much of it is of no use any more.
-    fn keep_log(&mut self) -> Result<(), ClusterError> {
-        let Some(log) = &mut self.log else { return Ok(()) };
-        log.flush()?;
-        if let Some(moved) = log.rewritten()? {
+    fn keep_log(&mut self) {
+        let Some(moved) = self.logging(|log| {
+            log.flush()?;
+            log.rewritten()
+        }) else {
+            return;
+        };
+        if let Some(moved) = moved {
             self.live.values_mut().for_each(|live| live.place = moved.place(live.place));
         }
-        if log.is_wasteful() {
-            log.rewrite(self.live.values().map(|live| live.place).collect())?;
+        if self.log.as_ref().is_some_and(Log::is_wasteful) {
+            let places = self.live.values().map(|live| live.place).collect();
+            self.logging(|log| log.rewrite(places));
         }
-        Ok(())
+    }
+
+    /// Does something with the log, where there is one. A disk that fails ends the log, and not the node.
+    fn logging<T>(&mut self, work: impl FnOnce(&mut Log) -> Result<T, ClusterError>) -> Option<T> {
+        match work(self.log.as_mut()?) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                tracing::error!(partition = self.partition, %error, "snapshots are not written any more, until the node starts again");
+                self.log = None;
+                None
+            }
+        }
     }
 
     /// Opens messages, many at once.
@@ -200,7 +220,10 @@ impl Replica {
                     messages.push((sequence, subject, payload, pending));
                 }
                 Event::Rewound => {
-                    tracing::warn!(partition = self.partition, "the stream ends before what was read of it; reading it again");
+                    tracing::warn!(
+                        partition = self.partition,
+                        "the stream ends before what was read of it; reading it again"
+                    );
                     self.clear()?;
                     messages.clear();
                 }
@@ -235,17 +258,14 @@ impl Replica {
     fn apply(&mut self, states: Vec<(u64, State, Bytes)>) -> Result<(), ClusterError> {
         let mut placed = Vec::with_capacity(states.len());
         for (sequence, state, message) in states {
-            let place = match &mut self.log {
-                Some(log) => log.append(sequence, state.subject.0, &message)?,
-                None => Place::default(),
-            };
+            let place = self.logging(|log| log.append(sequence, state.subject.0, &message)).unwrap_or_default();
             placed.push((sequence, state, place));
         }
-        self.enter(placed)
+        self.enter(&placed)
     }
 
     /// Enters states in the order of the stream; no search sees them before a head has vouched for them.
-    fn enter(&mut self, states: Vec<(u64, State, Place)>) -> Result<(), ClusterError> {
+    fn enter(&mut self, states: &[(u64, State, Place)]) -> Result<(), ClusterError> {
         // Of a subject that changed more than once, the last state alone counts.
         let mut last: HashMap<u64, usize> = HashMap::with_capacity(states.len());
         for (index, (sequence, state, _)) in states.iter().enumerate() {
@@ -284,7 +304,7 @@ impl Replica {
     /// too long already.
     fn judge(&mut self, sequence: u64, head: &Head) -> bool {
         let partition = self.partition;
-        if (head.number, head.time) < self.newest || head.time < self.newest.1 {
+        if head.time < self.newest {
             tracing::warn!(partition, sequence, "a head is older than one before it; it is refused");
             self.shared.refused();
             return false;
@@ -292,11 +312,15 @@ impl Replica {
         let ahead = head.time.saturating_sub(head::now());
         if ahead > TOLERANCE_US {
             let milliseconds = ahead / 1000;
-            tracing::warn!(partition, milliseconds, "a head lies in the future; it is refused: compare this clock and the registrar's");
+            tracing::warn!(
+                partition,
+                milliseconds,
+                "a head lies in the future; it is refused: compare this clock and the registrar's"
+            );
             self.shared.refused();
             return false;
         }
-        self.newest = (head.number, head.time);
+        self.newest = head.time;
         if head.subjects == self.live.len() as u64 && head.sum == self.sum {
             self.differing = None;
             let at = At { sequence, head: head.number, time: head.time };
@@ -326,8 +350,8 @@ impl Replica {
     }
 
     /// Brings the log to the disk.
-    pub(crate) fn sync(&mut self) -> Result<(), ClusterError> {
-        self.log.as_mut().map_or(Ok(()), Log::sync)
+    pub(crate) fn sync(&mut self) {
+        self.logging(Log::sync);
     }
 
     /// What searches see.

@@ -48,7 +48,8 @@ impl Keys {
             message.extend_from_slice(content);
             let tag = cipher.encrypt_inout_detached(&nonce(count), &bound, (&mut message[HEADER..]).into());
             // AES-GCM refuses 64 GiB and more, of which no message has a part.
-            tag.map(|tag| message.extend_from_slice(&tag)).map_err(|_| ClusterError::TooLarge { bytes: content.len() })?;
+            tag.map(|tag| message.extend_from_slice(&tag))
+                .map_err(|_| ClusterError::TooLarge { bytes: content.len() })?;
             Ok(message)
         })?
     }

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use clearlane_store::Details;
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 
+use crate::ClusterError;
 use crate::gallery::GalleryConfig;
 use crate::keys::{Keys, Purpose};
 use crate::multiset::{Element, element};
 use crate::partition::partition_of;
 use crate::seal::Place;
 use crate::wire::{Reader, Writer};
-use crate::ClusterError;
 
 /// The most templates of one subject in a cluster: a message holds all of them, and a broker takes 1 MiB.
 pub const MAX_TEMPLATES: usize = 32;
@@ -61,7 +61,8 @@ fn encode(details: Option<&Details>, templates: &[(TemplateId, Template)]) -> Re
         gone.u8(0);
         return Ok(gone);
     };
-    let details = serde_json::to_vec(details).map_err(|_| ClusterError::Value { what: "a subject", field: "details" })?;
+    let details =
+        serde_json::to_vec(details).map_err(|_| ClusterError::Value { what: "a subject", field: "details" })?;
     if details.len() > MAX_DETAILS || templates.len() > MAX_TEMPLATES {
         return Err(ClusterError::TooLarge { bytes: details.len() });
     }
@@ -157,6 +158,7 @@ fn decode(bytes: &[u8], model: ModelId, dimension: usize) -> Result<Option<Enrol
 
 /// Reads a template of a known model.
 pub(crate) fn template(reader: &mut Reader<'_>, model: ModelId, dimension: usize) -> Result<Template, ClusterError> {
-    let values = reader.bytes(4 * dimension)?.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    let values =
+        reader.bytes(4 * dimension)?.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
     Template::from_unit(model, values).map_err(|_| reader.value("template"))
 }

@@ -6,9 +6,11 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType};
 
-use crate::gallery::{CONFIG_SUBJECT, GALLERY_STREAM, GALLERY_SUBJECTS, GalleryConfig, RECORDS_STREAM, RECORDS_SUBJECTS};
-use crate::keys::ClusterKey;
 use crate::ClusterError;
+use crate::gallery::{
+    CONFIG_SUBJECT, GALLERY_STREAM, GALLERY_SUBJECTS, GalleryConfig, RECORDS_STREAM, RECORDS_SUBJECTS,
+};
+use crate::keys::ClusterKey;
 
 /// How long the brokers remember a message's id, so that what is published again after a lost acknowledgement counts once.
 pub(crate) const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
@@ -37,31 +39,33 @@ pub(crate) async fn gallery(context: &Context, replicas: usize, bytes: Option<u6
         deny_delete: false,
         ..wanted(GALLERY_STREAM, GALLERY_SUBJECTS, replicas, bytes)
     };
-    let stream = context.get_or_create_stream(config).await.map_err(ClusterError::broker("make the gallery's stream"))?;
+    let stream =
+        context.get_or_create_stream(config).await.map_err(ClusterError::broker("make the gallery's stream"))?;
     let found = &stream.cached_info().config;
-    check(GALLERY_STREAM, "max_msgs_per_subject", found.max_messages_per_subject, 1)?;
+    check(GALLERY_STREAM, "max_msgs_per_subject", &found.max_messages_per_subject, &1)?;
     checked(GALLERY_STREAM, found)
 }
 
 /// Makes the stream of crossing records unless it exists.
 pub(crate) async fn records(context: &Context, replicas: usize, bytes: Option<u64>) -> Result<(), ClusterError> {
     let config = wanted(RECORDS_STREAM, RECORDS_SUBJECTS, replicas, bytes);
-    let stream = context.get_or_create_stream(config).await.map_err(ClusterError::broker("make the records' stream"))?;
+    let stream =
+        context.get_or_create_stream(config).await.map_err(ClusterError::broker("make the records' stream"))?;
     checked(RECORDS_STREAM, &stream.cached_info().config)
 }
 
 fn checked(stream: &'static str, found: &Config) -> Result<(), ClusterError> {
-    check(stream, "discard", format!("{:?}", found.discard), format!("{:?}", DiscardPolicy::New))?;
-    check(stream, "max_age", found.max_age, Duration::ZERO)?;
-    check(stream, "max_msgs", found.max_messages.max(-1), -1)?;
-    check(stream, "storage", format!("{:?}", found.storage), format!("{:?}", StorageType::File))
+    check(stream, "discard", &format!("{:?}", found.discard), &format!("{:?}", DiscardPolicy::New))?;
+    check(stream, "max_age", &found.max_age, &Duration::ZERO)?;
+    check(stream, "max_msgs", &found.max_messages.max(-1), &-1)?;
+    check(stream, "storage", &format!("{:?}", found.storage), &format!("{:?}", StorageType::File))
 }
 
 fn check<T: PartialEq + std::fmt::Debug>(
     stream: &'static str,
     setting: &'static str,
-    found: T,
-    expected: T,
+    found: &T,
+    expected: &T,
 ) -> Result<(), ClusterError> {
     if found == expected {
         return Ok(());

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clearlane_cluster::{AskOptions, ClusterSearch, Complete, Follower, GallerySettings, Node, NodeOptions, Partitions};
+use clearlane_cluster::{
+    AskOptions, ClusterSearch, Complete, Follower, GallerySettings, Node, NodeOptions, Partitions,
+};
 use clearlane_match::Mode;
 use clearlane_store::Enrolment;
 use clearlane_template::{SubjectId, Template, TemplateId};

@@ -29,7 +29,8 @@ async fn records(collector: &mut RecordCollector, count: usize) -> Vec<(String, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_outlive_brokers_and_lanes_and_come_once() {
     let Some(mut brokers) = Brokers::start(1) else { return };
-    let ready = || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
+    let ready =
+        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
     until("the broker is ready", ready).await;
     let mut centre = collector(&brokers, &CollectorState::default()).await;
     let (one, two) = (sender(&brokers, "lane-1").await, sender(&brokers, "lane-2").await);
@@ -39,9 +40,10 @@ async fn records_outlive_brokers_and_lanes_and_come_once() {
     }
     let mut came = records(&mut centre, 40).await;
     came.sort();
-    let expected = ["lane-1", "lane-2"].iter().zip(["one", "two"]).flat_map(|(lane, word)| {
-        (1..=20).map(move |number| ((*lane).to_owned(), number, format!("{word} {number}")))
-    });
+    let expected = ["lane-1", "lane-2"]
+        .iter()
+        .zip(["one", "two"])
+        .flat_map(|(lane, word)| (1..=20).map(move |number| ((*lane).to_owned(), number, format!("{word} {number}"))));
     assert_eq!(came, expected.collect::<Vec<_>>());
     let state = centre.state().clone();
 
@@ -69,7 +71,8 @@ async fn records_outlive_brokers_and_lanes_and_come_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_forged_or_forked_is_named_with_its_lane() {
     let Some(brokers) = Brokers::start(1) else { return };
-    let ready = || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
+    let ready =
+        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
     until("the broker is ready", ready).await;
     let lane = sender(&brokers, "lane-1").await;
     for number in 1..=6 {
@@ -83,7 +86,9 @@ async fn what_is_missing_forged_or_forked_is_named_with_its_lane() {
     // Taken out by somebody with access; put there again; put into another lane's; no record at all.
     stream.delete_message(3).await.unwrap();
     stream.delete_message(4).await.unwrap();
-    for (subject, payload) in [("records.lane-1", copy.clone()), ("records.lane-2", copy), ("records.lane-1", "x".into())] {
+    for (subject, payload) in
+        [("records.lane-1", copy.clone()), ("records.lane-2", copy), ("records.lane-1", "x".into())]
+    {
         jetstream.publish(subject, payload).await.unwrap().await.unwrap();
     }
     // The lane's disk is lost, and it has sent what it does not know of: it goes on after what the brokers have.

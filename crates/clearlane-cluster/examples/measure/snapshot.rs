@@ -9,7 +9,8 @@ use crate::world::{World, load};
 
 pub(crate) async fn run(subjects: u64, dimension: usize) {
     let world = World::new(subjects, dimension, 1).await;
-    for (number, what) in ["from the brokers", "from its snapshots", "from its snapshots once more"].iter().enumerate() {
+    for (number, what) in ["from the brokers", "from its snapshots", "from its snapshots once more"].iter().enumerate()
+    {
         let started = Instant::now();
         let options = NodeOptions::new("node", Partitions::ALL).snapshots(world.folder("snapshots"));
         let node = Node::start(key(), &world.brokers.options(), options).await.unwrap();

@@ -1,8 +1,8 @@
 //! What comes of asking a cluster.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use std::fmt;
 
 use clearlane_match::Candidate;
 use clearlane_store::Details;
@@ -195,8 +195,9 @@ fn check(at: &At, time: Timestamp, now: i64, partition: u32, options: &AskOption
 
 fn candidate_of(candidate: Candidate, details: &[u8]) -> Result<ClusterCandidate, Why> {
     let Candidate { subject, template, score } = candidate;
-    let details = serde_json::from_slice(details)
-        .map_err(|error| Why::Refused { reason: format!("the details of subject {subject} cannot be read: {error}") })?;
+    let details = serde_json::from_slice(details).map_err(|error| Why::Refused {
+        reason: format!("the details of subject {subject} cannot be read: {error}"),
+    })?;
     Ok(ClusterCandidate { subject, template, score, details })
 }
 

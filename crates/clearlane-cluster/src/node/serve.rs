@@ -8,12 +8,12 @@ use async_nats::{Client, Message};
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, watch};
 
+use crate::ClusterError;
 use crate::answer::answer;
 use crate::gallery::{GalleryConfig, QUEUE, ask_subject};
 use crate::keys::Keys;
 use crate::question::{Question, QuestionId, Reply};
 use crate::replica::Shared;
-use crate::ClusterError;
 
 /// How often a node looks whether it is still told anything.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -181,12 +181,17 @@ impl Server {
     }
 
     async fn reply(&self, message: &Message, id: &QuestionId, reply: &Reply) {
-        self.counters.count(reply);
         let Some(to) = message.reply.clone() else { return };
+        let most = self.client.server_info().max_payload;
         let sealed = match reply.seal(&self.keys, self.partition, id) {
+            Ok(sealed) if sealed.len() > most => {
+                let reason = "the answer is larger than a broker takes: ask for fewer candidates".to_owned();
+                return Box::pin(self.reply(message, id, &Reply::Refused { reason })).await;
+            }
             Ok(sealed) => sealed,
             Err(error) => return tracing::error!(%error, "an answer could not be sealed"),
         };
+        self.counters.count(reply);
         // Whoever asked asks again where this is lost.
         if let Err(error) = self.client.publish(to, sealed.into()).await {
             tracing::debug!(%error, "an answer was not sent");

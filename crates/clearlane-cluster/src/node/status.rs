@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::serve::Counters;
+use crate::ClusterError;
 use crate::gallery::STATUS_SUBJECT;
 use crate::head;
 use crate::keys::{Keys, Purpose};
 use crate::replica::{Health, Shared};
 use crate::seal::Place;
-use crate::ClusterError;
 
 /// How one partition of a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -145,7 +145,7 @@ impl RecordCollector {
         if count <= end.count {
             // It came before; the newest can still be compared.
             let forked = count == end.count && link != end.link;
-            return forked.then(|| Collected { lane, record: None, fault: Some(RecordFault::Forked { count }) });
+            return forked.then_some(Collected { lane, record: None, fault: Some(RecordFault::Forked { count }) });
         }
         let fault = if count > end.count + 1 {
             Some(RecordFault::Gap { from: end.count + 1, until: count - 1 })

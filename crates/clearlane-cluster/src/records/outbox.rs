@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{BEGINNING, Linked, Link, MAX_RECORD};
+use super::{BEGINNING, Link, Linked, MAX_RECORD};
 use crate::ClusterError;
 use crate::keys::Keys;
 
@@ -45,7 +45,9 @@ impl Outbox {
         let mut rest = &bytes[..];
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
             let length = u32::from_le_bytes(*length) as usize;
-            let Some((message, after)) = after.split_at_checked(length).filter(|_| length <= MAX_MESSAGE) else { break };
+            let Some((message, after)) = after.split_at_checked(length).filter(|_| length <= MAX_MESSAGE) else {
+                break;
+            };
             let linked = Linked::open(keys, lane, message)?;
             (outbox.count, outbox.link) = (linked.count, linked.link(lane));
             outbox.messages.push((linked.count, message.to_vec().into()));

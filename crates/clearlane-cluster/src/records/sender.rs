@@ -113,7 +113,11 @@ impl Publishing {
         let last = Linked::open(&self.keys, &self.lane, &message.payload)?;
         let mut outbox = self.outbox.lock();
         if last.count > outbox.end().0 {
-            tracing::warn!(lane = self.lane, count = last.count, "the brokers have more of this lane than its disk; going on after that");
+            tracing::warn!(
+                lane = self.lane,
+                count = last.count,
+                "the brokers have more of this lane than its disk; going on after that"
+            );
             outbox.go_on(&self.lane, &last);
         }
         self.told.send_replace(last.count);

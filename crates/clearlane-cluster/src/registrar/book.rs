@@ -13,6 +13,8 @@ pub(super) struct Entry {
     pub(super) sequence: u64,
     pub(super) element: Element,
     pub(super) enrolled: bool,
+    /// Whether the state with this element stands in the stream, and nobody else's message in its place.
+    pub(super) stands: bool,
 }
 
 /// One partition as the next head says it.
@@ -67,11 +69,23 @@ impl Book {
         part.sum.add(&entry.element);
     }
 
-    /// Somebody else's message stands where this subject's should. Returns whether it is one of ours.
+    /// A subject's own state stands at another sequence than was known. Returns whether it is its own.
+    pub(super) fn repeated(&mut self, subject: SubjectId, sequence: u64, element: &Element) -> bool {
+        match self.entries.get_mut(&subject.0).filter(|entry| entry.element == *element) {
+            Some(entry) => {
+                entry.sequence = entry.sequence.max(sequence);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Somebody else's message stands where this subject's should. Returns whether the subject is one of ours: its state has
+    /// to be published again then.
     pub(super) fn overwritten(&mut self, subject: SubjectId, sequence: u64) -> bool {
         match self.entries.get_mut(&subject.0) {
             Some(entry) if entry.sequence < sequence => {
-                entry.sequence = sequence;
+                (entry.sequence, entry.stands) = (sequence, false);
                 true
             }
             _ => false,

@@ -1,5 +1,6 @@
 //! What the stream holds when a registrar starts, and what somebody else put into it since.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -56,13 +57,13 @@ pub(super) async fn load(
             Some(Slot::State { partition, subject }) => match state::open(keys, config, partition, subject, payload) {
                 Ok(state) => {
                     let (element, enrolled) = (state.element, state.content.is_some());
-                    book.set(SubjectId(subject), Entry { sequence, element, enrolled });
+                    book.set(SubjectId(subject), Entry { sequence, element, enrolled, stands: true });
                 }
                 // What somebody put there that does not open is replaced, since it is no state of the register's.
                 Err(error) => {
                     refused += 1;
                     tracing::warn!(subject, sequence, %error, "a message of the stream is refused");
-                    book.set(SubjectId(subject), Entry { sequence, element: [0; 32], enrolled: true });
+                    book.set(SubjectId(subject), Entry { sequence, element: [0; 32], enrolled: true, stands: false });
                 }
             },
             Some(Slot::Head { partition }) if partition < config.partitions => {
@@ -90,17 +91,22 @@ pub(super) async fn load(
 pub(super) async fn foreign(
     context: &Context,
     config: &GalleryConfig,
+    keys: &Keys,
     book: &mut Book,
-    own: &std::collections::HashSet<u64>,
+    own: &HashSet<u64>,
 ) -> Result<(Vec<SubjectId>, u64), ClusterError> {
     let (mut subjects, mut count) = (Vec::new(), 0);
     let from = book.last_sequence + 1;
-    let last = messages(context, from, |sequence, subject, _| {
-        if own.contains(&sequence) {
+    let last = messages(context, from, |sequence, subject, payload| {
+        if own.contains(&sequence) || is_repeated(config, keys, book, sequence, subject, payload) {
             return Ok(());
         }
         count += 1;
-        tracing::warn!(subject, sequence, "somebody else published into the gallery; the register's state is put there again");
+        tracing::warn!(
+            subject,
+            sequence,
+            "somebody else published into the gallery; the register's state is put there again"
+        );
         match Slot::of(subject) {
             Some(Slot::State { subject, .. }) if book.overwritten(SubjectId(subject), sequence) => {
                 subjects.push(SubjectId(subject));
@@ -116,4 +122,31 @@ pub(super) async fn foreign(
     .await?;
     book.last_sequence = last;
     Ok((subjects, count))
+}
+
+/// Whether a message is the registrar's own latest, which the brokers stored once more when an acknowledgement was lost.
+fn is_repeated(
+    config: &GalleryConfig,
+    keys: &Keys,
+    book: &mut Book,
+    sequence: u64,
+    subject: &str,
+    payload: &[u8],
+) -> bool {
+    match Slot::of(subject) {
+        Some(Slot::State { partition, subject }) => {
+            let opened = state::open(keys, config, partition, subject, payload);
+            opened.is_ok_and(|state| book.repeated(state.subject, sequence, &state.element))
+        }
+        Some(Slot::Head { partition }) if partition < config.partitions => {
+            let newest = book.head_number;
+            let repeated = Head::open(keys, partition, payload).is_ok_and(|head| head.number == newest);
+            if repeated {
+                let head = &mut book.parts[partition as usize].head;
+                *head = (*head).max(sequence);
+            }
+            repeated
+        }
+        _ => false,
+    }
 }

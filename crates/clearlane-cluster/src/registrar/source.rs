@@ -7,10 +7,10 @@ use clearlane_store::{Position, Register, StoreError, StoredTemplate, TemplatePr
 use clearlane_template::{SubjectId, Template, TemplateId};
 
 use super::book::Book;
+use crate::ClusterError;
 use crate::gallery::GalleryConfig;
 use crate::keys::Keys;
 use crate::state::{self, SealedState};
-use crate::ClusterError;
 
 /// A register, and how far it was read.
 pub(super) struct Source {
@@ -36,7 +36,9 @@ impl Source {
     pub(super) fn differences(&mut self, book: &Book) -> Result<Vec<SubjectId>, ClusterError> {
         let mut all: HashMap<SubjectId, Vec<StoredTemplate>> = HashMap::new();
         let mut sink = |batch: Vec<StoredTemplate>, _| {
-            batch.into_iter().for_each(|template| all.entry(template.subject).or_default().push(template));
+            for template in batch {
+                all.entry(template.subject).or_default().push(template);
+            }
         };
         // What comes while this reads is found as a change afterwards.
         let before = self.register.position()?;
@@ -54,8 +56,12 @@ impl Source {
             let subject = subject?;
             gone.remove(&subject.id);
             let templates = plain(protection.as_deref(), all.remove(&subject.id).unwrap_or_default())?;
-            let element = state::element_of(&self.keys, subject.id, Some(&subject.details), &templates)?;
-            if book.get(subject.id).is_none_or(|entry| entry.element != element) {
+            let element = match state::element_of(&self.keys, subject.id, Some(&subject.details), &templates) {
+                // It stands there as gone.
+                Err(ClusterError::TooLarge { .. }) => state::element_of(&self.keys, subject.id, None, &[])?,
+                element => element?,
+            };
+            if book.get(subject.id).is_none_or(|entry| !entry.stands || entry.element != element) {
                 other.push(subject.id);
             }
         }
@@ -70,8 +76,8 @@ impl Source {
         }
         let changes = match self.register.changes(self.position, self.config.model) {
             Ok(changes) => changes,
-            // Whoever came has no template of this model; their details are of no use to a search.
-            Err(StoreError::OtherModel { .. }) => return Ok(Some(BTreeSet::new())),
+            // Templates came, and the register has none of this model: all of them may have gone.
+            Err(StoreError::OtherModel { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         self.position = changes.position;
@@ -87,13 +93,11 @@ impl Source {
         Ok(Some(changed))
     }
 
-    /// The present states of subjects, sealed. Subjects whose state stands in the stream already are left out, unless
-    /// `again`.
+    /// The present states of subjects, sealed. Subjects whose state stands in the stream already are left out.
     pub(super) fn states(
         &self,
         subjects: impl IntoIterator<Item = SubjectId>,
         book: &Book,
-        again: bool,
     ) -> Result<Vec<SealedState>, ClusterError> {
         let protection = self.protection()?;
         let mut states = Vec::new();
@@ -105,8 +109,14 @@ impl Source {
                 None => Vec::new(),
             };
             let details = subject.as_ref().map(|subject| &subject.details);
-            let state = state::seal(&self.keys, &self.config, id, details, &templates)?;
-            if again || known.is_none_or(|known| known.element != state.element) {
+            let state = match state::seal(&self.keys, &self.config, id, details, &templates) {
+                Err(error @ ClusterError::TooLarge { .. }) => {
+                    tracing::error!(subject = id.0, %error, "a subject cannot be published, and is not found");
+                    state::seal(&self.keys, &self.config, id, None, &[])?
+                }
+                state => state?,
+            };
+            if known.is_none_or(|known| !known.stands || known.element != state.element) {
                 states.push(state);
             }
         }

@@ -1,7 +1,7 @@
 //! The registrar's one thread of work, which orders everything: changes are written to the register, their states published
 //! and acknowledged, and only then a head says so.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use super::book::{Book, Entry};
 use super::publish::{Outgoing, Publisher, Standing};
 use super::source::Source;
 use super::{Progress, load};
+use crate::ClusterError;
 use crate::gallery::{GalleryConfig, head_subject, state_subject};
 use crate::head::{self, Head};
 use crate::keys::Keys;
 use crate::partition::partition_of;
 use crate::state::SealedState;
-use crate::ClusterError;
 
 /// Changes that are written to the register in one step, and states that are in flight together.
 const AT_ONCE: usize = 256;
@@ -59,6 +59,10 @@ pub(super) struct Worker {
     /// The highest of them.
     highest: u64,
     foreign: u64,
+    /// Subjects that may stand in the stream otherwise than in the register.
+    dirty: BTreeSet<SubjectId>,
+    /// Whether all have to be compared.
+    compare: bool,
     /// Those who wait for a subject to be published.
     waiting: Vec<(SubjectId, oneshot::Sender<(u32, u64)>)>,
     progress: watch::Sender<Progress>,
@@ -90,6 +94,8 @@ impl Worker {
             own: HashSet::new(),
             highest,
             foreign: 0,
+            dirty: BTreeSet::new(),
+            compare: true,
             waiting: Vec::new(),
             progress,
         }
@@ -105,17 +111,16 @@ impl Worker {
             if let Ok(received) = tokio::time::timeout(rest, jobs.recv_many(&mut batch, AT_ONCE)).await {
                 open = received > 0;
             }
-            let changed = self.write(batch).await;
-            match changed {
-                Ok(Some(subjects)) => self.publish(subjects, false).await?,
-                Ok(None) => self.compare().await?,
+            match self.take(batch).await {
+                Ok(()) => {}
                 // A register that cannot be read may have revoked somebody: no head says that all is known.
-                Err(error) => {
+                Err(error @ (ClusterError::Register(_) | ClusterError::Template(_))) => {
                     tracing::error!(%error, "the register cannot be read; no head is published");
                     tokio::time::sleep(HEAD_AFTER).await;
                     self.last_head = Instant::now();
                     continue;
                 }
+                Err(error) => return Err(error),
             }
             let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
             if self.last_head.elapsed() >= due || !open {
@@ -141,39 +146,41 @@ impl Worker {
         Ok(done)
     }
 
-    /// Writes changes into the register, and says who changed in it, by whomever.
-    async fn write(&mut self, batch: Vec<Job>) -> Result<Option<Vec<SubjectId>>, ClusterError> {
+    /// Writes changes into the register, and publishes whatever changed in it, by whomever.
+    async fn take(&mut self, batch: Vec<Job>) -> Result<(), ClusterError> {
         let (changed, waiting) = self
             .blocking(move |source, _| {
                 let waiting = apply(source.register(), batch);
                 (source.changed(), waiting)
             })
             .await?;
+        self.dirty.extend(waiting.iter().map(|(subject, _)| *subject));
         self.waiting.extend(waiting);
-        let mut changed: Option<Vec<_>> = changed?.map(|changed| changed.into_iter().collect());
-        if let Some(changed) = &mut changed {
-            changed.extend(self.waiting.iter().map(|(subject, _)| *subject));
-            changed.sort_unstable();
-            changed.dedup();
+        match changed? {
+            Some(changed) => self.dirty.extend(changed),
+            None => self.compare = true,
         }
-        Ok(changed)
+        self.publish().await
     }
 
-    /// Publishes all that the register holds and the stream does not.
-    pub(super) async fn compare(&mut self) -> Result<(), ClusterError> {
-        let differing = self.blocking(|source, book| source.differences(book)).await??;
-        if !differing.is_empty() {
-            tracing::info!(subjects = differing.len(), "publishing what the stream does not hold");
+    /// Publishes all that the register holds and the stream is not known to, and answers those who wait.
+    pub(super) async fn publish(&mut self) -> Result<(), ClusterError> {
+        if self.compare {
+            let differing = self.blocking(Source::differences).await??;
+            if !differing.is_empty() {
+                tracing::info!(subjects = differing.len(), "publishing what the stream does not hold");
+            }
+            self.dirty.extend(differing);
+            self.compare = false;
         }
-        self.publish(differing, false).await
-    }
-
-    /// Publishes the present states of subjects, those only that differ unless `again`, and answers those who wait.
-    async fn publish(&mut self, subjects: Vec<SubjectId>, again: bool) -> Result<(), ClusterError> {
-        for chunk in subjects.chunks(AT_ONCE) {
-            let chunk = chunk.to_vec();
-            let states = self.blocking(move |source, book| source.states(chunk, book, again)).await??;
+        let dirty: Vec<_> = self.dirty.iter().copied().collect();
+        for chunk in dirty.chunks(AT_ONCE) {
+            let subjects = chunk.to_vec();
+            let states = self.blocking(move |source, book| source.states(subjects, book)).await??;
             self.publish_states(states).await?;
+            for subject in chunk {
+                self.dirty.remove(subject);
+            }
         }
         let book = &self.book;
         for (subject, published) in self.waiting.drain(..) {
@@ -199,7 +206,7 @@ impl Worker {
         // Whatever stands there is replaced: the register is the truth.
         let sequences = self.publisher.all(messages, |_, _| Ok(())).await?;
         for (state, sequence) in states.iter().zip(sequences) {
-            let entry = Entry { sequence, element: state.element, enrolled: state.enrolled };
+            let entry = Entry { sequence, element: state.element, enrolled: state.enrolled, stands: true };
             self.book.set(state.subject, entry);
             self.published(sequence);
         }
@@ -228,7 +235,8 @@ impl Worker {
             messages.push(self.publisher.outgoing(head_subject(partition), payload, part.head));
         }
         let keys = Arc::clone(&self.keys);
-        let sequences = self.publisher.all(messages, |message, standing| fence(&keys, message, standing, number)).await?;
+        let sequences =
+            self.publisher.all(messages, |message, standing| fence(&keys, message, standing, number)).await?;
         (self.book.head_number, self.book.head_time) = (number, time);
         self.unsaid = false;
         for (partition, sequence) in sequences.into_iter().enumerate() {
@@ -252,11 +260,11 @@ impl Worker {
         if self.highest - self.book.last_sequence == self.own.len() as u64 {
             self.book.last_sequence = self.highest;
         } else {
-            let (subjects, count) = load::foreign(&self.context, &self.config, &mut self.book, &self.own).await?;
+            let (subjects, count) =
+                load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own).await?;
             self.foreign += count;
             self.highest = self.highest.max(self.book.last_sequence);
-            self.own.clear();
-            return Box::pin(self.publish(subjects, true)).await;
+            self.dirty.extend(subjects);
         }
         self.own.clear();
         Ok(())

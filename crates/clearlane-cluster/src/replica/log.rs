@@ -19,10 +19,10 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use crate::ClusterError;
 use crate::keys::Keys;
 use crate::seal::OVERHEAD;
 use crate::state::MAX_STATE;
-use crate::ClusterError;
 
 const MAGIC: &[u8; 16] = b"clearlane log 1\n";
 const HEADER: u64 = 32;
@@ -70,11 +70,14 @@ pub(super) struct Log {
     rewriting: Option<Rewriting>,
 }
 
+/// A log without waste: the file, where each message lies by where it lay, and the length.
+type Copied = (File, HashMap<u64, u64>, u64);
+
 /// A log that is written anew beside, without what later messages took the place of.
 struct Rewriting {
     /// The old log's length when it began: what came since is copied at the end.
     cut: u64,
-    done: mpsc::Receiver<std::io::Result<(File, HashMap<u64, u64>, u64)>>,
+    done: mpsc::Receiver<std::io::Result<Copied>>,
 }
 
 /// Where messages lie once a log was written anew.
@@ -228,7 +231,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// Copies the messages at these places, in order.
-fn copy(path: &Path, places: &[Place]) -> std::io::Result<(File, HashMap<u64, u64>, u64)> {
+fn copy(path: &Path, places: &[Place]) -> std::io::Result<Copied> {
     let mut old = BufReader::with_capacity(1 << 20, File::open(path)?);
     let file = private().create(true).truncate(true).open(beside(path))?;
     file.try_lock()?;

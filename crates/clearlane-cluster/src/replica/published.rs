@@ -33,7 +33,9 @@ struct Published {
     /// When the head was taken in.
     heard: Instant,
     health: Health,
-    /// Each enrolled subject's details, and the number of the head that brought them.
+    /// Counts up with every head that was taken in.
+    version: u64,
+    /// Each enrolled subject's details, and the version that brought them.
     details: HashMap<u64, (u64, Arc<[u8]>)>,
 }
 
@@ -52,6 +54,7 @@ impl Shared {
             snapshot: None,
             heard: Instant::now(),
             health: Health::Loading,
+            version: 0,
             details: HashMap::new(),
         };
         Self {
@@ -65,9 +68,11 @@ impl Shared {
     /// Shows the state at a head, all of it in one step.
     pub(super) fn publish(&self, at: At, snapshot: Snapshot, changed: &mut HashMap<u64, Option<Arc<[u8]>>>) {
         let mut published = self.published.write();
+        let version = published.version + 1;
+        published.version = version;
         for (subject, details) in changed.drain() {
             match details {
-                Some(details) => _ = published.details.insert(subject, (at.head, details)),
+                Some(details) => _ = published.details.insert(subject, (version, details)),
                 None => _ = published.details.remove(&subject),
             }
         }
@@ -77,17 +82,18 @@ impl Shared {
         published.health = Health::Following;
     }
 
-    /// What a search starts from: where it stands, and the templates there.
-    pub(crate) fn now(&self) -> (At, Option<Snapshot>) {
+    /// What a search starts from: where it stands, the version, and the templates there.
+    pub(crate) fn now(&self) -> (At, u64, Option<Snapshot>) {
         let published = self.published.read();
-        (published.at, published.snapshot.clone())
+        (published.at, published.version, published.snapshot.clone())
     }
 
-    /// The details of subjects as they stood at a head, unless one of them changed since.
-    pub(crate) fn details(&self, at: At, subjects: impl Iterator<Item = u64>) -> Option<Vec<Arc<[u8]>>> {
+    /// The details of subjects as they stood at a version, unless one of them changed since.
+    pub(crate) fn details(&self, version: u64, subjects: impl Iterator<Item = u64>) -> Option<Vec<Arc<[u8]>>> {
         let published = self.published.read();
         let details = subjects.map(|subject| {
-            published.details.get(&subject).filter(|(since, _)| *since <= at.head).map(|(_, details)| Arc::clone(details))
+            let known = published.details.get(&subject).filter(|(since, _)| *since <= version);
+            known.map(|(_, details)| Arc::clone(details))
         });
         details.collect()
     }

@@ -14,13 +14,13 @@ use clearlane_template::{ModelId, Template};
 use tempfile::TempDir;
 
 /// The dimension of the tests' templates.
-pub const DIMENSION: usize = 32;
+pub(crate) const DIMENSION: usize = 32;
 
 /// A nats-server.
-pub struct Broker {
+pub(crate) struct Broker {
     arguments: Vec<String>,
     process: Child,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Broker {
@@ -32,19 +32,19 @@ impl Broker {
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Starts it again, on the same files.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.process = spawn(&self.arguments);
         self.wait();
     }
 
     /// SIGSTOP or SIGCONT.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap().success());
     }
 
@@ -69,24 +69,24 @@ fn spawn(arguments: &[String]) -> Child {
 }
 
 /// A port that is free now.
-pub fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Brokers of one cluster, and a folder for everything of a test.
-pub struct Brokers {
-    pub brokers: Vec<Broker>,
-    pub folder: TempDir,
+pub(crate) struct Brokers {
+    pub(crate) brokers: Vec<Broker>,
+    pub(crate) folder: TempDir,
 }
 
 impl Brokers {
     /// `count` brokers, or a note that there is no nats-server here.
-    pub fn start(count: usize) -> Option<Self> {
+    pub(crate) fn start(count: usize) -> Option<Self> {
         Self::with(count, &[])
     }
 
     /// The same with further arguments.
-    pub fn with(count: usize, further: &[&str]) -> Option<Self> {
+    pub(crate) fn with(count: usize, further: &[&str]) -> Option<Self> {
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             eprintln!("note: not tried, since nats-server is not installed");
             return None;
@@ -112,37 +112,37 @@ impl Brokers {
         Some(Self { brokers, folder })
     }
 
-    pub fn options(&self) -> ClusterOptions {
+    pub(crate) fn options(&self) -> ClusterOptions {
         ClusterOptions::new(self.brokers.iter().map(|broker| format!("nats://127.0.0.1:{}", broker.port)))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
 
 /// The key of the tests' clusters.
-pub fn key() -> ClusterKey {
+pub(crate) fn key() -> ClusterKey {
     Key::from_bytes([7; 32]).into()
 }
 
-pub fn model() -> ModelId {
+pub(crate) fn model() -> ModelId {
     ModelId::digest([b"the tests' model".as_slice()])
 }
 
 /// A new register.
-pub fn register(path: &Path) -> Arc<Register> {
+pub(crate) fn register(path: &Path) -> Arc<Register> {
     Arc::new(Register::create(path, Keyring::new(Key::from_bytes([1; 32]))).unwrap())
 }
 
 /// What a registrar of the tests is like.
-pub fn registrar_options(brokers: &Brokers) -> RegistrarOptions {
+pub(crate) fn registrar_options(brokers: &Brokers) -> RegistrarOptions {
     let replicas = brokers.brokers.len().min(3);
     RegistrarOptions::new(model(), DIMENSION).partitions(3).replicas(replicas).head_every(Duration::from_millis(100))
 }
 
 /// A running registrar; brokers that have just started may still choose their leader.
-pub async fn registrar(brokers: &Brokers, register: &Arc<Register>) -> Registrar {
+pub(crate) async fn registrar(brokers: &Brokers, register: &Arc<Register>) -> Registrar {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let options = registrar_options(brokers);
@@ -155,19 +155,19 @@ pub async fn registrar(brokers: &Brokers, register: &Arc<Register>) -> Registrar
 }
 
 /// A face: the same number, the same face.
-pub fn face(number: u64) -> Template {
+pub(crate) fn face(number: u64) -> Template {
     Template::normalised(model(), noise(number, DIMENSION)).unwrap()
 }
 
 /// Another capture of a face.
-pub fn capture(number: u64, capture: u64) -> Template {
+pub(crate) fn capture(number: u64, capture: u64) -> Template {
     let other = noise(number << 20 ^ capture ^ 0x5555, DIMENSION);
     let mixed = noise(number, DIMENSION).into_iter().zip(other).map(|(value, noise)| value + 0.5 * noise).collect();
     Template::normalised(model(), mixed).unwrap()
 }
 
-/// Numbers that look random (SplitMix64), in [-1, 1].
-pub fn noise(seed: u64, count: usize) -> Vec<f32> {
+/// Numbers that look random (`SplitMix64`), in [-1, 1].
+pub(crate) fn noise(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -180,7 +180,7 @@ pub fn noise(seed: u64, count: usize) -> Vec<f32> {
 }
 
 /// Waits until something is so, 30 s at most.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
     let end = Instant::now() + Duration::from_secs(30);
     while !so().await {
         assert!(Instant::now() < end, "it did not come about that {what}");

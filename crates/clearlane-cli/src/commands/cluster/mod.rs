@@ -1,8 +1,8 @@
 //! `clearlane node` and `clearlane cluster`: one gallery over many machines.
 
 mod connection;
-mod node;
 mod nkey;
+mod node;
 mod publish;
 mod status;
 mod users;
@@ -46,7 +46,9 @@ impl From<ClusterError> for Failure {
             }
             ClusterError::Name { .. } => Self::of(Exit::Usage, &error),
             ClusterError::OtherModel { .. } | ClusterError::OtherDimension { .. } => Self::of(Exit::Model, &error),
-            ClusterError::OtherRegister | ClusterError::Key(_) | ClusterError::NoKey => Self::of(Exit::Register, &error),
+            ClusterError::OtherRegister | ClusterError::Key(_) | ClusterError::NoKey => {
+                Self::of(Exit::Register, &error)
+            }
             error => Self::of(Exit::System, &error),
         }
     }

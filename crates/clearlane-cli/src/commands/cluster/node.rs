@@ -17,7 +17,9 @@ use crate::output::Output;
 ///
 /// It runs until Ctrl-C. A node that was killed starts again from its snapshots, and asks the brokers only for what came since.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  clearlane node node-1 --partitions 0-3 --snapshots /var/lib/clearlane --brokers nats://10.0.0.1:4222 \\\n    --cluster-key /etc/clearlane/cluster.key --nkey /etc/clearlane/node-1.nk")]
+#[command(
+    after_help = "Example:\n  clearlane node node-1 --partitions 0-3 --snapshots /var/lib/clearlane --brokers nats://10.0.0.1:4222 \\\n    --cluster-key /etc/clearlane/cluster.key --nkey /etc/clearlane/node-1.nk"
+)]
 pub(crate) struct NodeArgs {
     #[command(flatten)]
     connection: ConnectionArgs,

@@ -19,7 +19,9 @@ use crate::registers::RegisterArgs;
 /// It makes the gallery's stream where there is none, publishes what the stream does not hold, and follows the register,
 /// whichever process changes it, until Ctrl-C. One process publishes a gallery; of two, one stops.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  clearlane cluster publish --register port.db --key-file port.key --partitions 4 \\\n    --brokers nats://10.0.0.1:4222 --cluster-key cluster.key")]
+#[command(
+    after_help = "Example:\n  clearlane cluster publish --register port.db --key-file port.key --partitions 4 \\\n    --brokers nats://10.0.0.1:4222 --cluster-key cluster.key"
+)]
 pub(crate) struct PublishArgs {
     #[command(flatten)]
     register: RegisterArgs,

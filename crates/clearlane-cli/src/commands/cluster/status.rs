@@ -15,7 +15,9 @@ use crate::output::{Output, table};
 ///
 /// The answer is no (exit code 1) where a partition has no node that answers, or a broker is not up to date.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  clearlane cluster status --watch 2 --brokers nats://10.0.0.1:4222 --cluster-key cluster.key")]
+#[command(
+    after_help = "Example:\n  clearlane cluster status --watch 2 --brokers nats://10.0.0.1:4222 --cluster-key cluster.key"
+)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -49,17 +51,21 @@ pub(super) fn run(args: &StatusArgs, output: &Output) -> Result<Exit> {
 
 fn text(status: &ClusterStatus) -> String {
     let mut text = String::new();
-    let brokers = status.replicas.iter().map(|(name, current)| {
-        if *current { format!(", {name}") } else { format!(", {name} (not up to date)") }
-    });
+    let brokers = status
+        .replicas
+        .iter()
+        .map(|(name, current)| if *current { format!(", {name}") } else { format!(", {name} (not up to date)") });
     let leader = status.leader.as_deref().unwrap_or("none that leads");
     // Writing to a String cannot fail.
     _ = writeln!(text, "brokers     {leader}{}", brokers.collect::<String>());
     let megabytes = status.bytes as f64 / 1e6;
     _ = writeln!(text, "stream      {} messages, {megabytes:.1} MB, at {}", status.messages, status.sequence);
-    let missing: Vec<_> =
-        (0..status.partitions).filter(|partition| status.answering(*partition) == 0).map(|one| one.to_string()).collect();
-    let missing = if missing.is_empty() { String::new() } else { format!("; no node answers for {}", missing.join(", ")) };
+    let missing: Vec<_> = (0..status.partitions)
+        .filter(|partition| status.answering(*partition) == 0)
+        .map(|one| one.to_string())
+        .collect();
+    let missing =
+        if missing.is_empty() { String::new() } else { format!("; no node answers for {}", missing.join(", ")) };
     _ = writeln!(text, "partitions  {}{missing}\n", status.partitions);
     let rows: Vec<Vec<String>> = status
         .nodes

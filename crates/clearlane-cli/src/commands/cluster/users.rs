@@ -11,7 +11,9 @@ use crate::output::Output;
 ///
 /// Put it into a file, and have each broker's configuration include that. Whoever is not in it is not let in.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  clearlane cluster users --registrar UA... --node UB... --node UC... --lane lane-1=UD... > users.conf")]
+#[command(
+    after_help = "Example:\n  clearlane cluster users --registrar UA... --node UB... --node UC... --lane lane-1=UD... > users.conf"
+)]
 pub(crate) struct UsersArgs {
     /// The registrar's public key, as `cluster nkey` prints it
     #[arg(long, value_name = "KEY")]
