@@ -39,7 +39,7 @@ fn main() {
 /// What the cluster adds to the search of the same partition, where it runs.
 async fn latency(subjects: u64, dimension: usize, probes: u64) {
     let world = World::new(subjects, dimension, 3).await;
-    let _nodes = world.nodes(2).await;
+    let _nodes = world.nodes(2);
     let search = ClusterSearch::connect(key(), &world.brokers.options()).await.unwrap();
     let options = AskOptions { budget: Duration::from_secs(2), ..AskOptions::new(10) };
     world.ready(&search).await;

@@ -63,7 +63,7 @@ async fn the_merged_list_is_the_one_of_a_single_gallery_during_enrolment_and_rev
         async move {
             // Every third has two templates.
             let mut templates = vec![face(number)];
-            templates.extend((number % 3 == 0).then(|| capture(number, 1)));
+            templates.extend(number.is_multiple_of(3).then(|| capture(number, 1)));
             let mut enrolment = Enrolment::new(format!("traveller {number}"));
             for template in &templates {
                 enrolment = enrolment.with_template(template.clone());
@@ -121,7 +121,7 @@ async fn the_merged_list_is_the_one_of_a_single_gallery_during_enrolment_and_rev
         let probe = capture(number % 350, 1000 + number);
         let mode = [Mode::Exhaustive, Mode::Certified, Mode::SKETCH][number as usize % 3];
         let options = AskOptions { mode, budget, ..AskOptions::new(7) };
-        let answer = if number % 4 == 0 {
+        let answer = if number.is_multiple_of(4) {
             let (follower, probe) = (Arc::clone(&follower), probe.clone());
             tokio::task::spawn_blocking(move || follower.search(&probe, &options).unwrap()).await.unwrap()
         } else {

@@ -24,6 +24,9 @@ struct Change {
 
 type Journal = Arc<Mutex<Vec<Vec<Change>>>>;
 
+/// A candidate of the naive list.
+type Scored = (f32, TemplateId, SubjectId);
+
 const K: usize = 10;
 
 pub(crate) async fn run(subjects: u64, dimension: usize, probes: u64, rate: u64) {
@@ -36,7 +39,7 @@ pub(crate) async fn run(subjects: u64, dimension: usize, probes: u64, rate: u64)
         enrolled.extend(futures_util::future::join_all(many).await);
     }
     println!("{subjects} subjects are enrolled after {:.1?}", started.elapsed());
-    let _nodes = world.nodes(2).await;
+    let _nodes = world.nodes(2);
     let search = ClusterSearch::connect(key(), &world.brokers.options()).await.unwrap();
     world.ready(&search).await;
 
@@ -103,7 +106,7 @@ async fn revoke(world: &World, journal: &Journal, subject: SubjectId) {
 
 /// How many answers differ from the naive lists: each partition's changes are gone through once, in order.
 fn compare(journal: Vec<Vec<Change>>, answers: &[(Template, Complete)], dimension: usize) -> usize {
-    let mut naive: Vec<Vec<(f32, TemplateId, SubjectId)>> = vec![Vec::new(); answers.len()];
+    let mut naive: Vec<Vec<Scored>> = vec![Vec::new(); answers.len()];
     for (partition, mut changes) in journal.into_iter().enumerate() {
         changes.sort_by_key(|change| change.sequence);
         let mut order: Vec<usize> = (0..answers.len()).collect();
@@ -128,9 +131,7 @@ fn compare(journal: Vec<Vec<Change>>, answers: &[(Template, Complete)], dimensio
                     };
                     let mut scores: Vec<_> =
                         rows.iter().map(|(subject, (id, row))| (score(row) as f32, *id, **subject)).collect();
-                    let rank = |a: &(f32, TemplateId, SubjectId), b: &(f32, TemplateId, SubjectId)| {
-                        b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
-                    };
+                    let rank = |a: &Scored, b: &Scored| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
                     if scores.len() > K {
                         scores.select_nth_unstable_by(K, rank);
                         scores.truncate(K);
@@ -141,7 +142,7 @@ fn compare(journal: Vec<Vec<Change>>, answers: &[(Template, Complete)], dimensio
             same.iter().zip(lists).for_each(|(answer, list)| naive[*answer].extend(list));
         }
     }
-    let differs = |(list, (_, complete)): (&mut Vec<(f32, TemplateId, SubjectId)>, &(Template, Complete))| {
+    let differs = |(list, (_, complete)): (&mut Vec<Scored>, &(Template, Complete))| {
         list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let naive: Vec<_> = list.iter().take(K).map(|(_, id, subject)| (*subject, *id)).collect();
         let merged: Vec<_> = complete.candidates.iter().map(|one| (one.subject, one.template)).collect();

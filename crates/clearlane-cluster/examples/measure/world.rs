@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Node processes, `replicas` for each partition.
-    pub(crate) async fn nodes(&self, replicas: u32) -> Nodes {
+    pub(crate) fn nodes(&self, replicas: u32) -> Nodes {
         let servers: Vec<_> =
             self.brokers.brokers.iter().map(|broker| format!("nats://127.0.0.1:{}", broker.port)).collect();
         let start = |number: u32| {
