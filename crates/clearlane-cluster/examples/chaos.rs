@@ -229,7 +229,7 @@ async fn ask(search: ClusterSearch, answers: Arc<Log>, enrolled: Enrolled, stop:
     let mut seen: Vec<u64> = (0..BEFORE).collect();
     while !stop.load(Ordering::Relaxed) {
         count += 1;
-        let number = if count % 2 == 0 {
+        let number = if count.is_multiple_of(2) {
             let enrolled = enrolled.lock();
             enrolled[(count * 7919) as usize % enrolled.len()].0
         } else {
