@@ -10,7 +10,7 @@ use std::process::Command;
 const WITH_TRACT: [&str; 5] = ["clearlane", "clearlane-capi", "clearlane-cli", "clearlane-embed", "clearlane-infer"];
 
 /// Dependencies that are compiled again in moments, with nothing that depends on them but our own crates.
-const LIGHT: [&str; 2] = ["crypto-common", "tracing-subscriber"];
+const LIGHT: [&str; 3] = ["crypto-common", "getrandom", "tracing-subscriber"];
 
 /// The sets of features of each dependency.
 fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {

@@ -11,6 +11,11 @@ fn page() -> String {
     std::fs::read_to_string(root().join("docs/operations.md")).unwrap()
 }
 
+/// The page of those who run a cluster.
+fn cluster_page() -> String {
+    std::fs::read_to_string(root().join("docs/cluster.md")).unwrap()
+}
+
 /// All Rust sources of the crates without their comments, with each string on one line and `…` for what is put into it.
 fn sources() -> String {
     let mut folders: Vec<PathBuf> =
@@ -81,7 +86,8 @@ fn quoted(text: &str) -> Vec<&str> {
 fn every_message_that_is_quoted_stands_in_the_sources() {
     let (page, sources) = (page(), sources());
     let mut checked = 0;
-    for (head, row) in rows(&page).iter().filter(|(head, _)| head[0] == "it says") {
+    let rows = [rows(&page), rows(&cluster_page())].concat();
+    for (head, row) in rows.iter().filter(|(head, _)| head[0] == "it says") {
         for message in quoted(&row[0]) {
             checked += 1;
             assert!(message.len() > 12, "too short to be told from others: {message}");

@@ -7,7 +7,8 @@ use crate::commands::Command;
 /// Lets people through a border by their face, or says why not.
 ///
 /// clearlane enrols faces in a register, tells who of the enrolled stands in a picture (1:N), compares two pictures
-/// (1:1), and measures how well and how fast it does so. Nothing leaves this machine, and nothing but `datasets fetch` uses the network.
+/// (1:1), and measures how well and how fast it does so. Nothing leaves this machine, and nothing but `datasets fetch` uses the network
+/// (and, where they are built in, `node` and `cluster`).
 #[derive(Debug, Parser)]
 #[command(name = "clearlane", version, propagate_version = true, after_help = EXAMPLES, after_long_help = AFTER_LONG)]
 pub(crate) struct Cli {

@@ -9,6 +9,7 @@ mod interrupt;
 mod job;
 mod log;
 mod memory;
+mod metrics;
 mod models;
 mod output;
 mod page;

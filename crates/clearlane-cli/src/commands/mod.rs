@@ -3,6 +3,8 @@
 mod bench;
 mod calibrate;
 mod claim;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod completions;
 mod datasets;
 mod demo;
@@ -60,6 +62,13 @@ pub(crate) enum Command {
     Calibrate(calibrate::CalibrateCommand),
     /// Measure what the parts take on this machine
     Bench(bench::BenchArgs),
+    /// Follow partitions of a cluster's gallery, and answer lanes for them
+    #[cfg(feature = "cluster")]
+    Node(cluster::NodeArgs),
+    /// Publish a register to a cluster, and see how the cluster is
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -81,6 +90,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Eval(command) => eval::run(&command, output),
         Command::Calibrate(command) => calibrate::run(&command, output),
         Command::Bench(args) => bench::run(&args, output),
+        #[cfg(feature = "cluster")]
+        Command::Node(args) => cluster::node(&args, output),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(command) => cluster::run(&command, output),
         Command::Completions(args) => completions::run(&args),
     }
 }

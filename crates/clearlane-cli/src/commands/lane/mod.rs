@@ -1,7 +1,6 @@
 //! `clearlane lane`: lanes as a port runs them, fed from files or simulated.
 
 mod live;
-mod metrics;
 mod queue;
 mod run;
 mod simulate;

@@ -10,11 +10,11 @@ use clap::Args;
 use clearlane::{ChoiceReason, Direction, Frame, Lane, MetricsSnapshot, ModelChoice, Passage, Port, PortId};
 use serde::Serialize;
 
-use super::metrics::MetricsServer;
 use super::queue::{self, Passenger};
 use super::{latencies, live};
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::metrics::MetricsServer;
 use crate::models::ModelArgs;
 use crate::output::{Output, shown};
 use crate::pictures::{self, Face};
@@ -103,7 +103,11 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
 
     let interrupt = Interrupt::listen()?;
-    let metrics = args.metrics.map(|number| MetricsServer::start(number, port.clone())).transpose()?;
+    let serve = |number| {
+        let port = port.clone();
+        MetricsServer::start(number, move || port.to_prometheus())
+    };
+    let metrics = args.metrics.map(serve).transpose()?;
     if let Some(metrics) = &metrics {
         output.note(&format!("metrics are at http://{}/metrics", metrics.address()));
     }

@@ -1,4 +1,4 @@
-//! The port's metrics over HTTP, for a Prometheus server on the same machine.
+//! A port's or a node's metrics over HTTP, for a Prometheus server on the same machine.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use clearlane::Port;
 
 use crate::failure::{Exit, Failure, Result};
 
@@ -23,15 +21,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Answers `GET /metrics` on the loopback interface, one client after the other, on a thread of its own, until it is dropped.
 #[derive(Debug)]
-pub(super) struct MetricsServer {
+pub(crate) struct MetricsServer {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MetricsServer {
-    /// Listens on `number`; 0 is any that is free.
-    pub(super) fn start(number: u16, port: Port) -> Result<Self> {
+    /// Listens on `number`; 0 is any that is free. `text` gives the metrics as they are.
+    pub(crate) fn start(number: u16, text: impl Fn() -> String + Send + 'static) -> Result<Self> {
         let failed = |error: &dyn std::error::Error| {
             Failure::new(Exit::System, format!("metrics cannot be served on 127.0.0.1:{number}: {error}"))
                 .with_help("choose another port with --metrics; 0 is any that is free")
@@ -47,7 +45,7 @@ impl MetricsServer {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
-                let taken = stream.map(|stream| answer(&stream, &port));
+                let taken = stream.map(|stream| answer(&stream, &text));
                 wait = if taken.is_ok() { SHORTEST_WAIT } else { wait };
                 if let Err(error) = taken.and_then(|answered| answered) {
                     tracing::warn!(%error, "a request for metrics was not answered");
@@ -63,7 +61,7 @@ impl MetricsServer {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }
@@ -81,13 +79,13 @@ impl Drop for MetricsServer {
     }
 }
 
-fn answer(stream: &TcpStream, port: &Port) -> io::Result<()> {
+fn answer(stream: &TcpStream, text: &dyn Fn() -> String) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let request = read(stream, deadline)?;
     let (status, extra, body) = match request.as_deref().map(target) {
         None => ("431 Request Header Fields Too Large", "", "the request is too long\n".to_owned()),
         Some(None) => ("400 Bad Request", "", "expected an HTTP request such as GET /metrics HTTP/1.1\n".to_owned()),
-        Some(Some(("GET" | "HEAD", "/metrics"))) => ("200 OK", "", port.to_prometheus()),
+        Some(Some(("GET" | "HEAD", "/metrics"))) => ("200 OK", "", text()),
         Some(Some(("GET" | "HEAD", _))) => ("404 Not Found", "", "the metrics are at /metrics\n".to_owned()),
         Some(Some(_)) => ("405 Method Not Allowed", "Allow: GET, HEAD\r\n", "metrics are read with GET\n".to_owned()),
     };

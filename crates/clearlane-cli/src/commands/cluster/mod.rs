@@ -1,0 +1,55 @@
+//! `clearlane node` and `clearlane cluster`: one gallery over many machines.
+
+mod connection;
+mod nkey;
+mod node;
+mod publish;
+mod status;
+mod users;
+
+pub(super) use node::{NodeArgs, run as node};
+
+use clap::Subcommand;
+use clearlane_cluster::ClusterError;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Output;
+
+/// Publish a register to a cluster, and see how the cluster is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Publish a register's gallery, and every change of it from then on
+    Publish(publish::PublishArgs),
+    /// Show brokers, partitions and nodes, and how old each is
+    Status(status::StatusArgs),
+    /// Make the nkey of a user of the brokers
+    Nkey(nkey::NkeyArgs),
+    /// Print the brokers' configuration of who may do what
+    Users(users::UsersArgs),
+}
+
+pub(super) fn run(command: &ClusterCommand, output: &Output) -> Result<Exit> {
+    match command {
+        ClusterCommand::Publish(args) => publish::run(args, output),
+        ClusterCommand::Status(args) => status::run(args, output),
+        ClusterCommand::Nkey(args) => nkey::run(args, output),
+        ClusterCommand::Users(args) => users::run(args, output),
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        match error {
+            ClusterError::Register(error) => error.into(),
+            ClusterError::Setting { .. } | ClusterError::NoPartition { .. } | ClusterError::PublicKey { .. } => {
+                Self::of(Exit::Usage, &error)
+            }
+            ClusterError::Name { .. } => Self::of(Exit::Usage, &error),
+            ClusterError::OtherModel { .. } | ClusterError::OtherDimension { .. } => Self::of(Exit::Model, &error),
+            ClusterError::OtherRegister | ClusterError::Key(_) | ClusterError::NoKey => {
+                Self::of(Exit::Register, &error)
+            }
+            error => Self::of(Exit::System, &error),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Measures a cluster on this machine: three brokers, one node process for each replica, and everything else in this process.
+//!
+//! ```sh
+//! cargo run --release -p clearlane-cluster --example measure -- equal 100000 128 10000 500   # lists, during 500 changes/s
+//! cargo run --release -p clearlane-cluster --example measure -- latency 1000000 128 2000      # added latency
+//! cargo run --release -p clearlane-cluster --example measure -- snapshot 1000000 512          # a node comes back
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What fails here ends the measurement.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+#[path = "measure/equal.rs"]
+mod equal;
+#[path = "measure/snapshot.rs"]
+mod snapshot;
+#[path = "measure/world.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use clearlane_cluster::{AskOptions, ClusterSearch};
+use support::key;
+use world::{World, percentiles, probe};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments[at].parse::<u64>().expect("a number");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match arguments.first().map(String::as_str) {
+        Some("node") => runtime.block_on(world::node(&arguments[1..])),
+        Some("equal") => runtime.block_on(equal::run(number(1), number(2) as usize, number(3), number(4))),
+        Some("latency") => runtime.block_on(latency(number(1), number(2) as usize, number(3))),
+        Some("snapshot") => runtime.block_on(snapshot::run(number(1), number(2) as usize)),
+        _ => eprintln!("measure equal|latency|snapshot SUBJECTS DIMENSION [PROBES [CHANGES_A_SECOND]]"),
+    }
+}
+
+/// What the cluster adds to the search of the same partition, where it runs.
+async fn latency(subjects: u64, dimension: usize, probes: u64) {
+    let world = World::new(subjects, dimension, 3).await;
+    let _nodes = world.nodes(2);
+    let search = ClusterSearch::connect(key(), &world.brokers.options()).await.unwrap();
+    let options = AskOptions { budget: Duration::from_secs(2), ..AskOptions::new(10) };
+    world.ready(&search).await;
+    let (mut whole, mut searched, mut added) = (vec![], vec![], vec![]);
+    for number in 0..probes {
+        let probe = probe(number % subjects, number, dimension);
+        let started = Instant::now();
+        let answer = search.search(&probe, &options).await.unwrap().complete();
+        let took = started.elapsed();
+        let Some(complete) = answer else { continue };
+        whole.push(took);
+        searched.push(complete.searched);
+        added.push(took.saturating_sub(complete.searched));
+    }
+    println!("{} of {probes} answers complete; {}", whole.len(), world::load());
+    println!("search of the slowest partition  {}", percentiles(&mut searched));
+    println!("whole answer                     {}", percentiles(&mut whole));
+    println!("added                            {}", percentiles(&mut added));
+}

@@ -1,0 +1,121 @@
+//! A lane's records on its own disk until the brokers have them.
+//!
+//! ```text
+//! length 4 | sealed message, the records in order
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{BEGINNING, Link, Linked, MAX_RECORD};
+use crate::ClusterError;
+use crate::keys::Keys;
+
+/// Beyond this, what the brokers have is taken out.
+const FULL: u64 = 1 << 20;
+/// Bytes of the largest message.
+const MAX_MESSAGE: usize = MAX_RECORD + 256;
+
+/// The file, and where the lane's chain ends.
+pub(super) struct Outbox {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// Messages that are in the file, by count.
+    messages: Vec<(u64, bytes::Bytes)>,
+    count: u64,
+    link: Link,
+}
+
+impl Outbox {
+    /// Opens a lane's outbox, or makes it. A torn end was never acknowledged to anybody, and is cut off.
+    pub(super) fn open(folder: &Path, lane: &str, keys: &Keys) -> Result<Self, ClusterError> {
+        let path = folder.join(format!("records-{lane}.outbox"));
+        let mut bytes = Vec::new();
+        let mut open = || -> std::io::Result<File> {
+            std::fs::create_dir_all(folder)?;
+            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            file.try_lock()?;
+            file.read_to_end(&mut bytes)?;
+            Ok(file)
+        };
+        let file = open().map_err(ClusterError::file(&path))?;
+        let mut outbox = Self { path, file, length: 0, messages: Vec::new(), count: 0, link: BEGINNING };
+        let mut rest = &bytes[..];
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let length = u32::from_le_bytes(*length) as usize;
+            let Some((message, after)) = after.split_at_checked(length).filter(|_| length <= MAX_MESSAGE) else {
+                break;
+            };
+            let linked = Linked::open(keys, lane, message)?;
+            (outbox.count, outbox.link) = (linked.count, linked.link(lane));
+            outbox.messages.push((linked.count, message.to_vec().into()));
+            outbox.length += 4 + length as u64;
+            rest = after;
+        }
+        let (length, failed) = (outbox.length, ClusterError::file(&outbox.path));
+        let file = &mut outbox.file;
+        file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)).map(drop)).map_err(failed)?;
+        Ok(outbox)
+    }
+
+    /// Where the lane's chain ends.
+    pub(super) fn end(&self) -> (u64, Link) {
+        (self.count, self.link)
+    }
+
+    /// Goes on after a chain's end that the brokers have and this disk has not.
+    pub(super) fn go_on(&mut self, lane: &str, last: &Linked) {
+        (self.count, self.link) = (last.count, last.link(lane));
+    }
+
+    /// Keeps a record. It is on the disk when this returns.
+    pub(super) fn append(&mut self, keys: &Keys, lane: &str, record: &[u8]) -> Result<u64, ClusterError> {
+        if record.len() > MAX_RECORD {
+            return Err(ClusterError::TooLarge { bytes: record.len() });
+        }
+        let linked = Linked { count: self.count + 1, previous: self.link, record: record.to_vec() };
+        let message = linked.seal(keys, lane)?;
+        let mut entry = (message.len() as u32).to_le_bytes().to_vec();
+        entry.extend_from_slice(&message);
+        let file = &mut self.file;
+        if let Err(source) = file.write_all(&entry).and_then(|()| file.sync_data()) {
+            // A part of it may be there: the next one begins where this one did.
+            _ = file.set_len(self.length).and_then(|()| file.seek(SeekFrom::Start(self.length)).map(drop));
+            return Err(ClusterError::File { path: self.path.clone(), source });
+        }
+        self.length += entry.len() as u64;
+        (self.count, self.link) = (linked.count, linked.link(lane));
+        self.messages.push((linked.count, message.into()));
+        Ok(linked.count)
+    }
+
+    /// The messages after a count, in order.
+    pub(super) fn after(&self, count: u64) -> Vec<(u64, bytes::Bytes)> {
+        self.messages.iter().filter(|(number, _)| *number > count).cloned().collect()
+    }
+
+    /// The brokers have all up to `count`: what is full is emptied, but for the last record, by which the chain goes on.
+    pub(super) fn published(&mut self, count: u64) -> Result<(), ClusterError> {
+        if count < self.count || self.length < FULL {
+            return Ok(());
+        }
+        let Some(last) = self.messages.pop() else { return Ok(()) };
+        let beside = self.path.with_extension("outbox.new");
+        let mut entry = (last.1.len() as u32).to_le_bytes().to_vec();
+        entry.extend_from_slice(&last.1);
+        let replace = || -> std::io::Result<File> {
+            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside)?;
+            file.try_lock()?;
+            file.write_all(&entry)?;
+            file.sync_data()?;
+            std::fs::rename(&beside, &self.path)?;
+            Ok(file)
+        };
+        self.file = replace().map_err(ClusterError::file(&self.path))?;
+        self.length = entry.len() as u64;
+        self.messages = vec![last];
+        Ok(())
+    }
+}

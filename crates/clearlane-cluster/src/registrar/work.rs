@@ -1,0 +1,328 @@
+//! The registrar's one thread of work, which orders everything: changes are written to the register, their states published
+//! and acknowledged, and only then a head says so.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Context;
+use clearlane_store::{Enrolment, Register, StoreError};
+use clearlane_template::{SubjectId, TemplateId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::book::{Book, Entry};
+use super::publish::{Outgoing, Publisher, Standing};
+use super::source::Source;
+use super::{Progress, load};
+use crate::ClusterError;
+use crate::gallery::{GalleryConfig, head_subject, state_subject};
+use crate::head::{self, Head};
+use crate::keys::Keys;
+use crate::partition::partition_of;
+use crate::state::SealedState;
+
+/// Changes that are written to the register in one step, and states that are in flight together.
+const AT_ONCE: usize = 256;
+/// Heads follow changes no faster than this.
+const HEAD_AFTER: Duration = Duration::from_millis(20);
+
+/// A change that is in the register.
+pub(super) struct Written {
+    pub(super) subject: SubjectId,
+    pub(super) templates: Vec<TemplateId>,
+    /// Partition and sequence, once the brokers have acknowledged.
+    pub(super) published: oneshot::Receiver<(u32, u64)>,
+}
+
+pub(super) type Answer = Result<Written, ClusterError>;
+
+/// A change that was asked for.
+pub(super) enum Job {
+    Enrol { enrolment: Box<Enrolment>, done: oneshot::Sender<Answer> },
+    Revoke { subject: SubjectId, reason: String, done: oneshot::Sender<Answer> },
+}
+
+pub(super) struct Worker {
+    context: Context,
+    config: GalleryConfig,
+    keys: Arc<Keys>,
+    book: Book,
+    /// Away only while a thread for blocking work has it.
+    source: Option<Source>,
+    publisher: Publisher,
+    head_every: Duration,
+    last_head: Instant,
+    /// Changes that no head has said yet.
+    unsaid: bool,
+    /// Sequences of this process's messages since the book's end.
+    own: HashSet<u64>,
+    /// The highest of them.
+    highest: u64,
+    foreign: u64,
+    /// Subjects that may stand in the stream otherwise than in the register.
+    dirty: BTreeSet<SubjectId>,
+    /// Whether all have to be compared.
+    compare: bool,
+    /// Those who wait for a subject to be published.
+    waiting: Vec<(SubjectId, oneshot::Sender<(u32, u64)>)>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Worker {
+    #[allow(clippy::too_many_arguments)] // Parts of one thing, made in one place.
+    pub(super) fn new(
+        context: Context,
+        config: GalleryConfig,
+        keys: Arc<Keys>,
+        book: Book,
+        source: Source,
+        publisher: Publisher,
+        head_every: Duration,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        let (source, highest) = (Some(source), book.last_sequence);
+        Self {
+            context,
+            config,
+            keys,
+            book,
+            source,
+            publisher,
+            head_every,
+            last_head: Instant::now(),
+            unsaid: true,
+            own: HashSet::new(),
+            highest,
+            foreign: 0,
+            dirty: BTreeSet::new(),
+            compare: true,
+            waiting: Vec::new(),
+            progress,
+        }
+    }
+
+    /// Works until nobody can bring more.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), ClusterError> {
+        let mut open = true;
+        while open {
+            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
+            let rest = due.saturating_sub(self.last_head.elapsed());
+            let mut batch = Vec::new();
+            if let Ok(received) = tokio::time::timeout(rest, jobs.recv_many(&mut batch, AT_ONCE)).await {
+                open = received > 0;
+            }
+            match self.take(batch).await {
+                Ok(()) => {}
+                // A register that cannot be read may have revoked somebody: no head says that all is known.
+                Err(error @ (ClusterError::Register(_) | ClusterError::Template(_))) => {
+                    tracing::error!(%error, "the register cannot be read; no head is published");
+                    tokio::time::sleep(HEAD_AFTER).await;
+                    self.last_head = Instant::now();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
+            if self.last_head.elapsed() >= due || !open {
+                self.publish_heads().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does blocking work with the register and what the stream is known to hold.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Source, &Book) -> T + Send + 'static,
+    ) -> Result<T, ClusterError> {
+        let mut source = self.source.take().ok_or(ClusterError::Stopped)?;
+        let book = std::mem::replace(&mut self.book, Book::new(&self.config));
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut source, &book);
+            (source, book, done)
+        });
+        let (source, book, done) = done.await.map_err(|_| ClusterError::Stopped)?;
+        (self.source, self.book) = (Some(source), book);
+        Ok(done)
+    }
+
+    /// Writes changes into the register, and publishes whatever changed in it, by whomever.
+    async fn take(&mut self, batch: Vec<Job>) -> Result<(), ClusterError> {
+        let (changed, waiting) = self
+            .blocking(move |source, _| {
+                let waiting = apply(source.register(), batch);
+                (source.changed(), waiting)
+            })
+            .await?;
+        self.dirty.extend(waiting.iter().map(|(subject, _)| *subject));
+        self.waiting.extend(waiting);
+        match changed? {
+            Some(changed) => self.dirty.extend(changed),
+            None => self.compare = true,
+        }
+        self.publish().await
+    }
+
+    /// Publishes all that the register holds and the stream is not known to, and answers those who wait.
+    pub(super) async fn publish(&mut self) -> Result<(), ClusterError> {
+        if self.compare {
+            let differing = self.blocking(Source::differences).await??;
+            if !differing.is_empty() {
+                tracing::info!(subjects = differing.len(), "publishing what the stream does not hold");
+            }
+            self.dirty.extend(differing);
+            self.compare = false;
+        }
+        let dirty: Vec<_> = self.dirty.iter().copied().collect();
+        for chunk in dirty.chunks(AT_ONCE) {
+            let subjects = chunk.to_vec();
+            let states = self.blocking(move |source, book| source.states(subjects, book)).await??;
+            self.publish_states(states).await?;
+            for subject in chunk {
+                self.dirty.remove(subject);
+            }
+        }
+        let book = &self.book;
+        for (subject, published) in self.waiting.drain(..) {
+            if let Some(entry) = book.get(subject) {
+                // Whoever does not wait any more does not mind.
+                _ = published.send((partition_of(subject, self.config.partitions), entry.sequence));
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_states(&mut self, states: Vec<SealedState>) -> Result<(), ClusterError> {
+        if states.is_empty() {
+            return Ok(());
+        }
+        self.unsaid = true;
+        let messages = states.iter().map(|state| {
+            let after = self.book.get(state.subject).map_or(0, |entry| entry.sequence);
+            let subject = state_subject(state.partition, state.subject.0);
+            self.publisher.outgoing(subject, state.message.clone(), after)
+        });
+        let messages: Vec<_> = messages.collect();
+        // Whatever stands there is replaced: the register is the truth.
+        let sequences = self.publisher.all(messages, |_, _| Ok(())).await?;
+        for (state, sequence) in states.iter().zip(sequences) {
+            let entry = Entry { sequence, element: state.element, enrolled: state.enrolled, stands: true };
+            self.book.set(state.subject, entry);
+            self.published(sequence);
+        }
+        Ok(())
+    }
+
+    fn published(&mut self, sequence: u64) {
+        self.own.insert(sequence);
+        self.highest = self.highest.max(sequence);
+    }
+
+    /// Publishes a head of every partition, all of one time, and looks whether anybody else publishes.
+    pub(super) async fn publish_heads(&mut self) -> Result<(), ClusterError> {
+        self.last_head = Instant::now();
+        let time = head::now();
+        if time < self.book.head_time {
+            let behind = (self.book.head_time - time) / 1000;
+            tracing::error!(behind, "this machine's clock is milliseconds behind the newest head: correct the clock");
+            return Ok(());
+        }
+        let number = self.book.head_number + 1;
+        let mut messages = Vec::with_capacity(self.book.parts.len());
+        for (partition, part) in (0..).zip(&self.book.parts) {
+            let head = Head { partition, number, time, subjects: part.subjects, sum: part.sum };
+            let payload = head.seal(&self.keys)?.into();
+            messages.push(self.publisher.outgoing(head_subject(partition), payload, part.head));
+        }
+        let keys = Arc::clone(&self.keys);
+        let sequences =
+            self.publisher.all(messages, |message, standing| fence(&keys, message, standing, number)).await?;
+        (self.book.head_number, self.book.head_time) = (number, time);
+        self.unsaid = false;
+        for (partition, sequence) in sequences.into_iter().enumerate() {
+            self.book.parts[partition].head = sequence;
+            self.published(sequence);
+        }
+        self.account().await?;
+        self.progress.send_replace(Progress {
+            head: number,
+            time,
+            sequence: self.book.last_sequence,
+            subjects: self.book.parts.iter().map(|part| part.subjects).sum(),
+            foreign: self.foreign,
+        });
+        Ok(())
+    }
+
+    /// All sequences since the last time have to be this process's own: nobody else writes here. What somebody did is
+    /// replaced.
+    async fn account(&mut self) -> Result<(), ClusterError> {
+        if self.highest - self.book.last_sequence == self.own.len() as u64 {
+            self.book.last_sequence = self.highest;
+        } else {
+            let (subjects, count) =
+                load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own).await?;
+            self.foreign += count;
+            self.highest = self.highest.max(self.book.last_sequence);
+            self.dirty.extend(subjects);
+        }
+        self.own.clear();
+        Ok(())
+    }
+}
+
+/// Whether a head may take the place of the one that stands there: not of a newer one, which another registrar made.
+fn fence(keys: &Keys, message: &Outgoing, standing: &Standing, number: u64) -> Result<(), ClusterError> {
+    let partition = message.subject.split('.').nth(1).and_then(|partition| partition.parse().ok()).unwrap_or(0);
+    match Head::open(keys, partition, &standing.payload) {
+        Ok(head) if head.number >= number => Err(ClusterError::AnotherRegistrar),
+        // An older one that was put there again, or nothing that opens.
+        _ => Ok(()),
+    }
+}
+
+/// Writes changes into the register, many in one transaction, and answers each. Returns those who wait for the brokers.
+fn apply(register: &Register, batch: Vec<Job>) -> Vec<(SubjectId, oneshot::Sender<(u32, u64)>)> {
+    let (mut enrolments, mut enrolling) = (Vec::new(), Vec::new());
+    let mut revoking: BTreeMap<String, Vec<(SubjectId, oneshot::Sender<Answer>)>> = BTreeMap::new();
+    for job in batch {
+        match job {
+            Job::Enrol { enrolment, done } => {
+                enrolments.push(*enrolment);
+                enrolling.push(done);
+            }
+            Job::Revoke { subject, reason, done } => revoking.entry(reason).or_default().push((subject, done)),
+        }
+    }
+    let mut waiting = Vec::new();
+    let mut answer = |done: oneshot::Sender<Answer>, result: Result<(SubjectId, Vec<TemplateId>), StoreError>| {
+        let answer = result.map(|(subject, templates)| {
+            let (sender, published) = oneshot::channel();
+            waiting.push((subject, sender));
+            Written { subject, templates, published }
+        });
+        // Whoever does not wait any more does not mind.
+        _ = done.send(answer.map_err(ClusterError::from));
+    };
+    if !enrolments.is_empty() {
+        match register.enrol_all(&enrolments) {
+            Ok(results) => enrolling.into_iter().zip(results).for_each(|(done, result)| answer(done, result)),
+            // None of them is enrolled; each is told by an error of its own.
+            Err(_) => {
+                for (done, enrolment) in enrolling.into_iter().zip(&enrolments) {
+                    answer(done, register.enrol(enrolment));
+                }
+            }
+        }
+    }
+    for (reason, revocations) in revoking {
+        let subjects: Vec<_> = revocations.iter().map(|(subject, _)| *subject).collect();
+        let all = register.revoke_all(&subjects, &reason).is_ok();
+        for (subject, done) in revocations {
+            // Where one of them is not enrolled, none was revoked: each by itself, then.
+            let result = if all { Ok(()) } else { register.revoke(subject, &reason).map(drop) };
+            answer(done, result.map(|()| (subject, Vec::new())));
+        }
+    }
+    waiting
+}
