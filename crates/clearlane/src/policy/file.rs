@@ -17,9 +17,8 @@ use super::earlier::{EarlierCapture, EarlierFile};
 use super::error::in_words;
 use super::{
     AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
-    Modality, PadRule, Place, Policy, PolicyError, PolicyProblem,
+    Modality, PadRule, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId,
 };
-use super::{PortEntry, PortId};
 use crate::evidence::SCORE_LIMIT;
 
 /// Reads the text of a policy; `path` is only named in errors.
