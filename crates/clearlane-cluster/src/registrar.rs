@@ -6,6 +6,7 @@ mod load;
 mod publish;
 mod source;
 mod work;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,13 @@ use crate::{ClusterError, ClusterKey, ClusterOptions, stream};
 use book::Book;
 use publish::Publisher;
 use source::Source;
-use work::{Job, Worker};
+use work::Worker;
+use write::Job;
 
 /// Changes that wait to be written; whoever brings more waits.
 const WAITING: usize = 1024;
+/// Changes that are written and wait for the brokers; beyond that, none is written until these can be reached again.
+const UNPUBLISHED: usize = 1 << 16;
 
 /// How a registrar publishes.
 #[derive(Clone, Copy, Debug)]
@@ -153,15 +157,17 @@ impl Registrar {
         let keys = Arc::new(config.keys(&key)?);
         let mut book = Book::new(&config);
         load::load(&context, &config, &keys, &mut book).await?;
-        let source = Source::new(register, config, Arc::clone(&keys));
+        let source = Source::new(Arc::clone(&register), config, Arc::clone(&keys));
         let run = data_encoding::HEXLOWER.encode(&random::<8>()?);
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
         let mut worker = Worker::new(context, config, keys, book, source, publisher, options.head_every, sender);
         worker.publish().await?;
         worker.publish_heads().await?;
-        let (jobs, waiting) = mpsc::channel(WAITING);
-        Ok(Self { jobs, wait: options.wait, progress, task: tokio::spawn(worker.run(waiting)) })
+        let (jobs, changes) = mpsc::channel(WAITING);
+        let (written, publishing) = mpsc::channel(UNPUBLISHED);
+        tokio::spawn(write::run(register, changes, written));
+        Ok(Self { jobs, wait: options.wait, progress, task: tokio::spawn(worker.run(publishing)) })
     }
 
     /// Enrols a subject. It is in the register and in the stream when this returns.
@@ -177,7 +183,7 @@ impl Registrar {
         self.change(Job::Revoke { subject, reason: reason.to_owned(), done }, answer).await
     }
 
-    async fn change(&self, job: Job, answer: oneshot::Receiver<work::Answer>) -> Result<Published, ClusterError> {
+    async fn change(&self, job: Job, answer: oneshot::Receiver<write::Answer>) -> Result<Published, ClusterError> {
         self.jobs.send(job).await.map_err(|_| ClusterError::Stopped)?;
         let written = answer.await.map_err(|_| ClusterError::Stopped)??;
         let late = ClusterError::NotYetPublished { subject: written.subject, waited: self.wait };

@@ -28,10 +28,6 @@ impl Source {
         Self { register, config, keys, position: Position::default(), owners: HashMap::new() }
     }
 
-    pub(super) fn register(&self) -> &Register {
-        &self.register
-    }
-
     /// Reads all of the register, and says which subjects stand in the stream otherwise, those who are gone first.
     pub(super) fn differences(&mut self, book: &Book) -> Result<Vec<SubjectId>, ClusterError> {
         let mut all: HashMap<SubjectId, Vec<StoredTemplate>> = HashMap::new();

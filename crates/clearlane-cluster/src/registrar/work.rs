@@ -1,18 +1,18 @@
-//! The registrar's one thread of work, which orders everything: changes are written to the register, their states published
-//! and acknowledged, and only then a head says so.
+//! The registrar's one thread of work, which orders everything that is published: the states of those who changed in the
+//! register, until they are acknowledged, and only then a head that says so.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
-use clearlane_store::{Enrolment, Register, StoreError};
-use clearlane_template::{SubjectId, TemplateId};
-use tokio::sync::{mpsc, oneshot, watch};
+use clearlane_template::SubjectId;
+use tokio::sync::{mpsc, watch};
 
 use super::book::{Book, Entry};
 use super::publish::{Outgoing, Publisher, Standing};
 use super::source::Source;
+use super::write::Waiting;
 use super::{Progress, load};
 use crate::ClusterError;
 use crate::gallery::{GalleryConfig, head_subject, state_subject};
@@ -21,26 +21,10 @@ use crate::keys::Keys;
 use crate::partition::partition_of;
 use crate::state::SealedState;
 
-/// Changes that are written to the register in one step, and states that are in flight together.
+/// States that are in flight together.
 const AT_ONCE: usize = 256;
 /// Heads follow changes no faster than this.
 const HEAD_AFTER: Duration = Duration::from_millis(20);
-
-/// A change that is in the register.
-pub(super) struct Written {
-    pub(super) subject: SubjectId,
-    pub(super) templates: Vec<TemplateId>,
-    /// Partition and sequence, once the brokers have acknowledged.
-    pub(super) published: oneshot::Receiver<(u32, u64)>,
-}
-
-pub(super) type Answer = Result<Written, ClusterError>;
-
-/// A change that was asked for.
-pub(super) enum Job {
-    Enrol { enrolment: Box<Enrolment>, done: oneshot::Sender<Answer> },
-    Revoke { subject: SubjectId, reason: String, done: oneshot::Sender<Answer> },
-}
 
 pub(super) struct Worker {
     context: Context,
@@ -64,7 +48,7 @@ pub(super) struct Worker {
     /// Whether all have to be compared.
     compare: bool,
     /// Those who wait for a subject to be published.
-    waiting: Vec<(SubjectId, oneshot::Sender<(u32, u64)>)>,
+    waiting: Vec<Waiting>,
     progress: watch::Sender<Progress>,
 }
 
@@ -102,13 +86,13 @@ impl Worker {
     }
 
     /// Works until nobody can bring more.
-    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), ClusterError> {
+    pub(super) async fn run(mut self, mut written: mpsc::Receiver<Waiting>) -> Result<(), ClusterError> {
         let mut open = true;
         while open {
             let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
             let rest = due.saturating_sub(self.last_head.elapsed());
             let mut batch = Vec::new();
-            if let Ok(received) = tokio::time::timeout(rest, jobs.recv_many(&mut batch, AT_ONCE)).await {
+            if let Ok(received) = tokio::time::timeout(rest, written.recv_many(&mut batch, AT_ONCE)).await {
                 open = received > 0;
             }
             match self.take(batch).await {
@@ -146,16 +130,11 @@ impl Worker {
         Ok(done)
     }
 
-    /// Writes changes into the register, and publishes whatever changed in it, by whomever.
-    async fn take(&mut self, batch: Vec<Job>) -> Result<(), ClusterError> {
-        let (changed, waiting) = self
-            .blocking(move |source, _| {
-                let waiting = apply(source.register(), batch);
-                (source.changed(), waiting)
-            })
-            .await?;
+    /// Publishes whatever changed in the register, by whomever; `waiting` are those who wait for it.
+    async fn take(&mut self, waiting: Vec<Waiting>) -> Result<(), ClusterError> {
         self.dirty.extend(waiting.iter().map(|(subject, _)| *subject));
         self.waiting.extend(waiting);
+        let changed = self.blocking(|source, _| source.changed()).await?;
         match changed? {
             Some(changed) => self.dirty.extend(changed),
             None => self.compare = true,
@@ -279,50 +258,4 @@ fn fence(keys: &Keys, message: &Outgoing, standing: &Standing, number: u64) -> R
         // An older one that was put there again, or nothing that opens.
         _ => Ok(()),
     }
-}
-
-/// Writes changes into the register, many in one transaction, and answers each. Returns those who wait for the brokers.
-fn apply(register: &Register, batch: Vec<Job>) -> Vec<(SubjectId, oneshot::Sender<(u32, u64)>)> {
-    let (mut enrolments, mut enrolling) = (Vec::new(), Vec::new());
-    let mut revoking: BTreeMap<String, Vec<(SubjectId, oneshot::Sender<Answer>)>> = BTreeMap::new();
-    for job in batch {
-        match job {
-            Job::Enrol { enrolment, done } => {
-                enrolments.push(*enrolment);
-                enrolling.push(done);
-            }
-            Job::Revoke { subject, reason, done } => revoking.entry(reason).or_default().push((subject, done)),
-        }
-    }
-    let mut waiting = Vec::new();
-    let mut answer = |done: oneshot::Sender<Answer>, result: Result<(SubjectId, Vec<TemplateId>), StoreError>| {
-        let answer = result.map(|(subject, templates)| {
-            let (sender, published) = oneshot::channel();
-            waiting.push((subject, sender));
-            Written { subject, templates, published }
-        });
-        // Whoever does not wait any more does not mind.
-        _ = done.send(answer.map_err(ClusterError::from));
-    };
-    if !enrolments.is_empty() {
-        match register.enrol_all(&enrolments) {
-            Ok(results) => enrolling.into_iter().zip(results).for_each(|(done, result)| answer(done, result)),
-            // None of them is enrolled; each is told by an error of its own.
-            Err(_) => {
-                for (done, enrolment) in enrolling.into_iter().zip(&enrolments) {
-                    answer(done, register.enrol(enrolment));
-                }
-            }
-        }
-    }
-    for (reason, revocations) in revoking {
-        let subjects: Vec<_> = revocations.iter().map(|(subject, _)| *subject).collect();
-        let all = register.revoke_all(&subjects, &reason).is_ok();
-        for (subject, done) in revocations {
-            // Where one of them is not enrolled, none was revoked: each by itself, then.
-            let result = if all { Ok(()) } else { register.revoke(subject, &reason).map(drop) };
-            answer(done, result.map(|()| (subject, Vec::new())));
-        }
-    }
-    waiting
 }
