@@ -107,20 +107,19 @@ fn a_file_that_was_altered_or_cut_is_made_anew() {
 fn a_new_key_makes_the_file_useless() {
     let port = Port::with(20);
     let path = file(&port);
-    let references = load(port.register.clone(), &path);
-    let older = fs::read(&path).unwrap();
+    drop(load(port.register.clone(), &path));
+    let (older, known) = (fs::read(&path).unwrap(), Some(port.subject(3)));
     let new = Key::random().unwrap();
     let ring = Keyring::new(new.clone()).with_older(port.key.clone());
     Register::open(port.path(), ring.clone()).unwrap().rekey(&new, |_, _| {}).unwrap();
     let register = Arc::new(Register::open(port.path(), ring).unwrap());
     let again = load(Arc::clone(&register), &path);
-    assert_eq!((again.len(), found(&again, 3)), (20, Some(port.subject(3))));
+    assert_eq!((again.len(), found(&again, 3)), (20, known));
     assert_ne!(fs::read(&path).unwrap(), older);
     // Put back, it does not open under the new key.
     fs::write(&path, &older).unwrap();
     let again = load(register, &path);
-    assert_eq!((again.len(), found(&again, 3)), (20, Some(port.subject(3))));
-    drop(references);
+    assert_eq!((again.len(), found(&again, 3)), (20, known));
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl<'a> Scan<'a> {
         RowBuffer::new(self.shape.precision, self.shape.dimension, READ_ROWS)
     }
 
-    /// Keeps the rows whose codes do not rule them out by what is known now.
+    /// Keeps the rows whose codes do not rule them out by what is known now. For a sketch it is no further chance to miss one: it
+    /// is the same product, and a row that belongs in the list reaches the highest bound that there ever is.
     fn drop_ruled_out(&self, found: &Found<'a>, rows: &mut Vec<Distant<'a>>) {
         let Some((layout, _, bound)) = &self.coded else { return };
         let Some(thresholds) = bound.at(self.bound(&found.best)) else { return };
