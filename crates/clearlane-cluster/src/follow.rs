@@ -155,7 +155,7 @@ pub(crate) async fn failed(tasks: &mut [JoinHandle<Result<(), ClusterError>>]) -
     }
 }
 
-/// Opens the replicas of partitions, each on a thread that may block.
+/// Opens the replicas of partitions, on threads that may block.
 pub(crate) async fn open(
     partitions: &[u32],
     config: GalleryConfig,
@@ -163,12 +163,13 @@ pub(crate) async fn open(
     settings: crate::GallerySettings,
     folder: Option<std::path::PathBuf>,
 ) -> Result<Vec<Replica>, ClusterError> {
-    let mut replicas = Vec::with_capacity(partitions.len());
-    for &partition in partitions {
+    let open = |&partition: &u32| {
         let (keys, folder) = (Arc::clone(keys), folder.clone());
         let shared = Arc::new(crate::replica::Shared::new());
         let open = move || Replica::open(partition, config, keys, settings, folder.as_deref(), shared);
-        replicas.push(tokio::task::spawn_blocking(open).await.map_err(|_| ClusterError::Stopped)??);
-    }
-    Ok(replicas)
+        tokio::task::spawn_blocking(open)
+    };
+    // At the same time: what each does on one thread goes on beside the others' work.
+    let opened = futures_util::future::join_all(partitions.iter().map(open)).await;
+    opened.into_iter().map(|replica| replica.map_err(|_| ClusterError::Stopped)?).collect()
 }

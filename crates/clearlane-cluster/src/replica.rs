@@ -120,7 +120,10 @@ impl Replica {
         let started = Instant::now();
         let (mut log, length) = Log::open(folder, self.partition, &self.keys)?;
         let row = 4 * u64::from(self.config.dimension) + log::LEAST;
-        self.gallery.try_reserve((length / row) as usize)?;
+        let most = (length / row) as usize;
+        self.gallery.try_reserve(most)?;
+        self.live.reserve(most);
+        self.changed.reserve(most);
         while let Some(records) = log.read()? {
             let open = |record: &log::Record| {
                 let opened = state::open(&self.keys, &self.config, self.partition, record.subject, &record.message);
