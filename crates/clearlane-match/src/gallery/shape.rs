@@ -177,7 +177,7 @@ impl GalleryBuilder {
     ///
     /// The file brings its own rotation: [`Self::fixed_seed`] has no effect.
     pub fn open_file(self, path: impl AsRef<Path>, secret: &[u8; 32]) -> Result<(Gallery, Vec<u8>), GalleryFileError> {
-        let opened = file::open(self.shape()?, path.as_ref(), secret)?;
+        let opened = file::open(&self.shape()?, path.as_ref(), secret)?;
         Ok((Gallery::of_file(opened.shape, opened.segments, opened.index), opened.tag))
     }
 

@@ -129,7 +129,7 @@ impl Inspector {
     }
 
     fn quality(&self, path: &Path, frame: &Frame<'_>, face: &Face, faces: &[Face]) -> Result<Quality> {
-        let quality = Quality::assess(frame, face, faces).map_err(|error| unaligned(path, error))?;
+        let quality = Quality::assess(frame, face, faces).map_err(|error| unaligned(path, &error))?;
         Ok(match &self.occlusion {
             Some(occlusion) => quality.with(occlusion.assess(&cut(path, frame, face)?)?),
             None => quality,
@@ -146,11 +146,11 @@ impl Inspector {
 }
 
 fn cut(path: &Path, frame: &Frame<'_>, face: &Face) -> Result<AlignedFace> {
-    AlignedFace::cut(frame, &face.landmarks).map_err(|error| unaligned(path, error))
+    AlignedFace::cut(frame, &face.landmarks).map_err(|error| unaligned(path, &error))
 }
 
-fn unaligned(path: &Path, error: AlignError) -> Failure {
-    Failure::at(Exit::Input, path, &error)
+fn unaligned(path: &Path, error: &AlignError) -> Failure {
+    Failure::at(Exit::Input, path, error)
 }
 
 fn text(seen: &Seen) -> String {

@@ -15,7 +15,7 @@ use crate::output::{Output, table};
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaneCommand {
     /// Let a queue of passengers through one lane or several
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Live through a day at a busy port, with synthetic templates in place of pictures
     Simulate(simulate::SimulateArgs),
 }
