@@ -1,6 +1,6 @@
 //! Every function of the header with every argument wrong in every way that the library can see: an error with words, never a
 //! crash. The calls are made from the header, so a new function is called without a line here; a new type of argument fails
-//! until it is told what is right and what is wrong. What they get is held beside `docs/bad-inputs.md`: CLEARLANE_WRITE_TABLES=1
+//! until it is told what is right and what is wrong. What they get is held beside `docs/bad-inputs.md`: `CLEARLANE_WRITE_TABLES=1`
 //! writes it anew.
 #![cfg(feature = "builtin")]
 #![allow(clippy::unwrap_used)]

@@ -1,11 +1,12 @@
 //! A table of a page in `docs/`, which a test makes of what happens and holds beside what is written there.
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// The table below the heading `title` of a page of this repository, beside `rows`, the first of which is the table's head.
-/// With CLEARLANE_WRITE_TABLES set it is written anew.
+/// With `CLEARLANE_WRITE_TABLES` set it is written anew.
 pub(crate) fn hold(page: &str, title: &str, rows: &[Vec<String>]) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,9 +42,9 @@ fn markdown(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
-        text += &format!("| {} |\n", cells.join(" | "));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
         if number == 0 {
-            text += &format!("|{}\n", "---|".repeat(row.len()));
+            let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
         }
     }
     text
