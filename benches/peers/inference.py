@@ -38,6 +38,12 @@ MODELS = [
     ("SCRFD-2.5G at 320", "scrfd_2.5g_bnkps.onnx", 3, 320, 320, 15),
     ("RetinaFace-MobileNet-0.25 at 640", "retinaface_mnet025_640.onnx", 3, 640, 640, 12),
     ("MiniFASNet v2", "minifasnet_v2_2.7_80.onnx", 3, 80, 80, 100),
+    # timm's, by torch.onnx.export(timm.create_model(NAME, img_size=112), …, dynamo=False).
+    ("ViT-tiny at 112", "timm_vit_tiny_patch16_224.onnx", 3, 112, 112, 30),
+    ("EdgeNeXt-XXS at 112", "timm_edgenext_xx_small.onnx", 3, 112, 112, 60),
+    ("XCiT-nano at 112", "timm_xcit_nano_12_p16_224.onnx", 3, 112, 112, 40),
+    ("MobileViT-XXS at 128", "timm_mobilevit_xxs.onnx", 3, 128, 128, 40),
+    ("GhostNet at 112", "timm_ghostnet_100.onnx", 3, 112, 112, 60),
 ]
 
 
