@@ -210,6 +210,7 @@ impl From<ReferencesError> for Failure {
             ReferencesError::Gallery(error @ (GalleryError::OutOfMemory { .. } | GalleryError::NoEntropy)) => {
                 error.into()
             }
+            error @ ReferencesError::NotAGallery(_) => Self::of(Exit::Input, &error),
             error => Self::of(Exit::Register, &error),
         }
     }

@@ -86,7 +86,8 @@ impl<'a> Graph<'a> {
             let elements = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
             elements.is_some_and(|elements| elements <= LARGEST)
         };
-        match self.values.iter().find(|(_, value)| !fits(&value.shape)) {
+        // Of several, always the same one is named.
+        match self.values.iter().filter(|(_, value)| !fits(&value.shape)).min_by_key(|(name, _)| *name) {
             Some((name, value)) => Err(InferError::TooLarge { value: name.clone(), extents: value.shape.clone() }),
             None => Ok(()),
         }

@@ -120,11 +120,10 @@ fn a_file_that_was_cut_or_added_to_is_refused() {
             }
             let refused = refusal(&path, &cut, probe);
             match length {
-                _ if length < HEADER => {
-                    assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. })), "{length}")
-                }
+                0..8 => assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. }))),
                 _ => {
-                    let expected = END as u64;
+                    // What is shorter than a header does not say how long it was.
+                    let expected = if length < HEADER { HEADER } else { END } as u64;
                     assert!(matches!(refused, Ok(GalleryFileError::Length { found, expected: e, .. })
                         if found == length as u64 && e == expected));
                 }

@@ -6,7 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use clearlane_match::{Enrolment, Gallery, GalleryBuilder, GalleryError, Precision, SearchOptions, SearchOutcome};
+use clearlane_match::{
+    Enrolment, Gallery, GalleryBuilder, GalleryError, GalleryFileError, Precision, SearchOptions, SearchOutcome,
+};
 use clearlane_store::{Changes, Position, Register, Report, StoreError, StoredTemplate, TemplateProtection};
 use clearlane_template::{ModelId, SubjectId, Template, shown};
 
@@ -73,6 +75,9 @@ pub enum ReferencesError {
     /// The gallery refused.
     #[error("the gallery refused: {0}")]
     Gallery(#[from] GalleryError),
+    /// What stands at the path of the gallery's file is something else, which is not written over.
+    #[error(transparent)]
+    NotAGallery(GalleryFileError),
 }
 
 impl References {
@@ -105,7 +110,7 @@ impl References {
     /// The file is a cache of the register, sealed with a key that is derived from the register's present key: where it fits, it
     /// is opened and followed by what changed since it was made; where it does not, or is not there, it is made of the
     /// register, which takes as long as loading does. Where it cannot be written, a warning says so, and the gallery is
-    /// loaded into memory.
+    /// loaded into memory. Something else that stands there is an error, and stays.
     pub fn load_on_file(
         register: Arc<Register>,
         model: ModelId,

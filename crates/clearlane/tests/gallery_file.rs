@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clearlane::References;
 use clearlane::search::{Mode, Precision, SearchOptions};
+use clearlane::{References, ReferencesError};
 use clearlane_store::{Key, Keyring, Register};
 use clearlane_template::SubjectId;
 use common::{Port, eligible, enrolment, face, model};
@@ -95,12 +95,28 @@ fn a_file_that_was_altered_or_cut_is_made_anew() {
     altered[5000] ^= 1;
     let mut codes = sound.clone();
     *codes.last_mut().unwrap() ^= 1;
-    for damaged in [altered, codes, sound[..sound.len() / 2].to_vec(), Vec::new(), b"something else".repeat(999)] {
+    for damaged in [altered, codes, sound[..sound.len() / 2].to_vec(), sound[..50].to_vec(), Vec::new()] {
         fs::write(&path, &damaged).unwrap();
         let references = load(port.register.clone(), &path);
         assert_eq!((references.len(), found(&references, 3)), (20, Some(port.subject(3))));
         assert_ne!(fs::read(&path).unwrap(), damaged);
     }
+}
+
+#[test]
+fn what_is_no_gallery_file_is_left_as_it_is() {
+    let port = Port::with(3);
+    let path = file(&port);
+    let letter = b"something else".repeat(999);
+    fs::write(&path, &letter).unwrap();
+    let open = || References::load_on_file(port.register.clone(), model(), &path, |gallery| gallery, |_, _| {});
+    let refused = open().err().unwrap();
+    assert!(matches!(refused, ReferencesError::NotAGallery(_)), "{refused}");
+    assert!(refused.to_string().contains("name another path"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), letter);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(open(), Err(ReferencesError::NotAGallery(_))));
 }
 
 #[test]

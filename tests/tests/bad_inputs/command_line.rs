@@ -16,9 +16,11 @@ use crate::port::{Port, steady};
 const SHARED: [(&str, &str); 4] =
     [("models", "inspect"), ("register", "identify"), ("key-file", "identify"), ("witness", "identify")];
 
-/// What may stand there: a score of -1, an export of nobody, pictures for a run that looks at none, a folder that is made, and a
-/// witness that is, since it has seen nothing yet.
-const TAKEN: [(&str, &str); 9] = [
+/// What may stand there: a score of -1, an export of nobody, pictures for a run that looks at none, a folder that is made, a
+/// witness that is, since it has seen nothing yet, and a cache that is, or is done without.
+const TAKEN: [(&str, &str); 11] = [
+    ("--gallery-file", "missing"),
+    ("--gallery-file", "empty"),
     ("--keep", "missing"),
     ("--witness", "missing"),
     ("--witness", "empty"),

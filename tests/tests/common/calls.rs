@@ -99,6 +99,9 @@ pub(crate) fn call(
     if tried.get_id() == "templates_out" && words == ["eval", "lfw"] {
         call.push("--all-pairs".into());
     }
+    if tried.get_id() == "keep" && words == ["bench", "search"] {
+        call.extend(["--faces".into(), value.to_owned()]);
+    }
     if tried.get_id() == "key_file" && words == ["bench", "search"] {
         call.extend(["--register".into(), value.to_owned()]);
     }

@@ -29,7 +29,7 @@ pub enum GalleryFileError {
         source: io::Error,
     },
     /// The file is no gallery file.
-    #[error("{path} is no gallery file, or one that was not finished: write it anew", path = shown(path))]
+    #[error("{path} is no gallery file, and is left as it is: name another path, or delete it", path = shown(path))]
     NotAGallery {
         /// The file.
         path: PathBuf,

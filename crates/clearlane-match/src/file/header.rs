@@ -71,7 +71,7 @@ impl Header {
         bytes
     }
 
-    /// What a file's first bytes say, once they fit these settings; the seal that opens the rest, and what it opened here.
+    /// What a gallery file's first bytes say, once they fit these settings; the seal that opens the rest, and what it opened here.
     pub(super) fn read(
         bytes: &mut [u8; HEADER],
         path: &Path,
@@ -81,9 +81,7 @@ impl Header {
         let path = || path.to_owned();
         let (plain, sealed) = bytes.split_at_mut(PLAIN);
         let mut fields = Fields(plain);
-        if fields.take::<8>() != MAGIC {
-            return Err(GalleryFileError::NotAGallery { path: path() });
-        }
+        let _magic = fields.take::<8>();
         let found = u32::from_le_bytes(fields.take());
         if found != VERSION {
             return Err(GalleryFileError::Version { path: path(), found, expected: VERSION });
@@ -122,6 +120,11 @@ impl Header {
         }
         Ok((Self { rows, subjects, unit: unit as usize }, seal, Secrets { rotation, tag }))
     }
+}
+
+/// Whether these are the first bytes of a gallery's file, of whatever version.
+pub(super) fn begins_a_gallery(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
 }
 
 /// The header's fields, one after the other; the header is as long as they are together.

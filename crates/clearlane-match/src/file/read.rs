@@ -12,7 +12,7 @@ use super::header::{HEADER, Header};
 use super::layout::{OWNER, Places};
 use super::seal::{Kind, Unsealed};
 use super::source::{FileRows, RowSource};
-use super::{GalleryFileError, PIECE_ROWS, Part, pread};
+use super::{GalleryFileError, PIECE_ROWS, Part, header, pread};
 use crate::GalleryError;
 use crate::gallery::{FileIndex, MOST_ROWS, Owner, Segment, Shape};
 
@@ -29,11 +29,15 @@ pub(crate) fn open(shape: &Shape, path: &Path, secret: &[u8; 32]) -> Result<Open
     let failed = GalleryFileError::read(path);
     let file = File::open(path).map_err(&failed)?;
     let found = file.metadata().map_err(&failed)?.len();
-    if found < HEADER as u64 {
+    let mut bytes = Zeroizing::new([0; HEADER]);
+    let first = HEADER.min(usize::try_from(found).unwrap_or(HEADER));
+    pread::read_exact_at(&file, &mut bytes[..first], 0).map_err(&failed)?;
+    if !header::begins_a_gallery(&*bytes) {
         return Err(GalleryFileError::NotAGallery { path: path.to_owned() });
     }
-    let mut bytes = Zeroizing::new([0; HEADER]);
-    pread::read_exact_at(&file, &mut *bytes, 0).map_err(&failed)?;
+    if first < HEADER {
+        return Err(GalleryFileError::Length { path: path.to_owned(), found, expected: HEADER as u64 });
+    }
     let (header, seal, secrets) = Header::read(&mut bytes, path, shape, secret)?;
     let shape = Shape { rotation: secrets.rotation, ..*shape };
     let places = Places::new(&shape, header.rows);

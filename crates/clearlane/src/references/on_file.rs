@@ -65,13 +65,18 @@ pub(super) fn open(
     path: &Path,
 ) -> Result<Option<(Gallery, Position)>, ReferencesError> {
     let secret = register.gallery_key()?;
-    if !path.exists() {
-        return Ok(None);
+    let Ok(found) = path.metadata() else { return Ok(None) };
+    if found.is_dir() {
+        return Err(ReferencesError::NotAGallery(GalleryFileError::NotAGallery { path: path.to_owned() }));
     }
     match fit(register, model, builder, path, secret.as_bytes()) {
         Ok((gallery, position)) => {
             tracing::info!(path = %shown(path), references = gallery.len(), "the gallery was opened from its file");
             Ok(Some((gallery, position)))
+        }
+        // Somebody's file, under a wrong name.
+        Err(Unfit::File(reason @ GalleryFileError::NotAGallery { .. })) if found.len() > 0 => {
+            Err(ReferencesError::NotAGallery(reason))
         }
         Err(reason @ (Unfit::NewKey | Unfit::OtherHistory)) => {
             tracing::info!(path = %shown(path), %reason, "the gallery's file is of no use any more and is made anew");
