@@ -83,7 +83,8 @@ impl<'a> Graph<'a> {
     /// Checks that no value is larger than a network may take: [`LARGEST`] elements.
     pub(crate) fn check_sizes(&self) -> Result<(), InferError> {
         let fits = |shape: &[usize]| {
-            let elements = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
+            // An extent of 0 hides no other: parameters are as many as the others say.
+            let elements = shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent.max(1)));
             elements.is_some_and(|elements| elements <= LARGEST)
         };
         // Of several, always the same one is named.

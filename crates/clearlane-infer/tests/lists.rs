@@ -281,3 +281,20 @@ fn what_only_looks_like_a_gelu_is_left_as_it_is() {
         check("no gelu", &graph.onnx(&[&*out, &*erf][..outputs]), [2, 3, 5], &[]);
     }
 }
+
+#[test]
+fn what_is_repeated_in_a_layer_norm_or_has_no_extent_is_left_to_tract() {
+    let (mut graph, list) = reshaped([1, 4, 4], &[4, 4]);
+    let scale = graph.random(&[4, 1], 2.0);
+    let norm = graph.node("LayerNormalization", &[&list, &scale], vec![int("axis", -1)]);
+    if let Ok(network) = Network::from_onnx(&graph.onnx_of(17, &[&norm]), [1, 4, 4]) {
+        assert!(network.nodes().iter().any(|node| node.backend == NodeBackend::Tract));
+    }
+    // Nothing of the image, with many columns of nothing: refused, in no time and no memory.
+    let (mut graph, list) = reshaped([1, 4, 4], &[4, 4]);
+    let (from, to, axis) = (graph.integers(&[0]), graph.integers(&[0]), graph.integers(&[1]));
+    let empty = graph.node("Slice", &[&list, &from, &to, &axis], vec![]);
+    let weights = graph.raw(tract_onnx::pb::tensor_proto::DataType::Float, &[0, 1 << 40], vec![]);
+    let product = graph.node("MatMul", &[&empty, &weights], vec![]);
+    assert!(Network::from_onnx(&graph.onnx(&[&product]), [1, 4, 4]).is_err());
+}

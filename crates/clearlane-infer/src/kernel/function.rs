@@ -76,6 +76,7 @@ fn tanh(x: f32) -> f32 {
 #[inline(always)]
 #[expect(clippy::excessive_precision, reason = "the constants as Eigen gives them")]
 fn erf(x: f32) -> f32 {
+    let given = x;
     let x = x.clamp(-4.0, 4.0);
     let square = x * x;
     let over = -2.726_142_258_013_06e-10;
@@ -90,7 +91,7 @@ fn erf(x: f32) -> f32 {
     let under = under * square - 1.682_826_974_382_03e-3;
     let under = under * square - 7.373_329_167_204_68e-3;
     let under = under * square - 1.426_473_905_141_89e-2;
-    x * over / under
+    if given.abs() >= 4.0 { 1.0_f32.copysign(given) } else { x * over / under }
 }
 
 /// e^x within 2 units in the last place over ±87, and saturating beyond. Cody and Waite's reduction by ln 2 in two parts, then
@@ -110,7 +111,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let poly = poly * r + 5.000_000_120_1e-1;
     let value = poly * r * r + r + 1.0;
     // The last bits of `shifted` are those of n; shifted further, they are added to the exponent.
-    f32::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 23))
+    let power = f32::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 23));
+    if x.is_nan() { x } else { power }
 }
 
 #[cfg(test)]
@@ -158,5 +160,24 @@ mod tests {
                 assert!((got[0] - expected).abs() <= tolerance, "{function:?} of {x}: {} for {expected}", got[0]);
             }
         }
+    }
+
+    #[test]
+    fn no_number_stays_none_and_the_far_ends_are_those_of_the_limit() {
+        let of = |function: Function, x: f32| {
+            let mut values = [x; LANES];
+            function.apply(&mut values);
+            values[3]
+        };
+        let every_payload = [f32::NAN, f32::from_bits(0x7fc0_0001), f32::from_bits(0xffff_ffff)];
+        for function in
+            [Function::Sigmoid, Function::Tanh, Function::Erf, Function::Gelu, Function::GeluTanh, Function::Sqrt]
+        {
+            assert!(every_payload.iter().all(|&x| of(function, x).is_nan()), "{function:?}");
+        }
+        assert!(every_payload.iter().all(|&x| exp(x).is_nan()));
+        assert_eq!([-1e6, 1e6].map(|x| of(Function::Erf, x)), [-1.0, 1.0]);
+        assert_eq!([-1e6, 1e6].map(|x| of(Function::Gelu, x)), [-0.0, 1e6]);
+        assert_eq!([-1e6, 1e6].map(|x| of(Function::Tanh, x)), [-1.0, 1.0]);
     }
 }

@@ -78,7 +78,9 @@ impl<'a> Lowering<'a> {
 
     fn pointwise(&mut self, index: usize, node: &'a NodeProto, operation: Operation) -> Option<()> {
         let (a, b, to) = (input(node, 0)?, input(node, 1)?, output(node)?);
-        if self.graph.is_constant(a) && self.graph.is_constant(b) {
+        // Opsets before 7 say by an axis how one is repeated.
+        let by_axis = node.attribute("axis").is_some() || node.attribute("broadcast").is_some();
+        if by_axis || self.graph.is_constant(a) && self.graph.is_constant(b) {
             return None;
         }
         if self.join_product(index, operation, a, b, to).is_some() {
@@ -133,8 +135,12 @@ impl<'a> Lowering<'a> {
             None => vec![1; starts.len()],
         };
         let (mut strides, mut first) = (strides_in_order(shape), 0);
+        let mut cut = vec![false; shape.len()];
         for ((&start, &axis), &step) in starts.iter().zip(&axes).zip(&steps) {
             let axis = Self::axis(axis, shape.len())?;
+            if std::mem::replace(&mut cut[axis], true) {
+                return None;
+            }
             let extent = shape[axis] as i64;
             let last = if step < 0 { extent - 1 } else { extent };
             let start = if start < 0 { start.saturating_add(extent) } else { start }.clamp(0, last.max(0));
@@ -229,9 +235,11 @@ impl<'a> Lowering<'a> {
         let shape = self.graph.shape(from)?;
         let axis = Self::axis(node.int("axis").unwrap_or(-1), shape.len())?;
         let length = shape[axis..].iter().product();
-        let scale = self.graph.floats(input(node, 1)?)?.into_owned();
+        // What is repeated over rows or values is left to tract.
+        let whole = |value: &&str| self.graph.shape(value).is_some_and(|extents| extents == &shape[axis..]);
+        let scale = self.graph.floats(Some(input(node, 1)?).filter(whole)?)?.into_owned();
         let shift = match input(node, 2) {
-            Some(shift) => self.graph.floats(shift)?.into_owned(),
+            Some(shift) => self.graph.floats(Some(shift).filter(whole)?)?.into_owned(),
             None => vec![0.0; length],
         };
         if scale.len() != length || others.iter().any(|name| !name.is_empty()) {

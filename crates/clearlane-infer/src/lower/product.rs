@@ -27,6 +27,9 @@ impl<'a> Lowering<'a> {
         }
         let batches = batches.iter().product();
         let extents = Extents { batches, rows: *rows, depth: *depth, columns: *columns };
+        if of_a.iter().chain(of_b).any(|&extent| extent == 0) {
+            return None;
+        }
         let lists = vec![self.list(a)?, self.list(b)?];
         self.make_list(index, Kind::Product { extents, weights: None }, lists, to)
     }
@@ -127,6 +130,11 @@ impl<'a> Lowering<'a> {
     ) -> Option<()> {
         let shape = self.graph.shape(to)?;
         let row = self.row(constant, *shape.last()?).filter(|_| self.graph.shape(from) == Some(shape))?;
+        // What is infinite for one sum would be for each of its products.
+        let by_factor = matches!(operation, Operation::Multiply | Operation::Divide);
+        if by_factor && !row.iter().all(|factor| factor.is_normal()) {
+            return None;
+        }
         let list = self.made_list(from).filter(|&list| !self.layers.get(list).shared)?;
         let producer = self.layers.producer(list)?;
         let layer = &mut self.layers.order[producer];

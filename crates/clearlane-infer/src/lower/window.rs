@@ -15,13 +15,16 @@ impl<'a> Lowering<'a> {
         let global = matches!(node.op_type.as_str(), "GlobalAveragePool" | "ReduceMean");
         // A mean may drop the axes that it leaves a value of.
         let [_, out_height, out_width] = if global { [channels, 1, 1] } else { self.graph.image(to)? };
-        let kernel = if global { [height, width] } else { node.pair("kernel_shape", 0)? };
-        let stride = node.pair("strides", 1)?;
-        if node.pair("dilations", 1)? != [1, 1] {
-            return None;
-        }
-        let pad = pads(node, [height, width], kernel, stride, [1, 1])?;
-        let count_padding = node.int("count_include_pad").unwrap_or(0) != 0;
+        let (kernel, stride, pad) = if global {
+            ([height, width], [1, 1], [0, 0])
+        } else {
+            let (kernel, stride) = (node.pair("kernel_shape", 0)?, node.pair("strides", 1)?);
+            if node.pair("dilations", 1)? != [1, 1] {
+                return None;
+            }
+            (kernel, stride, pads(node, [height, width], kernel, stride, [1, 1])?)
+        };
+        let count_padding = !global && node.int("count_include_pad").unwrap_or(0) != 0;
         let whole = (out_height - 1) * stride[0] + kernel[0] <= height + 2 * pad[0]
             && (out_width - 1) * stride[1] + kernel[1] <= width + 2 * pad[1];
         if count_padding && !whole {

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
 use super::node;
 use crate::graph::{constants, floats_of};
 
 pub(super) fn join(graph: &mut GraphProto) {
+    // A subgraph may read what its node does not name.
+    if graph.node.iter().any(|node| node.attribute.iter().any(|attribute| attribute.g.is_some())) {
+        return;
+    }
     let (found, joined) = {
         let spelled = Spelled::of(graph);
         let erf = |(index, node): (usize, &NodeProto)| (node.op_type == "Erf").then(|| spelled.around(index)).flatten();
@@ -45,8 +49,9 @@ struct Spelled<'a> {
 
 impl<'a> Spelled<'a> {
     fn of(graph: &'a GraphProto) -> Self {
-        let scalar = |(name, tensor)| match floats_of(tensor)[..] {
-            [value] => Some((name, value)),
+        // One with more axes would give them to what it is combined with.
+        let scalar = |(name, tensor): (_, &'a TensorProto)| match floats_of(tensor)[..] {
+            [value] if tensor.data_type == DataType::Float as i32 && tensor.dims.len() <= 1 => Some((name, value)),
             _ => None,
         };
         let mut readers: HashMap<&str, Option<usize>> = HashMap::new();
