@@ -121,7 +121,7 @@ fn a_file_that_was_cut_or_added_to_is_refused() {
             let refused = refusal(&path, &cut, probe);
             match length {
                 _ if length < HEADER => {
-                    assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. })), "{length}")
+                    assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. })), "{length}");
                 }
                 _ => {
                     let expected = END as u64;

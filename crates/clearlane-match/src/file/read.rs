@@ -25,7 +25,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens a file that was written with these settings.
-pub(crate) fn open(shape: Shape, path: &Path, secret: &[u8; 32]) -> Result<Opened, GalleryFileError> {
+pub(crate) fn open(mut shape: Shape, path: &Path, secret: &[u8; 32]) -> Result<Opened, GalleryFileError> {
     let failed = GalleryFileError::read(path);
     let file = File::open(path).map_err(&failed)?;
     let found = file.metadata().map_err(&failed)?.len();
@@ -35,7 +35,7 @@ pub(crate) fn open(shape: Shape, path: &Path, secret: &[u8; 32]) -> Result<Opene
     let mut bytes = Zeroizing::new([0; HEADER]);
     pread::read_exact_at(&file, &mut *bytes, 0).map_err(&failed)?;
     let (header, seal, secrets) = Header::read(&mut bytes, path, &shape, secret)?;
-    let shape = Shape { rotation: secrets.rotation, ..shape };
+    shape.rotation = secrets.rotation;
     let places = Places::new(&shape, header.rows);
     // From here on, what is allocated is no more than what the file has.
     if found != places.end() {

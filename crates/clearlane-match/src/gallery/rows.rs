@@ -117,11 +117,11 @@ impl Rows {
     pub(crate) fn encode(&self, row: usize, bytes: &mut [u8]) {
         let range = self.range(row);
         match &self.values {
-            Values::F32(values) => spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes),
-            Values::F16(values) => spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes),
+            Values::F32(values) => spread(&values.as_slice()[range], f32::to_le_bytes, bytes),
+            Values::F16(values) => spread(&values.as_slice()[range], f16::to_le_bytes, bytes),
             Values::I8(values, scales) => {
-                spread(&values.as_slice()[range], |value| value.to_le_bytes(), bytes);
-                spread(&scales.as_slice()[row..=row], |scale| scale.to_le_bytes(), &mut bytes[self.dimension..]);
+                spread(&values.as_slice()[range], i8::to_le_bytes, bytes);
+                spread(&scales.as_slice()[row..=row], f32::to_le_bytes, &mut bytes[self.dimension..]);
             }
         }
     }

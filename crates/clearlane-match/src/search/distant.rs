@@ -64,7 +64,7 @@ impl<'a> Scan<'a> {
             self.drop_ruled_out(found, &mut others);
             rows = others;
         }
-        rows.sort_unstable_by_key(|row| row.number());
+        rows.sort_unstable_by_key(Distant::number);
         if parallel && rows.len() > READ_ROWS {
             let batches = rows.par_chunks_mut(READ_ROWS);
             let step = |mut found, batch: &mut [Distant<'a>]| {
@@ -90,7 +90,7 @@ impl<'a> Scan<'a> {
             found.unread += rows.len() as u64;
             return;
         }
-        rows.sort_unstable_by_key(|row| row.number());
+        rows.sort_unstable_by_key(Distant::number);
         let Some(first) = rows.first() else { return };
         let numbers: Vec<_> = rows.iter().map(Distant::number).collect();
         // The slowest part, waiting for a disk, is one wait for all of them.
