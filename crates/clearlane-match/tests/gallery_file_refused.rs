@@ -255,13 +255,13 @@ fn several_writers_of_one_name_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_an_error_that_names_the_file() {
+fn what_cannot_be_written_is_an_error_that_names_the_file_and_leaves_nothing() {
     let refused = builder().create_file("/no/such/folder/people.gallery", &SECRET).map(|_| ()).unwrap_err();
     assert!(matches!(refused, GalleryFileError::Write { .. }));
     assert!(refused.to_string().contains("/no/such/folder/people.gallery"), "{refused}");
     let template = Random(66).template(D);
     let enrolment = Enrolment { subject: SubjectId(1), id: TemplateId(1), template: &template };
-    // The folder is gone when the file is to get its name.
+    // A folder stands where the file is to get its name.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("people.gallery");
     let mut file = builder().create_file(&path, &SECRET).unwrap();

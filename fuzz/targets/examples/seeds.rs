@@ -51,7 +51,7 @@ fn main() {
         seed("c_abi", &format!("{number:02}"), noise(60 + 30 * number));
     }
     for number in 0..12 {
-        let altered = (0..2 * number + 1).map(|at| (at * 37 + number * 11) as u8);
+        let altered = (0..=2 * number).map(|at| (at * 37 + number * 11) as u8);
         seed("galleries", &format!("altered-{number:02}"), altered.collect::<Vec<_>>());
     }
     seed("galleries", "header", [b"\x89CLGAL\n\x1a\x01\0\0\0\x08\0\0\0\x03\x04\x04\0".as_slice(), &[0; 6380]].concat());
