@@ -91,7 +91,7 @@ impl Args {
         let busy = processor() - busy - drawing.1;
         println!(
             "written in {:.1} s, {busy:.1} s of the processor, drawing not counted",
-            (all - drawing.0).as_secs_f64()
+            all.saturating_sub(drawing.0).as_secs_f64()
         );
         println!("{:.2} GB in the file, {:.1} bytes a template", bytes as f64 / 1e9, bytes as f64 / self.rows as f64);
         Ok(())
@@ -171,7 +171,9 @@ fn nearly_normal(state: &mut u64) -> f32 {
 
 fn normalise(row: &mut [f32]) {
     let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-    row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+    for value in row {
+        *value = (f64::from(*value) / norm) as f32;
+    }
 }
 
 /// Has the system drop the file's pages from its cache.
