@@ -158,12 +158,12 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("a JPEG cut in its header", "inspect cut.jpg", "cut.jpg", |f| cut(f, "cut.jpg", 20)),
     kind("a JPEG cut short", "inspect cut.jpg", "cut short", |f| cut(f, "cut.jpg", 667)),
     kind("a PNG cut in its header", "inspect cut.png", "cut.png", |f| {
-        drop(file(f, "cut.png", &picture(f, "cut.png")[..20]))
+        drop(file(f, "cut.png", &picture(f, "cut.png")[..20]));
     }),
     kind("a PNG cut short", "inspect cut.png", "cut short", |f| cut(f, "cut.png", 667)),
     kind("a WebP cut short", "inspect cut.webp", "cut.webp", |f| cut(f, "cut.webp", 667)),
     kind("a BMP cut in its header", "inspect cut.bmp", "cut.bmp", |f| {
-        drop(file(f, "cut.bmp", &picture(f, "cut.bmp")[..20]))
+        drop(file(f, "cut.bmp", &picture(f, "cut.bmp")[..20]));
     }),
     kind("a BMP cut short", "inspect cut.bmp", "cut short", |f| cut(f, "cut.bmp", 667)),
     kind("a PPM cut in its header", "inspect cut.ppm", "cut.ppm", |f| drop(file(f, "cut.ppm", b"P6\n160"))),
@@ -186,16 +186,16 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("no key", "identify face.jpg --register port.register", "--key-file", nothing),
     kind("another key", "identify face.jpg --register port.register --key-file other.key", "--key-file", nothing),
     kind("a key of too few digits", IDENTIFY, "64 hexadecimal digits", |f| {
-        fs::write(f.join("port.key"), "abcdef\n").unwrap()
+        fs::write(f.join("port.key"), "abcdef\n").unwrap();
     }),
     kind("a key that is no number", IDENTIFY, "64 hexadecimal digits", |f| {
-        fs::write(f.join("port.key"), "x".repeat(64)).unwrap()
+        fs::write(f.join("port.key"), "x".repeat(64)).unwrap();
     }),
     kind("a key that others may read", IDENTIFY, "600", |f| readable_by_all(&f.join("port.key"))),
     kind("a key's file that is there already", "register keygen port.key", "port.key", nothing),
     kind("a register cut short", IDENTIFY, "port.register", |f| register(f, |bytes| bytes.truncate(bytes.len() / 3))),
     kind("a register that is a letter", IDENTIFY, "port.register", |f| {
-        register(f, |bytes| *bytes = b"Dear Sir".repeat(600))
+        register(f, |bytes| *bytes = b"Dear Sir".repeat(600));
     }),
     kind("a register whose pages are zeros", IDENTIFY, "port.register", |f| register(f, |bytes| bytes[4096..].fill(0))),
     kind("a register of a newer version", IDENTIFY, "port.register", |f| statement(f, "PRAGMA user_version = 999")),
@@ -244,57 +244,57 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     // Policies.
     kind("a policy that is no TOML", LANES, "policy.toml:1:1", |f| {
-        fs::write(f.join("policy.toml"), "= nothing\n").unwrap()
+        fs::write(f.join("policy.toml"), "= nothing\n").unwrap();
     }),
     kind("a policy that is not UTF-8", LANES, "policy.toml", |f| {
-        fs::write(f.join("policy.toml"), b"name = \"\xff\"\n").unwrap()
+        fs::write(f.join("policy.toml"), b"name = \"\xff\"\n").unwrap();
     }),
     kind("a policy with a misspelt key", LANES, "minimun", |f| policy(f, "minimum", "minimun")),
     kind("a policy without a table", LANES, "age", |f| {
-        policy(f, "[age]\nminimum = 14\nleap-day-birthday = \"03-01\"\nsource = \"The pilot's rule.\"\n", "")
+        policy(f, "[age]\nminimum = 14\nleap-day-birthday = \"03-01\"\nsource = \"The pilot's rule.\"\n", "");
     }),
     kind("a policy with a word for a number", LANES, "policy.toml:20:11", |f| {
-        policy(f, "minimum = 14", "minimum = \"fourteen\"")
+        policy(f, "minimum = 14", "minimum = \"fourteen\"");
     }),
     kind("a policy with an age below 0", LANES, "age", |f| policy(f, "minimum = 14", "minimum = -14")),
     kind("a policy with a day that is none", LANES, "policy.toml:5:17", |f| policy(f, "2024-11-20", "2024-11-31")),
     kind("a policy that ends before it begins", LANES, "in-force-until", |f| {
-        policy(f, "time-zone", "in-force-until = \"2024-01-01\"\ntime-zone")
+        policy(f, "time-zone", "in-force-until = \"2024-01-01\"\ntime-zone");
     }),
     kind("a policy in a time zone that is none", LANES, "Asia/Atlantis", |f| {
-        policy(f, "Asia/Shanghai", "Asia/Atlantis")
+        policy(f, "Asia/Shanghai", "Asia/Atlantis");
     }),
     kind("a policy without ports", LANES, "ports", |f| policy(f, "[[ports]]", "[[no-ports]]")),
     kind("a policy with a port's id that is none", LANES, "Shenzhen Bay", |f| {
-        policy(f, "id = \"shenzhen-bay\"", "id = \"Shenzhen Bay\"")
+        policy(f, "id = \"shenzhen-bay\"", "id = \"Shenzhen Bay\"");
     }),
     kind("a policy with a port without directions", LANES, "directions", |f| policy(f, "[\"entry\", \"exit\"]", "[]")),
     kind("a policy with a direction that is none", LANES, "sideways", |f| {
-        policy(f, "[\"entry\", \"exit\"]", "[\"sideways\"]")
+        policy(f, "[\"entry\", \"exit\"]", "[\"sideways\"]");
     }),
     kind("a policy that serves nobody", LANES, "populations", |f| policy(f, "[\"fictional-people\"]", "[]")),
     kind("a policy for a population on whom no model was measured", LANES, "martians", |f| {
-        policy(f, "fictional-people", "martians")
+        policy(f, "fictional-people", "martians");
     }),
     kind("a policy with a category that is none", LANES, "martian", |f| {
-        policy(f, "\"mainland-resident\"", "\"martian\"")
+        policy(f, "\"mainland-resident\"", "\"martian\"");
     }),
     kind("a policy with a document that is none", LANES, "library-card", |f| {
-        policy(f, "\"exit-entry-permit-hk-macao\"", "\"library-card\"")
+        policy(f, "\"exit-entry-permit-hk-macao\"", "\"library-card\"");
     }),
     kind("a policy with a consent to nothing", LANES, "scope", |f| policy(f, "scope = [\"face\"]", "scope = []")),
     kind("a policy with no frames for a probe", LANES, "best-frames", |f| {
-        policy(f, "best-frames = 1", "best-frames = 0")
+        policy(f, "best-frames = 1", "best-frames = 0");
     }),
     kind("a policy with a rule for PAD that is none", LANES, "sometimes", |f| policy(f, "if-assessed", "sometimes")),
     kind("a policy with a PAD threshold of NaN", LANES, "pad-threshold", |f| {
-        policy(f, "pad-threshold = 0.5", "pad-threshold = nan")
+        policy(f, "pad-threshold = 0.5", "pad-threshold = nan");
     }),
     kind("a policy with a quality component that is none", LANES, "Beauty", |f| {
-        policy(f, "{ InterEyeDistance = 20 }", "{ Beauty = 20 }")
+        policy(f, "{ InterEyeDistance = 20 }", "{ Beauty = 20 }");
     }),
     kind("a policy with a quality beyond 100", LANES, "capture.quality", |f| {
-        policy(f, "{ InterEyeDistance = 20 }", "{ InterEyeDistance = 200 }")
+        policy(f, "{ InterEyeDistance = 20 }", "{ InterEyeDistance = 200 }");
     }),
     kind("a policy with a rate of 0", LANES, "fpir", |f| policy(f, "fpir = 2e-2", "fpir = 0.0")),
     kind("a policy with a rate of 2", LANES, "fmr", |f| policy(f, "fmr = 1e-6", "fmr = 2.0")),
@@ -303,33 +303,33 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("a policy without time", LANES, "budget-ms", |f| policy(f, "budget-ms = 5000", "budget-ms = 0")),
     kind("a policy with a rule of fusion that is none", LANES, "oracle", |f| policy(f, "face-only", "oracle")),
     kind("a policy with a rule of fusion for evidence that it has not", LANES, "fusion", |f| {
-        policy(f, "\"face-only\"", "\"both\"")
+        policy(f, "\"face-only\"", "\"both\"");
     }),
     kind("a policy with a coverage beyond 1", LANES, "coverage", |f| policy(f, "coverage = 1.0", "coverage = 1.5")),
     kind("a policy with no source for a rule", LANES, "source", |f| {
-        policy(f, "coverage = 1.0\nsource", "coverage = 1.0\n# source")
+        policy(f, "coverage = 1.0\nsource", "coverage = 1.0\n# source");
     }),
     // Lists of people and of pictures.
     kind("a list with a column that is none", ENROL, "brith", |f| {
-        list(f, "subject,image,brith\na,face.jpg,2000-01-01\n")
+        list(f, "subject,image,brith\na,face.jpg,2000-01-01\n");
     }),
     kind("a list with a column twice", ENROL, "image", |f| list(f, "subject,image,image\na,face.jpg,face.jpg\n")),
     kind("a list without a column that it needs", ENROL, "image", |f| list(f, "subject,birth\na,2000-01-01\n")),
     kind("a list with a field too few", ENROL, "line 3", |f| list(f, "subject,image\na,face.jpg\nb\n")),
     kind("a list with a quote that is never closed", ENROL, "never closed", |f| {
-        list(f, "subject,image\na,\"face.jpg\n")
+        list(f, "subject,image\na,\"face.jpg\n");
     }),
     kind("a list with a day that is none", ENROL, "birth", |f| list(f, "subject,image,birth\na,face.jpg,2000-02-30\n")),
     kind("a list with two birthdays for one person", ENROL, "birth", |f| {
-        list(f, "subject,image,birth\na,face.jpg,2000-01-01\na,live.jpg,2000-01-02\n")
+        list(f, "subject,image,birth\na,face.jpg,2000-01-01\na,live.jpg,2000-01-02\n");
     }),
     kind("a list that is not UTF-8", ENROL, "list.csv", |f| {
-        drop(file(f, "list.csv", b"subject,image\n\xff,face.jpg\n"))
+        drop(file(f, "list.csv", b"subject,image\n\xff,face.jpg\n"));
     }),
     kind("a list with a picture that is missing", ENROL, "none.jpg", |f| list(f, "subject,image\na,none.jpg\n")),
     kind("a list with nobody", ENROL, "list.csv", |f| list(f, "subject,image\n")),
     kind("a queue with a file that is no picture", LANES, "line 2", |f| {
-        fs::write(f.join("queue.txt"), "live.jpg\nletter\n").unwrap()
+        fs::write(f.join("queue.txt"), "live.jpg\nletter\n").unwrap();
     }),
     kind("a queue with nobody", LANES, "queue.txt", |f| fs::write(f.join("queue.txt"), "\n").unwrap()),
     kind(
@@ -346,35 +346,35 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("an import without a key", IMPORT, "", |f| lines(f, "{\"birth\": \"2000-01-01\"}\n")),
     kind("an import with an empty key", IMPORT, "", |f| lines(f, "{\"key\": \"\"}\n")),
     kind("an import with a category that is none", IMPORT, "", |f| {
-        lines(f, "{\"key\": \"a\", \"category\": \"martian\"}\n")
+        lines(f, "{\"key\": \"a\", \"category\": \"martian\"}\n");
     }),
     kind("an import with a template of another model", IMPORT, "", |f| {
         lines(f, "{\"key\": \"a\", \"templates\": [{\"model\": \"00\", \"values\": [1.0]}]}\n");
     }),
     // Models.
     kind("a manifest that is no TOML", "models list --models models", "line 1", |f| {
-        drop(file(f, "models/manifest.toml", b"= 3\n"))
+        drop(file(f, "models/manifest.toml", b"= 3\n"));
     }),
     kind("a manifest with a key that is none", "models list --models models", "line 6", |f| {
-        manifest(f, "licence", "licens")
+        manifest(f, "licence", "licens");
     }),
     kind("a manifest with a digest that is none", "models list --models models", "sha256", |f| {
-        manifest(f, "00000000", "")
+        manifest(f, "00000000", "");
     }),
     kind("a manifest with a file outside of the folder", "models list --models models", "finder", |f| {
-        manifest(f, "finder.onnx", "../finder.onnx")
+        manifest(f, "finder.onnx", "../finder.onnx");
     }),
     kind("a manifest with a picture of no width", "models list --models models", "finder", |f| {
-        manifest(f, "width = 320", "width = 0")
+        manifest(f, "width = 320", "width = 0");
     }),
     kind("a manifest with a deviation of 0", "models list --models models", "finder", |f| {
-        manifest(f, "std = [1.0", "std = [0.0")
+        manifest(f, "std = [1.0", "std = [0.0");
     }),
     kind("a manifest with a threshold of NaN", "models list --models models", "finder", |f| {
-        manifest(f, "score_threshold = 0.5", "score_threshold = nan")
+        manifest(f, "score_threshold = 0.5", "score_threshold = nan");
     }),
     kind("a model whose file is missing", "inspect face.jpg --models models --detector finder", "finder", |f| {
-        manifest(f, "rgb", "rgb")
+        manifest(f, "rgb", "rgb");
     }),
     kind("a model of another digest", "inspect face.jpg --models models --detector finder", "SHA-256", |f| {
         manifest(f, "rgb", "rgb");

@@ -1,5 +1,5 @@
 //! Kinds of bad input, and what each gets: every row of `docs/bad-inputs.md` about the command line and Rust is tried here.
-//! CLEARLANE_WRITE_TABLES=1 writes the tables anew.
+//! `CLEARLANE_WRITE_TABLES=1` writes the tables anew.
 #![cfg(all(target_os = "linux", feature = "builtin", feature = "fetch"))]
 #![allow(clippy::unwrap_used)]
 
