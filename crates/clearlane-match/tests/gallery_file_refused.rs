@@ -119,15 +119,14 @@ fn a_file_that_was_cut_or_added_to_is_refused() {
                 continue;
             }
             let refused = refusal(&path, &cut, probe);
-            match length {
-                0..8 => assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. }))),
-                _ => {
-                    // What is shorter than a header does not say how long it was.
-                    let expected = if length < HEADER { HEADER } else { END } as u64;
-                    assert!(matches!(refused, Ok(GalleryFileError::Length { found, expected: e, .. })
-                        if found == length as u64 && e == expected));
-                }
+            if length < 8 {
+                assert!(matches!(refused, Ok(GalleryFileError::NotAGallery { .. })));
+                continue;
             }
+            // What is shorter than a header does not say how long it was.
+            let expected = if length < HEADER { HEADER } else { END } as u64;
+            assert!(matches!(refused, Ok(GalleryFileError::Length { found, expected: e, .. })
+                if found == length as u64 && e == expected));
         }
     }
     // One that is cut while it is open is an error of the search that meets it.
