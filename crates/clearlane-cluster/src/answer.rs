@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clearlane_match::SearchOptions;
 
 use crate::head::TOLERANCE_US;
-use crate::question::{Question, Reply};
+use crate::question::{Found, Question, Reply};
 use crate::replica::Shared;
 
 /// How often a search is made again because a candidate changed under it.
@@ -22,7 +22,7 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
             return Reply::Behind { at };
         };
         if snapshot.is_empty() {
-            return Reply::Found { at, searched: Duration::ZERO, candidates: Vec::new() };
+            return Reply::Found(Found { at, searched: Duration::ZERO, templates: 0, candidates: Vec::new() });
         }
         let started = Instant::now();
         let options = SearchOptions {
@@ -39,7 +39,8 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
         let searched = started.elapsed();
         let subjects = outcome.candidates.iter().map(|candidate| candidate.subject.0);
         if let Some(details) = shared.details(version, subjects) {
-            return Reply::Found { at, searched, candidates: outcome.candidates.into_iter().zip(details).collect() };
+            let candidates = outcome.candidates.into_iter().zip(details).collect();
+            return Reply::Found(Found { at, searched, templates: snapshot.len() as u64, candidates });
         }
     }
     Reply::Busy

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use clearlane_match::Mode;
-use clearlane_template::Template;
+use clearlane_template::{ModelId, Template};
 use futures_util::future::join_all;
 
 use crate::gallery::GalleryConfig;
@@ -133,6 +133,12 @@ impl ClusterSearch {
         });
         let replies = join_all(asking).await;
         Ok(conclude((0..).zip(replies).collect(), options))
+    }
+
+    /// The model of the gallery's templates.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.config.model
     }
 
     /// How many partitions there are.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clearlane_template::Template;
+use clearlane_template::{ModelId, Template};
 use rayon::prelude::*;
 use tokio::task::JoinHandle;
 
@@ -65,7 +65,7 @@ impl Follower {
         let search = |(partition, shared): &(u32, Arc<Shared>)| {
             let question = Question { after: options.after(*partition), ..question.clone() };
             let found = match answer(shared, &question, deadline) {
-                Reply::Found { at, searched, candidates } => Ok((at, searched, candidates)),
+                Reply::Found(found) => Ok(found),
                 Reply::Behind { at } => Err(Why::behind(at)),
                 Reply::Busy => Err(Why::Busy),
                 Reply::Late => Err(Why::Late),
@@ -75,6 +75,12 @@ impl Follower {
         };
         let replies = self.partitions.par_iter().map(search).collect();
         Ok(conclude(replies, options))
+    }
+
+    /// The model of the gallery's templates.
+    #[must_use]
+    pub fn model(&self) -> ModelId {
+        self.config.model
     }
 
     /// Waits until following cannot go on, and says why.

@@ -3,7 +3,7 @@
 //!
 //! The brokers are NATS servers with its streams (`JetStream`, 2.9 or later), an engine that exists, and are trusted with neither contents nor
 //! truth: everything is sealed end to end under a [`ClusterKey`], and the registrar's heads say what has to be there. The crate
-//! is optional: no other part of clearlane depends on it.
+//! is optional: no other part of clearlane depends on it. [`ClusterGallery`] gives it to the lanes of a port.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -78,6 +78,7 @@ mod follower;
 mod gallery;
 mod head;
 mod keys;
+mod lane;
 mod multiset;
 mod node;
 mod options;
@@ -100,6 +101,7 @@ pub use follower::Follower;
 pub use gallery::Position;
 pub use head::CLOCK_TOLERANCE;
 pub use keys::ClusterKey;
+pub use lane::ClusterGallery;
 pub use node::{Node, NodeOptions, NodeStatus, PartitionStatus};
 pub use options::ClusterOptions;
 pub use partition::{MAX_PARTITIONS, ParsePartitionsError, Partitions};

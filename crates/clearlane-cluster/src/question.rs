@@ -47,11 +47,24 @@ pub(crate) struct At {
     pub(crate) time: i64,
 }
 
+/// What a search of a partition found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// What it is of.
+    pub(crate) at: At,
+    /// How long the search itself took.
+    pub(crate) searched: Duration,
+    /// How many templates were searched.
+    pub(crate) templates: u64,
+    /// The best subjects, with their details in JSON.
+    pub(crate) candidates: Vec<(Candidate, Arc<[u8]>)>,
+}
+
 /// A node's answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// The best subjects, with their details in JSON, and how long the search itself took.
-    Found { at: At, searched: Duration, candidates: Vec<(Candidate, Arc<[u8]>)> },
+    /// The best subjects.
+    Found(Found),
     /// The node's head is too old, or it has none.
     Behind { at: At },
     /// Too many questions wait already.
@@ -127,11 +140,11 @@ impl Reply {
         let mut writer = Writer::default();
         let at = |writer: &mut Writer, at: &At| _ = writer.u64(at.sequence).u64(at.head).i64(at.time);
         match self {
-            Self::Found { at: position, searched, candidates } => {
-                at(writer.u8(0), position);
-                writer.u32(u32::try_from(searched.as_micros()).unwrap_or(u32::MAX));
-                writer.u16(candidates.len() as u16);
-                for (candidate, details) in candidates {
+            Self::Found(found) => {
+                at(writer.u8(0), &found.at);
+                writer.u32(u32::try_from(found.searched.as_micros()).unwrap_or(u32::MAX));
+                writer.u64(found.templates).u16(found.candidates.len() as u16);
+                for (candidate, details) in &found.candidates {
                     writer.u64(candidate.subject.0).u64(candidate.template.0).f32(candidate.score).list(details);
                 }
             }
@@ -156,7 +169,7 @@ impl Reply {
             0 => {
                 let at = at(&mut reader)?;
                 let searched = Duration::from_micros(u64::from(reader.u32()?));
-                let count = usize::from(reader.u16()?);
+                let (templates, count) = (reader.u64()?, usize::from(reader.u16()?));
                 if count > MAX_CANDIDATES {
                     return Err(reader.value("count of candidates"));
                 }
@@ -168,7 +181,8 @@ impl Reply {
                     }
                     Ok((Candidate { subject, template, score }, Arc::from(reader.list(MAX_DETAILS)?)))
                 });
-                Self::Found { at, searched, candidates: candidates.collect::<Result<_, ClusterError>>()? }
+                let candidates = candidates.collect::<Result<_, ClusterError>>()?;
+                Self::Found(Found { at, searched, templates, candidates })
             }
             1 => Self::Behind { at: at(&mut reader)? },
             2 => Self::Busy,

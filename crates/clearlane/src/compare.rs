@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clearlane_embed::Quality;
-use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions};
+use clearlane_match::{Candidate, Completeness, Margin, Mode, SearchOptions, SearchOutcome};
 use clearlane_template::{SubjectId, Template, TemplateError};
 use serde::Serialize;
 
@@ -90,6 +90,17 @@ impl IdentifyOptions {
         }
         self.list_from.map_or(needed, |from| from.min(needed)).clamp(-1.0, 1.0)
     }
+
+    /// The search that this takes.
+    pub(crate) fn search(&self) -> SearchOptions<'static> {
+        SearchOptions {
+            threshold: self.search_threshold(),
+            mode: self.mode,
+            deadline: self.deadline,
+            parallel: self.parallel,
+            ..SearchOptions::new(self.candidates.max(2))
+        }
+    }
 }
 
 impl References {
@@ -97,18 +108,18 @@ impl References {
     /// in a search of all references. Anything less identifies nobody, and says why. A threshold or margin that is not
     /// finite is an error.
     pub fn identify(&self, probe: &Template, options: &IdentifyOptions) -> Result<Identification, ReferencesError> {
-        let search = SearchOptions {
-            threshold: options.search_threshold(),
-            mode: options.mode,
-            deadline: options.deadline,
-            parallel: options.parallel,
-            ..SearchOptions::new(options.candidates.max(2))
-        };
-        let (start, mut times) = (Instant::now(), StageTimes::default());
-        let Some(outcome) = self.search(probe, &search)? else {
+        let start = Instant::now();
+        let Some(outcome) = self.search(probe, &options.search())? else {
             return Ok(Identification::of_nobody(options.threshold));
         };
-        times.search = start.elapsed();
+        let times = StageTimes { search: start.elapsed(), ..StageTimes::default() };
+        Ok(Identification::judged(outcome, options, times))
+    }
+}
+
+impl Identification {
+    /// What the outcome of a search comes to.
+    pub(crate) fn judged(outcome: SearchOutcome, options: &IdentifyOptions, times: StageTimes) -> Self {
         let margin = outcome.margin().map(|(Margin::Exact(margin) | Margin::MoreThan(margin))| margin);
         let mut reasons = Vec::new();
         if let Completeness::Partial { scanned, total } = outcome.completeness {
@@ -125,7 +136,7 @@ impl References {
             }
             _ => reasons.push(Reason::NoCandidate { threshold: options.threshold }),
         }
-        Ok(Identification {
+        Self {
             subject: outcome.candidates.first().filter(|_| reasons.is_empty()).map(|best| best.subject),
             candidates: outcome.candidates,
             margin,
@@ -134,12 +145,10 @@ impl References {
             reasons,
             quality: None,
             times,
-        })
+        }
     }
-}
 
-impl Identification {
-    fn of_nobody(threshold: f32) -> Self {
+    pub(crate) fn of_nobody(threshold: f32) -> Self {
         Self {
             subject: None,
             candidates: Vec::new(),

@@ -92,6 +92,9 @@ pub enum EnrolError {
     /// The port was opened without a policy.
     #[error("the port was opened without a policy: no rule says who may be enrolled")]
     NoPolicy,
+    /// The port's gallery is kept elsewhere.
+    #[error("the port's gallery is kept elsewhere, and nobody is enrolled here: enrol where its register is")]
+    RemoteGallery,
     /// The port has no extractor.
     #[error("the port has no extractor to make templates of pictures with")]
     NoExtractor,

@@ -20,6 +20,7 @@ use crate::policy::PortId;
 use crate::port::{Parts, Port, Rules, listed};
 use crate::proof::reaches;
 use crate::reason::Reason;
+use crate::remote::{Searched, Word};
 
 mod session;
 mod verdict;
@@ -90,8 +91,10 @@ struct Course {
 /// What a comparison came to, before evidence and rules.
 struct Compared {
     comparison: Option<Comparison>,
-    /// The template that the candidate was found by.
+    /// The template in the register that the candidate was found by.
     template: Option<TemplateId>,
+    /// What a gallery that is kept elsewhere says of the candidate.
+    word: Option<Word>,
     reasons: Vec<Reason>,
 }
 
@@ -210,8 +213,7 @@ impl Lane {
     fn identify(&self, capture: &Capture, fpir: f64, course: &mut Course) -> Compared {
         let mut reasons: Vec<_> = self.rules.policy.capture.pad_refuses(capture.pad).into_iter().collect();
         let rule = &self.rules.policy.comparison;
-        let references = &self.port.references;
-        let entries = references.len();
+        let entries = self.port.templates();
         let Ok(threshold) = self.rules.calibration.threshold_for_fpir(fpir, entries) else {
             reasons.push(Reason::ThresholdUnknown { entries });
             return Compared::refused(reasons);
@@ -224,26 +226,28 @@ impl Lane {
             ..IdentifyOptions::new(self.rules.policy.fusion.search_threshold(threshold), rule.margin)
         };
         let found = timed(debug_span!("search", entries), &mut course.times.search, || {
-            references.identify(&capture.probe, &options)
+            self.port.identify(&capture.probe, &options)
         });
         match found {
-            Ok(found) => {
+            Ok(Searched { found, word, templates }) => {
                 reasons.extend(found.reasons);
                 // Who was searched is who was there in the end: with more of them, the face has to reach more.
-                let searched = self.rules.calibration.threshold_for_fpir(fpir, references.len().max(entries));
+                let searched = self.rules.calibration.threshold_for_fpir(fpir, templates.max(entries));
                 let Ok(threshold) = searched else {
                     reasons.push(Reason::ThresholdUnknown { entries });
                     return Compared::refused(reasons);
                 };
                 let comparison = found.candidates.first().filter(|best| reaches(best.score, options.threshold));
-                let template = comparison.map(|best| best.template);
+                // Of whoever did not reach the threshold nothing is said.
+                let word = comparison.and(word);
+                let template = comparison.map(|best| best.template).filter(|_| word.is_none());
                 let comparison = comparison.map(|best| Comparison {
                     subject: best.subject,
                     score: best.score,
                     threshold,
                     margin: found.margin,
                 });
-                Compared { comparison, template, reasons }
+                Compared { comparison, template, word, reasons }
             }
             Err(error) => {
                 tracing::error!(%error, "the search failed");
@@ -256,7 +260,7 @@ impl Lane {
     /// The one place where a decision is made: whoever is to pass has a comparison and no reason against it, after evidence
     /// here, and rules, the register's state, the clock and the budget at the moment of the record have had their say.
     fn conclude(&self, mut course: Course, compared: Compared, evidence: &[Evidence]) -> Passage {
-        let Compared { comparison, template, mut reasons } = compared;
+        let Compared { comparison, template, word, mut reasons } = compared;
         reasons.append(&mut course.failed);
         timed(debug_span!("rules"), &mut course.times.rules, || match &comparison {
             Some(comparison) => {
@@ -270,7 +274,7 @@ impl Lane {
             None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison" }),
             None => {}
         });
-        let case = Arc::new(self.case(&course, (comparison, template), reasons));
+        let case = Arc::new(self.case(&course, Compared { comparison, template, word, reasons }));
         let span = debug_span!("record");
         let (decision, record) = timed(span, &mut course.times.record, || self.decide(&case, course.deadline));
         // The capture of `pass_capture` took its time before the call.
@@ -282,12 +286,8 @@ impl Lane {
         Passage { decision, comparison, time: course.time, record, times: course.times }
     }
 
-    fn case(
-        &self,
-        course: &Course,
-        (comparison, template): (Option<Comparison>, Option<TemplateId>),
-        reasons: Vec<Reason>,
-    ) -> Case {
+    fn case(&self, course: &Course, compared: Compared) -> Case {
+        let Compared { comparison, template, word, reasons } = compared;
         Case {
             policy: Arc::clone(&self.rules.policy),
             port: self.id.clone(),
@@ -302,6 +302,7 @@ impl Lane {
             document: course.document,
             template,
             comparison,
+            word,
             reasons,
             checked: self.port.references.is_sound(),
             verdict: Mutex::default(),
@@ -311,7 +312,7 @@ impl Lane {
 
 impl Compared {
     fn refused(reasons: Vec<Reason>) -> Self {
-        Self { comparison: None, template: None, reasons }
+        Self { comparison: None, template: None, word: None, reasons }
     }
 }
 

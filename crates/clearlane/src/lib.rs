@@ -47,6 +47,7 @@ mod print;
 mod proof;
 mod reason;
 mod references;
+mod remote;
 mod threshold;
 mod upgrade;
 
@@ -79,6 +80,7 @@ pub use port::{IdentifyError, OpenError, OpenStage, Port, PortBuilder, PortError
 pub use print::{PrintedPort, PrintedRecord};
 pub use reason::{Language, Reason};
 pub use references::{References, ReferencesError, Refreshed};
+pub use remote::{RemoteAnswer, RemoteGallery, RemoteIncomplete, RemoteQuestion};
 pub use threshold::{
     Calibration, CalibrationError, CalibrationPoint, CalibrationShortfall, MissingPopulation, PopulationCalibration,
     fmr_for_fpir,

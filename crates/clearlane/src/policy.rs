@@ -137,6 +137,8 @@ pub(crate) struct ComparisonRule {
     pub(crate) fmr: f64,
     pub(crate) margin: f32,
     pub(crate) budget: Duration,
+    /// How old the answer of a gallery may be that is kept elsewhere; `None` where the policy serves no such port.
+    pub(crate) gallery_age: Option<Duration>,
 }
 
 /// A matcher's calibration to log-likelihood ratios, natural logarithm: `slope * score + intercept`, the affine map that
@@ -216,6 +218,13 @@ impl Policy {
     #[must_use]
     pub fn budget(&self) -> Duration {
         self.comparison.budget
+    }
+
+    /// How old the answer of a gallery may be that is kept elsewhere: whoever was revoked is admitted by nobody after that.
+    /// `None` where the policy does not say, and serves no such port.
+    #[must_use]
+    pub fn gallery_age(&self) -> Option<Duration> {
+        self.comparison.gallery_age
     }
 
     /// The share of the enrolled, in (0, 1], that must have a template of a new model before a lane goes over to it.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clearlane_embed::{Extractor, Frame};
 use clearlane_match::Mode;
 use clearlane_store::{Direction, Register, Report};
-use jiff::Timestamp;
+use clearlane_template::Template;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::claim::ClaimVerifier;
 use crate::compare::{Identification, IdentifyOptions};
@@ -17,6 +18,7 @@ use crate::lane::{Lane, LaneError};
 use crate::metrics::{Metrics, Page};
 use crate::policy::{Policy, PortId};
 use crate::references::{References, ReferencesError, Refreshed};
+use crate::remote::{self, RemoteGallery, Searched};
 use crate::threshold::{Calibration, CalibrationError};
 use crate::upgrade::ModelChoice;
 
@@ -47,6 +49,8 @@ pub(crate) struct Parts {
     /// Which of the policy's ports it is; `None` where that was not said and there are several.
     pub(crate) id: Option<PortId>,
     pub(crate) references: Arc<References>,
+    /// The gallery that is searched in place of the references, where it is kept elsewhere.
+    pub(crate) remote: Option<Arc<dyn RemoteGallery>>,
     pub(crate) calibration: Option<Calibration>,
     pub(crate) extractor: Option<Extractor>,
     pub(crate) claims: ClaimVerifier,
@@ -55,6 +59,35 @@ pub(crate) struct Parts {
     pub(crate) parallel: bool,
     pub(crate) choice: Option<ModelChoice>,
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// How old the answer of a gallery may be that is kept elsewhere, where no policy says it: nothing is opened by it.
+const GALLERY_AGE: Duration = Duration::from_secs(5);
+
+impl Parts {
+    /// How many templates a search goes over, as far as is known.
+    pub(crate) fn templates(&self) -> usize {
+        self.remote.as_ref().map_or_else(|| self.references.len(), |remote| remote.templates())
+    }
+
+    /// What makes templates for an enrolment here.
+    fn enrols(&self) -> Result<Extractor, EnrolError> {
+        if self.remote.is_some() {
+            return Err(EnrolError::RemoteGallery);
+        }
+        self.extractor.clone().ok_or(EnrolError::NoExtractor)
+    }
+
+    /// Says who a probe is of, by the gallery that the port has.
+    pub(crate) fn identify(&self, probe: &Template, options: &IdentifyOptions) -> Result<Searched, ReferencesError> {
+        if let Some(remote) = &self.remote {
+            let max_age = self.rules.as_ref().and_then(|rules| rules.policy.gallery_age()).unwrap_or(GALLERY_AGE);
+            let max_age = SignedDuration::try_from(max_age).unwrap_or(SignedDuration::MAX);
+            return Ok(remote::identify(&**remote, probe, options, max_age));
+        }
+        let found = self.references.identify(probe, options)?;
+        Ok(Searched { found, word: None, templates: self.references.len() })
+    }
 }
 
 /// The rules that the lanes of a port work by.
@@ -93,20 +126,20 @@ impl Port {
     /// Enrols by the rules of the port's policy: consent, quality, one person, and no face that is enrolled already.
     pub fn enroller(&self) -> Result<Enroller, EnrolError> {
         let rules = self.0.rules.clone().ok_or(EnrolError::NoPolicy)?;
-        let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
+        let extractor = self.0.enrols()?;
         Enroller::new(rules.policy, Arc::clone(&self.0.references), extractor, &rules.calibration)
     }
 
     /// Enrols without any rule, for tests and evaluations: see [`Enroller::without_rules`].
     pub fn enroller_without_rules(&self) -> Result<Enroller, EnrolError> {
-        let extractor = self.0.extractor.clone().ok_or(EnrolError::NoExtractor)?;
+        let extractor = self.0.enrols()?;
         Enroller::without_rules(Arc::clone(&self.0.references), extractor)
     }
 
     /// Says whom a frame shows (1:N), without opening a gate: nothing is recorded and no rule is asked.
     pub fn identify(&self, frame: &Frame<'_>, options: &IdentifyOptions) -> Result<Identification, IdentifyError> {
         let extraction = self.extractor()?.extract(frame)?;
-        let mut found = self.0.references.identify(&extraction.template, options)?;
+        let mut found = self.0.identify(&extraction.template, options)?.found;
         found.times.extraction += extraction.timings;
         found.quality = Some(extraction.quality);
         Ok(found)
@@ -117,7 +150,7 @@ impl Port {
     /// serves; of a port without one, of all on whom the model was measured.
     pub fn identify_options(&self, fpir: f64, margin: f32) -> Result<IdentifyOptions, IdentifyError> {
         let calibration = self.0.calibration.as_ref().ok_or(CalibrationError::NoPoints)?;
-        let threshold = calibration.threshold_for_fpir(fpir, self.0.references.len())?;
+        let threshold = calibration.threshold_for_fpir(fpir, self.0.templates())?;
         Ok(IdentifyOptions { mode: self.0.mode, parallel: self.0.parallel, ..IdentifyOptions::new(threshold, margin) })
     }
 
@@ -175,7 +208,7 @@ impl Port {
                 "Whether the witness, where there is one, took over the newest state that this process wrote.",
                 yes(self.register().is_witnessed()),
             ),
-            ("clearlane_gallery_templates", "Templates in the gallery.", references.len() as f64),
+            ("clearlane_gallery_templates", "Templates in the gallery.", self.0.templates() as f64),
             ("clearlane_gallery_subjects", "Subjects with a template in the gallery.", references.subjects() as f64),
         ];
         for (name, help, value) in gauges {

@@ -101,6 +101,18 @@ pub enum Reason {
         /// References in the gallery.
         total: usize,
     },
+    /// The gallery, which is kept elsewhere, gave no whole answer.
+    GalleryIncomplete {
+        /// What is missing, and why.
+        why: String,
+    },
+    /// The answer of the gallery, which is kept elsewhere, is older than the policy bears.
+    GalleryOutdated {
+        /// What the answer is of.
+        as_of: Timestamp,
+        /// How old it may be, in milliseconds.
+        max_age_ms: u64,
+    },
     /// The calibration gives no threshold for a gallery of this size.
     ThresholdUnknown {
         /// References in the gallery.

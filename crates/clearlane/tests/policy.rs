@@ -50,13 +50,15 @@ fn values_that_a_policy_may_not_have_are_refused_where_they_stand() {
     let faceless: Is = |problem| matches!(problem, PolicyProblem::WithoutFace);
     let serves = "populations = [\"east-asian-adults\"]";
     let scope = "scope = [\"face\", \"fingerprint\"]";
-    let cases: [(&str, &str, &str, Is); 33] = [
+    let cases: [(&str, &str, &str, Is); 35] = [
         ("fpir = 1e-5", "fpir = 0.0", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = nan", "comparison.fpir", range),
         ("fpir = 1e-5", "fpir = 0.6", "comparison.fpir", range),
         ("fmr = 1e-6", "fmr = -1e-6", "comparison.fmr", range),
         ("margin = 0.05", "margin = -0.1", "comparison.margin", range),
         ("budget-ms = 1000", "budget-ms = 0", "comparison.budget-ms", range),
+        ("gallery-age-ms = 5000", "gallery-age-ms = 0", "comparison.gallery-age-ms", range),
+        ("gallery-age-ms = 5000", "gallery-age-ms = 86400001", "comparison.gallery-age-ms", range),
         ("coverage = 0.999", "coverage = 0.0", "model-upgrade.coverage", range),
         ("coverage = 0.999", "coverage = 1.001", "model-upgrade.coverage", range),
         ("coverage = 0.999", "coverage = nan", "model-upgrade.coverage", range),

@@ -6,9 +6,10 @@ use clearlane::Policy;
 use toml::{Table, Value};
 
 /// Keys that may be absent, and what that means.
-const MAY_BE_ABSENT: [(&str, &str); 2] = [
+const MAY_BE_ABSENT: [(&str, &str); 3] = [
     ("capture.quality.*", "a floor that is not listed is not asked for"),
     ("enrolment.quality.*", "a floor that is not listed is not asked for"),
+    ("comparison.gallery-age-ms", "no port of the policy has a gallery that is kept elsewhere"),
 ];
 
 /// Numbers that may be negative, and why.

@@ -1,7 +1,6 @@
 //! What comes of asking a cluster.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clearlane_match::Candidate;
@@ -12,7 +11,7 @@ use jiff::Timestamp;
 use super::AskOptions;
 use crate::Position;
 use crate::head::{self, TOLERANCE_US};
-use crate::question::At;
+use crate::question::{At, Found};
 
 /// A subject that a cluster found.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +46,12 @@ pub struct Complete {
     pub candidates: Vec<ClusterCandidate>,
     /// What the list is of: each partition's position, in order.
     pub positions: Vec<Position>,
-    /// How old the oldest of them is.
+    /// When the registrar vouched for the oldest of them: what it acknowledged before is in the list.
+    pub as_of: Timestamp,
+    /// How old that is.
     pub age: Duration,
+    /// How many templates were searched.
+    pub templates: u64,
     /// How long the longest of the partitions' searches took, where it ran: the rest is waiting and the way.
     pub searched: Duration,
 }
@@ -146,22 +149,20 @@ impl fmt::Display for Why {
     }
 }
 
-/// At which head a partition was searched, how long that took, and what was found.
-pub(crate) type Found = (At, Duration, Vec<(Candidate, Arc<[u8]>)>);
-
 /// One list of all partitions' answers, or none.
 pub(crate) fn conclude(replies: Vec<(u32, Result<Found, Why>)>, options: &AskOptions) -> Answer {
     // The age counts when the list is made, not when a partition answered.
     let now = head::now();
     let (mut missing, mut positions, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut oldest, mut longest) = (now, Duration::ZERO);
+    let (mut oldest, mut longest, mut entries) = (now, Duration::ZERO, 0_u64);
     for (partition, reply) in replies {
-        let reply = reply.and_then(|(at, searched, candidates)| {
+        let reply = reply.and_then(|Found { at, searched, templates, candidates }| {
             let time = Timestamp::from_microsecond(at.time).map_err(|_| Why::Forged)?;
             check(&at, time, now, partition, options)?;
             let candidates = candidates.into_iter().map(|(candidate, details)| candidate_of(candidate, &details));
             let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
             (oldest, longest) = (oldest.min(at.time), longest.max(searched));
+            entries = entries.saturating_add(templates);
             Ok((Position { partition, sequence: at.sequence, head: at.head, time }, candidates))
         });
         match reply {
@@ -178,7 +179,8 @@ pub(crate) fn conclude(replies: Vec<(u32, Result<Found, Why>)>, options: &AskOpt
     found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.template.cmp(&b.template)));
     found.truncate(options.k);
     let age = Duration::from_micros(u64::try_from(now - oldest).unwrap_or(0));
-    Answer::Complete(Complete { candidates: found, positions, age, searched: longest })
+    let as_of = positions.iter().map(|position| position.time).min().unwrap_or(Timestamp::MIN);
+    Answer::Complete(Complete { candidates: found, positions, as_of, age, searched: longest, templates: entries })
 }
 
 /// That a head is neither too old, nor in the future, nor before the change that was asked for.

@@ -7,11 +7,11 @@ use async_nats::{Client, Request};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::outcome::{Found, Why};
+use super::outcome::Why;
 use crate::gallery::ask_subject;
 use crate::head::{self, TOLERANCE_US};
 use crate::keys::Keys;
-use crate::question::{Question, QuestionId, Reply};
+use crate::question::{Found, Question, QuestionId, Reply};
 
 /// The most questions for one answer.
 const TRIES: u32 = 8;
@@ -70,10 +70,10 @@ impl Asking<'_> {
             _ => Why::NoAnswer,
         })?;
         match Reply::open(self.keys, self.partition, &id, &reply.payload).map_err(|_| Why::Forged)? {
-            Reply::Found { at, searched, candidates } => {
-                let age = head::now().saturating_sub(at.time);
-                let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && at.sequence >= question.after;
-                if fresh { Ok((at, searched, candidates)) } else { Err(Why::behind(at)) }
+            Reply::Found(found) => {
+                let age = head::now().saturating_sub(found.at.time);
+                let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && found.at.sequence >= question.after;
+                if fresh { Ok(found) } else { Err(Why::behind(found.at)) }
             }
             Reply::Behind { at } => Err(Why::behind(at)),
             Reply::Busy => Err(Why::Busy),

@@ -58,7 +58,7 @@ impl Counters {
 
     fn count(&self, reply: &Reply) {
         let counter = match reply {
-            Reply::Found { .. } => &self.answered,
+            Reply::Found(_) => &self.answered,
             Reply::Behind { .. } => &self.behind,
             Reply::Busy => &self.busy,
             Reply::Late => &self.late,
@@ -161,8 +161,8 @@ impl Server {
         let counters = Arc::clone(&self.counters);
         let search = move || {
             let reply = answer(&shared, &question, deadline);
-            if let Reply::Found { searched, .. } = &reply {
-                counters.searched.fetch_add(searched.as_micros() as u64, Ordering::Relaxed);
+            if let Reply::Found(found) = &reply {
+                counters.searched.fetch_add(found.searched.as_micros() as u64, Ordering::Relaxed);
             }
             reply
         };

@@ -66,6 +66,13 @@ impl SearchOutcome {
         Self { candidates, completeness, stats, asked: (k, threshold) }
     }
 
+    /// The outcome of a search that was made elsewhere, of a whole gallery: its `k` best subjects, none below the `threshold`, best
+    /// first, ties by template id.
+    #[must_use]
+    pub fn of_elsewhere(candidates: Vec<Candidate>, k: usize, threshold: f32) -> Self {
+        Self::new(candidates, Completeness::Complete, SearchStats::default(), k, threshold)
+    }
+
     /// By how much the best candidate leads the next *subject*. `None` where there is no candidate, or where k was 1, so
     /// that the next was not looked for.
     #[must_use]

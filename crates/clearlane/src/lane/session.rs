@@ -204,7 +204,7 @@ impl PassageSession {
     /// Whether there is a threshold for a share of the rate. Where there is none, the session has one search, at the whole
     /// rate and with the number of frames that the policy asks for.
     fn may_search_again(&self) -> bool {
-        let entries = self.lane.port.references.len();
+        let entries = self.lane.port.templates();
         self.lane.rules.calibration.threshold_for_fpir(self.share(), entries).is_ok()
     }
 

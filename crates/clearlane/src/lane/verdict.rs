@@ -16,6 +16,7 @@ use crate::decision::{Comparison, Decision};
 use crate::policy::Policy;
 use crate::policy::PortId;
 use crate::reason::Reason;
+use crate::remote::Word;
 
 /// How long a referral may wait for the register after the budget is spent: it is to be recorded as well.
 const GRACE: Duration = Duration::from_millis(200);
@@ -35,6 +36,8 @@ pub(super) struct Case {
     pub(super) document: Option<NumberDigest>,
     pub(super) template: Option<TemplateId>,
     pub(super) comparison: Option<Comparison>,
+    /// What a gallery that is kept elsewhere says of the candidate; `None` where the register says it.
+    pub(super) word: Option<Word>,
     /// What speaks against an admission already.
     pub(super) reasons: Vec<Reason>,
     /// Whether this process has checked the register and found it sound.
@@ -152,7 +155,10 @@ impl Case {
                 Err(error) => failed(error, "register", &mut reasons, failures)?,
             }
         }
-        if let Some(comparison) = &self.comparison {
+        if let Some(word) = &self.word {
+            reasons.extend(word.outdated(time));
+            reasons.extend(self.policy.ineligibility(&word.details, &self.port, self.direction, time));
+        } else if let Some(comparison) = &self.comparison {
             match standing.subject(comparison.subject) {
                 Ok(Some(Subject { details, revoked: None, .. })) => {
                     let judge =

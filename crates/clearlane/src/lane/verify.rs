@@ -155,7 +155,12 @@ impl Lane {
             reasons.push(Reason::ThresholdUnknown { entries: 1 });
             return Compared::refused(reasons);
         };
-        Compared { comparison: Some(Comparison { subject, score, threshold, margin: None }), template: None, reasons }
+        Compared {
+            comparison: Some(Comparison { subject, score, threshold, margin: None }),
+            template: None,
+            word: None,
+            reasons,
+        }
     }
 }
 

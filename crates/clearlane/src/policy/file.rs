@@ -140,6 +140,7 @@ struct ComparisonFile {
     fmr: Spanned<f64>,
     margin: Spanned<f32>,
     budget_ms: Spanned<u64>,
+    gallery_age_ms: Option<Spanned<u64>>,
     #[serde(rename = "source")]
     _source: Source,
 }
@@ -333,11 +334,15 @@ impl Reader<'_> {
         self.rate(&comparison.fmr, "comparison.fmr")?;
         self.within(&comparison.margin, "comparison.margin", 0.0..=2.0, "[0, 2]")?;
         self.within(&comparison.budget_ms, "comparison.budget-ms", 1..=600_000, "[1, 600000]")?;
+        if let Some(age) = &comparison.gallery_age_ms {
+            self.within(age, "comparison.gallery-age-ms", 1..=86_400_000, "[1, 86400000]")?;
+        }
         Ok(ComparisonRule {
             fpir: comparison.fpir.into_inner(),
             fmr: comparison.fmr.into_inner(),
             margin: comparison.margin.into_inner(),
             budget: Duration::from_millis(comparison.budget_ms.into_inner()),
+            gallery_age: comparison.gallery_age_ms.map(|age| Duration::from_millis(age.into_inner())),
         })
     }
 

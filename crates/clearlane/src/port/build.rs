@@ -11,6 +11,7 @@ use crate::claim::ClaimVerifier;
 use crate::metrics::Metrics;
 use crate::policy::{Policy, PortId};
 use crate::references::References;
+use crate::remote::RemoteGallery;
 use crate::threshold::Calibration;
 use crate::upgrade::ModelChoice;
 
@@ -27,6 +28,7 @@ impl PortBuilder {
             rules: None,
             id: None,
             references,
+            remote: None,
             calibration: None,
             extractor: None,
             claims: ClaimVerifier::default(),
@@ -67,6 +69,14 @@ impl PortBuilder {
     /// Whose claims are believed (default: nobody's).
     pub fn claims(mut self, claims: ClaimVerifier) -> Self {
         self.parts.claims = claims;
+        self
+    }
+
+    /// A gallery that is kept elsewhere, to be searched in place of the references (default: none). Lanes record their passages
+    /// in the references' register, and compare 1:1 with whom that register holds; nobody is enrolled through this port. A
+    /// policy has to say `comparison.gallery-age-ms`.
+    pub fn remote_gallery(mut self, gallery: Arc<dyn RemoteGallery>) -> Self {
+        self.parts.remote = Some(gallery);
         self
     }
 
@@ -113,7 +123,14 @@ impl PortBuilder {
         if let Some(calibration) = calibration.filter(|model| *model != references) {
             return Err(PortError::CalibrationModel { calibration, references });
         }
+        let gallery = parts.remote.as_ref().map(|remote| remote.model());
+        if let Some(gallery) = gallery.filter(|model| *model != references) {
+            return Err(PortError::GalleryModel { gallery, references });
+        }
         if let Some(policy) = self.policy {
+            if parts.remote.is_some() && policy.gallery_age().is_none() {
+                return Err(PortError::NoGalleryAge);
+            }
             let known: Vec<_> = policy.ports().keys().cloned().collect();
             parts.id = match (parts.id, &known[..]) {
                 (Some(port), known) if known.contains(&port) => Some(port),
@@ -126,7 +143,7 @@ impl PortBuilder {
             }
             // From here on nobody knows of a threshold for others than those whom the policy serves.
             let calibration = parts.calibration.as_ref().ok_or(PortError::NoCalibration)?.for_policy(&policy)?;
-            calibration.serves(&policy, parts.references.len())?;
+            calibration.serves(&policy, parts.templates())?;
             parts.calibration = Some(calibration.clone());
             parts.rules = Some(Rules { policy, calibration });
         }

@@ -40,6 +40,17 @@ pub enum PortError {
         /// The references' model.
         references: ModelId,
     },
+    /// The gallery that is kept elsewhere is of another model than the references.
+    #[error("the gallery that is kept elsewhere is of model {gallery:.12}, the references are of {references:.12}")]
+    GalleryModel {
+        /// The gallery's model.
+        gallery: ModelId,
+        /// The references' model.
+        references: ModelId,
+    },
+    /// The policy does not say how old the answers of a gallery may be that is kept elsewhere.
+    #[error("the port's gallery is kept elsewhere: the policy needs `gallery-age-ms` in its table `comparison`")]
+    NoGalleryAge,
     /// A port with rules has no calibration.
     #[error("a port with a policy needs a calibration of its model")]
     NoCalibration,

@@ -28,6 +28,8 @@ impl Reason {
             Self::MarginTooSmall { .. } => ("two people too alike", "存在相似人员, 无法区分"),
             Self::NotMatched { .. } => ("face does not match", "人脸比对不一致"),
             Self::PartialSearch { .. } => ("search not finished in time", "检索未在时限内完成"),
+            Self::GalleryIncomplete { .. } => ("gallery not wholly within reach", "备案库未能完整检索"),
+            Self::GalleryOutdated { .. } => ("gallery not up to date", "备案库数据未及时更新"),
             Self::ThresholdUnknown { .. } => ("no threshold for this gallery", "当前库容无可用阈值"),
             Self::TravellerGone { .. } => ("traveller no longer before the camera", "旅客已离开镜头"),
             Self::BudgetExceeded { .. } => ("took too long", "处理超时"),
