@@ -174,9 +174,15 @@ pub enum ClusterError {
         /// How long was waited.
         waited: Duration,
     },
-    /// The registrar has stopped.
-    #[error("the registrar has stopped")]
+    /// What is asked has stopped.
+    #[error("it has stopped: start it again")]
     Stopped,
+    /// The system gave no threads.
+    #[error("the system gives no threads: {source}")]
+    Threads {
+        /// What it says.
+        source: std::io::Error,
+    },
     /// A search was refused.
     #[error(transparent)]
     Gallery(#[from] GalleryError),
