@@ -1,4 +1,4 @@
-//! Ctrl-C: long jobs finish the step that they are at, keep what is done, and stop.
+//! Ctrl-C, and what a system sends before it ends a process (SIGTERM, SIGHUP): long jobs finish the step that they are at, keep what is done, and stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure, Result};
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on, for the whole process. A second Ctrl-C ends the command at once.
+    /// Listens for Ctrl-C and its like from now on, for the whole process. A second one ends the command at once.
     pub(crate) fn listen() -> Result<Self> {
         static LISTENING: Mutex<Option<Interrupt>> = Mutex::new(None);
         let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::background::Background;
+use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterOptions, ClusterSearch, Follower, GallerySettings};
 use clearlane::{RemoteAnswer, RemoteGallery, RemoteIncomplete, RemoteQuestion};
 use clearlane_match::Candidate;
 use clearlane_template::{ModelId, Template};
-use tokio::runtime::Runtime;
-
-use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterOptions, ClusterSearch, Follower, GallerySettings};
 
 /// How long an answer may take whose asker waits.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -43,8 +41,7 @@ pub struct ClusterGallery {
     source: Source,
     /// How many templates the newest answer was of.
     templates: AtomicUsize,
-    /// `None` once it ends.
-    runtime: Option<Runtime>,
+    background: Background,
 }
 
 enum Source {
@@ -55,9 +52,9 @@ enum Source {
 impl ClusterGallery {
     /// The gallery of the cluster's nodes, which are asked.
     pub fn asking(key: ClusterKey, cluster: &ClusterOptions) -> Result<Self, ClusterError> {
-        let cluster = cluster.clone();
-        let (runtime, search) = start(async move { ClusterSearch::connect(key, &cluster).await })?;
-        Ok(Self::new(runtime, Source::Nodes(Arc::new(search))))
+        let (background, cluster) = (Background::start()?, cluster.clone());
+        let search = background.finish(async move { ClusterSearch::connect(key, &cluster).await })?;
+        Ok(Self { source: Source::Nodes(Arc::new(search)), templates: AtomicUsize::new(0), background })
     }
 
     /// The whole gallery, which this process follows itself: see [`Follower`].
@@ -67,60 +64,22 @@ impl ClusterGallery {
         gallery: GallerySettings,
         folder: Option<PathBuf>,
     ) -> Result<Self, ClusterError> {
-        let cluster = cluster.clone();
-        let (runtime, follower) = start(async move { Follower::start(key, &cluster, gallery, folder).await })?;
-        Ok(Self::new(runtime, Source::Here(follower)))
-    }
-
-    fn new(runtime: Runtime, source: Source) -> Self {
-        Self { source, templates: AtomicUsize::new(0), runtime: Some(runtime) }
+        let (background, cluster) = (Background::start()?, cluster.clone());
+        let follower = background.finish(async move { Follower::start(key, &cluster, gallery, folder).await })?;
+        Ok(Self { source: Source::Here(follower), templates: AtomicUsize::new(0), background })
     }
 
     fn ask(&self, probe: &Template, options: AskOptions) -> Result<Answer, RemoteIncomplete> {
         let incomplete = |why: String| RemoteIncomplete { why };
-        let answer = match (&self.source, &self.runtime) {
-            (Source::Here(follower), _) => follower.search(probe, &options),
-            (Source::Nodes(search), Some(runtime)) => {
-                let (answered, answer) = mpsc::sync_channel(1);
+        let answer = match &self.source {
+            Source::Here(follower) => follower.search(probe, &options).map(Some),
+            Source::Nodes(search) => {
                 let (search, probe, wait) = (Arc::clone(search), probe.clone(), options.budget + GRACE);
-                let asking = runtime.spawn(async move { _ = answered.send(search.search(&probe, &options).await) });
-                answer.recv_timeout(wait).map_err(|error| {
-                    asking.abort();
-                    incomplete(match error {
-                        RecvTimeoutError::Timeout => "no answer came in time".to_owned(),
-                        RecvTimeoutError::Disconnected => ClusterError::Stopped.to_string(),
-                    })
-                })?
+                self.background.run(wait, async move { search.search(&probe, &options).await })
             }
-            (Source::Nodes(_), None) => Err(ClusterError::Stopped),
         };
-        answer.map_err(|error| incomplete(error.to_string()))
-    }
-}
-
-/// A runtime, and what the first work on it gives: not waited for as a runtime does it, which threads of another runtime must not.
-fn start<T: Send + 'static>(
-    work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
-) -> Result<(Runtime, T), ClusterError> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).thread_name("clearlane-cluster").enable_all().build();
-    let runtime = runtime.map_err(|source| ClusterError::Threads { source })?;
-    let (done, result) = mpsc::sync_channel(1);
-    runtime.spawn(async move { _ = done.send(work.await) });
-    match result.recv().unwrap_or(Err(ClusterError::Stopped)) {
-        Ok(result) => Ok((runtime, result)),
-        Err(error) => {
-            runtime.shutdown_background();
-            Err(error)
-        }
-    }
-}
-
-impl Drop for ClusterGallery {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let answer = answer.map_err(|error| incomplete(error.to_string()))?;
+        answer.ok_or_else(|| incomplete("no answer came in time".to_owned()))
     }
 }
 

@@ -71,6 +71,7 @@
 #![forbid(unsafe_code)]
 mod answer;
 mod ask;
+mod background;
 mod error;
 mod feed;
 mod follow;
@@ -106,7 +107,10 @@ pub use node::{Node, NodeOptions, NodeStatus, PartitionStatus};
 pub use options::ClusterOptions;
 pub use partition::{MAX_PARTITIONS, ParsePartitionsError, Partitions};
 pub use question::MAX_CANDIDATES;
-pub use records::{Collected, CollectorState, LaneEnd, MAX_RECORD, RecordCollector, RecordFault, RecordSender};
+pub use records::{
+    Collected, CollectorState, LaneEnd, MAX_RECORD, RecordCollector, RecordFault, RecordForwarder, RecordSender,
+    SentRecord,
+};
 pub use registrar::{Progress, Published, Registrar, RegistrarOptions};
 pub use replica::Health;
 pub use roles::{Roles, create_user_key};

@@ -2,6 +2,7 @@
 //! what is missing, altered or twice.
 
 mod collector;
+mod forwarder;
 mod outbox;
 mod sender;
 
@@ -13,6 +14,7 @@ use crate::seal::Place;
 use crate::wire::{Reader, Writer};
 
 pub use collector::{Collected, CollectorState, LaneEnd, RecordCollector, RecordFault};
+pub use forwarder::{RecordForwarder, SentRecord};
 pub use sender::RecordSender;
 
 /// The largest record, in bytes.

@@ -21,8 +21,11 @@ pub(crate) fn clearlane() -> Command {
     command
 }
 
-pub(crate) const SETTINGS: [&str; 6] = [
+pub(crate) const SETTINGS: [&str; 9] = [
+    "CLEARLANE_BROKERS",
+    "CLEARLANE_CLUSTER_KEY_FILE",
     "CLEARLANE_MODELS",
+    "CLEARLANE_NKEY_FILE",
     "CLEARLANE_REGISTER",
     "CLEARLANE_KEY",
     "CLEARLANE_KEY_FILE",

@@ -26,6 +26,8 @@ pub(super) struct Outbox {
     messages: Vec<(u64, bytes::Bytes)>,
     count: u64,
     link: Link,
+    /// The last record of the chain.
+    last: Option<Vec<u8>>,
 }
 
 impl Outbox {
@@ -41,7 +43,7 @@ impl Outbox {
             Ok(file)
         };
         let file = open().map_err(ClusterError::file(&path))?;
-        let mut outbox = Self { path, file, length: 0, messages: Vec::new(), count: 0, link: BEGINNING };
+        let mut outbox = Self { path, file, length: 0, messages: Vec::new(), count: 0, link: BEGINNING, last: None };
         let mut rest = &bytes[..];
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
             let length = u32::from_le_bytes(*length) as usize;
@@ -51,6 +53,7 @@ impl Outbox {
             let linked = Linked::open(keys, lane, message)?;
             (outbox.count, outbox.link) = (linked.count, linked.link(lane));
             outbox.messages.push((linked.count, message.to_vec().into()));
+            outbox.last = Some(linked.record);
             outbox.length += 4 + length as u64;
             rest = after;
         }
@@ -65,9 +68,14 @@ impl Outbox {
         (self.count, self.link)
     }
 
+    /// The last record of the chain; `None` before the first.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        self.last.as_deref()
+    }
+
     /// Goes on after a chain's end that the brokers have and this disk has not.
     pub(super) fn go_on(&mut self, lane: &str, last: &Linked) {
-        (self.count, self.link) = (last.count, last.link(lane));
+        (self.count, self.link, self.last) = (last.count, last.link(lane), Some(last.record.clone()));
     }
 
     /// Keeps a record. It is on the disk when this returns.
@@ -88,6 +96,7 @@ impl Outbox {
         self.length += entry.len() as u64;
         (self.count, self.link) = (linked.count, linked.link(lane));
         self.messages.push((linked.count, message.into()));
+        self.last = Some(linked.record);
         Ok(linked.count)
     }
 

@@ -75,6 +75,12 @@ impl RecordSender {
         Ok(count)
     }
 
+    /// The last record that was sent, in this process or before; `None` before the first.
+    #[must_use]
+    pub fn last(&self) -> Option<Vec<u8>> {
+        self.outbox.lock().last().map(<[u8]>::to_vec)
+    }
+
     /// How many records the brokers do not have yet.
     #[must_use]
     pub fn waiting(&self) -> u64 {

@@ -12,6 +12,7 @@ use super::{OpenError, Port};
 use crate::claim::ClaimVerifier;
 use crate::policy::{Policy, PortId};
 use crate::references::References;
+use crate::remote::RemoteGallery;
 use crate::threshold::{Calibration, MissingPopulation};
 use crate::upgrade::ModelChoice;
 
@@ -39,6 +40,7 @@ pub struct PortOptions {
     detector_size: Option<usize>,
     claim_issuer: Option<PathBuf>,
     gallery_file: Option<PathBuf>,
+    remote: Option<Arc<dyn RemoteGallery>>,
     check: bool,
     mode: Mode,
     parallel: bool,
@@ -95,6 +97,7 @@ impl PortOptions {
             detector_size: None,
             claim_issuer: None,
             gallery_file: None,
+            remote: None,
             check: true,
             mode: Mode::Certified,
             parallel: false,
@@ -232,6 +235,13 @@ impl PortOptions {
         self
     }
 
+    /// A gallery that is kept elsewhere, to be searched in place of the register's templates (default: none): see
+    /// [`PortBuilder::remote_gallery`](super::PortBuilder::remote_gallery).
+    pub fn remote_gallery(mut self, gallery: Arc<dyn RemoteGallery>) -> Self {
+        self.remote = Some(gallery);
+        self
+    }
+
     /// Whether the register is checked when the port is opened (default: yes). No lane admits anybody before a check.
     pub fn check(mut self, check: bool) -> Self {
         self.check = check;
@@ -322,6 +332,9 @@ impl PortOptions {
             .mode(self.mode)
             .parallel(self.parallel)
             .clock(self.clock);
+        if let Some(remote) = self.remote {
+            builder = builder.remote_gallery(remote);
+        }
         if let Some(calibration) = calibration {
             builder = builder.calibration(calibration);
         }

@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 /// The brokers of a cluster, and who is asking.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct ConnectionArgs {
+pub(in crate::commands) struct ConnectionArgs {
     /// A broker's address, such as `nats://10.0.0.1:4222` or `tls://broker-1:4222`; several, separated by commas
     #[arg(long = "brokers", value_name = "URL", value_delimiter = ',', required = true, env = "CLEARLANE_BROKERS")]
     brokers: Vec<String>,
@@ -40,7 +40,7 @@ pub(super) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    pub(super) fn options(&self, name: &str) -> ClusterOptions {
+    pub(in crate::commands) fn options(&self, name: &str) -> ClusterOptions {
         let mut options = ClusterOptions::new(&self.brokers).name(name);
         if let Some(path) = &self.nkey {
             options = options.nkey_file(path);
@@ -54,7 +54,7 @@ impl ConnectionArgs {
         options
     }
 
-    pub(super) fn key(&self) -> Result<ClusterKey> {
+    pub(in crate::commands) fn key(&self) -> Result<ClusterKey> {
         let file = KeyFile::open(&self.cluster_key).map_err(ClusterError::Key)?;
         Ok(ClusterKey::from_source(&file)?)
     }

@@ -1,5 +1,6 @@
 //! `clearlane node` and `clearlane cluster`: one gallery over many machines.
 
+mod collect;
 mod connection;
 mod nkey;
 mod node;
@@ -7,6 +8,7 @@ mod publish;
 mod status;
 mod users;
 
+pub(super) use connection::ConnectionArgs;
 pub(super) use node::{NodeArgs, run as node};
 
 use clap::Subcommand;
@@ -22,6 +24,8 @@ pub(crate) enum ClusterCommand {
     Publish(publish::PublishArgs),
     /// Show brokers, partitions and nodes, and how old each is
     Status(status::StatusArgs),
+    /// Collect the crossing records of all lanes
+    Collect(collect::CollectArgs),
     /// Make the nkey of a user of the brokers
     Nkey(nkey::NkeyArgs),
     /// Print the brokers' configuration of who may do what
@@ -32,6 +36,7 @@ pub(super) fn run(command: &ClusterCommand, output: &Output) -> Result<Exit> {
     match command {
         ClusterCommand::Publish(args) => publish::run(args, output),
         ClusterCommand::Status(args) => status::run(args, output),
+        ClusterCommand::Collect(args) => collect::run(args, output),
         ClusterCommand::Nkey(args) => nkey::run(args, output),
         ClusterCommand::Users(args) => users::run(args, output),
     }

@@ -1,5 +1,7 @@
 //! `clearlane lane`: lanes as a port runs them, fed from files or simulated.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod live;
 mod queue;
 mod run;

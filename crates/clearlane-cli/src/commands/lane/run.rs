@@ -10,6 +10,8 @@ use clap::Args;
 use clearlane::{ChoiceReason, Direction, Frame, Lane, MetricsSnapshot, ModelChoice, Passage, Port, PortId};
 use serde::Serialize;
 
+#[cfg(feature = "cluster")]
+use super::cluster::ClusterArgs;
 use super::queue::{self, Passenger};
 use super::{latencies, live};
 use crate::failure::{Exit, Failure, Result};
@@ -68,6 +70,9 @@ pub(crate) struct RunArgs {
     gallery: GalleryArgs,
     #[command(flatten)]
     models: ModelArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -111,6 +116,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     if let Some(metrics) = &metrics {
         output.note(&format!("metrics are at http://{}/metrics", metrics.address()));
     }
+    #[cfg(feature = "cluster")]
+    let forwarder = args.cluster.forwarder(&port)?;
     let progress = output.table(passengers.len() as u64);
     let (start, next) = (Instant::now(), &AtomicUsize::new(0));
     let work = |number: usize, lane: &Lane| -> Result<()> {
@@ -122,6 +129,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
                 tracing::error!(%error, "what changed in the register could not be taken up");
             }
             let passage = pass(lane, passenger, args.claim_issuer.is_some())?;
+            #[cfg(feature = "cluster")]
+            forwarder.forward();
             let passed = Passed { passenger: &passenger.name, lane: number, passage };
             progress.above(|| output.line(&passed, || line(&passed)))?;
             progress.step();
@@ -146,6 +155,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
     progress.done();
     drop(metrics);
     worked?;
+    #[cfg(feature = "cluster")]
+    forwarder.finish(output)?;
 
     let metrics = port.metrics().snapshot();
     let (passages, seconds) = (metrics.admitted + metrics.referred, start.elapsed().as_secs_f64());
@@ -158,7 +169,6 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit> {
 }
 
 fn open(args: &RunArgs, output: &Output) -> Result<Port> {
-    args.register.there()?;
     let mut options = args
         .gallery
         .choose(args.models.choose(args.register.port()?))
@@ -168,6 +178,12 @@ fn open(args: &RunArgs, output: &Output) -> Result<Port> {
         .selection(args.face.into())
         // One lane has the machine to itself; several keep out of each other's way.
         .parallel(args.lanes == 1);
+    #[cfg(feature = "cluster")]
+    {
+        options = args.cluster.join(&args.register, options)?;
+    }
+    #[cfg(not(feature = "cluster"))]
+    args.register.there()?;
     if let Some(issuer) = &args.claim_issuer {
         options = options.claim_issuer(issuer);
     }
