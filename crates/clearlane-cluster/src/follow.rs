@@ -1,5 +1,6 @@
 //! The task that keeps one partition as the stream has it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,11 @@ impl Following {
             _ => Ok(()),
         }
     }
+}
+
+/// Makes the folder of the snapshots, before the brokers are asked for anything.
+pub(crate) fn prepare(folder: Option<&Path>) -> Result<(), ClusterError> {
+    folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(ClusterError::file(folder)))
 }
 
 /// What tells tasks to end: when it is dropped, at the latest.

@@ -33,6 +33,7 @@ impl Follower {
         gallery: GallerySettings,
         folder: Option<PathBuf>,
     ) -> Result<Self, ClusterError> {
+        follow::prepare(folder.as_deref())?;
         let context = cluster.connect().await?;
         let config = stream::read_config(&context, &key).await?.ok_or(ClusterError::NoGallery)?;
         let numbers = Partitions::ALL.numbers(config.partitions);

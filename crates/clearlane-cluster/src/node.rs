@@ -89,6 +89,7 @@ impl Node {
         if options.searches == 0 || options.waiting == 0 {
             return refused("searches", "expected one at least");
         }
+        follow::prepare(options.folder.as_deref())?;
         let context = cluster.connect().await?;
         let config = stream::read_config(&context, &key).await?.ok_or(ClusterError::NoGallery)?;
         let partitions = options.partitions.numbers(config.partitions);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, Context};
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::ClusterError;
@@ -62,6 +64,7 @@ impl ClusterOptions {
         if self.servers.is_empty() {
             return Err(ClusterError::Setting { setting: "servers", reason: "none is given" });
         }
+        self.check_files()?;
         let mut options = ConnectOptions::new()
             .request_timeout(Some(REQUEST_TIMEOUT))
             .connection_timeout(REQUEST_TIMEOUT)
@@ -97,6 +100,35 @@ impl ClusterOptions {
     }
 }
 
+impl ClusterOptions {
+    /// That the files of TLS are what they should be: brokers that cannot be reached would otherwise hide it.
+    fn check_files(&self) -> Result<(), ClusterError> {
+        let certificates = self.root.iter().chain(self.certificate.iter().map(|(certificate, _)| certificate));
+        for path in certificates {
+            holds_one(path, "certificate", CertificateDer::pem_file_iter(path))?;
+        }
+        self.certificate
+            .iter()
+            .try_for_each(|(_, key)| holds_one(key, "private key", PrivateKeyDer::pem_file_iter(key)))
+    }
+}
+
+/// That a file has one thing of a kind at least, and no broken one.
+fn holds_one<T>(
+    path: &Path,
+    what: &str,
+    items: Result<impl Iterator<Item = Result<T, pem::Error>>, pem::Error>,
+) -> Result<(), ClusterError> {
+    let unreadable = |error: pem::Error| match error {
+        pem::Error::Io(source) => source,
+        other => std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string()),
+    };
+    let mut items = items.map_err(unreadable).map_err(ClusterError::file(path))?;
+    let missing = || std::io::Error::new(std::io::ErrorKind::InvalidData, format!("it holds no {what} in PEM's form"));
+    let first = items.next().ok_or_else(missing).and_then(|first| first.map_err(unreadable));
+    first.map(drop).map_err(ClusterError::file(path))
+}
+
 /// 10 ms after the first failure, then twice as long each time.
 fn backoff(attempts: usize) -> Duration {
     Duration::from_millis(10 << attempts.min(10)).min(LONGEST_BACKOFF)
@@ -106,8 +138,10 @@ fn backoff(attempts: usize) -> Duration {
 fn seed(path: &Path) -> Result<String, ClusterError> {
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(ClusterError::file(path))?);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    line.map(str::to_owned).ok_or_else(|| {
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds no seed");
+    let seed = line.filter(|line| nkeys::KeyPair::from_seed(line).is_ok());
+    seed.map(str::to_owned).ok_or_else(|| {
+        let what = "it holds no seed, as `cluster nkey` writes one";
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
         ClusterError::File { path: path.to_owned(), source }
     })
 }

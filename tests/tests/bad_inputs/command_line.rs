@@ -13,12 +13,21 @@ use crate::kinds::KINDS;
 use crate::port::{Port, steady};
 
 /// Options that many commands share, each with the one that it is tried in.
-const SHARED: [(&str, &str); 4] =
-    [("models", "inspect"), ("register", "identify"), ("key-file", "identify"), ("witness", "identify")];
+const SHARED: [(&str, &str); 9] = [
+    ("models", "inspect"),
+    ("register", "identify"),
+    ("key-file", "identify"),
+    ("witness", "identify"),
+    ("cluster-key", "cluster status"),
+    ("nkey", "cluster status"),
+    ("tls-ca", "cluster status"),
+    ("tls-certificate", "cluster status"),
+    ("tls-key", "cluster status"),
+];
 
 /// What may stand there: a score of -1, an export of nobody, pictures for a run that looks at none, a folder that is made, a
 /// witness that is, since it has seen nothing yet, and a cache that is, or is done without.
-const TAKEN: [(&str, &str); 11] = [
+const TAKEN: [(&str, &str); 17] = [
     ("--gallery-file", "missing"),
     ("--gallery-file", "empty"),
     ("--keep", "missing"),
@@ -26,6 +35,12 @@ const TAKEN: [(&str, &str); 11] = [
     ("--witness", "empty"),
     ("--threshold", "negative"),
     ("--near-copies", "negative"),
+    ("--snapshots", "missing"),
+    ("--snapshots", "a folder"),
+    ("--outbox", "missing"),
+    ("--outbox", "a folder"),
+    ("cluster collect folder", "missing"),
+    ("cluster collect folder", "a folder"),
     ("register import file", "empty"),
     ("bench soak --faces", ""),
     ("models list --models", "a folder"),
@@ -54,7 +69,7 @@ fn good(words: &[String], arg: &Arg) -> OsString {
         // What is signed with one key is believed by the other.
         "issuer" if words == ["claim", "read"] => "issuer.pem.pub",
         "register" | "path" => "port.register",
-        "key_file" => "port.key",
+        "key_file" | "cluster_key" => "port.key",
         "policy" => "policy.toml",
         "pictures" | "picture" | "a" => "face.jpg",
         "b" => "live.jpg",

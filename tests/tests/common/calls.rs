@@ -51,6 +51,12 @@ pub(crate) fn brakes(words: &[String]) -> &'static [&'static str] {
     }
 }
 
+/// Where no broker listens.
+const NO_BROKER: &str = "nats://127.0.0.1:1";
+
+/// A lane that follows a cluster.
+const ON_A_CLUSTER: [&str; 5] = ["--follow", "--brokers", NO_BROKER, "--cluster-key", "port.key"];
+
 /// The words of a call with `value` for `tried`, and `other` for every other path that is needed.
 pub(crate) fn call(
     words: &[String],
@@ -75,6 +81,7 @@ pub(crate) fn call(
             call.push(format!("--{long}").into());
         }
         let plain = match (arg.get_id().as_str(), words) {
+            ("brokers", _) => NO_BROKER,
             ("since", _) => "2026-01-01T00:00:00Z",
             ("name", [first, second]) if first == "datasets" && second == "check" => "lfw",
             _ => "nothing",
@@ -95,6 +102,13 @@ pub(crate) fn call(
     }
     if tried.get_id() == "write" {
         call.extend(["--population", "a", "--measured-on", "a"].map(OsString::from));
+    }
+    match tried.get_id().as_str() {
+        "tls_certificate" => call.extend(["--tls-key", "letter"].map(OsString::from)),
+        "tls_key" => call.extend(["--tls-certificate", "letter"].map(OsString::from)),
+        "snapshots" if words == ["lane", "run"] => call.extend(ON_A_CLUSTER.map(OsString::from)),
+        "outbox" => call.extend(ON_A_CLUSTER.iter().chain(&["--send-records", "lane-1"]).map(OsString::from)),
+        _ => {}
     }
     if tried.get_id() == "templates_out" && words == ["eval", "lfw"] {
         call.push("--all-pairs".into());

@@ -15,6 +15,7 @@ use crate::{ClusterError, ClusterKey, ClusterOptions};
 
 /// A crossing record as the centre gets it, in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SentRecord {
     /// The id of the register that has it, in hexadecimal digits: a register that was made anew counts from 1 again.
     pub register: String,

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 use clearlane::{Port, PortOptions};
 use clearlane_cluster::{ClusterGallery, GallerySettings, RecordForwarder};
 
 use crate::commands::cluster::ConnectionArgs;
-use crate::failure::Result;
-use crate::output::Output;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{Output, shown};
 use crate::registers::RegisterArgs;
 
 /// How long the brokers may take for the last records.
@@ -21,7 +21,7 @@ const AT_THE_END: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
     #[command(flatten)]
-    connection: Option<ConnectionArgs>,
+    connection: Connection,
 
     /// Follow the whole gallery in this process, which goes on through a network cut for as long as the policy's gallery-age-ms,
     /// in place of asking the nodes
@@ -41,14 +41,50 @@ pub(super) struct ClusterArgs {
     outbox: Option<PathBuf>,
 }
 
+/// The brokers, for commands that work without as well.
+#[derive(Debug)]
+struct Connection(Option<ConnectionArgs>);
+
+impl Args for Connection {
+    fn group_id() -> Option<Id> {
+        ConnectionArgs::group_id()
+    }
+
+    fn augment_args(command: Command) -> Command {
+        ConnectionArgs::augment_args(command)
+            .mut_arg("brokers", |brokers| brokers.required(false).requires("cluster_key"))
+            .mut_arg("cluster_key", |key| key.required(false))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Connection {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let there = matches.contains_id("brokers");
+        Ok(Self(there.then(|| ConnectionArgs::from_arg_matches(matches)).transpose()?))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 impl ClusterArgs {
     /// The port's gallery. On a cluster's, the register is made where there is none: it has records alone.
     pub(super) fn join(&self, register: &RegisterArgs, options: PortOptions) -> Result<PortOptions> {
-        let Some(connection) = &self.connection else {
+        let Some(connection) = &self.connection.0 else {
             register.there()?;
             return Ok(options);
         };
         let (key, cluster) = (connection.key()?, connection.options("lane"));
+        if let Some(outbox) = &self.outbox {
+            std::fs::create_dir_all(outbox)
+                .map_err(|error| Failure::new(Exit::System, format!("{}: {error}", shown(outbox))))?;
+        }
         let gallery = if self.follow {
             ClusterGallery::following(key, &cluster, GallerySettings::default(), self.snapshots.clone())?
         } else {
@@ -59,7 +95,8 @@ impl ClusterArgs {
 
     /// What sends the port's crossing records.
     pub(super) fn forwarder(&self, port: &Port) -> Result<Forwarder> {
-        let (Some(connection), Some(name), Some(outbox)) = (&self.connection, &self.send_records, &self.outbox) else {
+        let (Some(connection), Some(name), Some(outbox)) = (&self.connection.0, &self.send_records, &self.outbox)
+        else {
             return Ok(Forwarder(None));
         };
         let (key, cluster) = (connection.key()?, connection.options(name));
