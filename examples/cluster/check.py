@@ -8,6 +8,7 @@ usage: check.py FOLDER [BOUND_SECONDS]
 3. Every subject whose enrolment an answer's position has in it, and whose revocation nobody asked for before the answer came, is
    the best candidate for a capture of its face. The same for every enrolment that was acknowledged before the question, less
    the bound, whatever the position says.
+   Both hold for those who ask the nodes and for the lane that follows the gallery itself (answers-lane.jsonl).
 4. After the trial, everybody whose enrolment was acknowledged, and whose revocation nobody asked for, is found.
 """
 import json
@@ -29,6 +30,8 @@ def main():
     folder = Path(sys.argv[1])
     bound = float(sys.argv[2]) * 1e6 if len(sys.argv) > 2 else 5e6
     changes, answers = lines(folder / "changes.jsonl"), lines(folder / "answers.jsonl")
+    lane = folder / "answers-lane.jsonl"
+    followed = lines(lane) if lane.exists() else []
     after, events = lines(folder / "after.jsonl"), lines(folder / "events.jsonl")
     enrolled, revoked, leaving = {}, {}, {}
     for change in changes:
@@ -64,13 +67,14 @@ def main():
         return True
 
     complete = sum(judge(answer, False) for answer in answers)
+    alone = sum(judge(answer, False) for answer in followed)
     found = sum(judge(answer, True) for answer in after)
     if found != len(after):
         wrong.append(("after the trial", f"{len(after) - found} of {len(after)} answers are incomplete"))
     absent = [face for face in enrolled if face not in leaving and face not in {answer["face"] for answer in after}]
     if absent:
         wrong.append(("not asked for after the trial", absent[:10]))
-    late = [answer["answered"] - revoked[subject] for answer in answers if answer["complete"]
+    late = [answer["answered"] - revoked[subject] for answer in answers + followed if answer["complete"]
             for subject, _ in answer["candidates"] if answer["answered"] > revoked.get(subject, float("inf"))]
     took = [(answer["answered"] - answer["asked"]) / 1000 for answer in answers if answer["complete"]]
     waited = [(change["acknowledged"] - change["asked"]) / 1000 for change in changes if "acknowledged" in change]
@@ -78,7 +82,7 @@ def main():
     for event in events:
         kinds[event["event"]] = kinds.get(event["event"], 0) + 1
     whys = {}
-    for answer in answers:
+    for answer in answers + followed:
         if not answer["complete"]:
             why = answer["why"].split(": ", 2)[-1].split(" as of ")[0]
             whys[why] = whys.get(why, 0) + 1
@@ -89,6 +93,7 @@ def main():
           f"p50 {percentile(waited, .5):.1f} ms, p99 {percentile(waited, .99):.0f} ms, most {max(waited):.0f} ms")
     print(f"answers          {len(answers)}, complete {complete} ({100 * complete / max(1, len(answers)):.2f} %); complete after "
           f"p50 {percentile(took, .5):.1f} ms, p99 {percentile(took, .99):.0f} ms")
+    print(f"of a lane alone  {len(followed)}, complete {alone} ({100 * alone / max(1, len(followed)):.2f} %)")
     print("incomplete       " + (", ".join(f"{count} x {why}" for why, count in sorted(whys.items())) or "none"))
     print(f"revoked, within the bound still found  {len(late)} times, "
           f"{max(late, default=0) / 1e6:.2f} s after the acknowledgement at most (bound {bound / 1e6:g} s)")

@@ -16,19 +16,40 @@ use tempfile::TempDir;
 /// The dimension of the tests' templates.
 pub(crate) const DIMENSION: usize = 32;
 
+/// Where a broker runs.
+#[derive(Clone)]
+pub(crate) struct Host {
+    /// The address that it listens at.
+    pub(crate) address: String,
+    /// The words before its command, such as those that bring it into a network namespace.
+    pub(crate) words: Vec<String>,
+}
+
+impl Host {
+    fn here() -> Self {
+        Self { address: "127.0.0.1".to_owned(), words: Vec::new() }
+    }
+}
+
 /// A nats-server.
 pub(crate) struct Broker {
+    host: Host,
     arguments: Vec<String>,
     process: Child,
     pub(crate) port: u16,
 }
 
 impl Broker {
-    fn start(arguments: Vec<String>, port: u16) -> Self {
-        let process = spawn(&arguments);
-        let broker = Self { arguments, process, port };
+    fn start(host: Host, arguments: Vec<String>, port: u16) -> Self {
+        let process = spawn(&host, &arguments);
+        let broker = Self { host, arguments, process, port };
         broker.wait();
         broker
+    }
+
+    /// Where it is reached.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}:{}", self.host.address, self.port)
     }
 
     /// `kill -9`.
@@ -39,7 +60,7 @@ impl Broker {
 
     /// Starts it again, on the same files.
     pub(crate) fn restart(&mut self) {
-        self.process = spawn(&self.arguments);
+        self.process = spawn(&self.host, &self.arguments);
         self.wait();
     }
 
@@ -50,7 +71,7 @@ impl Broker {
 
     fn wait(&self) {
         let until = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect((&self.host.address[..], self.port)).is_err() {
             assert!(Instant::now() < until, "the broker does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -64,8 +85,15 @@ impl Drop for Broker {
     }
 }
 
-fn spawn(arguments: &[String]) -> Child {
-    Command::new("nats-server").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+fn spawn(host: &Host, arguments: &[String]) -> Child {
+    let words: Vec<_> = host.words.iter().map(String::as_str).chain(["nats-server"]).collect();
+    Command::new(words[0])
+        .args(&words[1..])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// A port that is free now.
@@ -87,33 +115,39 @@ impl Brokers {
 
     /// The same with further arguments.
     pub(crate) fn with(count: usize, further: &[&str]) -> Option<Self> {
+        Self::on(&vec![Host::here(); count], further)
+    }
+
+    /// A broker on each of these hosts.
+    pub(crate) fn on(hosts: &[Host], further: &[&str]) -> Option<Self> {
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             eprintln!("note: not tried, since nats-server is not installed");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let routes: Vec<u16> = (0..count).map(|_| port()).collect();
-        let brokers = (0..count).map(|number| {
+        let routes: Vec<u16> = hosts.iter().map(|_| port()).collect();
+        let brokers = hosts.iter().enumerate().map(|(number, host)| {
             let port = port();
             let data = folder.path().join(format!("broker-{number}"));
-            let mut arguments: Vec<String> = ["-a", "127.0.0.1", "-js", "-sd"].map(str::to_owned).to_vec();
+            let mut arguments: Vec<String> = ["-a", &host.address, "-js", "-sd"].map(str::to_owned).to_vec();
             arguments.push(data.to_str().unwrap().to_owned());
             arguments.extend(["-p".to_owned(), port.to_string(), "--server_name".to_owned(), format!("b{number}")]);
-            if count > 1 {
-                let urls: Vec<_> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+            if hosts.len() > 1 {
+                let urls = hosts.iter().zip(&routes).map(|(host, port)| format!("nats://{}:{port}", host.address));
+                let urls: Vec<_> = urls.collect();
                 arguments.extend(["--cluster_name".to_owned(), "test".to_owned()]);
                 arguments.extend(["--cluster".to_owned(), urls[number].clone()]);
                 arguments.extend(["--routes".to_owned(), urls.join(",")]);
             }
             arguments.extend(further.iter().map(|&argument| argument.to_owned()));
-            Broker::start(arguments, port)
+            Broker::start(host.clone(), arguments, port)
         });
         let brokers = brokers.collect();
         Some(Self { brokers, folder })
     }
 
     pub(crate) fn options(&self) -> ClusterOptions {
-        ClusterOptions::new(self.brokers.iter().map(|broker| format!("nats://127.0.0.1:{}", broker.port)))
+        ClusterOptions::new(self.brokers.iter().map(Broker::url))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

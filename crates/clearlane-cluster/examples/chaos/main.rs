@@ -1,14 +1,17 @@
-//! Chaos: three brokers and six node processes, of which some are killed (`kill -9`) or stopped (SIGSTOP) all the time, while
-//! subjects come and go and the cluster is asked. What the registrar acknowledged and what askers were answered is written
-//! down; `examples/cluster/check.py` judges it, and knows nothing of this program.
+//! Chaos: three brokers, six node processes and a lane that follows the gallery itself, of which some are killed (`kill -9`) or
+//! stopped (SIGSTOP) all the time, while subjects come and go and the cluster is asked. What the registrar acknowledged and what
+//! askers were answered is written down; `examples/cluster/check.py` judges it, and knows nothing of this program.
 //!
 //! ```sh
 //! cargo run --release -p clearlane-cluster --example chaos -- /tmp/chaos 300
 //! python3 examples/cluster/check.py /tmp/chaos
 //! ```
+//!
+//! With `links` after the seconds each of them is a host of its own, in a network namespace, and links are cut as well.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What fails here ends the trial.
 
-#[path = "../tests/support/mod.rs"]
+mod network;
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::fs::File;
@@ -20,16 +23,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use clearlane_cluster::{
-    Answer, AskOptions, ClusterError, ClusterOptions, ClusterSearch, Node, NodeOptions, Partitions, Registrar,
+    Answer, AskOptions, ClusterError, ClusterOptions, ClusterSearch, Follower, GallerySettings, Node, NodeOptions,
+    Partitions, Registrar,
 };
 use clearlane_store::Enrolment;
 use clearlane_template::SubjectId;
+use network::Network;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use support::{Brokers, capture, face, key, registrar};
+use support::{Broker, Brokers, Host, capture, face, key, registrar};
 
 /// The bound that askers state.
 const BOUND: Duration = Duration::from_secs(5);
+const BROKERS: usize = 3;
+const NODES: usize = 6;
 /// Subjects before the trial begins.
 const BEFORE: u64 = 3000;
 
@@ -47,7 +54,8 @@ impl Log {
     }
 
     fn line(&self, value: &Value) {
-        writeln!(self.0.lock(), "{value}").unwrap();
+        // One write: a process that is killed leaves no half of a line.
+        self.0.lock().write_all(format!("{value}\n").as_bytes()).unwrap();
     }
 }
 
@@ -59,8 +67,13 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["node", name, partitions, servers, folder] => runtime.block_on(node(name, partitions, servers, folder)),
-        [folder, seconds] => runtime.block_on(trial(Path::new(folder), seconds.parse().unwrap())),
-        _ => eprintln!("chaos FOLDER SECONDS"),
+        ["lane", servers, folder] => runtime.block_on(lane(servers, Path::new(folder))),
+        [folder, seconds] => runtime.block_on(trial(Path::new(folder), seconds.parse().unwrap(), None)),
+        [folder, seconds, "links"] => {
+            let network = Network::start(BROKERS + NODES + 1);
+            runtime.block_on(trial(Path::new(folder), seconds.parse().unwrap(), Some(&network)));
+        }
+        _ => eprintln!("chaos FOLDER SECONDS [links]"),
     }
 }
 
@@ -78,24 +91,52 @@ async fn node(name: &str, partitions: &str, servers: &str, folder: &str) {
     }
 }
 
-/// The node processes, as they are started again.
+/// A lane that has the whole gallery itself, and asks itself for those who were enrolled before the trial: many are revoked in it.
+async fn lane(servers: &str, folder: &Path) {
+    let cluster = ClusterOptions::new(servers.split(',').map(str::to_owned)).name("lane");
+    let start = || Follower::start(key(), &cluster, GallerySettings::default(), Some(folder.join("snapshots-lane")));
+    let follower = loop {
+        match start().await {
+            Ok(follower) => break follower,
+            Err(error) => eprintln!("lane: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    let log = File::options().create(true).append(true).open(folder.join("answers-lane.jsonl")).unwrap();
+    let answers = Log(Mutex::new(log));
+    for count in 1.. {
+        let number = count * 7919 % BEFORE;
+        let asked = now();
+        let answer = follower.search(&capture(number, count), &asking()).unwrap();
+        note(&answers, number, asked, answer);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The node processes and the lane, as they are started again. The lane is the last.
 struct Nodes {
     servers: String,
     folder: PathBuf,
     processes: Vec<Option<Child>>,
+    links: bool,
 }
 
 impl Nodes {
     fn start(&mut self, number: usize) {
         let log =
             File::options().create(true).append(true).open(self.folder.join(format!("node-{number}.log"))).unwrap();
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["node", &format!("node-{number}"), &(number / 2).to_string(), &self.servers])
-            .arg(self.folder.join(format!("snapshots-{number}")))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut words = if self.links { Network::words(BROKERS + number) } else { Vec::new() };
+        words.push(std::env::current_exe().unwrap().to_str().unwrap().to_owned());
+        let folder = self.folder.to_str().unwrap();
+        if number == NODES {
+            words.extend(["lane", &self.servers, folder].map(str::to_owned));
+        } else {
+            let snapshots = format!("{folder}/snapshots-{number}");
+            let partitions = (number / 2).to_string();
+            let name = format!("node-{number}");
+            words.extend(["node", &name, &partitions, &self.servers, &snapshots].map(str::to_owned));
+        }
+        let process = Command::new(&words[0]).args(&words[1..]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.processes[number] = Some(process);
     }
 
@@ -119,10 +160,15 @@ impl Drop for Nodes {
     }
 }
 
-async fn trial(folder: &Path, seconds: u64) {
+async fn trial(folder: &Path, seconds: u64, network: Option<&Network>) {
     _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).unwrap();
-    let mut brokers = Brokers::start(3).expect("nats-server has to be installed");
+    let host = |number| Host { address: Network::address(number), words: Network::words(number) };
+    let brokers = match network {
+        Some(_) => Brokers::on(&(0..BROKERS).map(host).collect::<Vec<_>>(), &[]),
+        None => Brokers::start(BROKERS),
+    };
+    let mut brokers = brokers.expect("nats-server has to be installed");
     let register = support::register(&brokers.path("port.register"));
     let registrar = Arc::new(registrar(&brokers, &register).await);
     let changes = Arc::new(Log::new(folder, "changes.jsonl"));
@@ -131,10 +177,10 @@ async fn trial(folder: &Path, seconds: u64) {
         let many = (first..first + 100).map(|number| enrol(&registrar, &changes, &enrolled, number));
         futures_util::future::join_all(many).await;
     }
-    let ports: Vec<_> = brokers.brokers.iter().map(|broker| format!("nats://127.0.0.1:{}", broker.port)).collect();
-    let mut nodes = Nodes { servers: ports.join(","), folder: folder.to_owned(), processes: vec![] };
-    nodes.processes.resize_with(6, || None);
-    (0..6).for_each(|number| nodes.start(number));
+    let servers = brokers.brokers.iter().map(Broker::url).collect::<Vec<_>>().join(",");
+    let mut nodes = Nodes { servers, folder: folder.to_owned(), processes: vec![], links: network.is_some() };
+    nodes.processes.resize_with(NODES + 1, || None);
+    (0..=NODES).for_each(|number| nodes.start(number));
     tokio::time::sleep(Duration::from_secs(3)).await;
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -245,8 +291,15 @@ async fn ask(search: ClusterSearch, answers: Arc<Log>, enrolled: Enrolled, stop:
 /// Asks once, and notes the answer.
 async fn one(search: &ClusterSearch, answers: &Log, number: u64, probe: clearlane_template::Template) {
     let asked = now();
-    let options = AskOptions { max_age: BOUND, budget: Duration::from_millis(1500), ..AskOptions::new(5) };
-    let answer = search.search(&probe, &options).await.unwrap();
+    let answer = search.search(&probe, &asking()).await.unwrap();
+    note(answers, number, asked, answer);
+}
+
+fn asking() -> AskOptions {
+    AskOptions { max_age: BOUND, budget: Duration::from_millis(1500), ..AskOptions::new(5) }
+}
+
+fn note(answers: &Log, number: u64, asked: u64, answer: Answer) {
     let answered = now();
     answers.line(&match answer {
         Answer::Complete(complete) => json!({
@@ -271,10 +324,11 @@ async fn wreak(brokers: &mut Brokers, nodes: &mut Nodes, events: &Log, seconds: 
         random ^= random << 17;
         random % below
     };
+    let links = if nodes.links { 3 } else { 0 };
     let note = |event: &str, number: usize| events.line(&json!({ "t": now(), "event": event, "number": number }));
     while Instant::now() < until {
         let pause = Duration::from_millis(500 + draw(4000));
-        match draw(6) {
+        match draw(6 + links) {
             0 => {
                 let number = draw(3) as usize;
                 note("kill broker", number);
@@ -311,8 +365,34 @@ async fn wreak(brokers: &mut Brokers, nodes: &mut Nodes, events: &Log, seconds: 
                 nodes.signal(number, "-CONT");
                 note("continue node", number);
             }
+            6 => {
+                let number = draw(BROKERS as u64) as usize;
+                note("cut broker off", number);
+                Network::link(number, false);
+                tokio::time::sleep(pause * 2).await;
+                Network::link(number, true);
+                note("join broker", number);
+                tokio::time::sleep(Duration::from_secs(4)).await;
+            }
+            7 => {
+                // Or the lane, which goes on for as long as the bound allows, and no longer.
+                let number = draw(NODES as u64 + 1) as usize;
+                note("cut node off", number);
+                Network::link(BROKERS + number, false);
+                tokio::time::sleep(pause * 3).await;
+                Network::link(BROKERS + number, true);
+                note("join node", number);
+            }
+            8 => {
+                let pair = draw(3) as usize * 2;
+                note("cut both nodes off", pair);
+                (pair..pair + 2).for_each(|number| Network::link(BROKERS + number, false));
+                tokio::time::sleep(pause).await;
+                (pair..pair + 2).for_each(|number| Network::link(BROKERS + number, true));
+                note("join both nodes", pair);
+            }
             _ => {
-                let number = draw(6) as usize;
+                let number = draw(NODES as u64 + 1) as usize;
                 note("kill node", number);
                 nodes.kill(number);
                 tokio::time::sleep(pause).await;
