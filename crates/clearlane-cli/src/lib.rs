@@ -20,6 +20,7 @@ mod registers;
 mod text;
 mod thresholds;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -37,10 +38,23 @@ pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
+/// What is wrong with the command line, or the help that was asked for. What the standard library says of numbers is told in words.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().ansi().to_string();
+    let text = text.replace("invalid digit found in string", "expected a whole number");
+    let text = text.replace("invalid float literal", "expected a number");
+    // Where neither can be written, nobody reads it.
+    _ = if error.use_stderr() { write!(anstream::stderr(), "{text}") } else { write!(anstream::stdout(), "{text}") };
+    u8::try_from(error.exit_code()).unwrap_or(2).into()
+}
+
 /// Runs the command that this process was called with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { common, command } = Cli::parse();
+    let Cli { common, command } = match Cli::try_parse() {
+        Ok(line) => line,
+        Err(error) => return refuse(&error),
+    };
     let output = Output::new(&common);
     let outcome = log::begin().and_then(|()| {
         dumps::forbid();

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clearlane_embed::Quality;
-use clearlane_template::is_disguise;
+use clearlane_template::{is_disguise, without_temporary_name};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -132,9 +133,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// As [`write_whole`], of what `write` writes.
 pub(crate) fn write_streamed<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |error: io::Error| Failure::writing(path, &error);
-    let made = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(without_path(error)));
+    let made = tempfile::NamedTempFile::new_in(folder(path)).map_err(|error| failed(without_temporary_name(error)));
     let mut out = BufWriter::new(made?);
     let written = write(&mut out)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -143,10 +143,21 @@ pub(crate) fn write_streamed<T>(path: &Path, write: impl FnOnce(&mut dyn Write) 
     Ok(written)
 }
 
-/// What the system said of a temporary file, without the name of that, which nobody has asked for.
-fn without_path(error: io::Error) -> io::Error {
-    let said = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>()?.raw_os_error());
-    said.map_or(error, io::Error::from_raw_os_error)
+/// Reads an argument that names a file to be made. One that cannot be is refused before the work that would fill it.
+pub(crate) fn to_be_made() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let made = tempfile::NamedTempFile::new_in(folder(&path)).map_err(without_temporary_name);
+        match made {
+            Ok(_) if path.is_dir() => Err("it cannot be made: it is a folder".to_owned()),
+            Ok(_) => Ok(path),
+            Err(error) => Err(format!("it cannot be made: {error}")),
+        }
+    })
+}
+
+/// The folder of a file that is to be made.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a new file that only its owner can read. One that is there already is left alone.

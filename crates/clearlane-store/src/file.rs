@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clearlane_template::without_temporary_name;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -84,8 +85,8 @@ pub(crate) fn write_then_name(path: &Path, write: impl FnOnce(&Path) -> Result<(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let temporary =
-        tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory).map_err(StoreError::io(path))?;
+    let temporary = tempfile::Builder::new().prefix(".clearlane-").tempfile_in(directory);
+    let temporary = temporary.map_err(without_temporary_name).map_err(StoreError::io(path))?;
     write(temporary.path()).map_err(|error| error.at(path, Duration::ZERO))?;
     // Once more, since writing may have taken long.
     check_free(path)?;

@@ -25,7 +25,7 @@ mod template;
 pub use ids::{SubjectId, TemplateId};
 pub use language::Language;
 pub use model_id::{ModelId, ParseModelIdError};
-pub use shown::{ShownPath, is_disguise, shown};
+pub use shown::{ShownPath, is_disguise, shown, without_temporary_name};
 pub use template::{MAX_DIMENSION, Template, TemplateError};
 
 #[cfg(doctest)]

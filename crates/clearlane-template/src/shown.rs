@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
@@ -15,6 +16,14 @@ pub struct ShownPath(PathBuf);
 #[must_use]
 pub fn shown(path: impl AsRef<Path>) -> ShownPath {
     ShownPath(path.as_ref().to_owned())
+}
+
+/// What the system said when a temporary file could not be made, without the drawn name of that file, which nobody has asked for.
+#[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "it takes the error's place, as `map_err` has it")]
+pub fn without_temporary_name(error: io::Error) -> io::Error {
+    let said = error.to_string();
+    io::Error::new(error.kind(), said.split(" at path \"").next().unwrap_or(&said))
 }
 
 /// Whether a character makes a text look like another than it is: a control character, which commands the terminal, the marks that

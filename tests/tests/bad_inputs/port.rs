@@ -78,8 +78,6 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A message without what differs from run to run: where temporary files lie, what keys are called, and how long something took.
 pub(crate) fn steady(message: &str) -> String {
-    // The name of a temporary file, which is another each time.
-    let message = message.split(" at path \"").next().unwrap();
     let temporary = format!("{}/", std::env::temp_dir().display());
     let words: Vec<&str> = message.split(' ').collect();
     let words = words.iter().enumerate().map(|(at, word)| {

@@ -49,7 +49,7 @@ pub(crate) struct IssueArgs {
     #[arg(long, value_name = "FILE")]
     issuer: PathBuf,
     /// Write the QR code to a file, .png or .svg, and not to the terminal
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     register: RegisterArgs,

@@ -4,7 +4,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clearlane_template::{SubjectId, TemplateId};
+use clearlane_template::{SubjectId, TemplateId, without_temporary_name};
 use rayon::prelude::*;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -63,7 +63,7 @@ impl GalleryFileWriter {
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
         let builder = tempfile::Builder::new().prefix(&prefix).suffix(".unfinished").tempfile_in(folder);
-        let mut file = builder.map_err(&failed)?;
+        let mut file = builder.map_err(without_temporary_name).map_err(&failed)?;
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|_| GalleryError::NoEntropy)?;
         // Its place is kept free: what it says is known at the end.

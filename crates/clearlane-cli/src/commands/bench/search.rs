@@ -27,7 +27,7 @@ pub(crate) struct SearchArgs {
     #[command(flatten)]
     bench: SearchBench,
     /// Draw latency over gallery size: an SVG document
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Search this register's templates in place of random vectors: those of the chosen embedder, one row each
     #[arg(long, value_name = "FILE", conflicts_with = "vectors")]

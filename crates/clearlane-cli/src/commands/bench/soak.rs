@@ -8,6 +8,7 @@ use clap::Args;
 use clearlane::{DecodeLimits, Frame, Policy};
 use clearlane_embed::Selection;
 use clearlane_simulate::soak::{Camera, Drift, Intervals, Sample, SoakPlan, SoakReport};
+use clearlane_template::without_temporary_name;
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -152,7 +153,10 @@ pub(super) fn run(args: &SoakArgs, output: &Output) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let within = args.within.clone().unwrap_or_else(std::env::temp_dir);
     // Kept until nothing is found wrong: a register that cannot be opened any more is the gravest of what there is to find.
-    let folder = tempfile::tempdir_in(&within).map_err(|error| Failure::writing(&within, &error))?.keep();
+    let folder = tempfile::tempdir_in(&within)
+        .map_err(without_temporary_name)
+        .map_err(|error| Failure::writing(&within, &error))?
+        .keep();
     let keep = || output.note(&format!("the register and its ledger are kept in {}", shown(&folder)));
     let progress = output.progress(args.duration.as_secs(), "seconds");
     let total = args.duration.as_secs();

@@ -13,6 +13,7 @@ use clap::Args;
 use clearlane::{Direction, Lane, Passage, Policy, Port};
 use clearlane_embed::{DecodeLimits, Frame, Selection};
 use clearlane_store::{Key, Keyring, Register, StoreError};
+use clearlane_template::without_temporary_name;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -42,7 +43,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     gallery: u64,
     /// Write a self-contained page with the pictures
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
     language: LanguageArg,
@@ -138,7 +139,9 @@ struct Place {
 impl Place {
     fn new(keep: Option<&Path>, key: &Key) -> Result<Self> {
         let Some(folder) = keep else {
-            let temporary = tempfile::tempdir().map_err(|error| Failure::writing(&std::env::temp_dir(), &error))?;
+            let temporary = tempfile::tempdir()
+                .map_err(without_temporary_name)
+                .map_err(|error| Failure::writing(&std::env::temp_dir(), &error))?;
             return Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) });
         };
         std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;

@@ -32,7 +32,7 @@ const CALIBRATED_FMRS: [f64; 12] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e
 pub(super) struct AllPairsArgs {
     /// Write the templates that are compared as CSV, for another program to check the figures: subject, then the values.
     /// They are personal data: delete the file when it has served
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv")]
     pub(super) templates_out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) halves: HalvesArgs,

@@ -33,7 +33,7 @@ pub(crate) struct IjbArgs {
     /// The folder of the pictures
     dir: PathBuf,
     /// Write the detection error trade-off as CSV: threshold, FMR, FNMR
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv")]
     det: Option<PathBuf>,
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "central")]

@@ -37,10 +37,10 @@ pub(crate) struct LfwArgs {
     #[arg(long)]
     all_pairs: bool,
     /// Write the detection error trade-off as CSV: threshold, FMR, FNMR; of the first embedder, where there are two
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv")]
     det: Option<PathBuf>,
     /// Write every comparison's score as CSV, for `eval compare`; of View 2 as published: left, right, fold, mated, score
-    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["identification", "all_pairs"])]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv", conflicts_with_all = ["identification", "all_pairs"])]
     pub(super) scores: Option<PathBuf>,
     /// Run View 2 with this embedder too, and say how much it differs
     #[arg(long, value_name = "NAME", conflicts_with_all = ["identification", "all_pairs"])]

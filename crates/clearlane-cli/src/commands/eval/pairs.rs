@@ -43,10 +43,10 @@ pub(crate) struct PairsArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Write the detection error trade-off as CSV: threshold, FMR, FNMR; of all pairs
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv")]
     det: Option<PathBuf>,
     /// Write every comparison's score as CSV, for `eval compare`: left, right, fold, mated, score
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.csv")]
     scores: Option<PathBuf>,
     /// Which face to take where a picture has several
     #[arg(long, value_enum, default_value = "central")]

@@ -36,7 +36,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, conflicts_with_all = ["out", "json"])]
     ofiq: bool,
     /// Write a PNG with boxes and landmarks drawn in, and each aligned face beside the picture
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.png")]
     out: Option<PathBuf>,
     #[command(flatten)]
     how: PictureArgs,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clearlane::Policy;
 use clearlane_simulate::{DayPlan, DayReport};
+use clearlane_template::without_temporary_name;
 use serde::Serialize;
 
 use super::latencies;
@@ -82,7 +83,9 @@ pub(super) fn run(args: &SimulateArgs, output: &Output) -> Result<Exit> {
         ..DayPlan::default()
     };
     let within = args.within.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::tempdir_in(&within).map_err(|error| Failure::writing(&within, &error))?;
+    let folder = tempfile::tempdir_in(&within)
+        .map_err(without_temporary_name)
+        .map_err(|error| Failure::writing(&within, &error))?;
     let report = live(&plan, folder.path(), policy, output)?;
     let day =
         Day { enrolled: plan.enrolled, lanes: plan.lanes, dimension: plan.dimension, seed: plan.seed, report: &report };

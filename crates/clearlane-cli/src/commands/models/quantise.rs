@@ -22,7 +22,7 @@ pub(crate) struct QuantiseArgs {
     #[arg(long, value_name = "DIR")]
     faces: PathBuf,
     /// Where the quantised model goes
-    #[arg(long, value_name = "FILE.onnx")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.onnx")]
     out: PathBuf,
     /// Calibrate with so many of the pictures, evenly chosen; each takes 12 bytes of memory a pixel of the model's input, 1.2 MB
     /// for a detector of 320 x 320

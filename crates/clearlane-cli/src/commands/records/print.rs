@@ -35,7 +35,7 @@ pub(crate) struct PrintArgs {
     #[arg(long, value_enum, default_value_t)]
     format: Form,
     /// Write to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     register: RegisterArgs,

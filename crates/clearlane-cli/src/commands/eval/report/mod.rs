@@ -25,7 +25,7 @@ use words::word;
 #[command(next_help_heading = "Report")]
 pub(in crate::commands) struct ReportArgs {
     /// Write a self-contained page: figures with their intervals, charts, the models, the pictures' digest and the command
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
     language: LanguageArg,
