@@ -76,17 +76,19 @@ impl Cluster {
         command
     }
 
-    fn run(&self, command: &assert_cmd::Command) -> Running {
+    fn run(command: &assert_cmd::Command) -> Running {
         let mut process = Command::new(command.get_program());
         process.args(command.get_args());
-        common::SETTINGS.iter().for_each(|setting| _ = process.env_remove(setting));
+        for setting in common::SETTINGS {
+            process.env_remove(setting);
+        }
         Running::start(process)
     }
 
     fn registrar(&self) -> Running {
         let mut publish = self.port.on_register(&["cluster", "publish", "--partitions", "3", "--replicas", "1"]);
         publish.args(self.connection());
-        self.run(&publish)
+        Self::run(&publish)
     }
 
     /// Lanes on a register of their own, which is made for their records.
@@ -134,7 +136,7 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
     assert!(passages.values().all(|passage| passage["reasons"][0]["reason"] == "gallery-incomplete"), "{passages:?}");
 
     let snapshots = port.path("node-1").to_str().unwrap().to_owned();
-    let start_node = || cluster.run(&cluster.command(&["node", "node-1", "--snapshots", &snapshots]));
+    let start_node = || Cluster::run(&cluster.command(&["node", "node-1", "--snapshots", &snapshots]));
     let node = start_node();
     until("the cluster is well", || status().is_some_and(|(_, code)| code == Some(0)));
     let (status_now, _) = status().unwrap();
@@ -142,7 +144,7 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
     assert_eq!(held.map(|partition| partition["templates"].as_u64().unwrap()).sum::<u64>(), GALLERY);
 
     let collect = cluster.command(&["cluster", "collect", "--replicas", "1", port.path("collected").to_str().unwrap()]);
-    let collector = cluster.run(&collect);
+    let collector = Cluster::run(&collect);
     until("the collector is there", || port.path("collected").exists());
     let outbox = port.path("outbox").to_str().unwrap().to_owned();
     let asking = ["--send-records", "lane-1", "--outbox", &outbox];
@@ -175,7 +177,7 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
     port.on_register(&["register", "revoke", ENROLLED[0], "--reason", "moved"]).assert().success();
     node.stop("-TERM");
     collector.stop("-INT");
-    let (_node, collector) = (start_node(), cluster.run(&collect));
+    let (_node, collector) = (start_node(), Cluster::run(&collect));
     std::thread::sleep(Duration::from_secs(5));
     until("the cluster is well again", || status().is_some_and(|(_, code)| code == Some(0)));
     let before = cluster.records().len();

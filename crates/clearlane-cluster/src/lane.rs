@@ -13,8 +13,8 @@ use clearlane_template::{ModelId, Template};
 
 /// How long an answer may take whose asker waits.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Of the time that is left, so much goes to what comes after the search: one part in these.
-const SHARE_AFTER: u32 = 10;
+/// The share of the time that is left which a search may take.
+const SHARE: f64 = 0.9;
 /// How much longer than its budget is waited for an answer, which says itself that it is late.
 const GRACE: Duration = Duration::from_millis(10);
 
@@ -102,7 +102,7 @@ impl RemoteGallery for ClusterGallery {
             mode: question.mode,
             max_age: Duration::try_from(question.max_age).unwrap_or_default(),
             // The decision and its record take their time as well.
-            budget: left.map_or(LONGEST, |left| left - left / SHARE_AFTER),
+            budget: left.map_or(LONGEST, |left| left.mul_f64(SHARE)),
             ..AskOptions::new(question.k)
         };
         let complete = match self.ask(probe, options)? {
