@@ -5,7 +5,7 @@ usage: check.py FOLDER [BOUND_SECONDS]
 
 1. Every answer is either incomplete, with a reason and without candidates, or complete, with a position of every partition.
 2. No complete answer has a subject whose revocation was acknowledged before the answer came, less the bound.
-3. Every subject whose enrolment an answer's position has in it, and whose revocation nobody asked for before the answer came, is
+3. Every subject whose enrolment the head of an answer has in it, and whose revocation nobody asked for before the answer came, is
    the best candidate for a capture of its face. The same for every enrolment that was acknowledged before the question, less
    the bound, whatever the position says.
    Both hold for those who ask the nodes and for the lane that follows the gallery itself (answers-lane.jsonl).
@@ -60,7 +60,7 @@ def main():
                 wrong.append(("revoked and found", answer))
         known = enrolled.get(answer["face"])
         if known and leaving.get(answer["face"], float("inf")) > answer["answered"]:
-            due = positions.get(known["partition"], -1) >= known["sequence"]
+            due = positions.get(known["partition"], -1) >= known["head"]
             due = due or last or answer["asked"] > known["acknowledged"] + bound
             if due and (not answer["candidates"] or answer["candidates"][0][0] != known["subject"]):
                 wrong.append(("enrolled and not found", answer))

@@ -17,7 +17,7 @@ pub(crate) fn answer(shared: &Shared, question: &Question, deadline: Instant) ->
         let (at, version, snapshot) = shared.now();
         let age = question.asked.saturating_sub(at.time);
         let Some(snapshot) =
-            snapshot.filter(|_| (-TOLERANCE_US..=question.max_age).contains(&age) && at.sequence >= question.after)
+            snapshot.filter(|_| (-TOLERANCE_US..=question.max_age).contains(&age) && at.head >= question.after)
         else {
             return Reply::Behind { at };
         };

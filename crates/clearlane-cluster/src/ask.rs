@@ -31,7 +31,7 @@ pub struct AskOptions {
     pub mode: Mode,
     /// The bound: how old the registrar's word may be, by this machine's clock, when the answer is complete.
     pub max_age: Duration,
-    /// Changes that the answer has to have in it.
+    /// Changes that the answer has to have in it: partitions, with the number of the head that it has to reach.
     pub after: Vec<(u32, u64)>,
     /// How long the answer may take.
     pub budget: Duration,
@@ -58,7 +58,7 @@ impl AskOptions {
     /// The same, of a state that has this change in it.
     #[must_use]
     pub fn with_change(mut self, change: &Published) -> Self {
-        self.after.push((change.partition, change.sequence));
+        self.after.push((change.partition, change.head));
         self
     }
 
@@ -93,9 +93,9 @@ impl AskOptions {
         i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX)
     }
 
-    /// The sequence that a partition's answer has to reach.
+    /// The head that a partition's answer has to reach.
     pub(crate) fn after(&self, partition: u32) -> u64 {
-        self.after.iter().filter(|(of, _)| *of == partition).map(|(_, sequence)| *sequence).max().unwrap_or(0)
+        self.after.iter().filter(|(of, _)| *of == partition).map(|(_, head)| *head).max().unwrap_or(0)
     }
 }
 

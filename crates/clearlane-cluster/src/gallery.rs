@@ -112,7 +112,8 @@ impl GalleryConfig {
 pub struct Position {
     /// The partition.
     pub partition: u32,
-    /// The head's sequence in the stream: all changes before it are in, none after it.
+    /// The head's sequence in the stream: what stands before it is in, and nothing after it. Brokers that lose messages use a sequence
+    /// again; the head's number is used once.
     pub sequence: u64,
     /// The head's own number, which counts up.
     pub head: u64,

@@ -33,7 +33,7 @@ pub(crate) struct Question {
     pub(crate) asked: i64,
     /// How old a head may be then, in microseconds.
     pub(crate) max_age: i64,
-    /// What the head's sequence has to reach.
+    /// What the head's number has to reach.
     pub(crate) after: u64,
     /// How long the asker waits, in microseconds.
     pub(crate) budget: u64,

@@ -23,7 +23,7 @@ use book::Book;
 use publish::Publisher;
 use source::Source;
 use work::Worker;
-use write::Job;
+use write::{Job, Publication};
 
 /// Changes that wait to be written; whoever brings more waits.
 const WAITING: usize = 1024;
@@ -103,6 +103,9 @@ impl RegistrarOptions {
     }
 }
 
+/// How many heads brokers may have lost when a registrar starts.
+const HEADS_LOST: u64 = 1 << 16;
+
 /// A change that the brokers have acknowledged: where it stands in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -113,8 +116,10 @@ pub struct Published {
     pub templates: Vec<TemplateId>,
     /// The partition that the subject belongs to.
     pub partition: u32,
-    /// The sequence of its state in the stream: an answer that reaches it has the change in it.
+    /// The sequence of its state in the stream. Brokers that lose messages use a sequence again.
     pub sequence: u64,
+    /// The number of the first head that has the change in it, and so has every answer of this head or a later one.
+    pub head: u64,
 }
 
 /// What a registrar has published, as it goes on.
@@ -157,6 +162,8 @@ impl Registrar {
         let keys = Arc::new(config.keys(&key)?);
         let mut book = Book::new(&config);
         load::load(&context, &config, &keys, &mut book).await?;
+        // Heads that the brokers lost are not counted again.
+        book.head_number += HEADS_LOST;
         let source = Source::new(Arc::clone(&register), config, Arc::clone(&keys));
         let run = data_encoding::HEXLOWER.encode(&random::<8>()?);
         let publisher = Publisher::new(context.clone(), run);
@@ -188,8 +195,8 @@ impl Registrar {
         let written = answer.await.map_err(|_| ClusterError::Stopped)??;
         let late = ClusterError::NotYetPublished { subject: written.subject, waited: self.wait };
         let published = tokio::time::timeout(self.wait, written.published).await.map_err(|_| late)?;
-        let (partition, sequence) = published.map_err(|_| ClusterError::Stopped)?;
-        Ok(Published { subject: written.subject, templates: written.templates, partition, sequence })
+        let Publication { partition, sequence, head } = published.map_err(|_| ClusterError::Stopped)?;
+        Ok(Published { subject: written.subject, templates: written.templates, partition, sequence, head })
     }
 
     /// What has been published until now.

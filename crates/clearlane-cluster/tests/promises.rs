@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clearlane_cluster::{
     Answer, AskOptions, ClusterError, ClusterKey, ClusterSearch, Follower, GallerySettings, Health, Node, NodeOptions,
-    Partitions, Registrar, RegistrarOptions, Why,
+    Partitions, Published, Registrar, RegistrarOptions, Why,
 };
 use clearlane_store::{Enrolment, Key};
 use clearlane_template::{ModelId, Template};
@@ -292,4 +294,50 @@ async fn a_node_starts_from_its_snapshot_and_does_not_trust_it() {
         assert_eq!(templates, 200, "damage {damage}");
         node.close().await.unwrap();
     }
+}
+
+/// All files of a broker.
+fn copy(from: &Path, to: &Path) {
+    _ = std::fs::remove_dir_all(to);
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_brokers_acknowledged_and_lost_is_published_again() {
+    let Some(mut brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    let kept = registrar.enrol(enrolment(1)).await.unwrap();
+    let moved = registrar.enrol(enrolment(2)).await.unwrap();
+    let _node = node(&brokers, Duration::from_secs(5)).await;
+    let search = ClusterSearch::connect(key(), &brokers.options()).await.unwrap();
+    let options = asking(Duration::from_secs(2));
+    let found = |number: u64, change: Published| {
+        let (search, options) = (&search, options.clone().with_change(&change));
+        async move {
+            let answer = finds(search, number, &options).await.complete();
+            answer.is_some_and(|answer| answer.candidates[0].subject == change.subject)
+        }
+    };
+    until("the first is found", || found(1, kept.clone())).await;
+
+    // The broker comes back with the files of some time ago: one enrolment more recent, one revocation.
+    let (files, aside) = (brokers.path("broker-0"), brokers.path("aside"));
+    brokers.brokers[0].kill();
+    copy(&files, &aside);
+    brokers.brokers[0].restart();
+    let added = registrar.enrol(enrolment(3)).await.unwrap();
+    let gone = registrar.revoke(moved.subject, "moved").await.unwrap();
+    until("the third is found", || found(3, added.clone())).await;
+    brokers.brokers[0].kill();
+    copy(&aside, &files);
+    brokers.brokers[0].restart();
+
+    until("the third is found again", || found(3, added.clone())).await;
+    until("the first is found again", || found(1, kept.clone())).await;
+    let answer = finds(&search, 2, &options.clone().with_change(&gone)).await.complete().unwrap();
+    assert!(answer.candidates.iter().all(|candidate| candidate.subject != moved.subject), "{answer:?}");
+    // It goes on as ever.
+    let after = registrar.enrol(enrolment(4)).await.unwrap();
+    until("the fourth is found", || found(4, after.clone())).await;
 }

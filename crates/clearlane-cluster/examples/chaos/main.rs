@@ -221,10 +221,10 @@ async fn enrol(registrar: &Registrar, changes: &Log, enrolled: &Enrolled, number
     let enrolment = Enrolment::new(format!("traveller {number}")).with_template(face(number));
     match registrar.enrol(enrolment).await {
         Ok(published) => {
-            let (subject, partition, sequence) = (published.subject, published.partition, published.sequence);
+            let (subject, partition, head) = (published.subject, published.partition, published.head);
             changes.line(&json!({
                 "op": "enrol", "asked": asked, "acknowledged": now(), "face": number, "subject": subject,
-                "partition": partition, "sequence": sequence,
+                "partition": partition, "head": head,
             }));
             enrolled.lock().push((number, subject));
         }
@@ -263,7 +263,7 @@ async fn revoke(registrar: &Registrar, changes: &Log, number: u64, subject: Subj
     match registrar.revoke(subject, "chaos").await {
         Ok(published) => changes.line(&json!({
             "op": "revoke", "asked": asked, "acknowledged": now(), "face": number, "subject": subject,
-            "partition": published.partition, "sequence": published.sequence,
+            "partition": published.partition, "head": published.head,
         })),
         Err(error) => unacknowledged(changes, "revoke", asked, number, &error),
     }
@@ -306,7 +306,7 @@ fn note(answers: &Log, number: u64, asked: u64, answer: Answer) {
             "asked": asked, "answered": answered, "face": number, "complete": true,
             "age": complete.age.as_micros() as u64,
             "candidates": complete.candidates.iter().map(|one| (one.subject, one.score)).collect::<Vec<_>>(),
-            "positions": complete.positions.iter().map(|one| (one.partition, one.sequence)).collect::<Vec<_>>(),
+            "positions": complete.positions.iter().map(|one| (one.partition, one.head)).collect::<Vec<_>>(),
         }),
         Answer::Incomplete(incomplete) => json!({
             "asked": asked, "answered": answered, "face": number, "complete": false, "why": incomplete.to_string(),

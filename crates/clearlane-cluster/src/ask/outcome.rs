@@ -189,7 +189,7 @@ fn check(at: &At, time: Timestamp, now: i64, partition: u32, options: &AskOption
     if age < -TOLERANCE_US {
         return Err(Why::Ahead { head: time });
     }
-    if age > options.max_age_us() || at.sequence < options.after(partition) {
+    if age > options.max_age_us() || at.head < options.after(partition) {
         return Err(Why::Behind { head: Some(time) });
     }
     Ok(())

@@ -72,7 +72,7 @@ impl Asking<'_> {
         match Reply::open(self.keys, self.partition, &id, &reply.payload).map_err(|_| Why::Forged)? {
             Reply::Found(found) => {
                 let age = head::now().saturating_sub(found.at.time);
-                let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && found.at.sequence >= question.after;
+                let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && found.at.head >= question.after;
                 if fresh { Ok(found) } else { Err(Why::behind(found.at)) }
             }
             Reply::Behind { at } => Err(Why::behind(at)),

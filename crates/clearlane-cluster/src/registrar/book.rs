@@ -80,6 +80,16 @@ impl Book {
         }
     }
 
+    /// The brokers lost all messages from a sequence on. Returns whose state may be among them: it has to be published again.
+    pub(super) fn lost(&mut self, from: u64) -> Vec<SubjectId> {
+        let lost = self.entries.iter_mut().filter(|(_, entry)| entry.sequence >= from);
+        let lost = lost.map(|(subject, entry)| {
+            entry.stands = false;
+            SubjectId(*subject)
+        });
+        lost.collect()
+    }
+
     /// Somebody else's message stands where this subject's should. Returns whether the subject is one of ours: its state has
     /// to be published again then.
     pub(super) fn overwritten(&mut self, subject: SubjectId, sequence: u64) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
@@ -71,16 +72,21 @@ impl Publisher {
             }
             missing.clear();
             for (index, error) in failed {
-                if error.kind() == PublishErrorKind::WrongLastSequence
-                    && let Some(standing) = self.standing(&messages[index].subject).await?
-                {
-                    if standing.payload == messages[index].payload {
-                        // It was stored, and the acknowledgement lost.
-                        sequences[index] = standing.sequence;
-                        continue;
+                if error.kind() == PublishErrorKind::WrongLastSequence {
+                    match self.standing(&messages[index].subject).await {
+                        Ok(Some(standing)) if standing.payload == messages[index].payload => {
+                            // It was stored, and the acknowledgement lost.
+                            sequences[index] = standing.sequence;
+                            continue;
+                        }
+                        Ok(Some(standing)) => {
+                            conflict(&messages[index], &standing)?;
+                            messages[index].after = standing.sequence;
+                        }
+                        // The brokers have lost what stood there.
+                        Ok(None) => messages[index].after = 0,
+                        Err(error) => tracing::debug!(%error, "what stands in a message's place is not known"),
                     }
-                    conflict(&messages[index], &standing)?;
-                    messages[index].after = standing.sequence;
                 } else if missing.is_empty() {
                     let seconds = (head::now() - started) / 1_000_000;
                     tracing::warn!(%error, seconds, "the brokers do not acknowledge; publishing again");
@@ -103,11 +109,14 @@ impl Publisher {
         Ok(self.context.send_publish(message.subject.clone(), publish).await?.await?.sequence)
     }
 
-    /// The message that stands at a subject, where there is one and the brokers answer.
+    /// The message that stands at a subject; `None` where there is none.
     async fn standing(&self, subject: &str) -> Result<Option<Standing>, ClusterError> {
         let stream = self.context.get_stream_no_info(GALLERY_STREAM).await;
         let stream = stream.map_err(ClusterError::broker("give the gallery's stream"))?;
-        let message = stream.get_last_raw_message_by_subject(subject).await;
-        Ok(message.ok().map(|message| Standing { sequence: message.sequence, payload: message.payload }))
+        match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Ok(Some(Standing { sequence: message.sequence, payload: message.payload })),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(ClusterError::broker("give a message")(error)),
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::book::{Book, Entry};
 use super::publish::{Outgoing, Publisher, Standing};
 use super::source::Source;
-use super::write::Waiting;
+use super::write::{Publication, Waiting};
 use super::{Progress, load};
 use crate::ClusterError;
 use crate::gallery::{GalleryConfig, head_subject, state_subject};
@@ -42,6 +42,8 @@ pub(super) struct Worker {
     own: HashSet<u64>,
     /// The highest of them.
     highest: u64,
+    /// The first sequence that the brokers gave twice: they lost what they had there, and all after it.
+    lost: Option<u64>,
     foreign: u64,
     /// Subjects that may stand in the stream otherwise than in the register.
     dirty: BTreeSet<SubjectId>,
@@ -77,6 +79,7 @@ impl Worker {
             unsaid: true,
             own: HashSet::new(),
             highest,
+            lost: None,
             foreign: 0,
             dirty: BTreeSet::new(),
             compare: true,
@@ -95,20 +98,25 @@ impl Worker {
             if let Ok(received) = tokio::time::timeout(rest, written.recv_many(&mut batch, AT_ONCE)).await {
                 open = received > 0;
             }
-            match self.take(batch).await {
+            let mut worked = self.take(batch).await;
+            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
+            if worked.is_ok() && (self.last_head.elapsed() >= due || !open) {
+                worked = self.publish_heads().await;
+            }
+            match worked {
                 Ok(()) => {}
+                // What is to be published stays so; what was acknowledged meanwhile is replaced.
+                Err(error @ ClusterError::Broker { .. }) => {
+                    tracing::warn!(%error, "the brokers could not be asked; trying again");
+                    tokio::time::sleep(HEAD_AFTER).await;
+                }
                 // A register that cannot be read may have revoked somebody: no head says that all is known.
                 Err(error @ (ClusterError::Register(_) | ClusterError::Template(_))) => {
                     tracing::error!(%error, "the register cannot be read; no head is published");
                     tokio::time::sleep(HEAD_AFTER).await;
                     self.last_head = Instant::now();
-                    continue;
                 }
                 Err(error) => return Err(error),
-            }
-            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
-            if self.last_head.elapsed() >= due || !open {
-                self.publish_heads().await?;
             }
         }
         Ok(())
@@ -161,11 +169,12 @@ impl Worker {
                 self.dirty.remove(subject);
             }
         }
-        let book = &self.book;
+        let (book, head) = (&self.book, self.book.head_number + 1);
         for (subject, published) in self.waiting.drain(..) {
             if let Some(entry) = book.get(subject) {
                 // Whoever does not wait any more does not mind.
-                _ = published.send((partition_of(subject, self.config.partitions), entry.sequence));
+                let partition = partition_of(subject, self.config.partitions);
+                _ = published.send(Publication { partition, sequence: entry.sequence, head });
             }
         }
         Ok(())
@@ -193,7 +202,9 @@ impl Worker {
     }
 
     fn published(&mut self, sequence: u64) {
-        self.own.insert(sequence);
+        if sequence <= self.book.last_sequence || !self.own.insert(sequence) {
+            self.lost = Some(self.lost.map_or(sequence, |lost| lost.min(sequence)));
+        }
         self.highest = self.highest.max(sequence);
     }
 
@@ -206,7 +217,9 @@ impl Worker {
             tracing::error!(behind, "this machine's clock is milliseconds behind the newest head: correct the clock");
             return Ok(());
         }
-        let number = self.book.head_number + 1;
+        // One that may have been stored is not counted again, whatever comes of it.
+        self.book.head_number += 1;
+        let number = self.book.head_number;
         let mut messages = Vec::with_capacity(self.book.parts.len());
         for (partition, part) in (0..).zip(&self.book.parts) {
             let head = Head { partition, number, time, subjects: part.subjects, sum: part.sum };
@@ -216,7 +229,7 @@ impl Worker {
         let keys = Arc::clone(&self.keys);
         let sequences =
             self.publisher.all(messages, |message, standing| fence(&keys, message, standing, number)).await?;
-        (self.book.head_number, self.book.head_time) = (number, time);
+        self.book.head_time = time;
         self.unsaid = false;
         for (partition, sequence) in sequences.into_iter().enumerate() {
             self.book.parts[partition].head = sequence;
@@ -236,16 +249,32 @@ impl Worker {
     /// All sequences since the last time have to be this process's own: nobody else writes here. What somebody did is
     /// replaced.
     async fn account(&mut self) -> Result<(), ClusterError> {
-        if self.highest - self.book.last_sequence == self.own.len() as u64 {
+        if let Some(lost) = self.lost {
+            let subjects = self.book.lost(lost);
+            let count = subjects.len();
+            tracing::error!(from = lost, count, "the brokers lost what they had acknowledged; it is published again");
+            self.dirty.extend(subjects);
+            self.book.last_sequence = lost - 1;
+            self.own.clear();
+            (self.highest, self.lost) = (self.book.last_sequence, None);
+            // The sequences that were given since are told apart by what stands there.
+            self.foreign().await?;
+        } else if self.highest - self.book.last_sequence == self.own.len() as u64 {
             self.book.last_sequence = self.highest;
         } else {
-            let (subjects, count) =
-                load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own).await?;
-            self.foreign += count;
-            self.highest = self.highest.max(self.book.last_sequence);
-            self.dirty.extend(subjects);
+            self.foreign().await?;
         }
         self.own.clear();
+        Ok(())
+    }
+
+    /// Looks for what is not this process's own after the book's end.
+    async fn foreign(&mut self) -> Result<(), ClusterError> {
+        let (subjects, count) =
+            load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own).await?;
+        self.foreign += count;
+        self.highest = self.highest.max(self.book.last_sequence);
+        self.dirty.extend(subjects);
         Ok(())
     }
 }

@@ -12,15 +12,24 @@ use crate::ClusterError;
 /// Changes that are written in one step.
 const AT_ONCE: usize = 256;
 
-/// Who waits until a subject is published: with its partition and sequence then.
-pub(super) type Waiting = (SubjectId, oneshot::Sender<(u32, u64)>);
+/// Where a change is published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Publication {
+    pub(super) partition: u32,
+    pub(super) sequence: u64,
+    /// The number of the first head that has it.
+    pub(super) head: u64,
+}
+
+/// Who waits until a subject is published.
+pub(super) type Waiting = (SubjectId, oneshot::Sender<Publication>);
 
 /// A change that is in the register.
 pub(super) struct Written {
     pub(super) subject: SubjectId,
     pub(super) templates: Vec<TemplateId>,
-    /// Partition and sequence, once the brokers have acknowledged.
-    pub(super) published: oneshot::Receiver<(u32, u64)>,
+    /// Where, once the brokers have acknowledged.
+    pub(super) published: oneshot::Receiver<Publication>,
 }
 
 pub(super) type Answer = Result<Written, ClusterError>;
