@@ -20,6 +20,9 @@ pub(crate) use outcome::conclude;
 pub use outcome::{Answer, ClusterCandidate, Complete, Incomplete, Missing, Why};
 use partition::Asking;
 
+/// No question is worth waiting for longer.
+pub(crate) const LONGEST: Duration = Duration::from_hours(1);
+
 /// What is asked of a cluster. Start from [`AskOptions::new`] and change what you need.
 #[derive(Clone, Debug)]
 pub struct AskOptions {
@@ -119,7 +122,7 @@ impl ClusterSearch {
     /// could never be answered.
     pub async fn search(&self, probe: &Template, options: &AskOptions) -> Result<Answer, ClusterError> {
         let question = options.question(probe, &self.config)?;
-        let deadline = Instant::now() + options.budget;
+        let deadline = Instant::now() + options.budget.min(LONGEST);
         let asking = (0..self.config.partitions).map(|partition| {
             let asking = Asking {
                 client: &self.client,
@@ -127,7 +130,7 @@ impl ClusterSearch {
                 partition,
                 question: Question { after: options.after(partition), ..question.clone() },
                 deadline,
-                hedge: options.hedge.max(Duration::from_millis(1)),
+                hedge: options.hedge.clamp(Duration::from_millis(1), LONGEST),
             };
             asking.run()
         });

@@ -154,6 +154,23 @@ pub enum ClusterError {
         /// What it has to be.
         expected: String,
     },
+    /// The brokers take smaller messages than a subject may need.
+    #[error("the brokers take messages of {most} bytes at most, and a subject may need {needed}: raise max_payload")]
+    SmallMessages {
+        /// What they take.
+        most: usize,
+        /// What they have to.
+        needed: usize,
+    },
+    /// The newest head of the gallery lies in the future: this clock is behind, or the one that made it was ahead.
+    #[error(
+        "the gallery's newest head is {ahead:?} ahead of this machine's clock: correct the clock. Where it is right, a registrar's \
+         clock was ahead: make the stream anew"
+    )]
+    ClockBehind {
+        /// How far.
+        ahead: Duration,
+    },
     /// The gallery's stream was made anew while it was followed.
     #[error("the brokers hold another gallery than before, since its stream was made anew: start this process again")]
     OtherGallery,

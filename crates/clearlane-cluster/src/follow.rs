@@ -91,6 +91,7 @@ impl Following {
             match taken {
                 Ok(Taken::Following) if replica.shared().is_following() => *wait = Duration::from_millis(500),
                 Ok(Taken::Following) => {}
+                Ok(Taken::Strange) => self.same_gallery().await?,
                 Ok(Taken::Differs) => {
                     return Ok((replica, Ended::Differs("it is not what the registrar's heads say".to_owned())));
                 }
@@ -105,6 +106,7 @@ impl Following {
     async fn same_gallery(&self) -> Result<(), ClusterError> {
         match stream::read_config(&self.context, &self.key).await {
             Ok(Some(config)) if config != self.config => Err(ClusterError::OtherGallery),
+            Err(error @ ClusterError::OtherKey { .. }) => Err(error),
             // Whether brokers can be reached shows when they are asked for messages.
             _ => Ok(()),
         }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use tokio::task::JoinHandle;
 
 use crate::answer::answer;
-use crate::ask::conclude;
+use crate::ask::{LONGEST, conclude};
 use crate::follow::{self, Following, Stop};
 use crate::gallery::GalleryConfig;
 use crate::question::{Question, Reply};
@@ -62,7 +62,7 @@ impl Follower {
     /// rayon pool. Blocking.
     pub fn search(&self, probe: &Template, options: &AskOptions) -> Result<Answer, ClusterError> {
         let question = options.question(probe, &self.config)?;
-        let deadline = Instant::now() + options.budget;
+        let deadline = Instant::now() + options.budget.min(LONGEST);
         let search = |(partition, shared): &(u32, Arc<Shared>)| {
             let question = Question { after: options.after(*partition), ..question.clone() };
             let found = match answer(shared, &question, deadline) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aes_gcm::Aes256Gcm;
 use clearlane_store::{Key, KeyId, KeySource};
@@ -100,8 +100,12 @@ impl Purpose {
 struct Sender {
     salt: [u8; SALT],
     cipher: Aes256Gcm,
-    next: AtomicU64,
+    /// Messages sealed with it.
+    count: AtomicU32,
 }
+
+/// So many messages a sender seals with one key, before it draws another salt.
+pub(crate) const MESSAGES: u32 = 1 << 28;
 
 /// Ciphers of other senders, by purpose and salt.
 type Ciphers = HashMap<(Purpose, [u8; SALT]), Arc<Aes256Gcm>>;
@@ -137,24 +141,28 @@ impl Keys {
         self.element.clone()
     }
 
-    /// This process's salt, cipher and next nonce for a purpose.
+    /// This process's salt and cipher for a purpose, for one message.
     pub(crate) fn own<T>(
         &self,
         purpose: Purpose,
-        seal: impl FnOnce(&[u8; SALT], &Aes256Gcm, u64) -> T,
+        seal: impl FnOnce(&[u8; SALT], &Aes256Gcm) -> T,
     ) -> Result<T, ClusterError> {
-        let known = self.own.read().get(&purpose).cloned();
-        let sender = match known {
-            Some(sender) => sender,
-            None => Arc::clone(self.own.write().entry(purpose).or_insert(Arc::new(self.sender(purpose)?))),
+        let fresh = |sender: &Arc<Sender>| sender.count.fetch_add(1, Ordering::Relaxed) < MESSAGES;
+        let known = self.own.read().get(&purpose).filter(|sender| fresh(sender)).cloned();
+        let sender = if let Some(sender) = known {
+            sender
+        } else {
+            let sender = Arc::new(self.sender(purpose)?);
+            self.own.write().insert(purpose, Arc::clone(&sender));
+            sender
         };
-        Ok(seal(&sender.salt, &sender.cipher, sender.next.fetch_add(1, Ordering::Relaxed)))
+        Ok(seal(&sender.salt, &sender.cipher))
     }
 
     fn sender(&self, purpose: Purpose) -> Result<Sender, ClusterError> {
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|_| ClusterError::NoEntropy)?;
-        Ok(Sender { salt, cipher: self.cipher(purpose, &salt), next: AtomicU64::new(0) })
+        Ok(Sender { salt, cipher: self.cipher(purpose, &salt), count: AtomicU32::new(1) })
     }
 
     /// The cipher of the sender with this salt.

@@ -126,7 +126,8 @@ impl Node {
             tasks.push(following.start(replica));
             tasks.push(tokio::spawn(server.run()));
         }
-        let status = Arc::new(status::Reporter { name: options.name, partitions: shown, counters });
+        let status =
+            Arc::new(status::Reporter { name: options.name, partitions: shown, counters, patience: options.bound / 2 });
         tasks.push(tokio::spawn(Arc::clone(&status).run(client, keys, stopped)));
         Ok(Self { stop, tasks, status })
     }

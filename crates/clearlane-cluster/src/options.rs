@@ -13,6 +13,8 @@ use crate::ClusterError;
 
 /// How long the brokers may take for an answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// A broker that does not answer two of these any more is left for another: a link that is cut says nothing.
+const PING_EVERY: Duration = Duration::from_millis(500);
 /// The longest wait before the next try to connect.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -68,7 +70,7 @@ impl ClusterOptions {
         let mut options = ConnectOptions::new()
             .request_timeout(Some(REQUEST_TIMEOUT))
             .connection_timeout(REQUEST_TIMEOUT)
-            .ping_interval(Duration::from_secs(2))
+            .ping_interval(PING_EVERY)
             .subscription_capacity(4096)
             .max_reconnects(None)
             .reconnect_delay_callback(backoff)

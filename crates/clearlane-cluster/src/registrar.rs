@@ -17,8 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::gallery::GalleryConfig;
+use crate::head;
 use crate::partition::MAX_PARTITIONS;
-use crate::{ClusterError, ClusterKey, ClusterOptions, stream};
+use crate::state::MAX_STATE;
+use crate::{ClusterError, ClusterKey, ClusterOptions, state, stream};
 use book::Book;
 use publish::Publisher;
 use source::Source;
@@ -141,6 +143,7 @@ pub struct Progress {
 /// A running registrar. There is one for a gallery; a second one makes one of the two stop.
 pub struct Registrar {
     jobs: mpsc::Sender<Job>,
+    model: ModelId,
     wait: Duration,
     progress: watch::Receiver<Progress>,
     task: JoinHandle<Result<(), ClusterError>>,
@@ -158,27 +161,46 @@ impl Registrar {
         options.check()?;
         let context = cluster.connect().await?;
         stream::gallery(&context, options.replicas, options.bytes).await?;
+        let most = context.client().server_info().max_payload;
+        if most < MAX_STATE {
+            return Err(ClusterError::SmallMessages { most, needed: MAX_STATE });
+        }
         let config = settle(&context, &key, register.id(), &options).await?;
         let keys = Arc::new(config.keys(&key)?);
+        let sealed = config.seal(&key)?.into();
         let mut book = Book::new(&config);
         load::load(&context, &config, &keys, &mut book).await?;
+        let ahead = Duration::from_micros(u64::try_from(book.head_time.saturating_sub(head::now())).unwrap_or(0));
+        if ahead > head::CLOCK_TOLERANCE {
+            return Err(ClusterError::ClockBehind { ahead });
+        }
         // Heads that the brokers lost are not counted again.
         book.head_number += HEADS_LOST;
         let source = Source::new(Arc::clone(&register), config, Arc::clone(&keys));
         let run = data_encoding::HEXLOWER.encode(&random::<8>()?);
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
-        let mut worker = Worker::new(context, config, keys, book, source, publisher, options.head_every, sender);
+        let mut worker =
+            Worker::new(context, config, keys, book, source, publisher, sealed, options.head_every, sender);
         worker.publish().await?;
         worker.publish_heads().await?;
         let (jobs, changes) = mpsc::channel(WAITING);
         let (written, publishing) = mpsc::channel(UNPUBLISHED);
         tokio::spawn(write::run(register, changes, written));
-        Ok(Self { jobs, wait: options.wait, progress, task: tokio::spawn(worker.run(publishing)) })
+        Ok(Self {
+            jobs,
+            model: options.model,
+            wait: options.wait,
+            progress,
+            task: tokio::spawn(worker.run(publishing)),
+        })
     }
 
-    /// Enrols a subject. It is in the register and in the stream when this returns.
+    /// Enrols a subject. It is in the register and in the stream when this returns. A subject without a template of the gallery's
+    /// model, or with more templates or details than a message takes, is refused.
     pub async fn enrol(&self, enrolment: Enrolment) -> Result<Published, ClusterError> {
+        // Whoever could not be found afterwards is not enrolled.
+        state::publishable(&enrolment, self.model)?;
         let (done, answer) = oneshot::channel();
         self.change(Job::Enrol { enrolment: Box::new(enrolment), done }, answer).await
     }

@@ -49,6 +49,8 @@ pub(crate) enum Taken {
     Following,
     /// What is held is not what the registrar says: it has to be read again.
     Differs,
+    /// The newest head does not open: it may be another gallery's.
+    Strange,
 }
 
 /// A partition in memory.
@@ -75,7 +77,8 @@ pub(crate) struct Replica {
 enum Opened {
     State(u64, Box<State>, Bytes),
     Head(u64, Head),
-    Refused(u64, ClusterError),
+    /// Whether it stands where a head should.
+    Refused(u64, ClusterError, bool),
     Other,
 }
 
@@ -163,7 +166,7 @@ impl Replica {
     /// Takes in messages in the stream's order. Blocking.
     pub(crate) fn take(&mut self, events: Vec<Event>) -> Result<Taken, ClusterError> {
         let mut states: Vec<(u64, State, Bytes)> = Vec::new();
-        let (mut differs, mut caught_up) = (false, false);
+        let (mut differs, mut strange, mut caught_up) = (false, false, false);
         for (opened, pending) in self.open_all(events)? {
             caught_up = pending == 0;
             match opened {
@@ -171,8 +174,10 @@ impl Replica {
                 Opened::Head(sequence, head) => {
                     self.apply(std::mem::take(&mut states))?;
                     differs = self.judge(sequence, &head);
+                    strange = false;
                 }
-                Opened::Refused(sequence, error) => {
+                Opened::Refused(sequence, error, is_head) => {
+                    strange |= is_head;
                     tracing::warn!(partition = self.partition, sequence, %error, "a message is refused");
                     self.shared.refused();
                 }
@@ -181,7 +186,11 @@ impl Replica {
         }
         self.apply(states)?;
         self.keep_log();
-        Ok(if differs && caught_up { Taken::Differs } else { Taken::Following })
+        Ok(match (differs, strange) {
+            (true, _) if caught_up => Taken::Differs,
+            (_, true) if caught_up => Taken::Strange,
+            _ => Taken::Following,
+        })
     }
 
     /// Hands the log to the system, and has it written anew where much of it is of no use any more.
@@ -237,13 +246,13 @@ impl Replica {
                 Some(Slot::State { partition, subject }) if partition == self.partition => {
                     match state::open(&self.keys, &self.config, partition, subject, &payload) {
                         Ok(state) => Opened::State(sequence, Box::new(state), payload),
-                        Err(error) => Opened::Refused(sequence, error),
+                        Err(error) => Opened::Refused(sequence, error, false),
                     }
                 }
                 Some(Slot::Head { partition }) if partition == self.partition => {
                     match Head::open(&self.keys, partition, &payload) {
                         Ok(head) => Opened::Head(sequence, head),
-                        Err(error) => Opened::Refused(sequence, error),
+                        Err(error) => Opened::Refused(sequence, error, true),
                     }
                 }
                 _ => Opened::Other,

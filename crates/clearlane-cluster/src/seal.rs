@@ -2,13 +2,14 @@
 //! belongs.
 //!
 //! ```text
-//! version 1 | key id 8 | sender's salt 16 | sender's count 8 | sealed bytes | tag 16
+//! version 1 | key id 8 | sender's salt 16 | nonce 12 | sealed bytes | tag 16
 //! ```
 //!
-//! Each sender has a key of its own, derived with the salt that it draws when it starts, so that its nonces count and none
-//! is ever used twice, however many messages there are.
+//! Each sender has keys of its own, derived with a salt that it draws when it starts, and again after [`MESSAGES`](crate::keys::MESSAGES)
+//! messages. Nonces are drawn as well: a counter would go on twice where a virtual machine is cloned or set back while it runs. So
+//! few messages are sealed with one key that a nonce comes twice with a probability of 2^-41 (NIST SP 800-38D asks for 2^-32).
 
-use aes_gcm::{AeadInOut as _, Nonce, Tag};
+use aes_gcm::{AeadInOut as _, Tag};
 use clearlane_store::KeyId;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,8 @@ use crate::keys::{Keys, Purpose, SALT};
 /// The version of this envelope and of all that stands in it.
 pub(crate) const VERSION: u8 = 1;
 /// Bytes before the sealed ones.
-const HEADER: usize = 1 + 8 + SALT + 8;
+const HEADER: usize = 1 + 8 + SALT + NONCE;
+const NONCE: usize = 12;
 const TAG: usize = 16;
 /// What a seal adds.
 pub(crate) const OVERHEAD: usize = HEADER + TAG;
@@ -41,12 +43,14 @@ impl Keys {
         let mut message = Vec::with_capacity(OVERHEAD + content.len());
         message.push(VERSION);
         message.extend_from_slice(&self.id().0);
-        self.own(purpose, |salt, cipher, count| {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| ClusterError::NoEntropy)?;
+        self.own(purpose, |salt, cipher| {
             message.extend_from_slice(salt);
-            message.extend_from_slice(&count.to_be_bytes());
+            message.extend_from_slice(&nonce);
             let bound = self.bound(purpose, place, &message);
             message.extend_from_slice(content);
-            let tag = cipher.encrypt_inout_detached(&nonce(count), &bound, (&mut message[HEADER..]).into());
+            let tag = cipher.encrypt_inout_detached(&nonce.into(), &bound, (&mut message[HEADER..]).into());
             // AES-GCM refuses 64 GiB and more, of which no message has a part.
             tag.map(|tag| message.extend_from_slice(&tag))
                 .map_err(|_| ClusterError::TooLarge { bytes: content.len() })?;
@@ -69,7 +73,7 @@ impl Keys {
         }
         let Some((content, tag)) = rest.split_last_chunk::<TAG>() else { return Err(short) };
         let (found, rest) = header[1..].split_at(8);
-        let (salt, count) = rest.split_at(SALT);
+        let (salt, nonce) = rest.split_at(SALT);
         let found = KeyId(array(found));
         if found != self.id() {
             return Err(ClusterError::OtherKey { what, found, own: self.id() });
@@ -78,8 +82,12 @@ impl Keys {
         let cipher = self.of(purpose, salt);
         let bound = self.bound(purpose, place, header);
         let mut content = Zeroizing::new(content.to_vec());
-        let nonce = nonce(u64::from_be_bytes(array(count)));
-        let opened = cipher.decrypt_inout_detached(&nonce, &bound, content.as_mut_slice().into(), &Tag::from(*tag));
+        let opened = cipher.decrypt_inout_detached(
+            &array::<NONCE>(nonce).into(),
+            &bound,
+            content.as_mut_slice().into(),
+            &Tag::from(*tag),
+        );
         opened.map_err(|_| ClusterError::Forged { what })?;
         self.keep(purpose, salt, &cipher);
         Ok(content)
@@ -96,12 +104,6 @@ impl Keys {
         }
         bound
     }
-}
-
-fn nonce(count: u64) -> Nonce<aes_gcm::aead::consts::U12> {
-    let mut nonce = [0; 12];
-    nonce[4..].copy_from_slice(&count.to_be_bytes());
-    nonce.into()
 }
 
 /// The first bytes of a slice that is as long at least.

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use clearlane_store::Details;
+use clearlane_store::{Details, Enrolment};
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 
 use crate::ClusterError;
@@ -74,6 +74,23 @@ fn encode(details: Option<&Details>, templates: &[(TemplateId, Template)]) -> Re
         template.as_slice().iter().for_each(|value| _ = writer.f32(*value));
     }
     Ok(writer)
+}
+
+/// That a subject who is enrolled so can be found in a gallery of this model.
+pub(crate) fn publishable(enrolment: &Enrolment, model: ModelId) -> Result<(), ClusterError> {
+    let templates = &enrolment.templates;
+    if let Some(other) = templates.first().filter(|_| templates.iter().all(|one| one.template.model() != model)) {
+        return Err(ClusterError::OtherModel { found: model, expected: other.template.model() });
+    }
+    if templates.is_empty() {
+        return Err(ClusterError::Setting { setting: "templates", reason: "a subject without any is never found" });
+    }
+    let details = serde_json::to_vec(&enrolment.details);
+    let details = details.map_err(|_| ClusterError::Value { what: "a subject", field: "details" })?;
+    if details.len() > MAX_DETAILS || templates.len() > MAX_TEMPLATES {
+        return Err(ClusterError::TooLarge { bytes: details.len() });
+    }
+    Ok(())
 }
 
 /// What a subject's state is sealed for.

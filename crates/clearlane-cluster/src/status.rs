@@ -38,7 +38,8 @@ impl ClusterStatus {
     /// How many nodes answer for a partition.
     #[must_use]
     pub fn answering(&self, partition: u32) -> usize {
-        let answers = |node: &&NodeStatus| node.partitions.iter().any(|one| one.partition == partition && one.head > 0);
+        let answers =
+            |node: &&NodeStatus| node.partitions.iter().any(|one| one.partition == partition && one.answering);
         self.nodes.iter().filter(answers).count()
     }
 }

@@ -5,11 +5,12 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clearlane_cluster::{
     Answer, AskOptions, ClusterError, ClusterKey, ClusterSearch, Follower, GallerySettings, Health, Node, NodeOptions,
-    Partitions, Published, Registrar, RegistrarOptions, Why,
+    Partitions, Published, Registrar, RegistrarOptions, Why, cluster_status,
 };
 use clearlane_store::{Enrolment, Key};
 use clearlane_template::{ModelId, Template};
@@ -66,6 +67,9 @@ async fn without_a_registrar_answers_end_with_the_bound() {
     let Answer::Incomplete(incomplete) = follower.search(&face(1), &options).unwrap() else { panic!("an old answer") };
     assert!(matches!(incomplete.missing[0].why, Why::Behind { head: Some(_) }), "{incomplete}");
     assert!(incomplete.to_string().starts_with("refer to an officer: partition 0:"), "{incomplete}");
+    // And an operator is told, before a lane says it.
+    let status = cluster_status(&key(), &brokers.options(), Duration::from_secs(1)).await.unwrap();
+    assert_eq!((status.nodes.len(), status.answering(0)), (1, 0), "{status:?}");
     // Whoever bears an older answer gets it.
     assert!(!follower.search(&face(1), &asking(Duration::from_mins(1))).unwrap().refers());
 }
@@ -340,4 +344,92 @@ async fn what_the_brokers_acknowledged_and_lost_is_published_again() {
     // It goes on as ever.
     let after = registrar.enrol(enrolment(4)).await.unwrap();
     until("the fourth is found", || found(4, after.clone())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_says_it_is_of_a_time_has_whatever_anybody_changed_in_the_register_before() {
+    let Some(mut brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = Arc::new(registrar(&brokers, &register).await);
+    let first = registrar.enrol(enrolment(1)).await.unwrap();
+    let _node = node(&brokers, Duration::from_secs(5)).await;
+    let search = ClusterSearch::connect(key(), &brokers.options()).await.unwrap();
+    let options = asking(Duration::from_secs(5));
+    until("the first is found", || async {
+        let found = finds(&search, 1, &options).await.complete();
+        found.is_some_and(|found| found.candidates.first().is_some_and(|best| best.subject == first.subject))
+    })
+    .await;
+    // The registrar is in the middle of publishing, for as long as there is no broker, when another process revokes the first.
+    brokers.brokers[0].kill();
+    let second = {
+        let registrar = Arc::clone(&registrar);
+        tokio::spawn(async move { registrar.enrol(enrolment(2)).await })
+    };
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let _ = register.revoke(first.subject, "moved").unwrap();
+    let revoked = jiff::Timestamp::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    brokers.brokers[0].restart();
+    second.await.unwrap().unwrap();
+    let (until_then, mut later) = (Instant::now() + Duration::from_secs(3), 0);
+    while Instant::now() < until_then || later == 0 {
+        let Some(complete) = finds(&search, 1, &options).await.complete() else { continue };
+        if complete.as_of > revoked {
+            later += 1;
+            assert!(complete.candidates.iter().all(|one| one.subject != first.subject), "{complete:?} at {revoked}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_enrolled_who_could_not_be_found() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    let other = Template::normalised(ModelId::digest([b"another".as_slice()]), vec![1.0; DIMENSION]).unwrap();
+    let many = (0..33).fold(Enrolment::new("many"), |many, number| many.with_template(face(number)));
+    let refused =
+        [("none", Enrolment::new("none")), ("other", Enrolment::new("other").with_template(other)), ("many", many)];
+    for (key, enrolment) in refused {
+        let error = registrar.enrol(enrolment).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ClusterError::Setting { .. } | ClusterError::OtherModel { .. } | ClusterError::TooLarge { .. }
+            ),
+            "{key}: {error}"
+        );
+        assert_eq!(register.subject(key).unwrap(), None, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_was_replaced_is_put_back_and_nodes_answer_into_inboxes_alone() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    registrar.enrol(enrolment(1)).await.unwrap();
+    let _node = node(&brokers, Duration::from_secs(5)).await;
+    let client = async_nats::connect(brokers.brokers[0].url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client.clone());
+    jetstream.publish("gallery.config", "something else".into()).await.unwrap().await.unwrap();
+    until("somebody new reads the configuration", || async {
+        ClusterSearch::connect(key(), &brokers.options()).await.is_ok()
+    })
+    .await;
+    let foreign = registrar.progress().foreign;
+    assert_eq!(foreign, 1);
+    // A question of another version, which a node answers in words, and one for its status; both to be answered in the gallery.
+    let question = [[0; 16].as_slice(), &[9; 80]].concat();
+    for subject in ["ask.0", "status.nodes"] {
+        client.publish_with_reply(subject, "gallery.0.77", question.clone().into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    let answered = client.request("ask.0", question.into()).await.unwrap();
+    assert!(!answered.payload.is_empty(), "an inbox gets the answer");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let stream = jetstream.get_stream("CLEARLANE_GALLERY").await.unwrap();
+    assert!(stream.get_last_raw_message_by_subject("gallery.0.77").await.is_err());
+    assert_eq!(registrar.progress().foreign, foreign);
 }

@@ -3,7 +3,13 @@
 
 mod support;
 
-use clearlane_cluster::{Collected, CollectorState, RecordCollector, RecordFault, RecordSender};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clearlane_cluster::{
+    Collected, CollectorState, RecordCollector, RecordFault, RecordForwarder, RecordSender, SentRecord,
+};
+use clearlane_store::{Direction, Key, Keyring, NewRecord, Outcome, Register};
 use support::{Brokers, key, until};
 
 async fn collector(brokers: &Brokers, state: &CollectorState) -> RecordCollector {
@@ -107,4 +113,56 @@ async fn what_is_missing_forged_or_forked_is_named_with_its_lane() {
     // The copy in its own lane is known already; in another's it does not open.
     assert!(matches!(&came[4], (name, None, Some(RecordFault::Refused { .. })) if name == "lane-2"), "{came:?}");
     assert!(matches!(&came[5], (name, None, Some(RecordFault::Refused { .. })) if name == "lane-1"), "{came:?}");
+}
+
+fn port_of((_, _, json): (String, u64, String)) -> String {
+    serde_json::from_str::<SentRecord>(&json).unwrap().record.passage.port
+}
+
+fn passage(port: &str) -> NewRecord {
+    NewRecord {
+        time: jiff::Timestamp::now(),
+        port: port.to_owned(),
+        lane: "lane 1".to_owned(),
+        direction: Direction::Exit,
+        outcome: Outcome::Refer,
+        subject: None,
+        score: None,
+        threshold: None,
+        margin: None,
+        model: None,
+        reasons: "no-candidate".to_owned(),
+        voids: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registers_records_are_sent_once_and_all_of_them_where_it_was_restored() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let ready =
+        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
+    until("the broker is ready", ready).await;
+    let path = brokers.path("lane.register");
+    let register = support::register(&path);
+    let send = |register: &Arc<Register>| {
+        let forwarder =
+            RecordForwarder::start(key(), &brokers.options(), "lane-1", brokers.path("outbox"), Arc::clone(register));
+        let forwarder = forwarder.unwrap();
+        let count = forwarder.forward().unwrap();
+        assert_eq!(forwarder.flush(Duration::from_secs(20)).unwrap(), 0);
+        count
+    };
+    register.append_records(&["one", "two"].map(passage)).unwrap();
+    assert_eq!(send(&register), 2);
+    let backup = brokers.path("backup.register");
+    register.backup(&backup, |_, _| {}).unwrap();
+    register.append_records(&["three"].map(passage)).unwrap();
+    assert_eq!((send(&register), send(&register)), (1, 0));
+    // The register is restored, and goes on otherwise: what came instead of the third is not lost.
+    let restored = Arc::new(Register::open(&backup, Keyring::new(Key::from_bytes([1; 32]))).unwrap());
+    restored.append_records(&["another three", "four"].map(passage)).unwrap();
+    assert_eq!(send(&restored), 4);
+    let mut centre = collector(&brokers, &CollectorState::default()).await;
+    let ports: Vec<_> = records(&mut centre, 7).await.into_iter().map(port_of).collect();
+    assert_eq!(ports, ["one", "two", "three", "one", "two", "another three", "four"]);
 }

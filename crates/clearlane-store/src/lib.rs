@@ -75,7 +75,7 @@ pub use error::{Fault, Result, Row, StoreError};
 pub use exchange::{CsvColumns, Format, ImportError, Imported, MAX_REFUSALS, Refusal, csv_rows, write_csv};
 pub use group_commit::{Standing, Verdict};
 pub use key::{Key, KeyError, KeyFile, KeyId, KeySource, KeyText, Keyring};
-pub use load::{Changes, Position};
+pub use load::{Anchor, Changes, Position};
 pub use protection::TemplateProtection;
 pub use record::{MAX_REASONS, NewRecord, Record, RecordQuery, Records};
 pub use register::{DEFAULT_WAIT, Register, RegisterOptions, Subjects};

@@ -52,6 +52,16 @@ impl Position {
     }
 }
 
+/// What tells the history that led to a [`Position`] from others of the same register, such as that of a backup which was restored and
+/// went on otherwise: the newest template that stood then, whatever its model, with the hash that binds its row. A row has a drawn
+/// nonce in it, so that not even the same picture of the same person gives the same one again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    template: i64,
+    row: Hash,
+}
+
 /// What became of a model's templates, and of subjects, after a [`Position`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
@@ -72,6 +82,17 @@ impl Register {
     /// comparing positions.
     pub fn position(&self) -> Result<Position> {
         self.read(|state| Ok(Position::of(state)))
+    }
+
+    /// The anchor of what was enrolled until `position`, as it stands now. It is another one once that template is withdrawn.
+    pub fn anchor(&self, position: Position) -> Result<Anchor> {
+        self.read(|state| {
+            let newest = "SELECT max(id) FROM template WHERE id <= ?1";
+            let newest: Option<i64> =
+                state.connection.query_row(newest, [position.template], |row| row.get(0)).sql()?;
+            let Some(template) = newest else { return Ok(Anchor::default()) };
+            Ok(Anchor { template, row: state.leaf(Tree::Templates, template as u64)? })
+        })
     }
 
     /// What another process, or another thread, changed after `since`.

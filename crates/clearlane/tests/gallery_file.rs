@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clearlane::search::{Mode, Precision, SearchOptions};
 use clearlane::{References, ReferencesError};
 use clearlane_store::{Key, Keyring, Register};
-use clearlane_template::SubjectId;
+use clearlane_template::{ModelId, SubjectId, Template};
 use common::{Port, eligible, enrolment, face, model};
 
 const MODES: [Mode; 3] = [Mode::Exhaustive, Mode::Certified, Mode::SKETCH];
@@ -174,6 +174,42 @@ fn a_file_of_another_register_or_of_a_history_that_was_given_up_is_made_anew() {
         fs::remove_file(&path).unwrap();
         drop(load(port.register.clone(), &path));
     }
+}
+
+#[test]
+fn two_who_changed_places_in_a_restored_register_are_told_apart() {
+    let port = Port::with(20);
+    let path = file(&port);
+    let backup = port.folder.path().join("backup.register");
+    port.register.backup(&backup, |_, _| {}).unwrap();
+    let restored = Arc::new(Register::open(&backup, Keyring::new(port.key.clone())).unwrap());
+    for (register, order) in [(&port.register, [20, 21, 22]), (&restored, [21, 20, 22])] {
+        for n in order {
+            register.enrol(&enrolment(n, eligible())).unwrap();
+        }
+    }
+    drop(load(port.register.clone(), &path));
+    // All ids are the same, and so is the newest template, bit by bit; 20 and 21 have each other's.
+    let references = load(Arc::clone(&restored), &path);
+    for n in [20, 21, 22] {
+        let known = restored.subject(&format!("traveller {n}")).unwrap().unwrap();
+        assert_eq!(found(&references, n), Some(known.id), "traveller {n}");
+    }
+}
+
+#[test]
+fn templates_of_another_model_that_came_after_a_restore_are_not_taken_for_this_models() {
+    let port = Port::with(20);
+    let path = file(&port);
+    let backup = port.folder.path().join("backup.register");
+    port.register.backup(&backup, |_, _| {}).unwrap();
+    let restored = Arc::new(Register::open(&backup, Keyring::new(port.key.clone())).unwrap());
+    let other = Template::normalised(ModelId::digest([b"another".as_slice()]), vec![1.0; 128]).unwrap();
+    port.register.add_templates(port.subject(0), &[other.into()]).unwrap();
+    drop(load(port.register.clone(), &path));
+    restored.enrol(&enrolment(40, eligible())).unwrap();
+    let references = load(Arc::clone(&restored), &path);
+    assert_eq!(found(&references, 40), restored.subject("traveller 40").unwrap().map(|known| known.id));
 }
 
 #[test]

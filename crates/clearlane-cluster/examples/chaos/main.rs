@@ -163,7 +163,15 @@ impl Drop for Nodes {
 async fn trial(folder: &Path, seconds: u64, network: Option<&Network>) {
     _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).unwrap();
-    let host = |number| Host { address: Network::address(number), words: Network::words(number) };
+    // A link that is cut says nothing: brokers have to ask each other, and more often than every two minutes.
+    let asking = folder.join("broker.conf");
+    std::fs::write(&asking, "ping_interval: \"1s\"\nping_max: 2\n").unwrap();
+    let host = |number| {
+        let path = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let log = path(folder.join(format!("broker-{number}.log")));
+        let arguments = vec!["-c".to_owned(), path(asking.clone()), "-l".to_owned(), log];
+        Host { address: Network::address(number), words: Network::words(number), arguments }
+    };
     let brokers = match network {
         Some(_) => Brokers::on(&(0..BROKERS).map(host).collect::<Vec<_>>(), &[]),
         None => Brokers::start(BROKERS),

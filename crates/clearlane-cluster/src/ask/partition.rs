@@ -39,7 +39,6 @@ impl Asking<'_> {
                 biased;
                 Some(answer) = asked.next(), if !asked.is_empty() => match answer {
                     Ok(found) => return Ok(found),
-                    Err(reason @ Why::Refused { .. }) => return Err(reason),
                     Err(reason) => {
                         why = reason;
                         next = next.min(Instant::now() + PAUSE * 2_u32.pow(tries));

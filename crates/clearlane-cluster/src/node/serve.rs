@@ -68,6 +68,9 @@ impl Counters {
     }
 }
 
+/// Where answers go.
+pub(super) const INBOX: &str = "_INBOX.";
+
 /// Answers for one partition.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -181,7 +184,8 @@ impl Server {
     }
 
     async fn reply(&self, message: &Message, id: &QuestionId, reply: &Reply) {
-        let Some(to) = message.reply.clone() else { return };
+        // Nowhere but into an inbox: a question whose answer should go elsewhere would have the node publish there.
+        let Some(to) = message.reply.clone().filter(|to| to.starts_with(INBOX)) else { return };
         let most = self.client.server_info().max_payload;
         let sealed = match reply.seal(&self.keys, self.partition, id) {
             Ok(sealed) if sealed.len() > most => {

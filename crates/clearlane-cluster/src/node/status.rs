@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_nats::Client;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::serve::Counters;
+use super::serve::{Counters, INBOX};
 use crate::ClusterError;
 use crate::gallery::STATUS_SUBJECT;
 use crate::head;
@@ -26,6 +27,8 @@ pub struct PartitionStatus {
     pub partition: u32,
     /// `loading`, `following`, `differs` or `reloading`.
     pub health: Health,
+    /// Whether the node takes questions for it: a head vouched for it not long ago.
+    pub answering: bool,
     /// The newest head that vouched for it; 0 for none.
     pub head: u64,
     /// That head's sequence in the stream.
@@ -83,8 +86,8 @@ impl NodeStatus {
             });
             values.collect::<Vec<_>>()
         };
-        let answering = |partition: &PartitionStatus| Some(u8::from(partition.head > 0).to_string());
-        figure("partition_loaded", "gauge", "Whether a head has vouched for the partition.", each(&answering));
+        let answering = |partition: &PartitionStatus| Some(u8::from(partition.answering).to_string());
+        figure("partition_answering", "gauge", "Whether the node takes questions for the partition.", each(&answering));
         let age = |partition: &PartitionStatus| partition.age_ms.map(|age| format!("{:.3}", age as f64 / 1000.0));
         figure("head_age_seconds", "gauge", "Age of the newest head that vouched for it.", each(&age));
         figure("head", "gauge", "Number of that head.", each(&|partition| Some(partition.head.to_string())));
@@ -111,17 +114,20 @@ pub(super) struct Reporter {
     pub(super) name: String,
     pub(super) partitions: Vec<(u32, Arc<Shared>)>,
     pub(super) counters: Arc<Counters>,
+    /// Without a head for so long, the node takes no questions.
+    pub(super) patience: Duration,
 }
 
 impl Reporter {
     pub(super) fn now(&self) -> NodeStatus {
         let now = head::now();
         let partition = |(partition, shared): &(u32, Arc<Shared>)| {
-            let (at, health, _) = shared.standing();
+            let (at, health, heard) = shared.standing();
             let (refused, reloads) = shared.counts();
             PartitionStatus {
                 partition: *partition,
                 health,
+                answering: at.head > 0 && heard.elapsed() < self.patience,
                 head: at.head,
                 sequence: at.sequence,
                 age_ms: (at.head > 0).then(|| (now - at.time) / 1000),
@@ -160,7 +166,8 @@ impl Reporter {
                 _ = stop.changed() => break,
             };
             let Some(message) = message else { break };
-            let (Some(to), Some(id)) = (message.reply, message.payload.first_chunk::<16>()) else { continue };
+            let to = message.reply.filter(|to| to.starts_with(INBOX));
+            let (Some(to), Some(id)) = (to, message.payload.first_chunk::<16>()) else { continue };
             let what = ClusterError::Value { what: "a node's status", field: "all of it" };
             let json = serde_json::to_vec(&self.now()).map_err(|_| what)?;
             let sealed = keys.seal(Purpose::Status, Place { partition: u32::MAX, id }, &json)?;

@@ -42,11 +42,22 @@ impl RecordForwarder {
         folder: impl Into<PathBuf>,
         register: Arc<Register>,
     ) -> Result<Self, ClusterError> {
-        let (background, cluster, lane, folder) =
-            (Background::start()?, cluster.clone(), lane.to_owned(), folder.into());
-        let sender = background.finish(async move { RecordSender::start(key, &cluster, &lane, folder).await })?;
+        let (background, cluster, folder) = (Background::start()?, cluster.clone(), folder.into());
+        let name = lane.to_owned();
+        let sender = background.finish(async move { RecordSender::start(key, &cluster, &name, folder).await })?;
         let last = sender.last().and_then(|last| serde_json::from_slice::<SentRecord>(&last).ok());
-        let sent = last.filter(|last| last.register == id(&register)).map_or(0, |last| last.record.seq);
+        let sent = match last.filter(|last| last.register == id(&register)) {
+            Some(last) => match register.record(last.record.seq).map_err(ClusterError::Register)? {
+                Some(record) if record.hash == last.record.hash => last.record.seq,
+                // It was restored from a backup and went on otherwise: the centre gets all of it, rather than lack any.
+                _ => {
+                    let from = last.record.seq;
+                    tracing::warn!(lane, from, "the register has other records than were sent; all are sent again");
+                    0
+                }
+            },
+            None => 0,
+        };
         Ok(Self { sender: Arc::new(sender), register, sent: Mutex::new(sent), background })
     }
 

@@ -50,7 +50,12 @@ impl Outbox {
             let Some((message, after)) = after.split_at_checked(length).filter(|_| length <= MAX_MESSAGE) else {
                 break;
             };
-            let linked = Linked::open(keys, lane, message)?;
+            let linked = match Linked::open(keys, lane, message) {
+                Ok(linked) => linked,
+                // Zeros, or a half-written message: what a power loss leaves of the last one. Nothing comes after it.
+                Err(_) if after.is_empty() || rest.iter().all(|byte| *byte == 0) => break,
+                Err(error) => return Err(error),
+            };
             (outbox.count, outbox.link) = (linked.count, linked.link(lane));
             outbox.messages.push((linked.count, message.to_vec().into()));
             outbox.last = Some(linked.record);
@@ -120,6 +125,8 @@ impl Outbox {
             file.write_all(&entry)?;
             file.sync_data()?;
             std::fs::rename(&beside, &self.path)?;
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()?;
             Ok(file)
         };
         self.file = replace().map_err(ClusterError::file(&self.path))?;

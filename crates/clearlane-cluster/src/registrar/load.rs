@@ -86,6 +86,16 @@ pub(super) async fn load(
     Ok(())
 }
 
+/// What somebody else put into the stream.
+pub(super) struct Foreign {
+    /// The subjects whose state is not the registrar's own.
+    pub(super) subjects: Vec<SubjectId>,
+    /// How many messages it was.
+    pub(super) count: u64,
+    /// Whether the gallery's configuration is among what was replaced.
+    pub(super) config_replaced: bool,
+}
+
 /// Reads what came after the book's end, and gives the subjects whose state is not the registrar's own, with how many
 /// messages were somebody else's.
 pub(super) async fn foreign(
@@ -94,11 +104,13 @@ pub(super) async fn foreign(
     keys: &Keys,
     book: &mut Book,
     own: &HashSet<u64>,
-) -> Result<(Vec<SubjectId>, u64), ClusterError> {
-    let (mut subjects, mut count) = (Vec::new(), 0);
+    sealed_config: &[u8],
+) -> Result<Foreign, ClusterError> {
+    let (mut subjects, mut count, mut config_replaced) = (Vec::new(), 0, false);
     let from = book.last_sequence + 1;
     let last = messages(context, from, |sequence, subject, payload| {
-        if own.contains(&sequence) || is_repeated(config, keys, book, sequence, subject, payload) {
+        let restored = subject == CONFIG_SUBJECT && payload == sealed_config;
+        if own.contains(&sequence) || restored || is_repeated(config, keys, book, sequence, subject, payload) {
             return Ok(());
         }
         count += 1;
@@ -115,13 +127,14 @@ pub(super) async fn foreign(
                 let head = &mut book.parts[partition as usize].head;
                 *head = (*head).max(sequence);
             }
+            None if subject == CONFIG_SUBJECT => config_replaced = true,
             _ => {}
         }
         Ok(())
     })
     .await?;
     book.last_sequence = last;
-    Ok((subjects, count))
+    Ok(Foreign { subjects, count, config_replaced })
 }
 
 /// Whether a message is the registrar's own latest, which the brokers stored once more when an acknowledgement was lost.

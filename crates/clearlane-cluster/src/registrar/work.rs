@@ -15,7 +15,7 @@ use super::source::Source;
 use super::write::{Publication, Waiting};
 use super::{Progress, load};
 use crate::ClusterError;
-use crate::gallery::{GalleryConfig, head_subject, state_subject};
+use crate::gallery::{CONFIG_SUBJECT, GalleryConfig, head_subject, state_subject};
 use crate::head::{self, Head};
 use crate::keys::Keys;
 use crate::partition::partition_of;
@@ -34,8 +34,12 @@ pub(super) struct Worker {
     /// Away only while a thread for blocking work has it.
     source: Option<Source>,
     publisher: Publisher,
+    /// The gallery's configuration as it stands in the stream, for when somebody replaces it.
+    sealed_config: bytes::Bytes,
     head_every: Duration,
     last_head: Instant,
+    /// When the register was looked at last: what was committed before, by whomever, is published or waits to be.
+    looked: i64,
     /// Changes that no head has said yet.
     unsaid: bool,
     /// Sequences of this process's messages since the book's end.
@@ -63,6 +67,7 @@ impl Worker {
         book: Book,
         source: Source,
         publisher: Publisher,
+        sealed_config: bytes::Bytes,
         head_every: Duration,
         progress: watch::Sender<Progress>,
     ) -> Self {
@@ -74,8 +79,10 @@ impl Worker {
             book,
             source,
             publisher,
+            sealed_config,
             head_every,
             last_head: Instant::now(),
+            looked: head::now(),
             unsaid: true,
             own: HashSet::new(),
             highest,
@@ -140,6 +147,7 @@ impl Worker {
 
     /// Publishes whatever changed in the register, by whomever; `waiting` are those who wait for it.
     async fn take(&mut self, waiting: Vec<Waiting>) -> Result<(), ClusterError> {
+        self.looked = head::now();
         self.dirty.extend(waiting.iter().map(|(subject, _)| *subject));
         self.waiting.extend(waiting);
         let changed = self.blocking(|source, _| source.changed()).await?;
@@ -208,10 +216,11 @@ impl Worker {
         self.highest = self.highest.max(sequence);
     }
 
-    /// Publishes a head of every partition, all of one time, and looks whether anybody else publishes.
+    /// Publishes a head of every partition, all of one time, and looks whether anybody else publishes. Their time is when the register
+    /// was looked at: publishing may have taken long, and somebody may have been revoked meanwhile.
     pub(super) async fn publish_heads(&mut self) -> Result<(), ClusterError> {
         self.last_head = Instant::now();
-        let time = head::now();
+        let time = self.looked;
         if time < self.book.head_time {
             let behind = (self.book.head_time - time) / 1000;
             tracing::error!(behind, "this machine's clock is milliseconds behind the newest head: correct the clock");
@@ -270,11 +279,17 @@ impl Worker {
 
     /// Looks for what is not this process's own after the book's end.
     async fn foreign(&mut self) -> Result<(), ClusterError> {
-        let (subjects, count) =
-            load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own).await?;
-        self.foreign += count;
+        let found =
+            load::foreign(&self.context, &self.config, &self.keys, &mut self.book, &self.own, &self.sealed_config)
+                .await?;
+        self.foreign += found.count;
+        if found.config_replaced {
+            let place = self.publisher.outgoing(CONFIG_SUBJECT.to_owned(), self.sealed_config.clone(), 0);
+            let sequences = self.publisher.all(vec![place], |_, _| Ok(())).await?;
+            sequences.into_iter().for_each(|sequence| self.published(sequence));
+        }
         self.highest = self.highest.max(self.book.last_sequence);
-        self.dirty.extend(subjects);
+        self.dirty.extend(found.subjects);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clearlane_match::Snapshot;
 use parking_lot::RwLock;
@@ -66,7 +66,7 @@ impl Shared {
     }
 
     /// Shows the state at a head, all of it in one step.
-    pub(super) fn publish(&self, at: At, snapshot: Snapshot, changed: &mut HashMap<u64, Option<Arc<[u8]>>>) {
+    pub(crate) fn publish(&self, at: At, snapshot: Snapshot, changed: &mut HashMap<u64, Option<Arc<[u8]>>>) {
         let mut published = self.published.write();
         let version = published.version + 1;
         published.version = version;
@@ -82,10 +82,12 @@ impl Shared {
         published.health = Health::Following;
     }
 
-    /// What a search starts from: where it stands, the version, and the templates there.
-    pub(crate) fn now(&self) -> (At, u64, Option<Snapshot>) {
+    /// What a search starts from: where it stands, the version, and the templates there, where a head was heard within `max_age`. A
+    /// clock that was set back does not make an old head young again.
+    pub(crate) fn now(&self, max_age: Duration) -> (At, u64, Option<Snapshot>) {
         let published = self.published.read();
-        (published.at, published.version, published.snapshot.clone())
+        let heard = published.heard.elapsed() <= max_age;
+        (published.at, published.version, published.snapshot.clone().filter(|_| heard))
     }
 
     /// The details of subjects as they stood at a version, unless one of them changed since.

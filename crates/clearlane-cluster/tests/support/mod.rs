@@ -23,11 +23,13 @@ pub(crate) struct Host {
     pub(crate) address: String,
     /// The words before its command, such as those that bring it into a network namespace.
     pub(crate) words: Vec<String>,
+    /// Further arguments.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Host {
     fn here() -> Self {
-        Self { address: "127.0.0.1".to_owned(), words: Vec::new() }
+        Self { address: "127.0.0.1".to_owned(), words: Vec::new(), arguments: Vec::new() }
     }
 }
 
@@ -139,6 +141,7 @@ impl Brokers {
                 arguments.extend(["--cluster".to_owned(), urls[number].clone()]);
                 arguments.extend(["--routes".to_owned(), urls.join(",")]);
             }
+            arguments.extend_from_slice(&host.arguments);
             arguments.extend(further.iter().map(|&argument| argument.to_owned()));
             Broker::start(host.clone(), arguments, port)
         });

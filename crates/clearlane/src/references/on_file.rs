@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use clearlane_match::{Gallery, GalleryBuilder, GalleryError, GalleryFileError};
-use clearlane_store::{Position, Register, StoreError, StoredTemplate};
-use clearlane_template::{ModelId, SubjectId, TemplateId, shown};
+use clearlane_store::{Anchor, Position, Register, StoreError, StoredTemplate};
+use clearlane_template::{ModelId, shown};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{AT_ONCE, ReferencesError, apply, enrolments};
 
@@ -20,17 +19,8 @@ use super::{AT_ONCE, ReferencesError, apply, enrolments};
 struct Origin {
     register: [u8; 16],
     position: Position,
-    last: Option<Last>,
-}
-
-/// The template with the greatest id in the file. Ids are given in order, so a register that has this very template has all
-/// that were enrolled before it: one that was restored from a backup and went on otherwise gave the id to another.
-#[derive(PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Last {
-    template: TemplateId,
-    subject: SubjectId,
-    digest: [u8; 32],
+    /// Of the history that led there: a register that was restored from a backup, and went on otherwise, has another.
+    anchor: Anchor,
 }
 
 /// Why a file does not serve.
@@ -46,14 +36,6 @@ enum Unfit {
     Store(#[from] StoreError),
     #[error("the register's changes do not fit: {0}")]
     Gallery(#[from] GalleryError),
-}
-
-impl Last {
-    fn of(stored: &StoredTemplate) -> Self {
-        let mut digest = Sha256::new();
-        stored.template.as_slice().iter().for_each(|value| digest.update(value.to_le_bytes()));
-        Self { template: stored.id, subject: stored.subject, digest: digest.finalize().into() }
-    }
 }
 
 /// The gallery of a model out of its file, brought up to the register's state, which is given with it. `None` where the file
@@ -101,11 +83,8 @@ fn fit(
     if origin.register != register.id() {
         return Err(Unfit::OtherHistory);
     }
-    if let Some(last) = &origin.last {
-        let templates = register.templates(last.subject, model)?;
-        if !templates.iter().any(|stored| Last::of(stored) == *last) {
-            return Err(Unfit::OtherHistory);
-        }
+    if register.anchor(origin.position)? != origin.anchor {
+        return Err(Unfit::OtherHistory);
     }
     let changes = register.changes(origin.position, model)?;
     if changes.reload {
@@ -128,9 +107,8 @@ pub(super) fn write(
         Ok(file) => file,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let (mut waiting, mut last, mut refusal) = (Vec::with_capacity(AT_ONCE), None, None);
+    let (mut waiting, mut refusal) = (Vec::with_capacity(AT_ONCE), None);
     let mut add = |waiting: &mut Vec<StoredTemplate>| {
-        last = waiting.last().map(Last::of).or(last.take());
         let added = file.extend(&enrolments(&*waiting));
         waiting.clear();
         added.err()
@@ -149,7 +127,7 @@ pub(super) fn write(
         return Ok(Err(refusal));
     }
     progress(loaded, loaded);
-    let origin = Origin { register: register.id(), position, last };
+    let origin = Origin { register: register.id(), position, anchor: register.anchor(position)? };
     // Numbers and names alone: there is nothing in it that JSON cannot say.
     let tag = serde_json::to_vec(&origin).unwrap_or_default();
     Ok(file.finish(&tag))

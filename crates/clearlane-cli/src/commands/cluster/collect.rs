@@ -103,7 +103,16 @@ impl Folder {
                 let message = format!("{}: it is not what `cluster collect` keeps: {error}", shown(&state_path));
                 Failure::new(Exit::Input, message)
             })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let records = path.join("records.jsonl");
+                if records.metadata().is_ok_and(|found| found.len() > 0) {
+                    let message = format!("{}: there are records, and no state.json that counts them", shown(&records));
+                    return Err(
+                        Failure::new(Exit::Input, message).with_help("put state.json back, or choose another folder")
+                    );
+                }
+                State::default()
+            }
             Err(error) => return Err(failed(&state_path)(error)),
         };
         let records = path.join("records.jsonl");
@@ -120,7 +129,10 @@ impl Folder {
             Ok(file)
         };
         let file = BufWriter::new(open().map_err(failed(&records))?);
-        Ok((Self { path: path.to_owned(), file, bytes: state.bytes, kept: state.bytes }, state.collector))
+        let mut folder = Self { path: path.to_owned(), file, bytes: state.bytes, kept: u64::MAX };
+        // It is there before the first record is.
+        folder.keep(&state.collector)?;
+        Ok((folder, state.collector))
     }
 
     fn add(&mut self, collected: &Collected) -> Result<()> {
