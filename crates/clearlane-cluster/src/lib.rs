@@ -42,8 +42,9 @@
 //! states ([`AskOptions::max_age`]).
 //!
 //! 1. The registrar is one thread of work. It enters a state into its sums when the brokers acknowledged it, tells the caller
-//!    after that, and makes heads only in between: every head whose time is after `t` counts the revocation. A head has the
-//!    time at which it is made.
+//!    after that, and makes heads only in between. A head has the time at which the register was looked at for it: every
+//!    head whose time is after `t` counts the revocation, and so it does whatever another process wrote into the register
+//!    before that time.
 //! 2. A head names, for its partition, how many subjects have a state, and the sum modulo 2^256 of a keyed code of each
 //!    subject's latest state, those who are gone included (MSet-Add-Hash: Clarke et al., ASIACRYPT 2003). Without the key nobody
 //!    finds other states of the same sum, nor makes a head.
@@ -56,10 +57,12 @@
 //!
 //! `t` is read off the registrar's clock and `now` off the asker's: a difference of the two adds to the bound. Where the
 //! registrar's clock is more than [`CLOCK_TOLERANCE`] ahead, its heads are refused; where it is behind, answers look older than
-//! they are. A head that goes back in time is refused, and a registrar whose clock went back publishes none.
+//! they are. A head that goes back in time is refused, and a registrar whose clock went back publishes none. A clock
+//! of the asker's that is set back makes no head younger: how long ago a head was heard is measured without it.
 //!
 //! **What was acknowledged is not lost** while a majority of the brokers that keep the stream is left: the register has it, the
-//! brokers acknowledge once a majority has it, and a registrar that starts compares the two and publishes what differs.
+//! brokers acknowledge once a majority has it, and a registrar that starts compares the two and publishes what differs. Brokers that lose
+//! what they acknowledged give a sequence twice: the registrar notices, and publishes again what stood there.
 //!
 //! **One registrar writes.** Each message names the one that it follows at its place, and so does each head: of two
 //! registrars, one finds that it was overtaken, and stops. What anybody else puts into the stream is noticed by the gap that it
@@ -67,7 +70,8 @@
 //!
 //! What the brokers see: how many subjects there are, their numbers, when each changes and how large its state is; who asks
 //! when. What somebody with the cluster key can do: everything that a registrar can; the brokers' permissions ([`Roles`]) keep
-//! lanes and nodes, which have it too, from publishing states.
+//! lanes and nodes, which have it too, from publishing states. A broker answers its own requests wherever a user says, so that they can
+//! have garbage put there, which the registrar replaces.
 #![forbid(unsafe_code)]
 mod answer;
 mod ask;
