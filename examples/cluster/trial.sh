@@ -19,8 +19,9 @@ export CLEARLANE_BROKERS=nats://127.0.0.1:4231,nats://127.0.0.1:4232,nats://127.
 export CLEARLANE_CLUSTER_KEY_FILE="$folder/cluster.key"
 [ -e "$CLEARLANE_CLUSTER_KEY_FILE" ] || "$clearlane" register keygen "$CLEARLANE_CLUSTER_KEY_FILE"
 
+printf 'ping_interval: "1s"\nping_max: 2\n' >"$folder/broker.conf"
 for n in 1 2 3; do
-  nats-server -a 127.0.0.1 -p "423$n" --server_name "broker-$n" -js -sd "$folder/broker-$n" \
+  nats-server -c "$folder/broker.conf" -a 127.0.0.1 -p "423$n" --server_name "broker-$n" -js -sd "$folder/broker-$n" \
     --cluster_name trial --cluster "nats://127.0.0.1:623$n" --routes "$routes" >"$folder/broker-$n.log" 2>&1 &
 done
 sleep 3
@@ -37,4 +38,5 @@ echo
 echo "logs and snapshots are in $folder; Ctrl-C ends the trial. In another terminal:"
 echo "  export CLEARLANE_BROKERS=$CLEARLANE_BROKERS CLEARLANE_CLUSTER_KEY_FILE=$CLEARLANE_CLUSTER_KEY_FILE"
 echo "  $clearlane cluster status --watch 1"
+echo "  $clearlane lane run QUEUE --policy policies/demonstration.toml --port shenzhen-bay --register lane.db --key-file $key_file"
 wait
