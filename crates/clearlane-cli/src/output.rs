@@ -145,14 +145,16 @@ pub(crate) fn write_streamed<T>(path: &Path, write: impl FnOnce(&mut dyn Write) 
 
 /// Reads an argument that names a file to be made. One that cannot be is refused before the work that would fill it.
 pub(crate) fn to_be_made() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| {
-        let made = tempfile::NamedTempFile::new_in(folder(&path)).map_err(without_temporary_name);
-        match made {
-            Ok(_) if path.is_dir() => Err("it cannot be made: it is a folder".to_owned()),
-            Ok(_) => Ok(path),
-            Err(error) => Err(format!("it cannot be made: {error}")),
-        }
-    })
+    PathBufValueParser::new().try_map(|path| can_be_made(&path).map(|()| path))
+}
+
+/// Whether a file can be made, and if not, why.
+pub(crate) fn can_be_made(path: &Path) -> Result<(), String> {
+    match tempfile::NamedTempFile::new_in(folder(path)).map_err(without_temporary_name) {
+        Ok(_) if path.is_dir() => Err("it cannot be made: it is a folder".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("it cannot be made: {error}")),
+    }
 }
 
 /// The folder of a file that is to be made.

@@ -78,6 +78,12 @@ impl Follower {
         Ok(conclude(replies, options))
     }
 
+    /// How many templates are searched.
+    #[must_use]
+    pub fn templates(&self) -> usize {
+        self.partitions.iter().map(|(_, shared)| shared.templates()).sum()
+    }
+
     /// The model of the gallery's templates.
     #[must_use]
     pub fn model(&self) -> ModelId {

@@ -46,7 +46,7 @@ pub struct ClusterGallery {
 
 enum Source {
     Nodes(Arc<ClusterSearch>),
-    Here(Follower),
+    Here(Arc<Follower>),
 }
 
 impl ClusterGallery {
@@ -66,13 +66,19 @@ impl ClusterGallery {
     ) -> Result<Self, ClusterError> {
         let (background, cluster) = (Background::start()?, cluster.clone());
         let follower = background.finish(async move { Follower::start(key, &cluster, gallery, folder).await })?;
-        Ok(Self { source: Source::Here(follower), templates: AtomicUsize::new(0), background })
+        Ok(Self { source: Source::Here(Arc::new(follower)), templates: AtomicUsize::new(0), background })
     }
 
     fn ask(&self, probe: &Template, options: AskOptions) -> Result<Answer, RemoteIncomplete> {
         let incomplete = |why: String| RemoteIncomplete { why };
         let answer = match &self.source {
-            Source::Here(follower) => follower.search(probe, &options).map(Some),
+            // On threads of their own, so that a lane waits no longer than it may, whatever they are busy with.
+            Source::Here(follower) => {
+                let (follower, probe, wait) = (Arc::clone(follower), probe.clone(), options.budget + GRACE);
+                let search = move || follower.search(&probe, &options);
+                let searched = async move { tokio::task::spawn_blocking(search).await };
+                self.background.run(wait, async move { searched.await.unwrap_or(Err(ClusterError::Stopped)) })
+            }
             Source::Nodes(search) => {
                 let (search, probe, wait) = (Arc::clone(search), probe.clone(), options.budget + GRACE);
                 self.background.run(wait, async move { search.search(&probe, &options).await })
@@ -92,7 +98,10 @@ impl RemoteGallery for ClusterGallery {
     }
 
     fn templates(&self) -> usize {
-        self.templates.load(Ordering::Relaxed)
+        match &self.source {
+            Source::Nodes(_) => self.templates.load(Ordering::Relaxed),
+            Source::Here(follower) => follower.templates(),
+        }
     }
 
     fn search(&self, probe: &Template, question: &RemoteQuestion) -> Result<RemoteAnswer, RemoteIncomplete> {

@@ -108,7 +108,17 @@ impl Replica {
             log: None,
         };
         if let Some(folder) = folder {
-            replica.read_log(folder)?;
+            match replica.read_log(folder) {
+                Ok(()) => {}
+                Err(error @ ClusterError::File { .. }) => return Err(error),
+                // What cannot be entered now cannot be at the next start either: all of it is read from the stream.
+                Err(error) => {
+                    tracing::warn!(partition, %error, "the log cannot be taken in; all is read from the stream");
+                    let (log, _) = Log::open(folder, partition, &replica.keys)?;
+                    replica.log = Some(log.write(0)?);
+                    replica.clear()?;
+                }
+            }
         }
         Ok(replica)
     }

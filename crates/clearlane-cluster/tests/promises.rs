@@ -298,6 +298,13 @@ async fn a_node_starts_from_its_snapshot_and_does_not_trust_it() {
         assert_eq!(templates, 200, "damage {damage}");
         node.close().await.unwrap();
     }
+    // Somebody else's file stays as it is.
+    let path = folder.join("partition-1.log");
+    std::fs::write(&path, "the log of another program").unwrap();
+    let options = NodeOptions::new("node", Partitions::ALL).snapshots(&folder);
+    let error = Node::start(key(), &brokers.options(), options).await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("partition-1.log: it is no log of a node's"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"the log of another program");
 }
 
 /// All files of a broker.
@@ -370,7 +377,7 @@ async fn an_answer_that_says_it_is_of_a_time_has_whatever_anybody_changed_in_the
     brokers.brokers[0].signal("-CONT");
     let (until_then, mut later) = (Instant::now() + Duration::from_secs(2), 0);
     while Instant::now() < until_then || later == 0 {
-        let Some(list) = tokio::task::block_in_place(&answer) else { continue };
+        let Some(list) = tokio::task::block_in_place(answer) else { continue };
         if list.as_of > revoked {
             later += 1;
             assert!(!has_first(&list), "{list:?} at {revoked}");

@@ -162,7 +162,13 @@ async fn a_registers_records_are_sent_once_and_all_of_them_where_it_was_restored
     let restored = Arc::new(Register::open(&backup, Keyring::new(Key::from_bytes([1; 32]))).unwrap());
     restored.append_records(&["another three", "four"].map(passage)).unwrap();
     assert_eq!(send(&restored), 4);
+    // What was sent is pruned, with a record that was not; what comes then is sent all the same.
+    restored.append_records(&["five", "six"].map(passage)).unwrap();
+    let sixth = restored.record(6).unwrap().unwrap().passage.time;
+    let _ = restored.prune_records(sixth).unwrap();
+    assert_eq!(restored.record(5).unwrap(), None);
+    assert_eq!((send(&restored), send(&restored)), (1, 0));
     let mut centre = collector(&brokers, &CollectorState::default()).await;
-    let ports: Vec<_> = records(&mut centre, 7).await.into_iter().map(port_of).collect();
-    assert_eq!(ports, ["one", "two", "three", "one", "two", "another three", "four"]);
+    let ports: Vec<_> = records(&mut centre, 8).await.into_iter().map(port_of).collect();
+    assert_eq!(ports, ["one", "two", "three", "one", "two", "another three", "four", "six"]);
 }

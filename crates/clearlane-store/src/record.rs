@@ -204,6 +204,15 @@ pub struct Records<'a> {
     done: bool,
 }
 
+impl Records<'_> {
+    /// Those alone whose number is higher than `seq`.
+    #[must_use]
+    pub fn after(mut self, seq: u64) -> Self {
+        self.after = i64::try_from(seq).unwrap_or(i64::MAX);
+        self
+    }
+}
+
 impl Iterator for Records<'_> {
     type Item = Result<Record>;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clearlane::{
-    Decision, Direction, EnrolError, Passage, PortBuilder, PortError, Reason, RemoteAnswer, RemoteGallery,
+    ClaimIssuer, Decision, Direction, EnrolError, Passage, PortBuilder, PortError, Reason, RemoteAnswer, RemoteGallery,
     RemoteIncomplete, RemoteQuestion,
 };
 use clearlane_match::Candidate;
@@ -226,6 +226,22 @@ fn nobody_is_enrolled_where_the_gallery_is_kept_elsewhere() {
     let port = builder(&port, &elsewhere).build().unwrap();
     assert!(matches!(port.enroller().map(drop), Err(EnrolError::RemoteGallery)));
     assert!(port.lane("lane 1", Direction::Exit).is_ok());
+}
+
+#[test]
+fn nobody_is_compared_one_to_one_with_a_register_that_cannot_know_of_revocations() {
+    let (port, elsewhere) = (Port::with(5), Elsewhere::with(20));
+    let issuer = ClaimIssuer::generate().unwrap();
+    let claim = || {
+        let places = ["shenzhen-bay".parse().unwrap()];
+        issuer.issue(port.register.id(), port.subject(3), &places, now(), Duration::from_mins(5)).unwrap()
+    };
+    let lane = |builder: PortBuilder| common::lane(builder.claims(issuer.verifier()), "lane 1");
+    let pass = |lane: clearlane::Lane| {
+        lane.verify_claim_capture(claim().text(), &capture_of(3, 0.9), &finger(port.subject(3)), None)
+    };
+    assert!(pass(lane(port.builder(policy("")))).decision.is_admission(), "the same port without a gallery elsewhere");
+    assert_eq!(codes(&pass(lane(builder(&port, &elsewhere)))), ["gallery-incomplete"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearlane_store::{Record, Register};
+use clearlane_store::{Record, RecordQuery, Register};
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -46,18 +46,8 @@ impl RecordForwarder {
         let name = lane.to_owned();
         let sender = background.finish(async move { RecordSender::start(key, &cluster, &name, folder).await })?;
         let last = sender.last().and_then(|last| serde_json::from_slice::<SentRecord>(&last).ok());
-        let sent = match last.filter(|last| last.register == id(&register)) {
-            Some(last) => match register.record(last.record.seq).map_err(ClusterError::Register)? {
-                Some(record) if record.hash == last.record.hash => last.record.seq,
-                // It was restored from a backup and went on otherwise: the centre gets all of it, rather than lack any.
-                _ => {
-                    let from = last.record.seq;
-                    tracing::warn!(lane, from, "the register has other records than were sent; all are sent again");
-                    0
-                }
-            },
-            None => 0,
-        };
+        let sent = last.filter(|last| last.register == id(&register));
+        let sent = sent.map_or(Ok(0), |last| goes_on_after(&register, &last.record, lane))?;
         Ok(Self { sender: Arc::new(sender), register, sent: Mutex::new(sent), background })
     }
 
@@ -66,12 +56,17 @@ impl RecordForwarder {
     pub fn forward(&self) -> Result<u64, ClusterError> {
         let mut sent = self.sent.lock();
         let mut count = 0;
-        while let Some(record) = self.register.record(*sent + 1).map_err(ClusterError::Register)? {
+        for record in self.register.records(RecordQuery::default()).after(*sent) {
+            let record = record.map_err(ClusterError::Register)?;
+            let seq = record.seq;
+            if seq > *sent + 1 {
+                tracing::warn!(from = *sent + 1, until = seq - 1, "records were pruned before they were sent");
+            }
             let message = SentRecord { register: id(&self.register), record };
-            let bytes = serde_json::to_vec(&message)
-                .map_err(|_| ClusterError::Value { what: "a crossing record", field: "record" })?;
+            let bytes = serde_json::to_vec(&message);
+            let bytes = bytes.map_err(|_| ClusterError::Value { what: "a crossing record", field: "record" })?;
             self.sender.send(&bytes)?;
-            *sent += 1;
+            *sent = seq;
             count += 1;
         }
         Ok(count)
@@ -85,6 +80,22 @@ impl RecordForwarder {
         self.background.run(wait, async move { sender.flush().await })?;
         Ok(self.sender.waiting())
     }
+}
+
+/// The number after which a register goes on, of which `last` was sent last.
+fn goes_on_after(register: &Register, last: &Record, lane: &str) -> Result<u64, ClusterError> {
+    let mut kept = register.records(RecordQuery::default()).after(last.seq.saturating_sub(1));
+    let (found, first) = (kept.next(), register.records(RecordQuery::default()).next());
+    let (found, first) = (found.transpose(), first.transpose());
+    let (found, first) = (found.map_err(ClusterError::Register)?, first.map_err(ClusterError::Register)?);
+    let same = found.is_some_and(|found| found.seq == last.seq && found.hash == last.hash);
+    let pruned = first.is_some_and(|first| first.seq > last.seq);
+    if same || pruned {
+        return Ok(last.seq);
+    }
+    // It was restored from a backup and went on otherwise: the centre gets all of it, rather than lack any.
+    tracing::warn!(lane, from = last.seq, "the register has other records than were sent; all are sent again");
+    Ok(0)
 }
 
 fn id(register: &Register) -> String {

@@ -52,6 +52,7 @@ impl Outbox {
             };
             let linked = match Linked::open(keys, lane, message) {
                 Ok(linked) => linked,
+                Err(error @ ClusterError::OtherKey { .. }) => return Err(error),
                 // Zeros, or a half-written message: what a power loss leaves of the last one. Nothing comes after it.
                 Err(_) if after.is_empty() || rest.iter().all(|byte| *byte == 0) => break,
                 Err(error) => return Err(error),

@@ -94,7 +94,8 @@ impl Book {
     /// to be published again then.
     pub(super) fn overwritten(&mut self, subject: SubjectId, sequence: u64) -> bool {
         match self.entries.get_mut(&subject.0) {
-            Some(entry) if entry.sequence < sequence => {
+            // Once more, where reading on failed after it was found.
+            Some(entry) if entry.sequence < sequence || !entry.stands => {
                 (entry.sequence, entry.stands) = (sequence, false);
                 true
             }

@@ -268,12 +268,21 @@ impl Worker {
             (self.highest, self.lost) = (self.book.last_sequence, None);
             // The sequences that were given since are told apart by what stands there.
             self.foreign().await?;
+            self.publish_config(lost).await?;
         } else if self.highest - self.book.last_sequence == self.own.len() as u64 {
             self.book.last_sequence = self.highest;
         } else {
             self.foreign().await?;
         }
         self.own.clear();
+        Ok(())
+    }
+
+    /// Puts the gallery's configuration where it should stand, unless it has stood there since before `lost`.
+    async fn publish_config(&mut self, lost: u64) -> Result<(), ClusterError> {
+        let place = self.publisher.outgoing(CONFIG_SUBJECT.to_owned(), self.sealed_config.clone(), 0);
+        let sequences = self.publisher.all(vec![place], |_, _| Ok(())).await?;
+        sequences.into_iter().filter(|sequence| *sequence >= lost).for_each(|sequence| self.published(sequence));
         Ok(())
     }
 
@@ -284,9 +293,7 @@ impl Worker {
                 .await?;
         self.foreign += found.count;
         if found.config_replaced {
-            let place = self.publisher.outgoing(CONFIG_SUBJECT.to_owned(), self.sealed_config.clone(), 0);
-            let sequences = self.publisher.all(vec![place], |_, _| Ok(())).await?;
-            sequences.into_iter().for_each(|sequence| self.published(sequence));
+            self.publish_config(0).await?;
         }
         self.highest = self.highest.max(self.book.last_sequence);
         self.dirty.extend(found.subjects);

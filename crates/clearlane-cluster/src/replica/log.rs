@@ -25,6 +25,8 @@ use crate::seal::OVERHEAD;
 use crate::state::MAX_STATE;
 
 const MAGIC: &[u8; 16] = b"clearlane log 1\n";
+/// Bytes of it that all versions have.
+const FAMILY: usize = 14;
 const HEADER: u64 = 32;
 const RECORD_HEADER: usize = 20;
 /// Bytes that are read, and whose messages are opened, at a time.
@@ -114,6 +116,11 @@ impl Log {
             header.extend_from_slice(&digest.finalize()[..16]);
             let mut found = Vec::new();
             (&file).take(HEADER).read_to_end(&mut found)?;
+            let ours = MAGIC.starts_with(&found) || found.starts_with(&MAGIC[..FAMILY]);
+            if !ours && found.iter().any(|byte| *byte != 0) {
+                let what = "it is no log of a node's, and is not written over: choose another folder";
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+            }
             if found != header {
                 file.set_len(0)?;
                 file.seek(SeekFrom::Start(0))?;

@@ -204,7 +204,8 @@ impl PassageSession {
     /// Whether there is a threshold for a share of the rate. Where there is none, the session has one search, at the whole
     /// rate and with the number of frames that the policy asks for.
     fn may_search_again(&self) -> bool {
-        let entries = self.lane.port.templates();
+        // A gallery that is kept elsewhere is the host's.
+        let Ok(entries) = guarded("gallery", || Ok(self.lane.port.templates())) else { return false };
         self.lane.rules.calibration.threshold_for_fpir(self.share(), entries).is_ok()
     }
 

@@ -85,12 +85,19 @@ impl Lane {
         self.conclude(course, compared.unwrap_or_else(Compared::refused), evidence)
     }
 
+    /// The register here knows nothing of whom a gallery elsewhere has, and of nobody whether they were revoked since.
+    fn one_to_one(&self) -> Result<(), Vec<Reason>> {
+        let why = || "a gallery that is kept elsewhere compares nobody one to one".to_owned();
+        self.port.remote.as_ref().map_or(Ok(()), |_| Err(vec![Reason::GalleryIncomplete { why: why() }]))
+    }
+
     fn document(
         &self,
         document: &ShownDocument<'_>,
         frames: &[Frame<'_>],
         course: &mut Course,
     ) -> Result<Compared, Vec<Reason>> {
+        self.one_to_one()?;
         let subject = self.holder(document, course)?;
         let capture = self.capture(frames, course)?;
         let portrait = portrait(self.extractor()?, document.portrait)?;
@@ -125,6 +132,7 @@ impl Lane {
 
     /// Checks a claim, which is used up when the passage is recorded.
     fn claim(&self, text: &str, course: &mut Course) -> Result<SubjectId, Vec<Reason>> {
+        self.one_to_one()?;
         timed(debug_span!("claim"), &mut course.times.claim, || {
             let register = self.port.references.register().id();
             let claim = self.port.claims.verify(text, register, &self.id, course.time);

@@ -73,7 +73,7 @@ impl PortBuilder {
     }
 
     /// A gallery that is kept elsewhere, to be searched in place of the references (default: none). Lanes record their passages
-    /// in the references' register, and compare 1:1 with whom that register holds; nobody is enrolled through this port. A
+    /// in the references' register. They compare nobody one to one, and nobody is enrolled through this port. A
     /// policy has to say `comparison.gallery-age-ms`.
     pub fn remote_gallery(mut self, gallery: Arc<dyn RemoteGallery>) -> Self {
         self.parts.remote = Some(gallery);

@@ -97,38 +97,43 @@ struct Folder {
 impl Folder {
     /// Cuts off what was written after the state was kept: it comes again.
     fn open(path: &Path) -> Result<(Self, CollectorState)> {
-        let state_path = path.join("state.json");
+        let (records, state_path) = (path.join("records.jsonl"), path.join("state.json"));
+        let open = || -> io::Result<File> {
+            std::fs::create_dir_all(path)?;
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&records)?;
+            file.try_lock()?;
+            Ok(file)
+        };
+        // Nobody else changes the state from here on.
+        let mut file = open().map_err(failed(&records))?;
+        let length = file.metadata().map_err(failed(&records))?.len();
+        let refused = |message: String| {
+            Failure::new(Exit::Input, message)
+                .with_help("put state.json and records.jsonl back, or choose another folder")
+        };
         let state: State = match std::fs::read(&state_path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let message = format!("{}: it is not what `cluster collect` keeps: {error}", shown(&state_path));
-                Failure::new(Exit::Input, message)
+                refused(format!("{}: it is not what `cluster collect` keeps: {error}", shown(&state_path)))
             })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && length == 0 => State::default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let records = path.join("records.jsonl");
-                if records.metadata().is_ok_and(|found| found.len() > 0) {
-                    let message = format!("{}: there are records, and no state.json that counts them", shown(&records));
-                    return Err(
-                        Failure::new(Exit::Input, message).with_help("put state.json back, or choose another folder")
-                    );
-                }
-                State::default()
+                return Err(refused(format!(
+                    "{}: there are records, and no state.json that counts them",
+                    shown(&records)
+                )));
             }
             Err(error) => return Err(failed(&state_path)(error)),
         };
-        let records = path.join("records.jsonl");
-        let open = || -> io::Result<File> {
-            std::fs::create_dir_all(path)?;
-            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&records)?;
-            file.try_lock()?;
-            if file.metadata()?.len() < state.bytes {
-                let what = format!("it is shorter than the {} bytes that state.json counts: put it back", state.bytes);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-            }
-            file.set_len(state.bytes)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        };
-        let file = BufWriter::new(open().map_err(failed(&records))?);
+        if length < state.bytes {
+            let bytes = state.bytes;
+            return Err(refused(format!(
+                "{}: it is shorter than the {bytes} bytes that state.json counts",
+                shown(&records)
+            )));
+        }
+        let cut = file.set_len(state.bytes).and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
+        cut.map_err(failed(&records))?;
+        let file = BufWriter::new(file);
         let mut folder = Self { path: path.to_owned(), file, bytes: state.bytes, kept: u64::MAX };
         // It is there before the first record is.
         folder.keep(&state.collector)?;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::models::ModelArgs;
-use crate::output::{Output, shown, write_secret, write_whole};
+use crate::output::{Output, can_be_made, shown, write_secret, write_whole};
 use crate::page::LanguageArg;
 use crate::reasons;
 use crate::thresholds;
@@ -43,7 +43,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     gallery: u64,
     /// Write a self-contained page with the pictures
-    #[arg(long, value_parser = crate::output::to_be_made(), value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
     language: LanguageArg,
@@ -81,6 +81,13 @@ struct Walk<'a> {
 }
 
 pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
+    // One in the folder that --keep makes can be made later.
+    let kept = |path: &&PathBuf| args.keep.as_deref().is_some_and(|keep| path.starts_with(keep));
+    if let Some(path) = args.report.as_ref().filter(|path| !kept(path))
+        && let Err(reason) = can_be_made(path)
+    {
+        return Err(Failure::new(Exit::Usage, format!("--report {}: {reason}", shown(path))));
+    }
     let captures = faces::read(args.faces.as_deref())?;
     let extractor = args.models.load_extractor(Selection::Largest)?;
     let calibration = thresholds::calibration(extractor.embedder())?;

@@ -54,6 +54,8 @@ impl Args for Connection {
         ConnectionArgs::augment_args(command)
             .mut_arg("brokers", |brokers| brokers.required(false).requires("cluster_key"))
             .mut_arg("cluster_key", |key| key.required(false))
+            .mut_arg("tls_ca", |file| file.requires("brokers"))
+            .mut_arg("tls_certificate", |file| file.requires("brokers"))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

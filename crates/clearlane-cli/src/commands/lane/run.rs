@@ -57,6 +57,7 @@ pub(crate) struct RunArgs {
     face: Face,
     /// Compare each passenger with the one whom their claim names, and believe this issuer (public key, PEM)
     #[arg(long, value_name = "FILE")]
+    #[cfg_attr(feature = "cluster", arg(conflicts_with = "brokers"))]
     claim_issuer: Option<PathBuf>,
     /// Answer GET /metrics with the lanes' metrics in Prometheus' text format, on this port of 127.0.0.1 alone; 0 is any that is free
     #[arg(long, value_name = "PORT")]
