@@ -103,6 +103,9 @@ pub(crate) fn call(
     if tried.get_id() == "write" {
         call.extend(["--population", "a", "--measured-on", "a"].map(OsString::from));
     }
+    if tried.get_id().as_str().starts_with("tls_") && words == ["lane", "run"] {
+        call.extend(ON_A_CLUSTER.map(OsString::from));
+    }
     match tried.get_id().as_str() {
         "tls_certificate" => call.extend(["--tls-key", "letter"].map(OsString::from)),
         "tls_key" => call.extend(["--tls-certificate", "letter"].map(OsString::from)),
