@@ -15,7 +15,8 @@ use crate::reason::Reason;
 ///
 /// Lanes of a port with one search it in place of the templates in the port's own register, which keeps their crossing records,
 /// and judge by the details that it gives. An answer is whole or none; a lane without a whole one refers the traveller, and so it
-/// does where the answer is older than the policy's `comparison.gallery-age-ms` when the decision is made.
+/// does where the answer is older than the policy's `comparison.gallery-age-ms` when the decision is made. Nobody is compared one to
+/// one there: claims and documents refer.
 pub trait RemoteGallery: Send + Sync {
     /// The model of its templates.
     fn model(&self) -> ModelId;

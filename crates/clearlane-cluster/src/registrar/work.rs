@@ -265,10 +265,12 @@ impl Worker {
             self.dirty.extend(subjects);
             self.book.last_sequence = lost - 1;
             self.own.clear();
-            (self.highest, self.lost) = (self.book.last_sequence, None);
+            self.highest = self.book.last_sequence;
             // The sequences that were given since are told apart by what stands there.
             self.foreign().await?;
             self.publish_config(lost).await?;
+            // Where one of these failed, all of it is done again.
+            self.lost = None;
         } else if self.highest - self.book.last_sequence == self.own.len() as u64 {
             self.book.last_sequence = self.highest;
         } else {
