@@ -12,9 +12,9 @@ use crate::answer::answer;
 use crate::ask::{LONGEST, conclude};
 use crate::follow::{self, Following, Stop};
 use crate::gallery::GalleryConfig;
-use crate::question::{Question, Reply};
+use crate::question::Question;
 use crate::replica::Shared;
-use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterOptions, GallerySettings, Partitions, Why, stream};
+use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterOptions, GallerySettings, Partitions, stream};
 
 /// The whole gallery in this process, by the same rules as a cluster's: it goes on through a network cut as long as the bound
 /// allows, and is incomplete afterwards.
@@ -65,13 +65,7 @@ impl Follower {
         let deadline = Instant::now() + options.budget.min(LONGEST);
         let search = |(partition, shared): &(u32, Arc<Shared>)| {
             let question = Question { after: options.after(*partition), ..question.clone() };
-            let found = match answer(shared, &question, deadline) {
-                Reply::Found(found) => Ok(found),
-                Reply::Behind { at } => Err(Why::behind(at)),
-                Reply::Busy => Err(Why::Busy),
-                Reply::Late => Err(Why::Late),
-                Reply::Refused { reason } => Err(Why::Refused { reason }),
-            };
+            let found = answer(shared, &question, deadline).found();
             (*partition, found)
         };
         let replies = self.partitions.par_iter().map(search).collect();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::AskOptions;
 use crate::Position;
 use crate::head::{self, TOLERANCE_US};
-use crate::question::{At, Found};
+use crate::question::{At, Found, Reply};
 
 /// A subject that a cluster found.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +103,19 @@ pub enum Why {
     },
     /// An answer came that is not of this question, or not of a node.
     Forged,
+}
+
+impl Reply {
+    /// What was found, or why nothing was.
+    pub(crate) fn found(self) -> Result<Found, Why> {
+        match self {
+            Self::Found(found) => Ok(found),
+            Self::Behind { at } => Err(Why::behind(at)),
+            Self::Busy => Err(Why::Busy),
+            Self::Late => Err(Why::Late),
+            Self::Refused { reason } => Err(Why::Refused { reason }),
+        }
+    }
 }
 
 impl Answer {

@@ -68,16 +68,10 @@ impl Asking<'_> {
             RequestErrorKind::NoResponders => Why::NoNode,
             _ => Why::NoAnswer,
         })?;
-        match Reply::open(self.keys, self.partition, &id, &reply.payload).map_err(|_| Why::Forged)? {
-            Reply::Found(found) => {
-                let age = head::now().saturating_sub(found.at.time);
-                let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && found.at.head >= question.after;
-                if fresh { Ok(found) } else { Err(Why::behind(found.at)) }
-            }
-            Reply::Behind { at } => Err(Why::behind(at)),
-            Reply::Busy => Err(Why::Busy),
-            Reply::Late => Err(Why::Late),
-            Reply::Refused { reason } => Err(Why::Refused { reason }),
-        }
+        let reply = Reply::open(self.keys, self.partition, &id, &reply.payload).map_err(|_| Why::Forged)?;
+        let found = reply.found()?;
+        let age = head::now().saturating_sub(found.at.time);
+        let fresh = (-TOLERANCE_US..=question.max_age).contains(&age) && found.at.head >= question.after;
+        if fresh { Ok(found) } else { Err(Why::behind(found.at)) }
     }
 }
