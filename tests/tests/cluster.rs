@@ -146,6 +146,9 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
     let collect = cluster.command(&["cluster", "collect", "--replicas", "1", port.path("collected").to_str().unwrap()]);
     let collector = Cluster::run(&collect);
     until("the collector is there", || port.path("collected").exists());
+    let second = cluster.command(&["cluster", "collect", port.path("collected").to_str().unwrap()]).output().unwrap();
+    assert_eq!(second.status.code(), Some(6), "{second:?}");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("records.jsonl: another process collects into it"));
     let outbox = port.path("outbox").to_str().unwrap().to_owned();
     let asking = ["--send-records", "lane-1", "--outbox", &outbox];
     let following = ["--follow", "--send-records", "lane-2", "--outbox", &outbox];

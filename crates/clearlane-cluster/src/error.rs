@@ -76,6 +76,12 @@ pub enum ClusterError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file that one works with at a time is locked.
+    #[error("{path}: somebody works with it, in this process or another: end that first, or choose another folder", path = shown(path))]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// A lane's name is not one that a subject of the brokers can have.
     #[error("expected a name of 1 to 64 letters, digits, `-` and `_`, got `{name}`")]
     Name {

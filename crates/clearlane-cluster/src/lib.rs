@@ -84,6 +84,7 @@ mod gallery;
 mod head;
 mod keys;
 mod lane;
+mod lock;
 mod multiset;
 mod node;
 mod options;

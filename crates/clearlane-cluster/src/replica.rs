@@ -110,7 +110,7 @@ impl Replica {
         if let Some(folder) = folder {
             match replica.read_log(folder) {
                 Ok(()) => {}
-                Err(error @ ClusterError::File { .. }) => return Err(error),
+                Err(error @ (ClusterError::File { .. } | ClusterError::InUse { .. })) => return Err(error),
                 // What cannot be entered now cannot be at the next start either: all of it is read from the stream.
                 Err(error) => {
                     tracing::warn!(partition, %error, "the log cannot be taken in; all is read from the stream");

@@ -253,60 +253,6 @@ async fn a_change_that_no_broker_acknowledges_says_so_and_is_published_later() {
     assert!(registrar.enrol(enrolment(2)).await.is_ok());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_starts_from_its_snapshot_and_does_not_trust_it() {
-    let Some(brokers) = Brokers::start(1) else { return };
-    let register = support::register(&brokers.path("port.register"));
-    let registrar = registrar(&brokers, &register).await;
-    let enrolled = futures_util::future::join_all((0..200).map(|number| registrar.enrol(enrolment(number)))).await;
-    let enrolled: Vec<_> = enrolled.into_iter().map(Result::unwrap).collect();
-    let folder = brokers.path("snapshots");
-    let start = || async {
-        let options = NodeOptions::new("node", Partitions::ALL).snapshots(&folder);
-        let node = Node::start(key(), &brokers.options(), options).await.unwrap();
-        until("the node follows", || async {
-            node.status().partitions.iter().all(|partition| partition.health == Health::Following)
-        })
-        .await;
-        node
-    };
-    let node = start().await;
-    let options = NodeOptions::new("twin", Partitions::ALL).snapshots(&folder);
-    assert!(Node::start(key(), &brokers.options(), options).await.is_err(), "two nodes write one folder");
-    node.close().await.unwrap();
-    // What came and went meanwhile is read from the stream.
-    for (number, gone) in enrolled.iter().enumerate().take(50) {
-        registrar.revoke(gone.subject, "test").await.unwrap();
-        registrar.enrol(enrolment(1000 + number as u64)).await.unwrap();
-    }
-    // A torn end, an altered middle, and a file of nothing: what is not sound is read from the stream.
-    for damage in 0..4_usize {
-        let path = folder.join("partition-1.log");
-        let mut bytes = std::fs::read(&path).unwrap();
-        match damage {
-            0 => {}
-            1 => bytes.truncate(bytes.len() - 10),
-            2 => {
-                let middle = bytes.len() / 2;
-                bytes[middle] ^= 1;
-            }
-            _ => bytes.truncate(7),
-        }
-        std::fs::write(&path, bytes).unwrap();
-        let node = start().await;
-        let templates: u64 = node.status().partitions.iter().map(|partition| partition.templates).sum();
-        assert_eq!(templates, 200, "damage {damage}");
-        node.close().await.unwrap();
-    }
-    // Somebody else's file stays as it is.
-    let path = folder.join("partition-1.log");
-    std::fs::write(&path, "the log of another program").unwrap();
-    let options = NodeOptions::new("node", Partitions::ALL).snapshots(&folder);
-    let error = Node::start(key(), &brokers.options(), options).await.map(drop).unwrap_err();
-    assert!(error.to_string().contains("partition-1.log: it is no log of a node's"), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), b"the log of another program");
-}
-
 /// All files of a broker.
 fn copy(from: &Path, to: &Path) {
     _ = std::fs::remove_dir_all(to);

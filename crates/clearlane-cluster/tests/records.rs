@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearlane_cluster::{
-    Collected, CollectorState, RecordCollector, RecordFault, RecordForwarder, RecordSender, SentRecord,
+    ClusterError, Collected, CollectorState, RecordCollector, RecordFault, RecordForwarder, RecordSender, SentRecord,
 };
 use clearlane_store::{Direction, Key, Keyring, NewRecord, Outcome, Register};
 use support::{Brokers, key, until};
@@ -173,4 +173,31 @@ async fn a_registers_records_are_sent_once_and_all_of_them_where_it_was_restored
     let mut centre = collector(&brokers, &CollectorState::default()).await;
     let ports: Vec<_> = records(&mut centre, 8).await.into_iter().map(port_of).collect();
     assert_eq!(ports, ["one", "two", "three", "one", "two", "another three", "four", "six"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outbox_is_one_senders_with_one_key_and_free_when_the_sender_is_dropped() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let ready =
+        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
+    until("the broker is ready", ready).await;
+    let one = sender(&brokers, "lane-1").await;
+    one.send(b"one").unwrap();
+    let second = RecordSender::start(key(), &brokers.options(), "lane-1", brokers.path("outbox")).await;
+    let error = second.map(drop).unwrap_err();
+    assert!(matches!(error, ClusterError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("records-lane-1.outbox: somebody works with it"), "{error}");
+    one.flush().await.unwrap();
+    drop(one);
+    for count in 2..20 {
+        assert_eq!(sender(&brokers, "lane-1").await.send(b"again").unwrap(), count);
+    }
+    // What waits in it was sealed with a key that is not here: nothing of it is lost.
+    let file = brokers.path("outbox").join("records-lane-1.outbox");
+    let before = std::fs::read(&file).unwrap();
+    let other = Key::from_bytes([8; 32]).into();
+    let error = RecordSender::start(other, &brokers.options(), "lane-1", brokers.path("outbox")).await;
+    let error = error.map(drop).unwrap_err();
+    assert!(matches!(error, ClusterError::OtherKey { .. }), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
 }

@@ -9,8 +9,8 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{BEGINNING, Link, Linked, MAX_RECORD};
-use crate::ClusterError;
 use crate::keys::Keys;
+use crate::{ClusterError, lock};
 
 /// Beyond this, what the brokers have is taken out.
 const FULL: u64 = 1 << 20;
@@ -34,15 +34,10 @@ impl Outbox {
     /// Opens a lane's outbox, or makes it. A torn end was never acknowledged to anybody, and is cut off.
     pub(super) fn open(folder: &Path, lane: &str, keys: &Keys) -> Result<Self, ClusterError> {
         let path = folder.join(format!("records-{lane}.outbox"));
+        std::fs::create_dir_all(folder).map_err(ClusterError::file(folder))?;
+        let mut file = lock::open(&path, OpenOptions::new().read(true).write(true))?;
         let mut bytes = Vec::new();
-        let mut open = || -> std::io::Result<File> {
-            std::fs::create_dir_all(folder)?;
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-            file.try_lock()?;
-            file.read_to_end(&mut bytes)?;
-            Ok(file)
-        };
-        let file = open().map_err(ClusterError::file(&path))?;
+        file.read_to_end(&mut bytes).map_err(ClusterError::file(&path))?;
         let mut outbox = Self { path, file, length: 0, messages: Vec::new(), count: 0, link: BEGINNING, last: None };
         let mut rest = &bytes[..];
         while let Some((length, after)) = rest.split_first_chunk::<4>() {

@@ -37,7 +37,8 @@ pub struct RecordSender {
 
 impl RecordSender {
     /// A lane's sender, whose records are kept in `folder` until the brokers have them. A lane has one; its name consists of
-    /// letters, digits, `-` and `_`.
+    /// letters, digits, `-` and `_`. Of a sender that was dropped just now it is waited for that it lets the outbox go; of one that
+    /// goes on, it is [`ClusterError::InUse`] after 2 s.
     pub async fn start(
         key: ClusterKey,
         cluster: &ClusterOptions,
@@ -46,7 +47,9 @@ impl RecordSender {
     ) -> Result<Self, ClusterError> {
         check_name(lane)?;
         let keys = Arc::new(record_keys(&key)?);
-        let outbox = Arc::new(Mutex::new(Outbox::open(folder.as_ref(), lane, &keys)?));
+        let (folder, name, sealing) = (folder.as_ref().to_owned(), lane.to_owned(), Arc::clone(&keys));
+        let open = tokio::task::spawn_blocking(move || Outbox::open(&folder, &name, &sealing));
+        let outbox = Arc::new(Mutex::new(open.await.map_err(|_| ClusterError::Stopped)??));
         let context = cluster.connect().await?;
         let (kept, waiting) = watch::channel(outbox.lock().end().0);
         let (told, published) = watch::channel(0);

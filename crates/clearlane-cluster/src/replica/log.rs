@@ -19,10 +19,10 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::ClusterError;
 use crate::keys::Keys;
 use crate::seal::OVERHEAD;
 use crate::state::MAX_STATE;
+use crate::{ClusterError, lock};
 
 const MAGIC: &[u8; 16] = b"clearlane log 1\n";
 /// Bytes of it that all versions have.
@@ -104,10 +104,9 @@ impl Log {
     /// too.
     pub(super) fn open(folder: &Path, partition: u32, keys: &Keys) -> Result<(Reading, u64), ClusterError> {
         let path = folder.join(format!("partition-{partition}.log"));
-        let open = || -> std::io::Result<(File, u64)> {
-            std::fs::create_dir_all(folder)?;
-            let mut file = private().create(true).truncate(false).open(&path)?;
-            file.try_lock()?;
+        std::fs::create_dir_all(folder).map_err(ClusterError::file(folder))?;
+        let mut file = lock::open(&path, &mut private())?;
+        let mut begin = || -> std::io::Result<u64> {
             let mut digest = Sha256::new();
             digest.update(keys.id().0);
             digest.update(keys.context());
@@ -126,10 +125,9 @@ impl Log {
                 file.seek(SeekFrom::Start(0))?;
                 file.write_all(&header)?;
             }
-            let end = file.metadata()?.len();
-            Ok((file, end))
+            Ok(file.metadata()?.len())
         };
-        let (file, end) = open().map_err(ClusterError::file(&path))?;
+        let end = begin().map_err(ClusterError::file(&path))?;
         Ok((Reading { path, file: BufReader::with_capacity(1 << 20, file), at: HEADER, end }, end))
     }
 

@@ -1,6 +1,6 @@
 //! `clearlane cluster collect`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -98,14 +98,18 @@ impl Folder {
     /// Cuts off what was written after the state was kept: it comes again.
     fn open(path: &Path) -> Result<(Self, CollectorState)> {
         let (records, state_path) = (path.join("records.jsonl"), path.join("state.json"));
-        let open = || -> io::Result<File> {
-            std::fs::create_dir_all(path)?;
-            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&records)?;
-            file.try_lock()?;
-            Ok(file)
-        };
-        // Nobody else changes the state from here on.
-        let mut file = open().map_err(failed(&records))?;
+        std::fs::create_dir_all(path).map_err(failed(path))?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(false).open(&records).map_err(failed(&records))?;
+        match file.try_lock() {
+            // Nobody else changes the state from here on.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("{}: another process collects into it", shown(&records));
+                return Err(Failure::new(Exit::System, message).with_help("end that one, or choose another folder"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(&records)(error)),
+        }
         let length = file.metadata().map_err(failed(&records))?.len();
         let refused = |message: String| {
             Failure::new(Exit::Input, message)
