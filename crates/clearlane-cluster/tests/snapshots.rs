@@ -18,7 +18,7 @@ fn enrolment(number: u64) -> Enrolment {
 
 /// A node with snapshots in `folder`, once it holds what the registrar says.
 async fn following(brokers: &Brokers, folder: &Path) -> Node {
-    let options = NodeOptions::new("node", Partitions::ALL).snapshots(folder).bound(Duration::from_secs(60));
+    let options = NodeOptions::new("node", Partitions::ALL).snapshots(folder).bound(Duration::from_mins(1));
     let node = Node::start(key(), &brokers.options(), options).await.unwrap();
     let follows = || async { node.status().partitions.iter().all(|one| one.health == Health::Following) };
     until("the node follows", follows).await;
