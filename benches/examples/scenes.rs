@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{name}, {scenes} scenes; found: at any roll with the four ways tried / within 45 degrees of upright, as given"
     );
     println!("{:>11}  {:>6}  {:>7}  {:>9}  {:>9}  {:>8}", "scene", "face", "counts", "found", "upright", "ms");
+    // Of the faces that count: found and all, by the roll from the nearest of the four ways, in steps of 15 degrees.
+    let mut by_roll = [[0_usize; 2]; 4];
     for size in SIZES {
+        let least = 0.05 * size[0].min(size[1]) as f32;
         for face in FACES.into_iter().filter(|face| *face <= 0.8 * size[1].min(size[0]) as f32) {
             let count = (scenes / (SIZES.len() * 6)).max(4);
             let (mut found, mut upright, mut uprights, mut time) = (0, 0, 0, 0.0);
@@ -42,7 +45,18 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let roll = ((number * 7 + face as usize + size[0] / 160) % 24 * 15) as f32;
                 let (frame, eyes) = scene(&portraits[number % portraits.len()], size, face, roll, number);
                 let (rotation, faces) = detector.detect_standing(&frame, Orientation::Auto)?;
-                found += usize::from(faces.iter().any(|found| is_at(found, eyes, rotation, size, face)));
+                let seen = faces.iter().any(|found| is_at(found, eyes, rotation, size, face));
+                found += usize::from(seen);
+                if face >= least {
+                    let beside = (roll % 90.0).min(90.0 - roll % 90.0);
+                    by_roll[(beside / 15.0) as usize][0] += usize::from(seen);
+                    by_roll[(beside / 15.0) as usize][1] += 1;
+                    if !seen {
+                        eprintln!(
+                            "miss {size:?} {face} roll {roll} number {number}: {rotation:?} {faces:?} eyes {eyes:?}"
+                        );
+                    }
+                }
                 let degrees = if roll > 180.0 { 360.0 - roll } else { roll };
                 if degrees <= 45.0 {
                     uprights += 1;
@@ -52,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     upright += usize::from(faces.iter().any(|found| is_at(found, eyes, Rotation::None, size, face)));
                 }
             }
-            let counts = if face >= 0.05 * size[0].min(size[1]) as f32 { "yes" } else { "no" };
+            let counts = if face >= least { "yes" } else { "no" };
             let share = |part: usize, of: usize| format!("{part}/{of}");
             println!(
                 "{:>5}x{:<5}  {face:>6}  {counts:>7}  {:>9}  {:>9}  {:>8.1}",
@@ -72,6 +86,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let ms = 1e3 * begin.elapsed().as_secs_f64() / empty as f64;
         println!("{:>5}x{:<5}    none           {answers}/{empty} answered {ms:>17.1}", size[0], size[1]);
+    }
+    println!("found of the faces that count, by their roll from the nearest of the four ways:");
+    for (step, [found, all]) in by_roll.into_iter().enumerate() {
+        println!(
+            "{:>3} degrees  {:>9}  {:>6.1} %",
+            15 * step,
+            format!("{found}/{all}"),
+            100.0 * found as f64 / all as f64
+        );
     }
     Ok(())
 }

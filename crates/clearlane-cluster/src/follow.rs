@@ -12,7 +12,7 @@ use crate::feed::{Feed, Follow};
 use crate::gallery::{GALLERY_STREAM, GalleryConfig};
 use crate::keys::ClusterKey;
 use crate::replica::{Replica, Taken};
-use crate::{ClusterError, stream};
+use crate::{ClusterError, notice, stream};
 
 /// Messages taken in at a time.
 const AT_ONCE: usize = 1024;
@@ -93,6 +93,7 @@ impl Following {
                 Ok(Taken::Following) => {}
                 Ok(Taken::Strange) => self.same_gallery().await?,
                 Ok(Taken::Differs) => {
+                    self.tell().await;
                     return Ok((replica, Ended::Differs("it is not what the registrar's heads say".to_owned())));
                 }
                 // A disk that is full, or a gallery that may not grow: nothing of it is shown, and it is tried again.
@@ -100,6 +101,18 @@ impl Following {
             }
         }
         Ok((replica, Ended::Stopped))
+    }
+
+    /// Tells the registrar, who alone can put right what the brokers have lost.
+    async fn tell(&self) {
+        let keys = self.config.keys(&self.key);
+        let told = match keys {
+            Ok(keys) => notice::send(&self.context.client(), &keys, self.partition).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::warn!(partition = self.partition, %error, "the registrar could not be told");
+        }
     }
 
     /// That the brokers hold the gallery that is followed, and no other.

@@ -64,6 +64,7 @@ pub(crate) enum Purpose {
     Answer,
     Status,
     Record,
+    Notice,
     Element,
 }
 
@@ -77,6 +78,7 @@ impl Purpose {
             Self::Answer => b"clearlane cluster 1 answer",
             Self::Status => b"clearlane cluster 1 status",
             Self::Record => b"clearlane cluster 1 record",
+            Self::Notice => b"clearlane cluster 1 notice",
             Self::Element => b"clearlane cluster 1 element",
         }
     }
@@ -91,6 +93,7 @@ impl Purpose {
             Self::Answer => "an answer",
             Self::Status => "a node's status",
             Self::Record => "a crossing record",
+            Self::Notice => "a notice",
             Self::Element => "an element",
         }
     }

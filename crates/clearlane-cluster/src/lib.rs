@@ -62,7 +62,9 @@
 //!
 //! **What was acknowledged is not lost** while a majority of the brokers that keep the stream is left: the register has it, the
 //! brokers acknowledge once a majority has it, and a registrar that starts compares the two and publishes what differs. Brokers that lose
-//! what they acknowledged give a sequence twice: the registrar notices, and publishes again what stood there.
+//! what they acknowledged give a sequence twice: the registrar notices, and publishes again what stood there. Brokers that lose a message
+//! in the middle, or bring back an older one, tell nobody; whoever reads the partition anew finds that it is not what the heads
+//! say, answers nothing of it, and tells the registrar, which reads the partition too and publishes again what is not there.
 //!
 //! **One registrar writes.** Each message names the one that it follows at its place, and so does each head: of two
 //! registrars, one finds that it was overtaken, and stops. What anybody else puts into the stream is noticed by the gap that it
@@ -87,6 +89,7 @@ mod lane;
 mod lock;
 mod multiset;
 mod node;
+mod notice;
 mod options;
 mod partition;
 mod question;

@@ -1,6 +1,7 @@
 //! The registrar: the one process that writes the gallery. Its register is the source; what it returned `Ok` for stands in the
 //! register and was acknowledged by the brokers.
 
+mod audit;
 mod book;
 mod load;
 mod publish;
@@ -21,6 +22,7 @@ use crate::head;
 use crate::partition::MAX_PARTITIONS;
 use crate::state::MAX_STATE;
 use crate::{ClusterError, ClusterKey, ClusterOptions, state, stream};
+use audit::Auditor;
 use book::Book;
 use publish::Publisher;
 use source::Source;
@@ -180,6 +182,8 @@ impl Registrar {
         let run = data_encoding::HEXLOWER.encode(&random::<8>()?);
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
+        let (audits, audited) = mpsc::channel(1);
+        let auditor = Auditor::new(context.clone(), config, Arc::clone(&keys), audits);
         let mut worker =
             Worker::new(context, config, keys, book, source, publisher, sealed, options.head_every, sender);
         worker.publish().await?;
@@ -187,12 +191,13 @@ impl Registrar {
         let (jobs, changes) = mpsc::channel(WAITING);
         let (written, publishing) = mpsc::channel(UNPUBLISHED);
         tokio::spawn(write::run(register, changes, written));
+        tokio::spawn(auditor.run());
         Ok(Self {
             jobs,
             model: options.model,
             wait: options.wait,
             progress,
-            task: tokio::spawn(worker.run(publishing)),
+            task: tokio::spawn(worker.run(publishing, audited)),
         })
     }
 

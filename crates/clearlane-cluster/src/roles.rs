@@ -8,6 +8,7 @@ use nkeys::KeyPair;
 
 use crate::ClusterError;
 use crate::gallery::{GALLERY_STREAM, RECORDS_STREAM};
+use crate::notice::NOTICES;
 use crate::records::check_name;
 
 /// Makes the nkey of a user: its seed goes into a new file at `path`, which only its owner can read, and its public key is
@@ -75,12 +76,13 @@ impl Roles {
             format!("$JS.API.CONSUMER.CREATE.{GALLERY_STREAM}.*.gallery.>"),
             format!("$JS.API.CONSUMER.MSG.NEXT.{GALLERY_STREAM}.>"),
             format!("$JS.API.CONSUMER.DELETE.{GALLERY_STREAM}.>"),
+            NOTICES.to_owned(),
         ]
         .into();
         let mut text = String::from("authorization {\n  users = [\n");
         for key in &self.registrars {
             let publish = ["gallery.>", "$JS.API.>", "ask.*", "status.nodes"].map(str::to_owned);
-            user(&mut text, "registrar", key, &publish, &["_INBOX.>"], false);
+            user(&mut text, "registrar", key, &publish, &["_INBOX.>", NOTICES], false);
         }
         for key in &self.nodes {
             user(&mut text, "node", key, &read, &["_INBOX.>", "ask.*", "ask.* nodes", "status.nodes"], true);

@@ -158,15 +158,17 @@ async fn what_somebody_with_access_to_the_brokers_replays_or_forges_is_in_no_ans
     })
     .await;
 
-    // A message that was withheld: the partition differs from what the heads say, and no answer hides it.
+    // A message that was withheld: no answer hides it, the node that lacks it says so, and it is put there again.
     let place = format!("gallery.{}.{}", other.partition, other.subject);
     let sequence = stream.get_last_raw_message_by_subject(&place).await.unwrap().sequence;
     stream.delete_message(sequence).await.unwrap();
-    let blind = self::node(&brokers, Duration::from_secs(5)).await;
-    until("the node that lacks the message does not answer", || async {
-        blind.status().partitions.iter().any(|one| one.partition == other.partition && one.reloads > 0 && one.head == 0)
-    })
-    .await;
+    let lacking = self::node(&brokers, Duration::from_secs(5)).await;
+    let of_it = || lacking.status().partitions.into_iter().find(|one| one.partition == other.partition).unwrap();
+    until("the node that lacks the message does not answer", || async { of_it().reloads > 0 && of_it().head == 0 })
+        .await;
+    until("it is put there again", || async { of_it().health == Health::Following }).await;
+    let again = stream.get_last_raw_message_by_subject(&place).await.unwrap();
+    assert!(again.sequence > sequence);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::audit::Audit;
 use crate::gallery::GalleryConfig;
 use crate::multiset::{Element, Sum};
 use crate::partition::partition_of;
@@ -88,6 +89,23 @@ impl Book {
             SubjectId(*subject)
         });
         lost.collect()
+    }
+
+    /// What the stream was found to hold of a partition, as far as it was read. Returns whose state is missing, or not the one that the
+    /// brokers acknowledged: it has to be published again.
+    pub(super) fn missing(&mut self, audit: &Audit) -> Vec<SubjectId> {
+        let partitions = self.partitions;
+        let missing = self.entries.iter_mut().filter(|(subject, entry)| {
+            // What came after reading began may not have been read.
+            let read =
+                partition_of(SubjectId(**subject), partitions) == audit.partition && entry.sequence <= audit.until;
+            read && entry.stands && audit.found.get(subject) != Some(&entry.element)
+        });
+        let missing = missing.map(|(subject, entry)| {
+            entry.stands = false;
+            SubjectId(*subject)
+        });
+        missing.collect()
     }
 
     /// Somebody else's message stands where this subject's should. Returns whether the subject is one of ours: its state has

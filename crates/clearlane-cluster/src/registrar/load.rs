@@ -1,6 +1,7 @@
 //! What the stream holds when a registrar starts, and what somebody else put into it since.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -19,16 +20,21 @@ const AT_ONCE: usize = 512;
 /// How long brokers may be silent before a registrar gives up its start: long enough for them to choose a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// All messages of the stream from `from` to its present end.
-async fn messages(
-    context: &Context,
-    from: u64,
-    mut take: impl FnMut(u64, &str, &[u8]) -> Result<(), ClusterError>,
-) -> Result<u64, ClusterError> {
+/// The last sequence that the stream has given.
+pub(super) async fn end(context: &Context) -> Result<u64, ClusterError> {
     let failed = "say where the stream ends";
     let stream = context.get_stream(GALLERY_STREAM).await.map_err(ClusterError::broker(failed))?;
-    let last = stream.cached_info().state.last_sequence;
-    let filter = GALLERY_SUBJECTS.to_owned();
+    Ok(stream.cached_info().state.last_sequence)
+}
+
+/// The messages of a part of the stream, those after it that came along among them. Returns how far it was read.
+pub(super) async fn messages(
+    context: &Context,
+    filter: String,
+    part: RangeInclusive<u64>,
+    mut take: impl FnMut(u64, &str, &[u8]) -> Result<(), ClusterError>,
+) -> Result<u64, ClusterError> {
+    let (from, last) = part.into_inner();
     let silence = Duration::from_secs(3);
     let mut feed = Feed::start(context.clone(), Follow { stream: GALLERY_STREAM, filter, from, silence });
     let mut read = from.saturating_sub(1);
@@ -52,7 +58,8 @@ pub(super) async fn load(
     book: &mut Book,
 ) -> Result<(), ClusterError> {
     let mut refused = 0_u64;
-    let last = messages(context, 1, |sequence, subject, payload| {
+    let whole = 1..=end(context).await?;
+    let last = messages(context, GALLERY_SUBJECTS.to_owned(), whole, |sequence, subject, payload| {
         match Slot::of(subject) {
             Some(Slot::State { partition, subject }) => match state::open(keys, config, partition, subject, payload) {
                 Ok(state) => {
@@ -107,8 +114,8 @@ pub(super) async fn foreign(
     sealed_config: &[u8],
 ) -> Result<Foreign, ClusterError> {
     let (mut subjects, mut count, mut config_replaced) = (Vec::new(), 0, false);
-    let from = book.last_sequence + 1;
-    let last = messages(context, from, |sequence, subject, payload| {
+    let since = book.last_sequence + 1..=end(context).await?;
+    let last = messages(context, GALLERY_SUBJECTS.to_owned(), since, |sequence, subject, payload| {
         let restored = subject == CONFIG_SUBJECT && payload == sealed_config;
         if own.contains(&sequence) || restored || is_repeated(config, keys, book, sequence, subject, payload) {
             return Ok(());

@@ -9,6 +9,7 @@ use async_nats::jetstream::Context;
 use clearlane_template::SubjectId;
 use tokio::sync::{mpsc, watch};
 
+use super::audit::Audit;
 use super::book::{Book, Entry};
 use super::publish::{Outgoing, Publisher, Standing};
 use super::source::Source;
@@ -96,9 +97,16 @@ impl Worker {
     }
 
     /// Works until nobody can bring more.
-    pub(super) async fn run(mut self, mut written: mpsc::Receiver<Waiting>) -> Result<(), ClusterError> {
+    pub(super) async fn run(
+        mut self,
+        mut written: mpsc::Receiver<Waiting>,
+        mut audits: mpsc::Receiver<Audit>,
+    ) -> Result<(), ClusterError> {
         let mut open = true;
         while open {
+            while let Ok(audit) = audits.try_recv() {
+                self.compare_with(&audit);
+            }
             let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
             let rest = due.saturating_sub(self.last_head.elapsed());
             let mut batch = Vec::new();
@@ -156,6 +164,21 @@ impl Worker {
             None => self.compare = true,
         }
         self.publish().await
+    }
+
+    /// Has published again what the stream does not hold though the brokers acknowledged it.
+    fn compare_with(&mut self, audit: &Audit) {
+        let (partition, missing) = (audit.partition, self.book.missing(audit));
+        if missing.is_empty() {
+            tracing::info!(partition, "a node differs from the heads, and the stream does not");
+            return;
+        }
+        tracing::error!(
+            partition,
+            count = missing.len(),
+            "the brokers do not show what they had acknowledged; it is published again"
+        );
+        self.dirty.extend(missing);
     }
 
     /// Publishes all that the register holds and the stream is not known to, and answers those who wait.
