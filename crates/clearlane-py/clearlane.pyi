@@ -63,6 +63,7 @@ class Port:
         *,
         keys: _Path | bytes | Callable[[str | None], bytes | None] | None = None,
         witness: _Path | None = None,
+        gallery_file: _Path | None = None,
         policy: _Path | None = None,
         port: str | None = None,
         models: Sequence[_Path] = ...,

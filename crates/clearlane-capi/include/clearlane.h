@@ -433,6 +433,9 @@ typedef struct clearlane_port_options {
   uint32_t detector_size;
   // Zero.
   uint32_t reserved;
+  // The file that keeps the gallery's rows, so that only codes take memory; it is made where it is missing or does not fit. NULL: rows
+  // are in memory.
+  const char *gallery_path;
 } clearlane_port_options;
 
 // What a passage came to, where records are asked for. 0: either.

@@ -410,6 +410,7 @@ class PortOptions {
     return more_.keys = keys, more_.keys_user = user, more_.keys_release = release, *this;
   }
   PortOptions &witness(std::string path) { return witness_ = std::move(path), *this; }
+  PortOptions &gallery_file(std::string path) { return gallery_ = std::move(path), *this; }
   PortOptions &policy(std::string path) { return policy_ = std::move(path), *this; }
   PortOptions &port(std::string id) { return port_ = std::move(id), *this; }
   PortOptions &models(std::string folder) { return models_.push_back(std::move(folder)), *this; }
@@ -424,7 +425,7 @@ class PortOptions {
 
  private:
   friend class Port;
-  std::string register_, key_file_, witness_, policy_, port_, detector_, embedder_, claim_issuer_;
+  std::string register_, key_file_, witness_, gallery_, policy_, port_, detector_, embedder_, claim_issuer_;
   std::vector<std::string> models_, pad_;
   clearlane_port_options more_ = CLEARLANE_INIT(clearlane_port_options);
 };
@@ -441,6 +442,7 @@ class Port {
     options.register_path = from.register_.c_str();
     options.key_file = detail::text_or_null(from.key_file_);
     options.witness_path = detail::text_or_null(from.witness_);
+    options.gallery_path = detail::text_or_null(from.gallery_);
     options.policy_path = detail::text_or_null(from.policy_);
     options.port = detail::text_or_null(from.port_);
     options.model_folders = models.data(), options.model_folder_count = models.size();

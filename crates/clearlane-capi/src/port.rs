@@ -172,6 +172,9 @@ pub struct clearlane_port_options {
     pub detector_size: u32,
     /// Zero.
     pub reserved: u32,
+    /// The file that keeps the gallery's rows, so that only codes take memory; it is made where it is missing or does not fit. NULL: rows
+    /// are in memory.
+    pub gallery_path: *const c_char,
 }
 
 // SAFETY: `repr(C)`, its size first, numbers, pointers and callbacks that may be null only.
@@ -227,6 +230,9 @@ unsafe fn settings(given: &clearlane_port_options, keys: Option<HostKeys>) -> Re
         };
         if let Some(path) = optional(given.witness_path, "witness_path")? {
             options = options.witness(path);
+        }
+        if let Some(path) = optional(given.gallery_path, "gallery_path")? {
+            options = options.gallery_file(path);
         }
         if let Some(path) = optional(given.policy_path, "policy_path")? {
             options = options.policy_file(path);

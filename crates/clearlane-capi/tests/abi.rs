@@ -76,7 +76,7 @@ fn layouts() -> Vec<Layout> {
         clearlane_port_options {
             size, register_path, key_file, keys, keys_user, keys_release, witness_path, policy_path, port,
             model_folders, model_folder_count, detector, embedder, pad, pad_count, claim_issuer, access, selection,
-            mode, flags, orientation, smallest_face, detector_size, reserved
+            mode, flags, orientation, smallest_face, detector_size, reserved, gallery_path
         }
         clearlane_record_query { size, key, subject, direction, outcome }
         clearlane_step { size, decided, reserved, guidance, phrase_en, phrase_zh }

@@ -31,6 +31,7 @@ use crate::values::{from_python, to_python};
 ///     or a function that gets a key's id as 16 hexadecimal digits, or None for the current key, and returns 32 bytes, or
 ///     None for a key that it does not have.
 /// witness: the file that remembers the register's newest root, best on another disk.
+/// gallery_file: the file that keeps the gallery's rows, so that only codes take memory; it is made where it is missing or does not fit.
 /// policy: the file with the rules. A port without rules identifies; it has no lanes and enrols nobody.
 /// port: which of the policy's ports this is; may be left out where it has one only.
 /// models: folders of models beside those built in.
@@ -75,8 +76,8 @@ impl Opened {
 impl Port {
     #[new]
     #[pyo3(signature = (
-        register, *, keys=None, witness=None, policy=None, port=None, models=Vec::new(), detector=None, embedder=None,
-        pad=Vec::new(), selection="largest", orientation="given", min_face=None, detector_size=None, flip=false,
+        register, *, keys=None, witness=None, gallery_file=None, policy=None, port=None, models=Vec::new(), detector=None,
+        embedder=None, pad=Vec::new(), selection="largest", orientation="given", min_face=None, detector_size=None, flip=false,
         claim_issuer=None, create=false, read_only=false, check=true, add_model=false, mode="certified", miss=1e-9,
         parallel=false,
     ))]
@@ -86,6 +87,7 @@ impl Port {
         register: PathBuf,
         keys: Option<&Bound<'_, PyAny>>,
         witness: Option<PathBuf>,
+        gallery_file: Option<PathBuf>,
         policy: Option<PathBuf>,
         port: Option<&str>,
         models: Vec<PathBuf>,
@@ -137,6 +139,7 @@ impl Port {
             options = options.read_only();
         }
         options = set(options, PortOptions::witness, witness);
+        options = set(options, PortOptions::gallery_file, gallery_file);
         options = set(options, PortOptions::policy_file, policy);
         options = set(options, PortOptions::claim_issuer, claim_issuer);
         options = set(options, PortOptions::detector, detector);

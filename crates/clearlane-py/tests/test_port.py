@@ -156,6 +156,23 @@ def test_a_port_follows_what_another_brought(register):
         assert other.lane("lane 1", "exit").pass_frames([picture(UNKNOWN[2])]).admitted
 
 
+def test_rows_in_a_file_give_the_same_answers(register, subjects, tmp_path):
+    rows = tmp_path / "port.gallery"
+    scores = []
+    for options in [{}, {"gallery_file": rows}, {"gallery_file": rows}]:
+        with open_port(register, **options) as port:
+            passage = port.lane("lane 1", "exit").pass_frames([picture(ENROLLED[0])])
+            assert passage.subject == subjects[ENROLLED[0]]
+            scores.append(passage.comparison.score)
+    assert rows.stat().st_size > 0
+    assert scores[1] == scores[2] and abs(scores[0] - scores[1]) < 0.01
+    other = tmp_path / "notes.txt"
+    other.write_text("no gallery")
+    with pytest.raises(clearlane.Error, match="notes.txt"):
+        open_port(register, gallery_file=other)
+    assert other.read_text() == "no gallery"
+
+
 def test_no_lane_opens_before_a_check(register):
     with open_port(register, check=False) as port:
         lane = port.lane("lane 1", "exit")

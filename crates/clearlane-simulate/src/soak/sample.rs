@@ -32,7 +32,7 @@ pub struct Sample {
 }
 
 /// How a figure moved: its median in the last tenth of the time beside that in the second tenth. The first tenth is left out,
-/// in which caches fill and the allocator takes its memory.
+/// in which caches fill, everything is done once, and the allocator takes its memory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Drift {
     /// Which figure.
