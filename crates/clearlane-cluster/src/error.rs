@@ -197,6 +197,15 @@ pub enum ClusterError {
         /// How long was waited.
         waited: Duration,
     },
+    /// A job is not there any more.
+    #[error("the job was removed while it went on: begin it again")]
+    JobRemoved,
+    /// A job would have more blocks, or larger ones, than there may be.
+    #[error("{subjects} subjects are more than a job can have")]
+    JobTooLarge {
+        /// How many there are.
+        subjects: usize,
+    },
     /// What is asked has stopped.
     #[error("it has stopped: start it again")]
     Stopped,

@@ -126,11 +126,16 @@ impl Stop {
         let (sender, receiver) = watch::channel(false);
         (Self(sender), receiver)
     }
+
+    /// Tells them now.
+    pub(crate) fn now(&self) {
+        self.0.send_replace(true);
+    }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        self.now();
     }
 }
 

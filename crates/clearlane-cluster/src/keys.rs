@@ -64,6 +64,9 @@ pub(crate) enum Purpose {
     Answer,
     Status,
     Record,
+    Job,
+    Block,
+    Result,
     Element,
 }
 
@@ -77,6 +80,9 @@ impl Purpose {
             Self::Answer => b"clearlane cluster 1 answer",
             Self::Status => b"clearlane cluster 1 status",
             Self::Record => b"clearlane cluster 1 record",
+            Self::Job => b"clearlane cluster 1 job",
+            Self::Block => b"clearlane cluster 1 block",
+            Self::Result => b"clearlane cluster 1 result",
             Self::Element => b"clearlane cluster 1 element",
         }
     }
@@ -91,6 +97,9 @@ impl Purpose {
             Self::Answer => "an answer",
             Self::Status => "a node's status",
             Self::Record => "a crossing record",
+            Self::Job => "a job",
+            Self::Block => "a block of work",
+            Self::Result => "a block's result",
             Self::Element => "an element",
         }
     }

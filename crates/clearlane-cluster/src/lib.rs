@@ -68,6 +68,10 @@
 //! registrars, one finds that it was overtaken, and stops. What anybody else puts into the stream is noticed by the gap that it
 //! makes in the sequence, and replaced.
 //!
+//! **Each block of a batch counts once.** [`BatchWorker`]s pull blocks that wait in a stream, and publish what came of each as the first
+//! message of its place, or not at all, before they acknowledge: a block has a result or waits, whoever is killed. What is asked for
+//! ([`DuplicateSearch`]) is the job's name, so that whoever asks again goes on with it.
+//!
 //! What the brokers see: how many subjects there are, their numbers, when each changes and how large its state is; who asks
 //! when. What somebody with the cluster key can do: everything that a registrar can; the brokers' permissions ([`Roles`]) keep
 //! lanes and nodes, which have it too, from publishing states. A broker answers its own requests wherever a user says, so that they can
@@ -76,6 +80,7 @@
 mod answer;
 mod ask;
 mod background;
+mod batch;
 mod error;
 mod feed;
 mod follow;
@@ -102,6 +107,10 @@ mod stream;
 mod wire;
 
 pub use ask::{Answer, AskOptions, ClusterCandidate, ClusterSearch, Complete, Incomplete, Missing, Why};
+pub use batch::{
+    BatchWorker, BatchWorkerOptions, BatchWorkerProgress, DuplicateOptions, DuplicateReport, DuplicateSearch,
+    SubjectPair,
+};
 pub use error::ClusterError;
 pub use follower::Follower;
 pub use gallery::Position;
