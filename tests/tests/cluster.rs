@@ -145,8 +145,9 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
 
     let collect = cluster.command(&["cluster", "collect", "--replicas", "1", port.path("collected").to_str().unwrap()]);
     let collector = Cluster::run(&collect);
-    until("the collector is there", || port.path("collected").exists());
-    let second = cluster.command(&["cluster", "collect", port.path("collected").to_str().unwrap()]).output().unwrap();
+    until("the collector is there", || port.path("collected/records.jsonl").exists());
+    let mut second = cluster.command(&["cluster", "collect", port.path("collected").to_str().unwrap()]);
+    let second = second.timeout(Duration::from_mins(1)).output().unwrap();
     assert_eq!(second.status.code(), Some(6), "{second:?}");
     assert!(String::from_utf8_lossy(&second.stderr).contains("records.jsonl: another process collects into it"));
     let outbox = port.path("outbox").to_str().unwrap().to_owned();

@@ -4,12 +4,15 @@
 //! cargo run --release -p clearlane-cluster --example measure -- equal 100000 128 10000 500   # lists, during 500 changes/s
 //! cargo run --release -p clearlane-cluster --example measure -- latency 1000000 128 2000      # added latency
 //! cargo run --release -p clearlane-cluster --example measure -- snapshot 1000000 512          # a node comes back
+//! cargo run --release -p clearlane-cluster --example measure -- duplicates 20000 128 2        # each with each, by 2 workers
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What fails here ends the measurement.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+#[path = "measure/duplicates.rs"]
+mod duplicates;
 #[path = "measure/equal.rs"]
 mod equal;
 #[path = "measure/snapshot.rs"]
@@ -32,7 +35,10 @@ fn main() {
         Some("equal") => runtime.block_on(equal::run(number(1), number(2) as usize, number(3), number(4))),
         Some("latency") => runtime.block_on(latency(number(1), number(2) as usize, number(3))),
         Some("snapshot") => runtime.block_on(snapshot::run(number(1), number(2) as usize)),
-        _ => eprintln!("measure equal|latency|snapshot SUBJECTS DIMENSION [PROBES [CHANGES_A_SECOND]]"),
+        Some("duplicates") => runtime.block_on(duplicates::run(number(1), number(2) as usize, number(3))),
+        _ => eprintln!(
+            "measure equal|latency|snapshot|duplicates SUBJECTS DIMENSION [PROBES|WORKERS [CHANGES_A_SECOND]]"
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
+use async_nats::jetstream::Context;
 use clearlane_match::Mode;
 use clearlane_template::{ModelId, Template};
 use futures_util::future::join_all;
@@ -112,9 +113,18 @@ pub struct ClusterSearch {
 impl ClusterSearch {
     /// Connects to the brokers, and reads what is fixed about their gallery.
     pub async fn connect(key: ClusterKey, cluster: &ClusterOptions) -> Result<Self, ClusterError> {
-        let context = cluster.connect().await?;
-        let config = stream::read_config(&context, &key).await?.ok_or(ClusterError::NoGallery)?;
-        Ok(Self { client: context.client(), config, keys: Arc::new(config.keys(&key)?) })
+        Self::on(&cluster.connect().await?, &key).await
+    }
+
+    /// The same over a connection that there is.
+    pub(crate) async fn on(context: &Context, key: &ClusterKey) -> Result<Self, ClusterError> {
+        let config = stream::read_config(context, key).await?.ok_or(ClusterError::NoGallery)?;
+        Ok(Self { client: context.client(), config, keys: Arc::new(config.keys(key)?) })
+    }
+
+    /// What is fixed about the gallery, and its keys.
+    pub(crate) fn gallery(&self) -> (&GalleryConfig, &Keys) {
+        (&self.config, &self.keys)
     }
 
     /// Asks every partition for the best subjects, and merges what they say: the list that one gallery of all of them would

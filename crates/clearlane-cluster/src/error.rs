@@ -77,7 +77,7 @@ pub enum ClusterError {
         source: std::io::Error,
     },
     /// A file that one works with at a time is locked.
-    #[error("{path}: somebody works with it, in this process or another: end that first, or choose another folder", path = shown(path))]
+    #[error("{path}: somebody works with it, in this process or another: end that first", path = shown(path))]
     InUse {
         /// The file.
         path: PathBuf,
@@ -196,6 +196,15 @@ pub enum ClusterError {
         subject: SubjectId,
         /// How long was waited.
         waited: Duration,
+    },
+    /// A job is not there any more.
+    #[error("the job was removed while it went on: begin it again")]
+    JobRemoved,
+    /// A job would have more blocks, or larger ones, than there may be.
+    #[error("{subjects} subjects are more than a job can have")]
+    JobTooLarge {
+        /// How many there are.
+        subjects: usize,
     },
     /// What is asked has stopped.
     #[error("it has stopped: start it again")]

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::feed::{Feed, Follow};
 use crate::gallery::{GALLERY_STREAM, GalleryConfig};
-use crate::keys::ClusterKey;
+use crate::keys::{ClusterKey, Keys};
 use crate::replica::{Replica, Taken};
 use crate::{ClusterError, notice, stream};
 
@@ -27,6 +27,7 @@ pub(crate) struct Following {
     pub(crate) context: Context,
     pub(crate) key: ClusterKey,
     pub(crate) config: GalleryConfig,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) partition: u32,
     /// After so much silence another broker is asked.
     pub(crate) silence: Duration,
@@ -105,19 +106,19 @@ impl Following {
 
     /// Tells the registrar, who alone can put right what the brokers have lost.
     async fn tell(&self) {
-        let keys = self.config.keys(&self.key);
-        let told = match keys {
-            Ok(keys) => notice::send(&self.context.client(), &keys, self.partition).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = told {
+        if let Err(error) = notice::send(&self.context.client(), &self.keys, self.partition).await {
             tracing::warn!(partition = self.partition, %error, "the registrar could not be told");
         }
     }
 
     /// That the brokers hold the gallery that is followed, and no other.
     async fn same_gallery(&self) -> Result<(), ClusterError> {
-        match stream::read_config(&self.context, &self.key).await {
+        let mut stop = self.stop.clone();
+        let config = tokio::select! {
+            config = stream::read_config(&self.context, &self.key) => config,
+            _ = stop.changed() => return Ok(()),
+        };
+        match config {
             Ok(Some(config)) if config != self.config => Err(ClusterError::OtherGallery),
             Err(error @ ClusterError::OtherKey { .. }) => Err(error),
             // Whether brokers can be reached shows when they are asked for messages.
@@ -139,11 +140,16 @@ impl Stop {
         let (sender, receiver) = watch::channel(false);
         (Self(sender), receiver)
     }
+
+    /// Tells them now.
+    pub(crate) fn now(&self) {
+        self.0.send_replace(true);
+    }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        self.now();
     }
 }
 
@@ -180,7 +186,7 @@ pub(crate) async fn failed(tasks: &mut [JoinHandle<Result<(), ClusterError>>]) -
 pub(crate) async fn open(
     partitions: &[u32],
     config: GalleryConfig,
-    keys: &Arc<crate::keys::Keys>,
+    keys: &Arc<Keys>,
     settings: crate::GallerySettings,
     folder: Option<std::path::PathBuf>,
 ) -> Result<Vec<Replica>, ClusterError> {

@@ -49,6 +49,7 @@ impl Follower {
                 context: context.clone(),
                 key: key.clone(),
                 config,
+                keys: Arc::clone(&keys),
                 partition,
                 silence: Duration::from_secs(2),
                 stop: stopped.clone(),

@@ -23,6 +23,16 @@ pub(crate) const STATUS_SUBJECT: &str = "status.nodes";
 pub(crate) const RECORDS_STREAM: &str = "CLEARLANE_RECORDS";
 /// Everything in it.
 pub(crate) const RECORDS_SUBJECTS: &str = "records.>";
+/// The stream of blocks that wait for a worker.
+pub(crate) const WORK_STREAM: &str = "CLEARLANE_WORK";
+/// Everything in it.
+pub(crate) const WORK_SUBJECTS: &str = "work.>";
+/// The stream of jobs and their results.
+pub(crate) const RESULTS_STREAM: &str = "CLEARLANE_RESULTS";
+/// The jobs in it.
+pub(crate) const JOB_SUBJECTS: &str = "jobs.*";
+/// The results in it.
+pub(crate) const RESULT_SUBJECTS: &str = "results.>";
 
 /// Where a subject's latest state stands.
 pub(crate) fn state_subject(partition: u32, subject: u64) -> String {
@@ -63,6 +73,9 @@ impl Slot {
     }
 }
 
+/// The version of the encodings, the register and the epoch.
+pub(crate) type Identity = [u8; 33];
+
 /// What is fixed about a gallery from its first message on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GalleryConfig {
@@ -97,13 +110,18 @@ impl GalleryConfig {
         Ok(Self { register, epoch, partitions, model, dimension })
     }
 
+    /// What tells this gallery from any other.
+    pub(crate) fn identity(&self) -> Identity {
+        let mut identity = [0; 33];
+        identity[0] = VERSION;
+        identity[1..17].copy_from_slice(&self.register);
+        identity[17..].copy_from_slice(&self.epoch);
+        identity
+    }
+
     /// The keys of this gallery.
     pub(crate) fn keys(&self, key: &ClusterKey) -> Result<Keys, ClusterError> {
-        let mut context = [0; 33];
-        context[0] = VERSION;
-        context[1..17].copy_from_slice(&self.register);
-        context[17..].copy_from_slice(&self.epoch);
-        Keys::new(key.clone(), &context)
+        Keys::new(key.clone(), &self.identity())
     }
 }
 

@@ -65,6 +65,9 @@ pub(crate) enum Purpose {
     Status,
     Record,
     Notice,
+    Job,
+    Block,
+    Result,
     Element,
 }
 
@@ -79,6 +82,9 @@ impl Purpose {
             Self::Status => b"clearlane cluster 1 status",
             Self::Record => b"clearlane cluster 1 record",
             Self::Notice => b"clearlane cluster 1 notice",
+            Self::Job => b"clearlane cluster 1 job",
+            Self::Block => b"clearlane cluster 1 block",
+            Self::Result => b"clearlane cluster 1 result",
             Self::Element => b"clearlane cluster 1 element",
         }
     }
@@ -94,6 +100,9 @@ impl Purpose {
             Self::Status => "a node's status",
             Self::Record => "a crossing record",
             Self::Notice => "a notice",
+            Self::Job => "a job",
+            Self::Block => "a block of work",
+            Self::Result => "a block's result",
             Self::Element => "an element",
         }
     }

@@ -119,6 +119,7 @@ impl Node {
                 context: context.clone(),
                 key: key.clone(),
                 config,
+                keys: Arc::clone(&keys),
                 partition,
                 silence: (options.bound / 2).min(Duration::from_secs(2)),
                 stop: stopped.clone(),

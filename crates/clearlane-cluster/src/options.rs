@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, Context};
+use async_nats::{ConnectOptions, Event};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -74,7 +74,13 @@ impl ClusterOptions {
             .subscription_capacity(4096)
             .max_reconnects(None)
             .reconnect_delay_callback(backoff)
-            .event_callback(|event| async move { tracing::debug!(%event, "broker connection") });
+            .event_callback(|event| async move {
+                match event {
+                    // Such as what a user may not do: nobody else hears of it.
+                    Event::ServerError(_) => tracing::warn!(%event, "a broker refuses something"),
+                    event => tracing::debug!(%event, "broker connection"),
+                }
+            });
         if let Some(name) = &self.name {
             options = options.name(name);
         }

@@ -12,6 +12,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clearlane_store::{Enrolment, Register};
 use clearlane_template::{MAX_DIMENSION, ModelId, SubjectId, TemplateId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -169,7 +170,7 @@ impl Registrar {
         }
         let config = settle(&context, &key, register.id(), &options).await?;
         let keys = Arc::new(config.keys(&key)?);
-        let sealed = config.seal(&key)?.into();
+        let sealed: Bytes = config.seal(&key)?.into();
         let mut book = Book::new(&config);
         load::load(&context, &config, &keys, &mut book).await?;
         let ahead = Duration::from_micros(u64::try_from(book.head_time.saturating_sub(head::now())).unwrap_or(0));
@@ -182,8 +183,8 @@ impl Registrar {
         let run = data_encoding::HEXLOWER.encode(&random::<8>()?);
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
-        let (audits, audited) = mpsc::channel(1);
-        let auditor = Auditor::new(context.clone(), config, Arc::clone(&keys), audits);
+        let (findings, found) = mpsc::channel(1);
+        let auditor = Auditor::new(context.clone(), config, sealed.clone(), Arc::clone(&keys), findings);
         let mut worker =
             Worker::new(context, config, keys, book, source, publisher, sealed, options.head_every, sender);
         worker.publish().await?;
@@ -197,7 +198,7 @@ impl Registrar {
             model: options.model,
             wait: options.wait,
             progress,
-            task: tokio::spawn(worker.run(publishing, audited)),
+            task: tokio::spawn(worker.run(publishing, found)),
         })
     }
 

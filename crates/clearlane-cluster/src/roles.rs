@@ -7,7 +7,9 @@ use std::path::Path;
 use nkeys::KeyPair;
 
 use crate::ClusterError;
-use crate::gallery::{GALLERY_STREAM, RECORDS_STREAM};
+use crate::gallery::{
+    GALLERY_STREAM, JOB_SUBJECTS, RECORDS_STREAM, RESULT_SUBJECTS, RESULTS_STREAM, WORK_STREAM, WORK_SUBJECTS,
+};
 use crate::notice::NOTICES;
 use crate::records::check_name;
 
@@ -40,6 +42,7 @@ pub struct Roles {
     registrars: Vec<String>,
     nodes: Vec<String>,
     lanes: Vec<(String, String)>,
+    workers: Vec<String>,
 }
 
 impl Roles {
@@ -48,7 +51,7 @@ impl Roles {
         Self::default()
     }
 
-    /// The registrar, which alone publishes the gallery, and collects the crossing records.
+    /// The registrar, which alone publishes the gallery, collects the crossing records, and gives out batches.
     pub fn registrar(mut self, public_key: &str) -> Result<Self, ClusterError> {
         self.registrars.push(checked(public_key)?);
         Ok(self)
@@ -67,6 +70,12 @@ impl Roles {
         Ok(self)
     }
 
+    /// A worker, which reads the gallery, asks questions, pulls blocks of batches and publishes their results.
+    pub fn worker(mut self, public_key: &str) -> Result<Self, ClusterError> {
+        self.workers.push(checked(public_key)?);
+        Ok(self)
+    }
+
     /// The `authorization` block of each broker's configuration. Whoever is not in it is not let in.
     #[must_use]
     pub fn to_config(&self) -> String {
@@ -81,7 +90,8 @@ impl Roles {
         .into();
         let mut text = String::from("authorization {\n  users = [\n");
         for key in &self.registrars {
-            let publish = ["gallery.>", "$JS.API.>", "ask.*", "status.nodes"].map(str::to_owned);
+            let publish =
+                ["gallery.>", "$JS.API.>", "ask.*", "status.nodes", JOB_SUBJECTS, WORK_SUBJECTS].map(str::to_owned);
             user(&mut text, "registrar", key, &publish, &["_INBOX.>", NOTICES], false);
         }
         for key in &self.nodes {
@@ -97,6 +107,19 @@ impl Roles {
             ];
             let publish = [&own[..], &read[..]].concat();
             user(&mut text, &format!("lane {name}"), key, &publish, &["_INBOX.>"], false);
+        }
+        let work = [
+            format!("$JS.API.STREAM.INFO.{GALLERY_STREAM}"),
+            format!("$JS.API.STREAM.MSG.GET.{GALLERY_STREAM}"),
+            "ask.*".to_owned(),
+            format!("$JS.API.CONSUMER.INFO.{WORK_STREAM}.*"),
+            format!("$JS.API.CONSUMER.MSG.NEXT.{WORK_STREAM}.*"),
+            format!("$JS.ACK.{WORK_STREAM}.>"),
+            format!("$JS.API.STREAM.MSG.GET.{RESULTS_STREAM}"),
+            RESULT_SUBJECTS.to_owned(),
+        ];
+        for key in &self.workers {
+            user(&mut text, "worker", key, &work, &["_INBOX.>"], false);
         }
         text.push_str("  ]\n}\n");
         text

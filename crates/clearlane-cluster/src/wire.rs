@@ -60,11 +60,14 @@ impl<'a> Reader<'a> {
 
     /// Bytes with their length before them, at most `most`.
     pub(crate) fn list(&mut self, most: usize) -> Result<&'a [u8], ClusterError> {
-        let length = self.u32()? as usize;
-        if length > most {
-            return Err(self.value("a length"));
-        }
+        let length = self.count("a length", most)?;
         self.bytes(length)
+    }
+
+    /// How many of something follow, at most `most`.
+    pub(crate) fn count(&mut self, field: &'static str, most: usize) -> Result<usize, ClusterError> {
+        let count = self.u32()? as usize;
+        if count > most { Err(self.value(field)) } else { Ok(count) }
     }
 
     /// The error that a field has a value that nobody writes.

@@ -164,8 +164,7 @@ async fn what_somebody_with_access_to_the_brokers_replays_or_forges_is_in_no_ans
     stream.delete_message(sequence).await.unwrap();
     let lacking = self::node(&brokers, Duration::from_secs(5)).await;
     let of_it = || lacking.status().partitions.into_iter().find(|one| one.partition == other.partition).unwrap();
-    until("the node that lacks the message does not answer", || async { of_it().reloads > 0 && of_it().head == 0 })
-        .await;
+    until("the node that lacks the message finds that it does", || async { of_it().reloads > 0 }).await;
     until("it is put there again", || async { of_it().health == Health::Following }).await;
     let again = stream.get_last_raw_message_by_subject(&place).await.unwrap();
     assert!(again.sequence > sequence);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use clearlane_cluster::{
-    AskOptions, ClusterError, ClusterSearch, CollectorState, Follower, GallerySettings, Node, NodeOptions, Partitions,
-    RecordCollector, RecordSender, Registrar, Roles, cluster_status, create_user_key,
+    AskOptions, BatchWorker, BatchWorkerOptions, ClusterError, ClusterSearch, CollectorState, DuplicateOptions,
+    DuplicateSearch, Follower, GallerySettings, Health, Node, NodeOptions, Partitions, RecordCollector, RecordSender,
+    Registrar, Roles, cluster_status, create_user_key,
 };
 use clearlane_store::Enrolment;
 use support::{Brokers, face, key, registrar_options, until};
@@ -20,6 +21,7 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     let public = |name: &str| create_user_key(seed(name)).unwrap();
     let roles = Roles::new().registrar(&public("registrar")).unwrap().node(&public("node")).unwrap();
     let roles = roles.lane("lane-1", &public("lane-1")).unwrap().lane("lane-2", &public("lane-2")).unwrap();
+    let roles = roles.worker(&public("worker")).unwrap();
     public("nobody");
     assert!(create_user_key(seed("node")).is_err(), "a seed is not written over");
     assert!(matches!(Roles::new().node("UNODE"), Err(ClusterError::PublicKey { .. })));
@@ -52,6 +54,24 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     sender.send(b"a passage").unwrap();
     assert_eq!(collector.next().await.record, Some((1, b"a passage".to_vec())));
 
+    let batch = DuplicateOptions::new(0.5).replicas(1);
+    let mut batch = DuplicateSearch::open(key(), &as_role("registrar"), batch).await.unwrap();
+    let _worker = BatchWorker::start(key(), &as_role("worker"), BatchWorkerOptions::default()).await.unwrap();
+    while batch.advance().await.unwrap() {}
+    assert_eq!((batch.report().subjects, batch.report().failed.len()), (1, 0));
+    batch.remove().await.unwrap();
+
+    // What a node misses, the registrar hears, and puts it there again.
+    let client = ConnectOptions::with_nkey(std::fs::read_to_string(seed("registrar")).unwrap().trim().to_owned());
+    let client = client.connect(format!("nats://127.0.0.1:{}", brokers.brokers[0].port)).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream("CLEARLANE_GALLERY").await.unwrap();
+    stream.delete_message(published.sequence).await.unwrap();
+    let second = Node::start(key(), &as_role("node"), NodeOptions::new("second", Partitions::ALL)).await.unwrap();
+    until("the message is there again", || async {
+        second.status().partitions.iter().all(|partition| partition.health == Health::Following)
+    })
+    .await;
+
     // What is not theirs, the brokers do not take.
     for (role, subject, may) in [
         ("lane-1", "gallery.0.1", false),
@@ -62,6 +82,21 @@ async fn each_role_may_do_its_own_work_and_no_other() {
         ("node", "gallery.config", false),
         ("node", "records.lane-1", false),
         ("node", "$JS.API.STREAM.PURGE.CLEARLANE_GALLERY", false),
+        ("worker", "gallery.0.1", false),
+        ("worker", "gallery.0.head", false),
+        ("worker", "records.lane-1", false),
+        ("worker", "jobs.1", false),
+        ("worker", "work.duplicates.1.1", false),
+        ("worker", "results.1.1", true),
+        ("worker", "$JS.API.STREAM.PURGE.CLEARLANE_RESULTS", false),
+        ("worker", "$JS.API.STREAM.MSG.DELETE.CLEARLANE_WORK", false),
+        ("worker", "$JS.API.CONSUMER.DELETE.CLEARLANE_WORK.duplicates", false),
+        ("lane-1", "jobs.1", false),
+        ("lane-1", "work.duplicates.1.1", false),
+        ("lane-1", "results.1.1", false),
+        ("lane-1", "$JS.API.CONSUMER.MSG.NEXT.CLEARLANE_WORK.duplicates", false),
+        ("node", "results.1.1", false),
+        ("node", "work.duplicates.1.1", false),
         ("lane-1", "$JS.API.STREAM.DELETE.CLEARLANE_GALLERY", false),
         ("lane-1", "$JS.API.STREAM.MSG.DELETE.CLEARLANE_GALLERY", false),
     ] {

@@ -115,17 +115,17 @@ impl Outbox {
         let beside = self.path.with_extension("outbox.new");
         let mut entry = (last.1.len() as u32).to_le_bytes().to_vec();
         entry.extend_from_slice(&last.1);
-        let replace = || -> std::io::Result<File> {
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside)?;
-            file.try_lock()?;
+        let mut file = lock::open(&beside, OpenOptions::new().read(true).write(true))?;
+        let mut replace = || -> std::io::Result<()> {
+            file.set_len(0)?;
             file.write_all(&entry)?;
             file.sync_data()?;
             std::fs::rename(&beside, &self.path)?;
             let folder = self.path.parent().unwrap_or(Path::new("."));
-            File::open(folder)?.sync_all()?;
-            Ok(file)
+            File::open(folder)?.sync_all()
         };
-        self.file = replace().map_err(ClusterError::file(&self.path))?;
+        replace().map_err(ClusterError::file(&self.path))?;
+        self.file = file;
         self.length = entry.len() as u64;
         self.messages = vec![last];
         Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -17,7 +16,7 @@ use super::{Linked, check_name, lane_subject, record_keys};
 use crate::follow::Stop;
 use crate::gallery::RECORDS_STREAM;
 use crate::keys::Keys;
-use crate::{ClusterError, ClusterKey, ClusterOptions};
+use crate::{ClusterError, ClusterKey, ClusterOptions, stream};
 
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -115,10 +114,9 @@ impl Publishing {
     async fn begin(&self) -> Result<(), ClusterError> {
         let stream = self.context.get_stream(RECORDS_STREAM).await;
         let stream = stream.map_err(ClusterError::broker("give the records' stream"))?;
-        let message = match stream.get_last_raw_message_by_subject(&lane_subject(&self.lane)).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(()),
-            Err(error) => return Err(ClusterError::broker("give the lane's newest record")(error)),
+        let found = stream::latest(&stream, &lane_subject(&self.lane)).await;
+        let Some(message) = found.map_err(ClusterError::broker("give the lane's newest record"))? else {
+            return Ok(());
         };
         let last = match Linked::open(&self.keys, &self.lane, &message.payload) {
             Ok(last) => last,
@@ -156,7 +154,13 @@ impl Publishing {
                 }
                 continue;
             }
-            match self.publish(messages).await {
+            let mut stopped = self.stopped.clone();
+            let published = tokio::select! {
+                published = self.publish(messages) => published,
+                // Whoever starts next publishes what was not, and brokers know again what was.
+                _ = stopped.changed() => return,
+            };
+            match published {
                 Ok(()) => wait = Duration::from_millis(20),
                 Err(error) => {
                     tracing::debug!(lane = self.lane, %error, "records wait for the brokers");

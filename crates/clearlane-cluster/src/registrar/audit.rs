@@ -1,28 +1,39 @@
 //! What a node cannot bring together is looked at: brokers may lose a message, or show an older one in its place, and tell nobody.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::Message;
 use async_nats::jetstream::Context;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::load;
-use crate::gallery::{GalleryConfig, Slot};
+use crate::gallery::{CONFIG_SUBJECT, GALLERY_STREAM, GalleryConfig, Slot};
 use crate::keys::Keys;
 use crate::multiset::Element;
 use crate::notice::{self, NOTICES};
-use crate::{ClusterError, state};
+use crate::{ClusterError, state, stream};
 
-/// A partition is read no more often than this, and for a fifth of the time at most.
+/// Partitions are read no more often than this, and for a fifth of the time at most.
 const REST: Duration = Duration::from_secs(5);
+/// How often the configuration is looked at: without it no node starts that could say so.
+const CONFIGURATION_EVERY: Duration = Duration::from_secs(15);
 
-/// What the stream holds of a partition.
+/// What is to be held against the book.
+pub(super) enum Finding {
+    Partition(Audit),
+    /// The configuration is not the one that the registrar published.
+    Configuration,
+}
+
+/// What was read of a partition.
 pub(super) struct Audit {
     pub(super) partition: u32,
-    /// The stream's last sequence when reading began.
+    /// The last sequence that was read: brokers give no message before all that come before it.
     pub(super) until: u64,
     /// The element of each subject whose state opens.
     pub(super) found: HashMap<u64, Element>,
@@ -32,55 +43,96 @@ pub(super) struct Audit {
 pub(super) struct Auditor {
     context: Context,
     config: GalleryConfig,
+    sealed_config: Bytes,
     keys: Arc<Keys>,
-    audits: mpsc::Sender<Audit>,
-    /// Until when a partition is left alone.
-    resting: HashMap<u32, Instant>,
+    findings: mpsc::Sender<Finding>,
+    /// Partitions that are to be read.
+    named: BTreeSet<u32>,
+    /// The last one that was.
+    last: u32,
+    /// Until when none is.
+    resting: Instant,
 }
 
 impl Auditor {
-    pub(super) fn new(context: Context, config: GalleryConfig, keys: Arc<Keys>, audits: mpsc::Sender<Audit>) -> Self {
-        Self { context, config, keys, audits, resting: HashMap::new() }
+    pub(super) fn new(
+        context: Context,
+        config: GalleryConfig,
+        sealed_config: Bytes,
+        keys: Arc<Keys>,
+        findings: mpsc::Sender<Finding>,
+    ) -> Self {
+        let (named, last, resting) = (BTreeSet::new(), 0, Instant::now());
+        Self { context, config, sealed_config, keys, findings, named, last, resting }
     }
 
-    /// Works until nobody takes what was read.
-    pub(super) async fn run(mut self) -> Result<(), ClusterError> {
-        let subscribed = self.context.client().subscribe(NOTICES).await;
-        let mut notices = subscribed.map_err(ClusterError::broker("take the subscription to notices"))?;
-        loop {
-            let notice = tokio::select! {
-                notice = notices.next() => notice,
-                () = self.audits.closed() => return Ok(()),
-            };
-            let Some(notice) = notice else { return Ok(()) };
-            let Some(partition) = self.named(&notice) else { continue };
-            let begun = Instant::now();
-            match self.read(partition).await {
-                Ok(audit) => _ = self.audits.send(audit).await,
-                Err(error) => tracing::warn!(partition, %error, "a partition that differs at a node cannot be read"),
+    /// Works until nobody takes what was found.
+    pub(super) async fn run(self) {
+        let findings = self.findings.clone();
+        tokio::select! {
+            ended = self.audit() => {
+                let reason = ended.map_or_else(|error| error.to_string(), |()| "the connection has ended".to_owned());
+                tracing::error!(reason, "what nodes miss is not heard any more: restart the registrar");
             }
-            self.resting.insert(partition, Instant::now() + REST.max(4 * begun.elapsed()));
+            () = findings.closed() => {}
         }
     }
 
-    /// The partition that a notice names, unless it was looked at just now.
-    fn named(&self, message: &Message) -> Option<u32> {
-        let partition = match notice::open(&self.keys, &message.subject, &message.payload) {
-            Ok(partition) => partition,
-            Err(error) => {
-                tracing::warn!(subject = %message.subject, %error, "a notice is refused");
-                return None;
+    async fn audit(mut self) -> Result<(), ClusterError> {
+        let subscribed = self.context.client().subscribe(NOTICES).await;
+        let mut notices = subscribed.map_err(ClusterError::broker("take the subscription to notices"))?;
+        let mut every = tokio::time::interval(CONFIGURATION_EVERY);
+        loop {
+            tokio::select! {
+                notice = notices.next() => match notice {
+                    Some(notice) => self.hear(&notice),
+                    None => return Ok(()),
+                },
+                _ = every.tick() => self.look_at_configuration().await,
+                () = sleep_until(self.resting), if !self.named.is_empty() => self.read_next().await,
             }
-        };
-        let rested = self.resting.get(&partition).is_none_or(|until| *until <= Instant::now());
-        (partition < self.config.partitions && rested).then_some(partition)
+        }
+    }
+
+    fn hear(&mut self, notice: &Message) {
+        match notice::open(&self.keys, &notice.subject, &notice.payload) {
+            Ok(partition) if partition < self.config.partitions => _ = self.named.insert(partition),
+            Ok(_) => {}
+            // An old one, or somebody without the key: nothing is done for it.
+            Err(error) => tracing::debug!(subject = %notice.subject, %error, "a notice is refused"),
+        }
+    }
+
+    async fn look_at_configuration(&self) {
+        // Where it cannot be looked at now, it is the next time.
+        let Ok(stream) = self.context.get_stream_no_info(GALLERY_STREAM).await else { return };
+        match stream::latest(&stream, CONFIG_SUBJECT).await {
+            Ok(Some(message)) if message.payload == self.sealed_config => {}
+            Ok(_) => _ = self.findings.send(Finding::Configuration).await,
+            Err(_) => {}
+        }
+    }
+
+    /// Reads the next partition that was named, in turn.
+    async fn read_next(&mut self) {
+        let next = self.named.range(self.last + 1..).next().or_else(|| self.named.first());
+        let Some(partition) = next.copied() else { return };
+        self.named.remove(&partition);
+        self.last = partition;
+        let begun = Instant::now();
+        match self.read(partition).await {
+            Ok(audit) => _ = self.findings.send(Finding::Partition(audit)).await,
+            Err(error) => tracing::warn!(partition, %error, "a partition that differs at a node cannot be read"),
+        }
+        self.resting = Instant::now() + REST.max(4 * begun.elapsed());
     }
 
     async fn read(&self, partition: u32) -> Result<Audit, ClusterError> {
-        let until = load::end(&self.context).await?;
-        let mut found = HashMap::new();
+        let part = 1..=load::end(&self.context).await?;
+        let (mut until, mut found) = (0, HashMap::new());
         let filter = format!("gallery.{partition}.>");
-        load::messages(&self.context, filter, 1..=until, |_, subject, payload| {
+        load::messages(&self.context, filter, part, |sequence, subject, payload| {
+            until = sequence;
             if let Some(Slot::State { subject, .. }) = Slot::of(subject)
                 && let Ok(state) = state::open(&self.keys, &self.config, partition, subject, payload)
             {

@@ -91,21 +91,26 @@ impl Book {
         lost.collect()
     }
 
-    /// What the stream was found to hold of a partition, as far as it was read. Returns whose state is missing, or not the one that the
-    /// brokers acknowledged: it has to be published again.
-    pub(super) fn missing(&mut self, audit: &Audit) -> Vec<SubjectId> {
-        let partitions = self.partitions;
-        let missing = self.entries.iter_mut().filter(|(subject, entry)| {
-            // What came after reading began may not have been read.
-            let read =
-                partition_of(SubjectId(**subject), partitions) == audit.partition && entry.sequence <= audit.until;
-            read && entry.stands && audit.found.get(subject) != Some(&entry.element)
+    /// Whose state is not in what was read of a partition, is another one there, or is there and should not be: it has to be published
+    /// again.
+    pub(super) fn missing(&self, audit: &Audit) -> Vec<SubjectId> {
+        let of_it = |subject: u64| partition_of(SubjectId(subject), self.partitions) == audit.partition;
+        let missing = self.entries.iter().filter(|(subject, entry)| {
+            // What came after the last message may not have been there to be read.
+            let read = entry.stands && entry.sequence <= audit.until && of_it(**subject);
+            read && audit.found.get(subject) != Some(&entry.element)
         });
-        let missing = missing.map(|(subject, entry)| {
-            entry.stands = false;
-            SubjectId(*subject)
-        });
-        missing.collect()
+        let unknown = audit.found.keys().filter(|subject| !self.entries.contains_key(subject));
+        missing.map(|(subject, _)| *subject).chain(unknown.copied()).map(SubjectId).collect()
+    }
+
+    /// These states do not stand in the stream.
+    pub(super) fn miss(&mut self, subjects: &[SubjectId]) {
+        for subject in subjects {
+            if let Some(entry) = self.entries.get_mut(&subject.0) {
+                entry.stands = false;
+            }
+        }
     }
 
     /// Somebody else's message stands where this subject's should. Returns whether the subject is one of ours: its state has
@@ -118,6 +123,64 @@ impl Book {
                 true
             }
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashMap;
+
+    use clearlane_template::ModelId;
+
+    use super::*;
+
+    const PARTITIONS: u32 = 3;
+
+    fn book(subjects: std::ops::Range<u64>) -> Book {
+        let model = ModelId::digest([b"the tests' model".as_slice()]);
+        let config = GalleryConfig { register: [1; 16], epoch: [2; 16], partitions: PARTITIONS, model, dimension: 4 };
+        let mut book = Book::new(&config);
+        for subject in subjects {
+            let entry = Entry { sequence: subject, element: [subject as u8; 32], enrolled: true, stands: true };
+            book.set(SubjectId(subject), entry);
+        }
+        book
+    }
+
+    /// What a sound stream gives of a partition.
+    fn audit(book: &Book, partition: u32, until: u64) -> Audit {
+        let of_it = |subject: &u64| partition_of(SubjectId(*subject), PARTITIONS) == partition;
+        let found = book.entries.iter().filter(|(subject, _)| of_it(subject));
+        let found: HashMap<_, _> = found.map(|(subject, entry)| (*subject, entry.element)).collect();
+        Audit { partition, until, found }
+    }
+
+    #[test]
+    fn what_a_partition_lacks_or_has_otherwise_or_too_much_is_named_and_nothing_else() {
+        let mut book = book(1..100);
+        for partition in 0..PARTITIONS {
+            let sound = audit(&book, partition, 99);
+            assert_eq!(book.missing(&sound), []);
+            let mut subjects: Vec<_> = sound.found.keys().copied().collect();
+            subjects.sort_unstable();
+            let [gone, older, late, known] = subjects[subjects.len() - 4..] else { unreachable!() };
+            let unknown =
+                (1000..2000).find(|subject| partition_of(SubjectId(*subject), PARTITIONS) == partition).unwrap();
+            let mut found = audit(&book, partition, late - 1);
+            found.found.remove(&gone);
+            found.found.insert(older, [255; 32]);
+            // Not read that far.
+            found.found.remove(&late);
+            found.found.remove(&known);
+            found.found.insert(unknown, [7; 32]);
+            let mut missing = book.missing(&found);
+            missing.sort_unstable();
+            assert_eq!(missing, [gone, older, unknown].map(SubjectId));
+            // It is said once: what was missed waits to be published.
+            book.miss(&missing);
+            assert_eq!(book.missing(&found), [SubjectId(unknown)]);
         }
     }
 }

@@ -19,6 +19,9 @@ const AT_ONCE: usize = 512;
 
 /// How long brokers may be silent before a registrar gives up its start: long enough for them to choose a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a broker may be silent that says it has given everything, and has not: one that lags behind catches up, and where the
+/// last messages were deleted nothing comes.
+const AT_THE_END: Duration = Duration::from_secs(3);
 
 /// The last sequence that the stream has given.
 pub(super) async fn end(context: &Context) -> Result<u64, ClusterError> {
@@ -37,14 +40,20 @@ pub(super) async fn messages(
     let (from, last) = part.into_inner();
     let silence = Duration::from_secs(3);
     let mut feed = Feed::start(context.clone(), Follow { stream: GALLERY_STREAM, filter, from, silence });
-    let mut read = from.saturating_sub(1);
+    let (mut read, mut at_the_end) = (from.saturating_sub(1), false);
     while read < last {
-        let ended = || ClusterError::Broker { what: "deliver the stream to its end", reason: "silence".to_owned() };
-        for event in tokio::time::timeout(PATIENCE, feed.next(AT_ONCE)).await.map_err(|_| ended())? {
-            let Event::Message { sequence, subject, payload, pending } = event else { return Err(ended()) };
+        let ended =
+            |reason: &str| ClusterError::Broker { what: "deliver the stream to its end", reason: reason.to_owned() };
+        let patience = if at_the_end { AT_THE_END } else { PATIENCE };
+        let Ok(events) = tokio::time::timeout(patience, feed.next(AT_ONCE)).await else {
+            return if at_the_end { Ok(last) } else { Err(ended("silence")) };
+        };
+        for event in events {
+            let Event::Message { sequence, subject, payload, pending } = event else {
+                return Err(ended("the stream ends before what was read of it"));
+            };
             take(sequence, &subject, &payload)?;
-            // The last messages may have been deleted.
-            read = if pending == 0 { sequence.max(last) } else { sequence };
+            (read, at_the_end) = (sequence, pending == 0);
         }
     }
     Ok(read)

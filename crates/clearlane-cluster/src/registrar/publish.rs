@@ -5,12 +5,11 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::gallery::GALLERY_STREAM;
-use crate::{ClusterError, head};
+use crate::{ClusterError, head, stream};
 
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -113,10 +112,7 @@ impl Publisher {
     async fn standing(&self, subject: &str) -> Result<Option<Standing>, ClusterError> {
         let stream = self.context.get_stream_no_info(GALLERY_STREAM).await;
         let stream = stream.map_err(ClusterError::broker("give the gallery's stream"))?;
-        match stream.get_last_raw_message_by_subject(subject).await {
-            Ok(message) => Ok(Some(Standing { sequence: message.sequence, payload: message.payload })),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(ClusterError::broker("give a message")(error)),
-        }
+        let found = stream::latest(&stream, subject).await.map_err(ClusterError::broker("give a message"))?;
+        Ok(found.map(|message| Standing { sequence: message.sequence, payload: message.payload }))
     }
 }

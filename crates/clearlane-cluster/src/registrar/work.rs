@@ -9,7 +9,7 @@ use async_nats::jetstream::Context;
 use clearlane_template::SubjectId;
 use tokio::sync::{mpsc, watch};
 
-use super::audit::Audit;
+use super::audit::Finding;
 use super::book::{Book, Entry};
 use super::publish::{Outgoing, Publisher, Standing};
 use super::source::Source;
@@ -52,6 +52,8 @@ pub(super) struct Worker {
     foreign: u64,
     /// Subjects that may stand in the stream otherwise than in the register.
     dirty: BTreeSet<SubjectId>,
+    /// Subjects whose acknowledged state the brokers have lost.
+    restoring: BTreeSet<SubjectId>,
     /// Whether all have to be compared.
     compare: bool,
     /// Those who wait for a subject to be published.
@@ -90,6 +92,7 @@ impl Worker {
             lost: None,
             foreign: 0,
             dirty: BTreeSet::new(),
+            restoring: BTreeSet::new(),
             compare: true,
             waiting: Vec::new(),
             progress,
@@ -100,25 +103,20 @@ impl Worker {
     pub(super) async fn run(
         mut self,
         mut written: mpsc::Receiver<Waiting>,
-        mut audits: mpsc::Receiver<Audit>,
+        mut findings: mpsc::Receiver<Finding>,
     ) -> Result<(), ClusterError> {
         let mut open = true;
-        while open {
-            while let Ok(audit) = audits.try_recv() {
-                self.compare_with(&audit);
-            }
-            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
-            let rest = due.saturating_sub(self.last_head.elapsed());
+        while open || !self.restoring.is_empty() {
+            let rest = if self.restoring.is_empty() {
+                self.due().saturating_sub(self.last_head.elapsed())
+            } else {
+                HEAD_AFTER
+            };
             let mut batch = Vec::new();
             if let Ok(received) = tokio::time::timeout(rest, written.recv_many(&mut batch, AT_ONCE)).await {
                 open = received > 0;
             }
-            let mut worked = self.take(batch).await;
-            let due = if self.unsaid { HEAD_AFTER } else { self.head_every };
-            if worked.is_ok() && (self.last_head.elapsed() >= due || !open) {
-                worked = self.publish_heads().await;
-            }
-            match worked {
+            match self.round(batch, open, &mut findings).await {
                 Ok(()) => {}
                 // What is to be published stays so; what was acknowledged meanwhile is replaced.
                 Err(error @ ClusterError::Broker { .. }) => {
@@ -135,6 +133,29 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Publishes what changed, heads where they are due, and a part of what the brokers have lost.
+    async fn round(
+        &mut self,
+        batch: Vec<Waiting>,
+        open: bool,
+        findings: &mut mpsc::Receiver<Finding>,
+    ) -> Result<(), ClusterError> {
+        self.take(batch).await?;
+        if self.last_head.elapsed() >= self.due() || !open {
+            self.publish_heads().await?;
+            // After heads, which another registrar's would have refused: it is this one's gallery that is put right.
+            if let Ok(finding) = findings.try_recv() {
+                self.put_right(finding).await?;
+            }
+        }
+        self.restore().await
+    }
+
+    /// How long after the last heads the next ones go out.
+    fn due(&self) -> Duration {
+        if self.unsaid { HEAD_AFTER } else { self.head_every }
     }
 
     /// Does blocking work with the register and what the stream is known to hold.
@@ -166,19 +187,41 @@ impl Worker {
         self.publish().await
     }
 
-    /// Has published again what the stream does not hold though the brokers acknowledged it.
-    fn compare_with(&mut self, audit: &Audit) {
-        let (partition, missing) = (audit.partition, self.book.missing(audit));
+    /// Has published again what the stream does not show though the brokers acknowledged it.
+    async fn put_right(&mut self, finding: Finding) -> Result<(), ClusterError> {
+        let audit = match finding {
+            Finding::Partition(audit) => audit,
+            Finding::Configuration => {
+                tracing::error!("the brokers do not show the gallery's configuration; it is published again");
+                return self.publish_config(0).await;
+            }
+        };
+        let partition = audit.partition;
+        let missing = self.blocking(move |_, book| book.missing(&audit)).await?;
         if missing.is_empty() {
-            tracing::info!(partition, "a node differs from the heads, and the stream does not");
-            return;
+            tracing::info!(partition, "what was read of a partition that differs somewhere is what it should be");
+            return Ok(());
         }
-        tracing::error!(
-            partition,
-            count = missing.len(),
-            "the brokers do not show what they had acknowledged; it is published again"
-        );
-        self.dirty.extend(missing);
+        let count = missing.len();
+        tracing::error!(partition, count, "the brokers do not show what they had acknowledged; it is published again");
+        self.book.miss(&missing);
+        self.restoring.extend(missing);
+        Ok(())
+    }
+
+    /// Publishes a part of what the brokers have lost, so that heads go out between the parts: the book has all of it.
+    async fn restore(&mut self) -> Result<(), ClusterError> {
+        let part: Vec<_> = self.restoring.iter().copied().take(AT_ONCE).collect();
+        if part.is_empty() {
+            return Ok(());
+        }
+        let subjects = part.clone();
+        let states = self.blocking(move |source, book| source.states(subjects, book)).await??;
+        self.publish_states(states).await?;
+        for subject in part {
+            self.restoring.remove(&subject);
+        }
+        Ok(())
     }
 
     /// Publishes all that the register holds and the stream is not known to, and answers those who wait.
@@ -285,7 +328,7 @@ impl Worker {
             let subjects = self.book.lost(lost);
             let count = subjects.len();
             tracing::error!(from = lost, count, "the brokers lost what they had acknowledged; it is published again");
-            self.dirty.extend(subjects);
+            self.restoring.extend(subjects);
             self.book.last_sequence = lost - 1;
             self.own.clear();
             self.highest = self.book.last_sequence;

@@ -79,7 +79,7 @@ type Copied = (File, HashMap<u64, u64>, u64);
 struct Rewriting {
     /// The old log's length when it began: what came since is copied at the end.
     cut: u64,
-    done: mpsc::Receiver<std::io::Result<Copied>>,
+    done: mpsc::Receiver<Result<Copied, ClusterError>>,
 }
 
 /// Where messages lie once a log was written anew.
@@ -198,7 +198,7 @@ impl Log {
         let Ok(done) = rewriting.done.try_recv() else { return Ok(None) };
         let cut = rewriting.cut;
         self.rewriting = None;
-        let (mut file, places, end) = done.map_err(ClusterError::file(&beside(&self.path)))?;
+        let (mut file, places, end) = done?;
         self.flush()?;
         let mut replace = || -> std::io::Result<u64> {
             let mut rest = File::open(&self.path)?;
@@ -236,10 +236,15 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// Copies the messages at these places, in order.
-fn copy(path: &Path, places: &[Place]) -> std::io::Result<Copied> {
+fn copy(path: &Path, places: &[Place]) -> Result<Copied, ClusterError> {
+    // One that was begun for a log that was closed meanwhile may still be at it.
+    let file = lock::open(&beside(path), &mut private())?;
+    write_copy(path, places, file).map_err(ClusterError::file(&beside(path)))
+}
+
+fn write_copy(path: &Path, places: &[Place], file: File) -> std::io::Result<Copied> {
     let mut old = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let file = private().create(true).truncate(true).open(beside(path))?;
-    file.try_lock()?;
+    file.set_len(0)?;
     let mut new = BufWriter::with_capacity(1 << 20, file);
     std::io::copy(&mut (&mut old).take(HEADER), &mut new)?;
     let (mut moved, mut from, mut to) = (HashMap::with_capacity(places.len()), HEADER, HEADER);

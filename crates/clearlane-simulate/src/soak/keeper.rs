@@ -38,7 +38,8 @@ pub(super) enum Job {
 pub(super) fn keep(site: &Site<'_>, job: Job, over: &dyn Fn() -> bool) -> Result<(), SimulationError> {
     let every = job.every(&site.plan.every);
     // Once within the tenth that is left out of the drift: what it needs for good is taken then.
-    let first = every.min(site.plan.duration / 20);
+    let duration = site.plan.duration;
+    let first = if every < duration { every.min(duration / 20) } else { every };
     let (mut due, mut round) = (Instant::now() + first, 0);
     loop {
         sleep_until(due, over);

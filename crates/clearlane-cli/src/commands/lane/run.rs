@@ -34,6 +34,10 @@ use crate::registers::{GalleryArgs, RegisterArgs, open_port};
 /// There is no other matcher here: a policy that asks for a fingerprint refers everybody. With --claim-issuer the lanes
 /// compare 1:1: each passenger shows a claim, a QR code, in one of their frames.
 ///
+/// With --brokers, where the command is built with the feature `cluster`, passengers are looked for in a cluster's gallery, and the
+/// register has the crossing records alone: the nodes are asked, or with --follow the gallery is kept here, which goes on through a
+/// network cut as long as the policy's `gallery-age-ms` allows. --send-records sends the records to the centre.
+///
 /// Exit code 0 where everybody was admitted, 1 where somebody was referred to an officer.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
