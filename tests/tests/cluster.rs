@@ -5,13 +5,14 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::port::{ENROLLED, GALLERY, Port};
-use common::{clearlane, fictional, json_lines};
+use common::{clearlane, fictional, json, json_lines};
 use serde_json::Value;
 
 /// A process that is killed where the test ends early.
@@ -20,6 +21,12 @@ struct Running(Child);
 impl Running {
     fn start(mut command: Command) -> Self {
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// The same, with what it notes of its work in a file.
+    fn logged(mut command: Command, log: &Path) -> Self {
+        command.env("CLEARLANE_LOG", "debug");
+        Self(command.stdout(Stdio::null()).stderr(File::create(log).unwrap()).spawn().unwrap())
     }
 
     /// Ctrl-C, or what an operating system sends before it ends: it has to end by itself, and to say that all is well.
@@ -44,12 +51,13 @@ impl Drop for Running {
 /// A broker, and the files of a cluster that uses it.
 struct Cluster {
     port: std::sync::Arc<Port>,
+    name: &'static str,
     address: String,
     _broker: Running,
 }
 
 impl Cluster {
-    fn start() -> Option<Self> {
+    fn start(name: &'static str) -> Option<Self> {
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             eprintln!("note: not tried, since nats-server is not installed");
             return None;
@@ -57,16 +65,23 @@ impl Cluster {
         let port = Port::shared();
         let number = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut broker = Command::new("nats-server");
-        broker.args(["-a", "127.0.0.1", "-js", "-p", &number.to_string(), "-sd"]).arg(port.path("broker"));
+        broker
+            .args(["-a", "127.0.0.1", "-js", "-p", &number.to_string(), "-sd"])
+            .arg(port.path(&format!("{name}-broker")));
         let broker = Running::start(broker);
         until("the broker listens", || TcpStream::connect(("127.0.0.1", number)).is_ok());
-        clearlane().args(["register", "keygen"]).arg(port.path("cluster.key")).assert().success();
-        Some(Self { port, address: format!("nats://127.0.0.1:{number}"), _broker: broker })
+        let cluster = Self { port, name, address: format!("nats://127.0.0.1:{number}"), _broker: broker };
+        clearlane().args(["register", "keygen"]).arg(cluster.key()).assert().success();
+        Some(cluster)
+    }
+
+    fn key(&self) -> PathBuf {
+        self.port.path(&format!("{}.key", self.name))
     }
 
     /// The options by which each command finds the broker.
     fn connection(&self) -> Vec<String> {
-        let key = self.port.path("cluster.key").to_str().unwrap().to_owned();
+        let key = self.key().to_str().unwrap().to_owned();
         ["--brokers", &self.address, "--cluster-key", &key].map(str::to_owned).to_vec()
     }
 
@@ -77,18 +92,29 @@ impl Cluster {
     }
 
     fn run(command: &assert_cmd::Command) -> Running {
+        Running::start(Self::process(command))
+    }
+
+    fn process(command: &assert_cmd::Command) -> Command {
         let mut process = Command::new(command.get_program());
         process.args(command.get_args());
         for setting in common::SETTINGS {
             process.env_remove(setting);
         }
-        Running::start(process)
+        process
     }
 
-    fn registrar(&self) -> Running {
-        let mut publish = self.port.on_register(&["cluster", "publish", "--partitions", "3", "--replicas", "1"]);
+    fn registrar(&self, register: &str) -> Running {
+        let publish = ["cluster", "publish", "--partitions", "3", "--replicas", "1"];
+        let mut publish = self.port.on(&self.port.path(register), &publish);
         publish.args(self.connection());
         Self::run(&publish)
+    }
+
+    /// What `cluster status` says, and its exit code, once there is a gallery.
+    fn status(&self) -> Option<(Value, Option<i32>)> {
+        let output = self.command(&["cluster", "status", "--json"]).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).map(|status| (status, output.status.code())).ok()
     }
 
     /// Lanes on a register of their own, which is made for their records.
@@ -101,7 +127,7 @@ impl Cluster {
     }
 
     fn records(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.port.path("collected/records.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(self.port.path("collected/records.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -120,17 +146,14 @@ fn picture(traveller: &str) -> PathBuf {
 
 #[test]
 fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start("lanes") else { return };
     let port = &cluster.port;
     // Before there is a gallery, and before there is a node, a lane says so.
     let unknown = fictional("unknown/u0002/plain-1.jpg");
     let queue = [picture(ENROLLED[0]), unknown.clone()].map(|path| path.display().to_string());
-    std::fs::write(port.path("queue.txt"), queue.join("\n")).unwrap();
-    let registrar = cluster.registrar();
-    let status = || {
-        let output = cluster.command(&["cluster", "status", "--json"]).output().unwrap();
-        serde_json::from_slice::<Value>(&output.stdout).map(|status| (status, output.status.code())).ok()
-    };
+    fs::write(port.path("queue.txt"), queue.join("\n")).unwrap();
+    let registrar = cluster.registrar("port/demo.register");
+    let status = || cluster.status();
     until("the gallery is published", || status().is_some());
     let passages = cluster.lane("lane-1.register", "queue.txt", &[]);
     assert!(passages.values().all(|passage| passage["reasons"][0]["reason"] == "gallery-incomplete"), "{passages:?}");
@@ -191,4 +214,72 @@ fn a_cluster_is_published_searched_by_lanes_watched_and_its_records_collected() 
     assert!(cluster.records().iter().all(|record| record["fault"].is_null()));
     collector.stop("-INT");
     registrar.stop("-TERM");
+}
+
+#[test]
+fn whoever_is_enrolled_twice_is_found_by_workers_one_of_which_is_killed_and_so_is_who_asked() {
+    let Some(cluster) = Cluster::start("batch") else { return };
+    let port = &cluster.port;
+    // Six people, three of whom have a second name.
+    let people = ENROLLED[..6].iter().map(|one| ((*one).to_owned(), picture(one)));
+    let twins =
+        ENROLLED[..3].iter().map(|one| (format!("{one} again"), fictional(&format!("enrolled/{one}/plain-2.jpg"))));
+    let people: Vec<(String, PathBuf)> = people.chain(twins).collect();
+    for (name, picture) in &people {
+        let folder = port.path("photos").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(picture, folder.join("face.jpg")).unwrap();
+    }
+    let register = port.path("batch.register");
+    port.on(&register, &["enrol", "--without-policy"]).arg(port.path("photos")).assert().success();
+    // What is expected is what comparing each with each says, one to one.
+    let id = |name: &str| json(&mut port.on(&register, &["register", "show", name]))["id"].as_u64().unwrap();
+    let mut expected = BTreeMap::new();
+    for (number, (one, picture)) in people.iter().enumerate() {
+        for (other, another) in &people[..number] {
+            let mut verify = clearlane();
+            verify.args(["verify", "--threshold", "0.5", "--json"]).args([picture, another]);
+            let compared: Value = serde_json::from_slice(&verify.output().unwrap().stdout).unwrap();
+            let score = compared["score"].as_f64().unwrap();
+            if score >= 0.5 {
+                let (one, other) = (id(one), id(other));
+                expected.insert((one.min(other), one.max(other)), score);
+            }
+        }
+    }
+    assert!(expected.len() >= 3, "{expected:?}");
+
+    let _registrar = cluster.registrar("batch.register");
+    until("the gallery is published", || cluster.status().is_some());
+    let work = cluster.command(&["cluster", "work"]);
+    let search = ["cluster", "duplicates", "--threshold", "0.5", "--block", "1", "--hold", "2", "--replicas", "1"];
+    let mut search = cluster.command(&search);
+    let coordinator = Cluster::run(&search);
+    // No node answers yet: a worker has a block when it is killed.
+    let log = port.path("worker.log");
+    let worker = Running::logged(Cluster::process(&work), &log);
+    until("a worker has a block", || fs::read_to_string(&log).unwrap().contains("a part of a block is tried again"));
+    drop((worker, coordinator));
+    let _node = Cluster::run(&cluster.command(&["node", "node-1"]));
+    let workers = [Cluster::run(&work), Cluster::run(&work)];
+    let output = search.arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |of: &Value| of.as_u64().unwrap();
+    assert_eq!(
+        (number(&report["blocks"]), number(&report["done"]), number(&report["subjects"])),
+        (9, 9, 9),
+        "{report}"
+    );
+    let pairs = report["pairs"].as_array().unwrap();
+    let found: Vec<_> = pairs.iter().map(|pair| (number(&pair["subject"]), number(&pair["other"]))).collect();
+    let mut by_score: Vec<_> = expected.iter().map(|(pair, score)| (*score, *pair)).collect();
+    by_score.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    assert_eq!(found, by_score.iter().map(|(_, pair)| *pair).collect::<Vec<_>>(), "{report}");
+    for (pair, (score, _)) in pairs.iter().zip(by_score) {
+        assert!((pair["score"].as_f64().unwrap() - score).abs() < 1e-3, "{pair}");
+    }
+    for worker in workers {
+        worker.stop("-INT");
+    }
 }

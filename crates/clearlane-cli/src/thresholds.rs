@@ -73,10 +73,15 @@ impl Threshold {
 }
 
 impl ThresholdArgs {
+    /// The threshold that the user stated.
+    pub(crate) fn stated(&self) -> Option<Threshold> {
+        self.threshold.map(Threshold::stated)
+    }
+
     /// The threshold of one comparison with this embedder.
     pub(crate) fn one_to_one(&self, embedder: &Embedder) -> Result<Threshold> {
-        if let Some(threshold) = self.threshold {
-            return Ok(Threshold::stated(threshold));
+        if let Some(stated) = self.stated() {
+            return Ok(stated);
         }
         self.population.threshold(&calibration(embedder)?, embedder, self.fmr)
     }

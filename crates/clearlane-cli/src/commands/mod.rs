@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Follow partitions of a cluster's gallery, and answer lanes for them
     #[cfg(feature = "cluster")]
     Node(cluster::NodeArgs),
-    /// Publish a register to a cluster, and see how the cluster is
+    /// Publish a register to a cluster, see how the cluster is, and have it do batches
     #[cfg(feature = "cluster")]
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),

@@ -2,11 +2,13 @@
 
 mod collect;
 mod connection;
+mod duplicates;
 mod nkey;
 mod node;
 mod publish;
 mod status;
 mod users;
+mod work;
 
 pub(super) use connection::ConnectionArgs;
 pub(super) use node::{NodeArgs, run as node};
@@ -17,7 +19,7 @@ use clearlane_cluster::ClusterError;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Output;
 
-/// Publish a register to a cluster, and see how the cluster is.
+/// Publish a register to a cluster, see how the cluster is, and have it do batches.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Publish a register's gallery, and every change of it from then on
@@ -26,6 +28,10 @@ pub(crate) enum ClusterCommand {
     Status(status::StatusArgs),
     /// Collect the crossing records of all lanes
     Collect(collect::CollectArgs),
+    /// Search the gallery for people who are enrolled under several ids
+    Duplicates(duplicates::DuplicatesArgs),
+    /// Do the blocks of batches, such as `cluster duplicates` gives out
+    Work(work::WorkArgs),
     /// Make the nkey of a user of the brokers
     Nkey(nkey::NkeyArgs),
     /// Print the brokers' configuration of who may do what
@@ -37,6 +43,8 @@ pub(super) fn run(command: &ClusterCommand, output: &Output) -> Result<Exit> {
         ClusterCommand::Publish(args) => publish::run(args, output),
         ClusterCommand::Status(args) => status::run(args, output),
         ClusterCommand::Collect(args) => collect::run(args, output),
+        ClusterCommand::Duplicates(args) => duplicates::run(args, output),
+        ClusterCommand::Work(args) => work::run(args, output),
         ClusterCommand::Nkey(args) => nkey::run(args, output),
         ClusterCommand::Users(args) => users::run(args, output),
     }

@@ -26,6 +26,10 @@ pub(crate) struct UsersArgs {
     /// A lane's name and its public key
     #[arg(long, value_name = "NAME=KEY")]
     lane: Vec<String>,
+
+    /// A worker's public key
+    #[arg(long, value_name = "KEY")]
+    worker: Vec<String>,
 }
 
 pub(super) fn run(args: &UsersArgs, output: &Output) -> Result<Exit> {
@@ -41,6 +45,9 @@ pub(super) fn run(args: &UsersArgs, output: &Output) -> Result<Exit> {
             .split_once('=')
             .ok_or_else(|| Failure::new(Exit::Usage, format!("expected a lane as NAME=KEY, got `{lane}`")))?;
         roles = roles.lane(name, key)?;
+    }
+    for key in &args.worker {
+        roles = roles.worker(key)?;
     }
     let config = roles.to_config();
     output.result(&json!({ "config": config }), || config.clone())?;
