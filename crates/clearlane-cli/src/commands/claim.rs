@@ -19,9 +19,7 @@ use crate::text;
 pub(crate) enum ClaimCommand {
     /// Make an issuer's key pair: FILE, and FILE.pub for the lanes
     Keygen(KeygenArgs),
-    /// Issue a claim for one subject
     Issue(IssueArgs),
-    /// Read a claim from a picture, and say whether it is good
     Read(ReadArgs),
 }
 

@@ -26,15 +26,10 @@ use crate::output::Output;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the whole job on built-in, fictional faces
     Demo(demo::DemoArgs),
-    /// Show the faces of a picture, their landmarks and their quality
     Inspect(inspect::InspectArgs),
-    /// Compare two pictures: do both show one person? (1:1)
     Verify(verify::VerifyArgs),
-    /// Enrol faces from a folder or a CSV file
     Enrol(enrol::EnrolArgs),
-    /// Say who of the enrolled a picture shows (1:N)
     Identify(identify::IdentifyArgs),
     /// Look into a register and keep it in order
     #[command(subcommand)]
@@ -62,14 +57,12 @@ pub(crate) enum Command {
     Calibrate(calibrate::CalibrateCommand),
     /// Measure what the parts take on this machine
     Bench(bench::BenchArgs),
-    /// Follow partitions of a cluster's gallery, and answer lanes for them
     #[cfg(feature = "cluster")]
     Node(cluster::NodeArgs),
     /// Publish a register to a cluster, see how the cluster is, and have it do batches
     #[cfg(feature = "cluster")]
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
-    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
 

@@ -24,11 +24,8 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
-    /// Search: latency, rate, bytes scanned and the share of the memory's bandwidth
     Search(Box<search::SearchArgs>),
-    /// From a picture to a template: the time of each stage
     Embed(embed::EmbedArgs),
-    /// Endurance: lanes for as long as is asked for, and what became of memory and latency
     Soak(Box<soak::SoakArgs>),
 }
 

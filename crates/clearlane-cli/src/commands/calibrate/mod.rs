@@ -24,11 +24,8 @@ use crate::thresholds::rate;
 /// Pareto distribution that is fitted to the highest non-mated scores; what is extrapolated is marked, in the manifest too.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CalibrateCommand {
-    /// From captures, SUBJECT/IMAGE: all are compared with all
     Folder(folder::FolderArgs),
-    /// From scores that were measured elsewhere, a CSV file
     Scores(scores::ScoresArgs),
-    /// Tell from the crossing records whether live scores still are what they were
     Check(check::CheckArgs),
 }
 

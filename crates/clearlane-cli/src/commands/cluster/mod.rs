@@ -22,19 +22,12 @@ use crate::output::Output;
 /// Publish a register to a cluster, see how the cluster is, and have it do batches.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
-    /// Publish a register's gallery, and every change of it from then on
     Publish(publish::PublishArgs),
-    /// Show brokers, partitions and nodes, and how old each is
     Status(status::StatusArgs),
-    /// Collect the crossing records of all lanes
     Collect(collect::CollectArgs),
-    /// Search the gallery for people who are enrolled under several ids
     Duplicates(duplicates::DuplicatesArgs),
-    /// Do the blocks of batches, such as `cluster duplicates` gives out
     Work(work::WorkArgs),
-    /// Make the nkey of a user of the brokers
     Nkey(nkey::NkeyArgs),
-    /// Print the brokers' configuration of who may do what
     Users(users::UsersArgs),
 }
 

@@ -46,23 +46,14 @@ struct RunArgs {
 /// Measure how well models recognise, by public protocols and on your own captures.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvalCommand {
-    /// Labeled Faces in the Wild: View 2, a 1:N test, or all pairs
     Lfw(lfw::LfwArgs),
-    /// Your own captures, all against all: FNMR at low FMRs, and their thresholds
     Folder(folder::FolderArgs),
-    /// Pairs of pictures as public data sets list them: AgeDB-30, CALFW, CPLFW, CFP, RFW, packed sets
     Pairs(pairs::PairsArgs),
-    /// Templates of several pictures, as in IJB-B and IJB-C: 1:1
     Templates(ijb::IjbArgs),
-    /// Templates of several pictures, as in IJB-B and IJB-C: 1:N
     Search(ijb_search::SearchArgs),
-    /// Your own captures from a CSV file: all against all, or enrolments and probes (1:N)
     Table(table::TableArgs),
-    /// Two runs on the same comparisons, side by side, with paired differences
     Compare(compare::CompareArgs),
-    /// Presentation attack detection: APCER by kind of attack, and BPCER
     Pad(pad::PadArgs),
-    /// False match rates by group on UTKFace, and the threshold that each group needs
     #[command(name = "utkface")]
     UtkFace(utkface::UtkFaceArgs),
 }

@@ -16,9 +16,7 @@ use crate::output::{Output, table};
 /// Run lanes as a port does, fed from files or simulated
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaneCommand {
-    /// Let a queue of passengers through one lane or several
     Run(Box<run::RunArgs>),
-    /// Live through a day at a busy port, with synthetic templates in place of pictures
     Simulate(simulate::SimulateArgs),
 }
 

@@ -21,11 +21,8 @@ pub(crate) enum RecordsCommand {
     List(query::QueryArgs),
     /// Show the newest record, such as a traveller's last entry at a port
     Last(query::QueryArgs),
-    /// Print a traveller's last entry or exit, in Chinese and English, with a code to check it by
     Print(print::PrintArgs),
-    /// Verify the chain of all records, and the checking code of a printed one
     Verify(verify::VerifyArgs),
-    /// Write records to a file
     Export(export::ExportArgs),
 }
 

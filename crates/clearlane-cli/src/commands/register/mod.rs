@@ -25,7 +25,6 @@ use crate::output::Output;
 /// Look into a register and keep it in order.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegisterCommand {
-    /// Make a key for a new register
     Keygen(keygen::KeygenArgs),
     /// Count what a register holds
     Stats(stats::StatsArgs),
@@ -33,27 +32,16 @@ pub(crate) enum RegisterCommand {
     List(list::ListArgs),
     /// Show all that is known of one subject
     Show(show::ShowArgs),
-    /// Take subjects out for good: templates, documents and details are deleted and overwritten
     Revoke(revoke::RevokeArgs),
-    /// Take out those whose enrolment has ended or who withdrew their consent
     Sweep(sweep::SweepArgs),
-    /// Write all enrolled subjects to a file
     Export(exchange::ExportArgs),
-    /// Enrol the subjects of a file
     Import(exchange::ImportArgs),
-    /// Check structure, seals and the chain of crossing records, row by row
     Check(check::CheckArgs),
-    /// Empty the write-ahead log, so that nothing that was deleted is left in it
     Erase(erase::EraseArgs),
-    /// Say that this machine's clock is right, whatever the newest crossing record says
     ConfirmClock(clock::ConfirmClockArgs),
-    /// Give a register a new key: every template is transformed and sealed again, while the register is in use
     Rekey(rekey::RekeyArgs),
-    /// Give those who are enrolled templates of a new embedder, beside those that they have
     Reembed(reembed::ReembedArgs),
-    /// Copy a register, as it is at this moment, to a new file
     Backup(backup::BackupArgs),
-    /// Make a register out of a backup, after a check of its structure
     Restore(backup::RestoreArgs),
 }
 
