@@ -12,7 +12,6 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clearlane_store::{Enrolment, Register};
 use clearlane_template::{MAX_DIMENSION, ModelId, SubjectId, TemplateId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -170,7 +169,7 @@ impl Registrar {
         }
         let config = settle(&context, &key, register.id(), &options).await?;
         let keys = Arc::new(config.keys(&key)?);
-        let sealed: Bytes = config.seal(&key)?.into();
+        let sealed = config.seal(&key)?.into();
         let mut book = Book::new(&config);
         load::load(&context, &config, &keys, &mut book).await?;
         let ahead = Duration::from_micros(u64::try_from(book.head_time.saturating_sub(head::now())).unwrap_or(0));
@@ -184,7 +183,7 @@ impl Registrar {
         let publisher = Publisher::new(context.clone(), run);
         let (sender, progress) = watch::channel(Progress::default());
         let (findings, found) = mpsc::channel(1);
-        let auditor = Auditor::new(context.clone(), config, sealed.clone(), Arc::clone(&keys), findings);
+        let auditor = Auditor::new(context.clone(), config, key, Arc::clone(&keys), findings);
         let mut worker =
             Worker::new(context, config, keys, book, source, publisher, sealed, options.head_every, sender);
         worker.publish().await?;

@@ -365,6 +365,11 @@ async fn a_configuration_that_was_replaced_is_put_back_and_nodes_answer_into_inb
     let _node = node(&brokers, Duration::from_secs(5)).await;
     let client = async_nats::connect(brokers.brokers[0].url()).await.unwrap();
     let jetstream = async_nats::jetstream::new(client.clone());
+    // One that is right stays, though this registrar did not write it.
+    let heads = registrar.progress().head;
+    until("the registrar has looked at it", || async { registrar.progress().head > heads + 5 }).await;
+    let stream = jetstream.get_stream("CLEARLANE_GALLERY").await.unwrap();
+    assert_eq!(stream.get_last_raw_message_by_subject("gallery.config").await.unwrap().sequence, 1);
     jetstream.publish("gallery.config", "something else".into()).await.unwrap().await.unwrap();
     until("somebody new reads the configuration", || async {
         ClusterSearch::connect(key(), &brokers.options()).await.is_ok()

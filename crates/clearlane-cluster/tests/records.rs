@@ -12,6 +12,13 @@ use clearlane_cluster::{
 use clearlane_store::{Direction, Key, Keyring, NewRecord, Outcome, Register};
 use support::{Brokers, key, until};
 
+/// Waits until the broker keeps records.
+async fn ready(brokers: &Brokers) {
+    let options = brokers.options();
+    let starts = || async { RecordCollector::start(key(), &options, 1, CollectorState::default()).await.is_ok() };
+    until("the broker is ready", starts).await;
+}
+
 async fn collector(brokers: &Brokers, state: &CollectorState) -> RecordCollector {
     RecordCollector::start(key(), &brokers.options(), 1, state.clone()).await.unwrap()
 }
@@ -35,9 +42,7 @@ async fn records(collector: &mut RecordCollector, count: usize) -> Vec<(String, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_outlive_brokers_and_lanes_and_come_once() {
     let Some(mut brokers) = Brokers::start(1) else { return };
-    let ready =
-        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
-    until("the broker is ready", ready).await;
+    ready(&brokers).await;
     let mut centre = collector(&brokers, &CollectorState::default()).await;
     let (one, two) = (sender(&brokers, "lane-1").await, sender(&brokers, "lane-2").await);
     for number in 1..=20 {
@@ -59,10 +64,7 @@ async fn records_outlive_brokers_and_lanes_and_come_once() {
     assert_eq!(one.waiting(), 1);
     drop(one);
     brokers.brokers[0].restart();
-    until("the broker is up again", || async {
-        RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok()
-    })
-    .await;
+    ready(&brokers).await;
     // The one who followed before does so again by itself; one that starts goes on from its state.
     let one = sender(&brokers, "lane-1").await;
     one.flush().await.unwrap();
@@ -77,9 +79,7 @@ async fn records_outlive_brokers_and_lanes_and_come_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_forged_or_forked_is_named_with_its_lane() {
     let Some(brokers) = Brokers::start(1) else { return };
-    let ready =
-        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
-    until("the broker is ready", ready).await;
+    ready(&brokers).await;
     let lane = sender(&brokers, "lane-1").await;
     for number in 1..=6 {
         lane.send(format!("passage {number}").as_bytes()).unwrap();
@@ -139,9 +139,7 @@ fn passage(port: &str) -> NewRecord {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registers_records_are_sent_once_and_all_of_them_where_it_was_restored() {
     let Some(brokers) = Brokers::start(1) else { return };
-    let ready =
-        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
-    until("the broker is ready", ready).await;
+    ready(&brokers).await;
     let path = brokers.path("lane.register");
     let register = support::register(&path);
     let send = |register: &Arc<Register>| {
@@ -178,9 +176,7 @@ async fn a_registers_records_are_sent_once_and_all_of_them_where_it_was_restored
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outbox_is_one_senders_with_one_key_and_free_when_the_sender_is_dropped() {
     let Some(brokers) = Brokers::start(1) else { return };
-    let ready =
-        || async { RecordCollector::start(key(), &brokers.options(), 1, CollectorState::default()).await.is_ok() };
-    until("the broker is ready", ready).await;
+    ready(&brokers).await;
     let one = sender(&brokers, "lane-1").await;
     one.send(b"one").unwrap();
     let second = RecordSender::start(key(), &brokers.options(), "lane-1", brokers.path("outbox")).await;

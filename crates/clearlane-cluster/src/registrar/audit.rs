@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use async_nats::Message;
 use async_nats::jetstream::Context;
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::load;
-use crate::gallery::{CONFIG_SUBJECT, GALLERY_STREAM, GalleryConfig, Slot};
+use crate::gallery::{GalleryConfig, Slot};
 use crate::keys::Keys;
 use crate::multiset::Element;
 use crate::notice::{self, NOTICES};
-use crate::{ClusterError, state, stream};
+use crate::{ClusterError, ClusterKey, state, stream};
 
 /// Partitions are read no more often than this, and for a fifth of the time at most.
 const REST: Duration = Duration::from_secs(5);
@@ -26,7 +25,7 @@ const CONFIGURATION_EVERY: Duration = Duration::from_secs(15);
 /// What is to be held against the book.
 pub(super) enum Finding {
     Partition(Audit),
-    /// The configuration is not the one that the registrar published.
+    /// The configuration is not this gallery's.
     Configuration,
 }
 
@@ -43,7 +42,7 @@ pub(super) struct Audit {
 pub(super) struct Auditor {
     context: Context,
     config: GalleryConfig,
-    sealed_config: Bytes,
+    key: ClusterKey,
     keys: Arc<Keys>,
     findings: mpsc::Sender<Finding>,
     /// Partitions that are to be read.
@@ -58,12 +57,12 @@ impl Auditor {
     pub(super) fn new(
         context: Context,
         config: GalleryConfig,
-        sealed_config: Bytes,
+        key: ClusterKey,
         keys: Arc<Keys>,
         findings: mpsc::Sender<Finding>,
     ) -> Self {
         let (named, last, resting) = (BTreeSet::new(), 0, Instant::now());
-        Self { context, config, sealed_config, keys, findings, named, last, resting }
+        Self { context, config, key, keys, findings, named, last, resting }
     }
 
     /// Works until nobody takes what was found.
@@ -104,12 +103,11 @@ impl Auditor {
     }
 
     async fn look_at_configuration(&self) {
-        // Where it cannot be looked at now, it is the next time.
-        let Ok(stream) = self.context.get_stream_no_info(GALLERY_STREAM).await else { return };
-        match stream::latest(&stream, CONFIG_SUBJECT).await {
-            Ok(Some(message)) if message.payload == self.sealed_config => {}
-            Ok(_) => _ = self.findings.send(Finding::Configuration).await,
-            Err(_) => {}
+        match stream::read_config(&self.context, &self.key).await {
+            Ok(Some(config)) if config == self.config => {}
+            // Where it cannot be looked at now, it is the next time.
+            Err(ClusterError::Broker { .. }) => {}
+            _ => _ = self.findings.send(Finding::Configuration).await,
         }
     }
 
