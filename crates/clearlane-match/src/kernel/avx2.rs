@@ -14,8 +14,8 @@ use std::arch::x86_64::{
 use half::f16;
 
 use super::LANES;
-use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PlaneProbe, SUMMED, Survivor, push};
+use super::prefetch::prefetch_ahead;
+use super::scan::{BLOCK, LevelProbe, PlaneProbe, SUMMED, Survivor, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
@@ -105,9 +105,9 @@ pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32],
         let mut odd = _mm256_setzero_si256();
         let units = block.as_chunks::<BLOCK>().0.as_chunks::<SUMMED>().0;
         for (units, tables) in units.iter().zip(probe.tables.as_chunks::<SUMMED>().0) {
+            prefetch_ahead(units.as_flattened());
             let mut sums = _mm256_setzero_si256();
             for (unit, [low, high]) in units.iter().zip(tables) {
-                prefetch_line(unit.as_ptr().wrapping_add(AHEAD));
                 let codes = load_32(unit);
                 let low = _mm256_shuffle_epi8(load_table(low), _mm256_and_si256(codes, half));
                 let high = _mm256_shuffle_epi8(load_table(high), _mm256_and_si256(_mm256_srli_epi16::<4>(codes), half));
@@ -164,8 +164,7 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
         for (lines, quads) in lines.chunks(SUMMED / FIELDS).zip(quads.chunks(SUMMED / FIELDS)) {
             let mut sums = [_mm256_setzero_si256(); PARTS];
             for (line, quads) in lines.iter().zip(quads) {
-                prefetch_line(line.as_ptr().wrapping_add(AHEAD));
-                prefetch_line(line.as_ptr().wrapping_add(AHEAD + LINE));
+                prefetch_ahead(line);
                 for (codes, sum) in line.as_chunks::<32>().0.iter().zip(&mut sums) {
                     let mut codes = load_32(codes);
                     for quad in quads {

@@ -12,8 +12,8 @@ use std::arch::x86_64::{
 use half::f16;
 
 use super::LANES;
-use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
+use super::prefetch::prefetch_ahead;
+use super::scan::{BLOCK, LINE, LevelProbe, PLANES, PlaneProbe, Survivor, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
@@ -169,7 +169,7 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
     }
 }
 
-/// Line `line` of a block; prefetches the one that lies [`AHEAD`] of it.
+/// Line `line` of a block; prefetches what lies ahead of it.
 ///
 /// # Safety
 /// The block has more than `line` lines.
@@ -177,8 +177,9 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
 #[target_feature(enable = "avx512f")]
 unsafe fn load_line(block: &[u8], line: usize) -> __m512i {
     debug_assert!((line + 1) * LINE <= block.len());
-    let address = block.as_ptr().wrapping_add(line * LINE);
-    prefetch_line(address.wrapping_add(AHEAD));
     // SAFETY: the line lies within the block, says the caller.
-    unsafe { _mm512_loadu_si512(address.cast()) }
+    let line = unsafe { block.get_unchecked(line * LINE..(line + 1) * LINE) };
+    prefetch_ahead(line);
+    // SAFETY: a line has 64 bytes.
+    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
 }

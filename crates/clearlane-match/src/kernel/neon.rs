@@ -15,8 +15,8 @@ use std::arch::asm;
 use half::f16;
 
 use super::LANES;
-use super::prefetch::prefetch_line;
-use super::scan::{AHEAD, BLOCK, LINE, LevelProbe, PlaneProbe, SUMMED, Survivor, group_lines, push};
+use super::prefetch::prefetch_ahead;
+use super::scan::{BLOCK, LINE, LevelProbe, PlaneProbe, SUMMED, Survivor, group_lines, push};
 
 macro_rules! score_rows {
     ($name:ident, $element:ty, $zero:expr, $load:ident) => {
@@ -126,9 +126,9 @@ pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32],
         let mut totals = [vdupq_n_u16(0); BLOCK / 8];
         let units = block.as_chunks::<BLOCK>().0.as_chunks::<SUMMED>().0;
         for (units, tables) in units.iter().zip(probe.tables.as_chunks::<SUMMED>().0) {
+            prefetch_ahead(units.as_flattened());
             let mut sums = [vdupq_n_u8(0); BLOCK / 16];
             for (unit, tables) in units.iter().zip(tables) {
-                prefetch_line(unit.as_ptr().wrapping_add(AHEAD));
                 let [low, high] = [load_16(&tables[0]), load_16(&tables[1])];
                 for (sum, codes) in sums.iter_mut().zip(unit.as_chunks::<16>().0) {
                     let codes = load_16(codes);
@@ -184,7 +184,7 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
             for quads in quads.chunks(LINES) {
                 let mut sums = [[vdupq_n_s16(0); 2]; 4];
                 for (quads, line) in quads.iter().zip(&mut lines) {
-                    prefetch_line(line.as_ptr().wrapping_add(AHEAD));
+                    prefetch_ahead(line);
                     for (mut codes, [low, high]) in load_line(line).into_iter().zip(&mut sums) {
                         for quad in quads {
                             let quad = i32::from_le_bytes(quad.map(|value| value as u8));

@@ -1,6 +1,11 @@
-//! Prefetching memory before it is read.
+//! Prefetching memory before it is read, into the second-level cache. The first level keeps track of too few lines that are on
+//! their way: the memory's bandwidth times its latency is more, and scans would wait for room.
 
 use super::scan::LINE;
+
+/// How far ahead of a scan memory is prefetched, in bytes: far enough for its latency, near enough to be there still.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const AHEAD: usize = 8 << 10;
 
 /// Prefetches the cache lines of some values.
 pub(crate) fn prefetch<T>(values: &[T]) {
@@ -9,24 +14,33 @@ pub(crate) fn prefetch<T>(values: &[T]) {
     }
 }
 
+/// Prefetches, for each line of what a scan is reading, the one that lies [`AHEAD`] of it.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline]
+pub(super) fn prefetch_ahead(lines: &[u8]) {
+    for line in (0..lines.len()).step_by(LINE) {
+        prefetch_line(lines.as_ptr().wrapping_byte_add(line + AHEAD));
+    }
+}
+
 /// Prefetches the cache line of an address, which may be any.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(super) fn prefetch_line<T>(address: *const T) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+fn prefetch_line<T>(address: *const T) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
     // SAFETY: a prefetch never faults, whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
 }
 
 /// Prefetches the cache line of an address, which may be any.
 #[cfg(target_arch = "aarch64")]
 #[inline]
-pub(super) fn prefetch_line<T>(address: *const T) {
+fn prefetch_line<T>(address: *const T) {
     // SAFETY: a prefetch never faults, whatever the address, and changes nothing that a program sees.
     unsafe {
-        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) address, options(readonly, nostack, preserves_flags));
+        std::arch::asm!("prfm pldl2keep, [{0}]", in(reg) address, options(readonly, nostack, preserves_flags));
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) fn prefetch_line<T>(_address: *const T) {}
+fn prefetch_line<T>(_address: *const T) {}

@@ -22,10 +22,6 @@ pub(super) const SUMMED: usize = 4;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const _: () = assert!(SUMMED * 2 * MOST_DIFFERING <= u8::MAX as usize && 8 % SUMMED == 0);
 
-/// How far ahead of the scan memory is prefetched, in bytes: far enough for its latency, near enough to be there still.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(super) const AHEAD: usize = 8 << 10;
-
 /// The lines of one of a block's groups of codes.
 pub(super) fn group_lines(block: &[u8], group: usize, groups: usize) -> impl Iterator<Item = &[u8; LINE]> {
     block.as_chunks::<LINE>().0.iter().skip(group).step_by(groups)

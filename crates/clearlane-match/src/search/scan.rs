@@ -44,8 +44,8 @@ pub(super) struct Found<'a> {
     pub(super) failure: Option<GalleryError>,
     pub(super) buffer: Option<RowBuffer>,
     survivors: Vec<Survivor>,
-    /// Rows of the current span whose second bits were prefetched.
-    refining: Vec<Survivor>,
+    /// Rows of the current span that survived the last chunk, and of which all that is known was prefetched.
+    survived: Vec<Survivor>,
     /// Rows of the current span whose vectors were prefetched.
     waiting: Vec<usize>,
 }
@@ -85,7 +85,7 @@ impl<'a> Scan<'a> {
             failure: None,
             buffer: None,
             survivors: Vec::new(),
-            refining: Vec::new(),
+            survived: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -98,9 +98,9 @@ impl<'a> Scan<'a> {
         self.share(&found.best);
     }
 
-    /// Refines and scores the rows that wait. The span ends, or the search.
+    /// Rules out and scores the rows that wait. The span ends, or the search.
     pub(super) fn finish(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
-        self.refine(found, view);
+        self.rule_out(found, view);
         self.score_waiting(found, view);
         self.share(&found.best);
     }
@@ -122,40 +122,33 @@ impl<'a> Scan<'a> {
         coded.scan(self.kernel, bytes, products, &mut survivors);
         found.stats.bytes_scanned += (bytes.len() + size_of_val(products)) as u64;
         found.stats.survivors += survivors.len() as u64;
-        let row = |survivor: &Survivor| blocks.start * BLOCK + survivor.row as usize;
-        for survivor in &survivors {
-            codes.prefetch(row(survivor));
-        }
+        self.rule_out(found, view);
         for survivor in survivors.drain(..) {
-            let row = row(&survivor);
-            if codes.refinement().is_some() {
-                found.refining.push(Survivor { row: row as u32, ..survivor });
-                if found.refining.len() == BLOCK {
-                    self.refine(found, view);
-                }
-            } else if survivor.product >= thresholds.of_row(codes.row_factors(row)) {
-                self.wait(found, view, Survivor { row: row as u32, ..survivor });
-            }
+            let row = blocks.start * BLOCK + survivor.row as usize;
+            codes.prefetch(row);
+            found.survived.push(Survivor { row: row as u32, ..survivor });
         }
         found.survivors = survivors;
         Some(blocks.end * BLOCK)
     }
 
-    /// Rules out what the second bits can, of the rows whose second bits were prefetched.
-    fn refine(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
+    /// Rules out what can be by what is known of each row, its factors and its second bits: of the rows that survived the
+    /// chunk before this one. Scanning this one has given that the time to arrive.
+    fn rule_out(&self, found: &mut Found<'a>, view: SegmentView<'a>) {
         let Some((layout, coded, bound)) = &self.coded else { return };
         let codes = view.segment.codes(*layout);
-        let Some(refinement) = codes.refinement() else { return };
-        let mut rows = std::mem::take(&mut found.refining);
-        refinement.refine(self.kernel, coded, &mut rows);
+        let mut survived = std::mem::take(&mut found.survived);
+        if let Some(refinement) = codes.refinement() {
+            refinement.refine(self.kernel, coded, &mut survived);
+        }
         let thresholds = bound.at(self.bound(&found.best));
-        for survivor in rows.drain(..) {
-            let row = survivor.row as usize;
-            if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(codes.row_factors(row))) {
+        for survivor in survived.drain(..) {
+            let factors = codes.row_factors(survivor.row as usize);
+            if thresholds.is_none_or(|thresholds| survivor.product >= thresholds.of_row(factors)) {
                 self.wait(found, view, survivor);
             }
         }
-        found.refining = rows;
+        found.survived = survived;
     }
 
     /// Prefetches a row's vector, to score it when it has arrived.
