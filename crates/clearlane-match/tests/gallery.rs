@@ -199,6 +199,25 @@ fn compaction_gives_back_what_withdrawn_rows_take_and_changes_no_answer() {
 }
 
 #[test]
+fn withdrawn_rows_are_given_back_once_they_take_a_quarter_of_the_memory() {
+    let (mut random, dimension) = (Random(17), 512);
+    let people = enrolled(&mut random, 30_000, dimension, 1);
+    let gallery = gallery(Gallery::builder(model(), dimension), &people);
+    let mut subjects = people.iter().map(|enrolment| enrolment.subject);
+    while !gallery.memory().is_wasteful() {
+        assert_eq!(gallery.tidy().unwrap(), None);
+        for subject in subjects.by_ref().take(500) {
+            gallery.revoke(subject).unwrap();
+        }
+    }
+    let (memory, left) = (gallery.memory(), gallery.len());
+    assert!(memory.withdrawn > 16 << 20 && memory.withdrawn * 4 > memory.total() && left > 15_000, "{memory:?}");
+    let compaction = gallery.tidy().unwrap().unwrap();
+    assert_eq!((compaction.rows_before, compaction.rows_after), (30_000, left));
+    assert_eq!((gallery.memory().withdrawn, gallery.tidy().unwrap()), (0, None));
+}
+
+#[test]
 fn searches_stay_right_beside_writers_and_compaction() {
     let mut random = Random(14);
     let people = enrolled(&mut random, 4000, D, 1);

@@ -76,6 +76,11 @@ impl NodeCache {
         }
         nodes.insert(hash, node);
     }
+
+    /// Drops a node that is written over. Whoever still reads the state that it belonged to reads its row.
+    fn remove(&self, hash: &Hash) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+    }
 }
 
 /// The nodes of one state of the register.
@@ -183,6 +188,7 @@ impl Tree {
         let id = self.id(level, place);
         if node.is_empty() {
             nodes.connection.prepare_cached("DELETE FROM node WHERE id = ?1").sql()?.execute([id]).sql()?;
+            nodes.cache.remove(old);
             return Ok(NONE);
         }
         nodes
@@ -192,6 +198,7 @@ impl Tree {
             .execute(params![id, node])
             .sql()?;
         let hash = node_hash(id, &node);
+        nodes.cache.remove(old);
         nodes.cache.put(hash, node.into());
         Ok(hash)
     }

@@ -183,6 +183,9 @@ impl References {
             return Ok(Refreshed { reloaded: true, added, ..Refreshed::default() });
         };
         let (added, removed) = apply(&state.gallery, &changes)?;
+        if removed > 0 {
+            tidy(state);
+        }
         let refreshed = Refreshed { added, removed, subjects: changes.subjects, ..Refreshed::default() };
         *position = changes.position;
         Ok(refreshed)
@@ -311,13 +314,14 @@ impl References {
             }
         }
         let gallery = builder().build()?;
-        let (mut loaded, mut waiting, mut refusal) = (0, Vec::with_capacity(AT_ONCE), None);
+        let (mut loaded, mut waiting, mut refusal) = (0, Vec::new(), None);
         let position = self.register.load(self.model, |mut batch, total| {
             if refusal.is_some() {
                 return;
             }
             if loaded == 0 {
                 refusal = gallery.try_reserve(total as usize).err();
+                waiting.reserve_exact(AT_ONCE.min(total as usize));
             }
             loaded += batch.len() as u64;
             waiting.append(&mut batch);
@@ -366,6 +370,17 @@ pub(crate) fn best_score(
 }
 
 /// Brings a register's changes into a gallery, and says how many templates came and went.
+/// Gives the memory of withdrawn rows back where it is much, beside whatever goes on.
+fn tidy(state: Arc<State>) {
+    if state.gallery.memory().is_wasteful() {
+        rayon::spawn(move || {
+            if let Err(error) = state.gallery.tidy() {
+                tracing::warn!(%error, "withdrawn templates keep their memory");
+            }
+        });
+    }
+}
+
 fn apply(gallery: &Gallery, changes: &Changes) -> Result<(usize, usize), GalleryError> {
     let mut removed = 0;
     for &template in &changes.removed {

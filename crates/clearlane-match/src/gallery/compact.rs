@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
+
 use super::index::Place;
 use super::{Gallery, MOST_ROWS, Segment, Snapshot};
 use crate::GalleryError;
@@ -33,7 +35,11 @@ impl Gallery {
     /// What a gallery has of a [file](crate::GalleryBuilder::open_file) stays as it is, withdrawn rows included: to be rid of
     /// them, [write the file anew](Gallery::write_file).
     pub fn compact(&self) -> Result<Compaction, GalleryError> {
-        let _compacting = self.compacting.lock();
+        self.compact_alone(&self.compacting.lock())
+    }
+
+    /// As [`Self::compact`], by whoever holds the lock of compactions.
+    fn compact_alone(&self, _compacting: &MutexGuard<'_, ()>) -> Result<Compaction, GalleryError> {
         let before = {
             // From here on, existing rows keep their number; new rows get a new segment.
             let _index = self.index.lock();
@@ -46,6 +52,13 @@ impl Gallery {
         }
         let version = self.published.read();
         Ok(Compaction { rows_before: before.0, rows_after: version.rows, segments: [before.1, version.segments.len()] })
+    }
+
+    /// [Compacts](Self::compact) where withdrawn rows take [too much](crate::MemoryUse::is_wasteful) and nobody does so already;
+    /// `None` where there was nothing to do.
+    pub fn tidy(&self) -> Result<Option<Compaction>, GalleryError> {
+        let Some(compacting) = self.compacting.try_lock() else { return Ok(None) };
+        if self.memory().is_wasteful() { self.compact_alone(&compacting).map(Some) } else { Ok(None) }
     }
 
     /// Puts one segment in the place of a run of adjacent ones.

@@ -42,4 +42,12 @@ impl MemoryUse {
     pub fn total(&self) -> u64 {
         self.rows + self.codes + self.owners + self.index
     }
+
+    /// Whether withdrawn rows take so much that a [compaction](crate::Gallery::compact) is worth its while: a quarter of all,
+    /// and 16 MiB.
+    #[must_use]
+    pub fn is_wasteful(&self) -> bool {
+        const LEAST: u64 = 16 << 20;
+        self.withdrawn > LEAST && self.withdrawn > self.total() / 4
+    }
 }

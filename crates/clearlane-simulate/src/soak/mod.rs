@@ -86,6 +86,23 @@ pub struct Camera<'f> {
     pub every: u64,
 }
 
+impl Camera<'_> {
+    /// Takes as many pictures at once as there are lanes: what the models keep for each is there before drift is looked for, not
+    /// when two lanes first happen to look at the same time.
+    fn warm_up(&self, lanes: usize) {
+        thread::scope(|scope| {
+            for _ in 0..lanes {
+                scope.spawn(|| {
+                    for picture in &self.pictures {
+                        // Whoever has no usable face has none later either: that is counted then.
+                        let _ = self.extractor.extract(picture);
+                    }
+                });
+            }
+        });
+    }
+}
+
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SoakReport {
@@ -273,6 +290,9 @@ impl SoakPlan {
         let site = Site::new(self, folder, policy)?;
         let first = Pictures::of(camera);
         let camera = camera.map(|camera| (camera, &first));
+        if let Some((camera, _)) = camera {
+            camera.warm_up(self.lanes);
+        }
         let ended = AtomicBool::new(false);
         let begun = Instant::now();
         let until = begun + self.duration;
