@@ -168,7 +168,7 @@ impl Watch {
             return Err(vec![self.disagree(score)]);
         }
         let best = self.good.iter().take(rule.best_frames).map(|(_, template)| template);
-        let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
+        let probe = Template::mean(best).map_err(|_| vec![Reason::InternalError { stage: "embed".into() }])?;
         Ok(Capture { probe, pad: self.pad(rule), times })
     }
 
@@ -211,7 +211,7 @@ impl Watch {
 
 /// The score of two frames that does not show one person.
 fn doubt(one: &Template, other: &Template, agreement: f32) -> Result<Option<f32>, Vec<Reason>> {
-    let score = one.score(other).map_err(|_| vec![Reason::InternalError { stage: "embed" }])?;
+    let score = one.score(other).map_err(|_| vec![Reason::InternalError { stage: "embed".into() }])?;
     Ok(Some(score).filter(|score| !reaches(*score, agreement)))
 }
 
@@ -256,9 +256,7 @@ impl CaptureRule {
 pub(crate) fn too_low(floors: &[(Component, f32)], quality: &Quality) -> Vec<Reason> {
     let value = |measure| quality.get(measure).map_or(0.0, |found| f32::from(found.value));
     let below = floors.iter().filter(|(measure, floor)| !reaches(value(*measure), *floor));
-    below
-        .map(|&(measure, floor)| Reason::QualityTooLow { measure: measure.name(), value: value(measure), floor })
-        .collect()
+    below.map(|&(measure, floor)| Reason::QualityTooLow { measure, value: value(measure), floor }).collect()
 }
 
 pub(crate) fn rank(quality: &Quality) -> Rank {
@@ -279,7 +277,7 @@ fn refused(error: &ExtractError) -> Reason {
         ExtractError::SeveralFaces { count } => Reason::SeveralFaces { faces: count },
         ref failure => {
             tracing::error!(error = %failure, "a frame could not be processed");
-            Reason::InternalError { stage: "capture" }
+            Reason::InternalError { stage: "capture".into() }
         }
     }
 }

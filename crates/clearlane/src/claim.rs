@@ -22,7 +22,7 @@ use std::time::Duration;
 use clearlane_template::SubjectId;
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::policy::PortId;
 
@@ -71,7 +71,7 @@ pub struct SignedClaim {
 }
 
 /// Why a claim was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ClaimRefusal {

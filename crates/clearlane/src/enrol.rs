@@ -17,10 +17,12 @@ use crate::threshold::{Calibration, CalibrationError};
 
 mod batches;
 mod bulk;
+mod maker;
 mod portrait;
 mod reembed;
 
 pub use batches::{BulkProgress, BulkReport, BulkStop, Unfinished, UnusedPicture};
+pub use maker::{MadeTemplate, MadeTemplates, TemplateMaker};
 pub use reembed::Reembedder;
 
 use portrait::{Chooser, templates};
@@ -187,7 +189,7 @@ impl Enroller {
             return Ok(EnrolmentOutcome::AlreadyEnrolled { subject });
         }
         let details = known.as_ref().map_or(&application.details, |subject| &subject.details);
-        let templates = match self.chooser.portraits(details, &application.pictures, now)? {
+        let templates = match self.chooser.with_consent(details, &application.pictures, now)? {
             Ok((portraits, _)) => templates(portraits),
             Err(reasons) => return Ok(EnrolmentOutcome::Refer { reasons }),
         };

@@ -187,7 +187,7 @@ impl Lane {
     }
 
     fn extractor(&self) -> Result<&Extractor, Vec<Reason>> {
-        self.port.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor" }])
+        self.port.extractor.as_ref().ok_or_else(|| vec![Reason::InternalError { stage: "extractor".into() }])
     }
 
     /// The score at which two frames show one person.
@@ -251,7 +251,7 @@ impl Lane {
             }
             Err(error) => {
                 tracing::error!(%error, "the search failed");
-                reasons.push(Reason::InternalError { stage: "search" });
+                reasons.push(Reason::InternalError { stage: "search".into() });
                 Compared::refused(reasons)
             }
         }
@@ -271,7 +271,7 @@ impl Lane {
                         .unwrap_or_else(|reasons| reasons),
                 );
             }
-            None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison" }),
+            None if reasons.is_empty() => reasons.push(Reason::InternalError { stage: "comparison".into() }),
             None => {}
         });
         let case = Arc::new(self.case(&course, Compared { comparison, template, word, reasons }));
@@ -330,7 +330,7 @@ impl fmt::Debug for Lane {
 fn guarded<T>(stage: &'static str, work: impl FnOnce() -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         tracing::error!(stage, "a stage panicked");
-        Err(vec![Reason::InternalError { stage }])
+        Err(vec![Reason::InternalError { stage: stage.into() }])
     })
 }
 

@@ -66,8 +66,8 @@ pub use clearlane_template::{ModelId, SubjectId, Template, TemplateId};
 pub use compare::{Identification, IdentifyOptions, Verification, verify};
 pub use decision::{Comparison, Decision, Passage, StageTimes};
 pub use enrol::{
-    Application, BulkProgress, BulkReport, BulkStop, EnrolError, Enroller, EnrolmentOutcome, Picture, Reembedder,
-    Unfinished, UnusedPicture,
+    Application, BulkProgress, BulkReport, BulkStop, EnrolError, Enroller, EnrolmentOutcome, MadeTemplate,
+    MadeTemplates, Picture, Reembedder, TemplateMaker, Unfinished, UnusedPicture,
 };
 pub use evidence::Evidence;
 pub use jiff;

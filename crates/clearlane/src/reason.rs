@@ -1,10 +1,13 @@
 //! Why a traveller is referred to an officer: reasons as data.
 
+use std::borrow::Cow;
+
+use clearlane_embed::Component;
 use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
 use clearlane_template::SubjectId;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::claim::ClaimRefusal;
@@ -18,7 +21,7 @@ pub use clearlane_template::Language;
 /// One reason why the lane did not open. A referral carries all that apply.
 ///
 /// As JSON: `{"reason": "under-age", "age": 13, "minimum": 14}`. No reason names a document number, a face or a template.
-#[derive(Clone, Debug, PartialEq, Serialize, IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
@@ -34,8 +37,8 @@ pub enum Reason {
     },
     /// No frame reached a quality floor of the policy.
     QualityTooLow {
-        /// The quality measure, by its name in ISO/IEC 29794-5.
-        measure: &'static str,
+        /// The quality component, in JSON by its name in ISO/IEC 29794-5.
+        measure: Component,
         /// The best component value, 0 to 100.
         value: f32,
         /// The policy's floor.
@@ -215,7 +218,7 @@ pub enum Reason {
     /// An error inside of the lane; the log says which.
     InternalError {
         /// The stage in which it arose.
-        stage: &'static str,
+        stage: Cow<'static, str>,
     },
 
     // Eligibility.

@@ -369,7 +369,6 @@ pub(crate) fn best_score(
     Ok(scores.collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?.into_iter().max_by(f32::total_cmp))
 }
 
-/// Brings a register's changes into a gallery, and says how many templates came and went.
 /// Gives the memory of withdrawn rows back where it is much, beside whatever goes on.
 fn tidy(state: Arc<State>) {
     if state.gallery.memory().is_wasteful() {
@@ -381,6 +380,7 @@ fn tidy(state: Arc<State>) {
     }
 }
 
+/// Brings a register's changes into a gallery, and says how many templates came and went.
 fn apply(gallery: &Gallery, changes: &Changes) -> Result<(usize, usize), GalleryError> {
     let mut removed = 0;
     for &template in &changes.removed {

@@ -70,7 +70,7 @@ fn picture(name: &str) -> Frame<'static> {
 
 /// That the eyes were covered and nothing else was wrong, in both languages.
 fn eyes_covered(reasons: &[Reason]) {
-    let [Reason::QualityTooLow { measure: "EyesVisible", value, .. }] = reasons else { panic!("{reasons:?}") };
+    let [Reason::QualityTooLow { measure: Component::EyesVisible, value, .. }] = reasons else { panic!("{reasons:?}") };
     assert!(*value < 20.0, "{value}");
     assert_eq!(reasons[0].phrase(Language::English), "eyes covered");
     assert_eq!(reasons[0].phrase(Language::Chinese), "眼部被遮挡");

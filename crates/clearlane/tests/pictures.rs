@@ -14,7 +14,7 @@ use clearlane::{
     Application, BulkStop, Calibration, CalibrationPoint, ClaimIssuer, Decision, Direction, Enroller, EnrolmentOutcome,
     Lane, Picture, PortBuilder, Reason, References, ShownDocument,
 };
-use clearlane_embed::{DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
+use clearlane_embed::{Component, DecodeLimits, Extractor, Frame, Models, PixelFormat, Selection};
 use clearlane_store::{DocumentKind, Key, Keyring, Register};
 use clearlane_template::SubjectId;
 use common::{eligible, finger, now, policy};
@@ -76,7 +76,7 @@ fn a_quality_floor_that_no_frame_reaches_refers_with_the_measure() {
     );
     let passage = lane.pass(&[port.picture(PEOPLE[0], 2)], &[], Some(Duration::from_mins(1)));
     assert!(
-        matches!(passage.decision.reasons(), [Reason::QualityTooLow { measure: "InterEyeDistance", value, floor: 100.0 }] if *value < 100.0),
+        matches!(passage.decision.reasons(), [Reason::QualityTooLow { measure: Component::InterEyeDistance, value, floor: 100.0 }] if *value < 100.0),
         "{passage:?}"
     );
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use clearlane::{
     Calibration, CalibrationError, CalibrationPoint, Decision, Direction, EnrolError, Enroller, Extractor, Keyring,
-    MissingPopulation, OpenError, Policy, Population, PopulationCalibration, Port, PortError, PortOptions, Reembedder,
-    References,
+    MissingPopulation, OpenError, Policy, Population, PopulationCalibration, Port, PortError, PortOptions, References,
+    TemplateMaker,
 };
 use clearlane_embed::{Embedder, Models};
 use clearlane_store::{Key, Register};
@@ -28,8 +28,8 @@ const WAYS: [(&str, Way); 6] = [
     ("Port::builder", World::build),
     ("Port::enroller", World::port_enroller),
     ("Enroller::new", World::enroller),
-    ("Reembedder::new", World::reembedder),
-    ("Reembedder::with_earlier", World::earlier),
+    ("TemplateMaker::new", World::template_maker),
+    ("TemplateMaker::with_earlier", World::earlier),
 ];
 
 #[test]
@@ -107,7 +107,6 @@ fn of_several_populations_the_strictest_threshold_counts_and_of_those_who_are_no
 struct World {
     folder: tempfile::TempDir,
     keys: Keyring,
-    register: Arc<Register>,
     references: Arc<References>,
 }
 
@@ -116,8 +115,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keyring::new(Key::random().unwrap());
         let register = Arc::new(Register::create(folder.path().join("port.register"), keys.clone()).unwrap());
-        let references = Arc::new(References::load(register.clone(), embedder().model_id(), |_, _| {}).unwrap());
-        Self { folder, keys, register, references }
+        let references = Arc::new(References::load(register, embedder().model_id(), |_, _| {}).unwrap());
+        Self { folder, keys, references }
     }
 
     fn open(&self, policy: Policy) -> Result<(), MissingPopulation> {
@@ -153,8 +152,8 @@ impl World {
         missing(Enroller::new(policy.into(), self.references.clone(), extractor(), &calibration()))
     }
 
-    fn reembedder(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        missing(Reembedder::new(policy.into(), self.register.clone(), extractor(), &calibration()))
+    fn template_maker(&self, policy: Policy) -> Result<(), MissingPopulation> {
+        missing(TemplateMaker::new(policy.into(), extractor(), &calibration()))
     }
 
     /// Of the model before, a calibration for everybody is needed as well.
@@ -163,8 +162,8 @@ impl World {
         let points = known.populations()[0].points().to_vec();
         let new = |name: &&str| Calibration::new(known.model(), people(name), points.clone(), "a test").unwrap();
         let everybody = UNKNOWN.iter().map(new).fold(known.clone(), |all, next| all.and(next).unwrap());
-        let reembedder = Reembedder::new(policy.into(), self.register.clone(), extractor(), &everybody).unwrap();
-        missing(reembedder.with_earlier(embedder(), &known))
+        let maker = TemplateMaker::new(policy.into(), extractor(), &everybody).unwrap();
+        missing(maker.with_earlier(embedder(), &known))
     }
 }
 

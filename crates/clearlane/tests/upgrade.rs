@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use clearlane::{
     BulkReport, BulkStop, Calibration, ChoiceReason, Decision, Direction, EnrolError, Enroller, ModelChoice, Picture,
-    Policy, Reason, Reembedder, References,
+    Policy, Reason, Reembedder, References, TemplateMaker,
 };
-use clearlane_embed::{DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
+use clearlane_embed::{Component, DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
 use clearlane_store::{Coverage, Enrolment, ImageDigest, Key, Keyring, NewTemplate, Register};
 use common::{SERVES_FICTIONAL_PEOPLE, eligible, finger, now, policy};
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ const PEOPLE: [&str; 4] = ["f0000", "f0001", "f0003", "f0004"];
 fn a_lane_goes_over_to_a_new_model_when_it_covers_what_the_policy_asks() {
     let port = Port::open();
     let policy = rules("coverage = 0.999 => coverage = 0.75");
-    let reembedder = port.reembedder().with_earlier(port.old(), &calibration(&port.old())).unwrap();
+    let reembedder = port.comparing();
     let choice = || ModelChoice::make(port.newer(), &port.models, &port.register, &policy).unwrap();
 
     let (embedder, chosen) = choice();
@@ -66,7 +66,7 @@ fn where_no_model_at_hand_has_templates_no_lane_opens_and_where_none_covers_more
 #[test]
 fn a_picture_must_be_shown_to_be_the_subjects() {
     let port = Port::open();
-    let compared = || port.reembedder().with_earlier(port.old(), &calibration(&port.old())).unwrap();
+    let compared = || port.comparing();
     // Somebody else's picture under the name: the model that knows the subject tells.
     let swapped = || vec![supplied("f0000", "f0001/enrol.jpg")];
     assert_eq!(stops(&reembed(&compared(), swapped())), [("f0000", "not-matched")]);
@@ -117,6 +117,58 @@ fn a_re_embedding_that_was_stopped_goes_on() {
     assert_eq!(port.register.coverage(port.newer().model_id()).unwrap().share(), 1.0);
 }
 
+#[test]
+fn templates_that_were_made_elsewhere_are_judged_as_those_that_are_made_here() {
+    let port = Port::open();
+    let withdrawn = port.register.subject("f0003").unwrap().unwrap().id;
+    port.register.withdraw_consent(withdrawn, Timestamp::UNIX_EPOCH).unwrap();
+    let mut supply = supply(&["f0000", "f0001", "f0003"]);
+    supply.push(supplied("f0004", "f0001/enrol.jpg"));
+    supply.push(supplied("nobody", "f0001/enrol.jpg"));
+    let here = Port::open();
+    let other = here.register.subject("f0003").unwrap().unwrap().id;
+    here.register.withdraw_consent(other, Timestamp::UNIX_EPOCH).unwrap();
+    let expected = reembed(&here.comparing(), supply.clone());
+
+    let (reembedder, elsewhere) = (port.comparing(), port.comparing_maker());
+    assert_eq!(reembedder.maker().digest(), elsewhere.digest());
+    assert_ne!(reembedder.maker().digest(), port.maker().digest(), "one that compares nothing makes something else");
+    let needed: Vec<_> = supply.iter().map(|(key, _)| reembedder.needs_pictures(key).unwrap()).collect();
+    assert_eq!(needed, [true, true, true, true, false]);
+    let made = || {
+        let make = |(key, read): (String, Reader)| {
+            let made = read().map(|pictures| elsewhere.make(&pictures, true).unwrap());
+            (key, made.map_err(BulkStop::Unreadable))
+        };
+        readers(supply.clone()).into_iter().map(make).collect::<Vec<_>>()
+    };
+    let mut report = BulkReport::default();
+    reembedder.take_in(made(), now(), &mut report).unwrap();
+    assert_eq!(stops(&report), [("f0003", "consent-withdrawn"), ("f0004", "not-matched"), ("nobody", "not-enrolled")]);
+    // Scores are taken under each register's own key, and differ in their last bit.
+    assert_eq!((stops(&report), report.progress), (stops(&expected), expected.progress));
+
+    // A second time it counts as there already, and nothing is written twice.
+    reembedder.take_in(made(), now(), &mut report).unwrap();
+    assert_eq!((report.progress.enrolled, report.progress.templates, report.progress.already), (2, 2, 2));
+    assert_eq!(port.register.coverage(port.newer().model_id()).unwrap().covered, 2);
+    assert!(!reembedder.needs_pictures("f0000").unwrap());
+}
+
+#[test]
+fn reasons_are_read_as_they_were_written() {
+    let reasons = [
+        Reason::NoFace,
+        Reason::QualityTooLow { measure: Component::EyesVisible, value: 12.5, floor: 50.0 },
+        Reason::FramesDisagree { score: -0.25, threshold: 0.4 },
+        Reason::InternalError { stage: "embed".into() },
+    ];
+    for reason in reasons {
+        let written = serde_json::to_string(&reason).unwrap();
+        assert_eq!(serde_json::from_str::<Reason>(&written).unwrap(), reason, "{written}");
+    }
+}
+
 struct Port {
     folder: tempfile::TempDir,
     models: Models,
@@ -164,9 +216,22 @@ impl Port {
         Extractor::new(detector, embedder).with_selection(Selection::Largest)
     }
 
-    fn reembedder(&self) -> Reembedder {
+    fn maker(&self) -> TemplateMaker {
         let calibration = calibration(&self.newer());
-        Reembedder::new(rules("").into(), self.register.clone(), self.extractor(self.newer()), &calibration).unwrap()
+        TemplateMaker::new(rules("").into(), self.extractor(self.newer()), &calibration).unwrap()
+    }
+
+    /// As [`Self::maker`], with the old model's templates beside.
+    fn comparing_maker(&self) -> TemplateMaker {
+        self.maker().with_earlier(self.old(), &calibration(&self.old())).unwrap()
+    }
+
+    fn reembedder(&self) -> Reembedder {
+        Reembedder::new(self.register.clone(), self.maker())
+    }
+
+    fn comparing(&self) -> Reembedder {
+        Reembedder::new(self.register.clone(), self.comparing_maker())
     }
 
     /// Whether each of [`PEOPLE`] passes with the picture that they were enrolled from.

@@ -72,6 +72,13 @@ pub enum BulkStop {
     Failed(String),
 }
 
+impl BulkStop {
+    /// A model that failed on a picture.
+    pub(super) fn of(error: EnrolError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 /// What became of one subject's pictures.
 pub(super) enum Prepared<R> {
     Already,
@@ -88,7 +95,7 @@ impl<R> Prepared<R> {
     /// A model that failed on a picture concerns this subject alone; any other error ends the job.
     pub(super) fn failed(error: EnrolError) -> Result<Self, EnrolError> {
         match error {
-            EnrolError::Extract(_) => Ok(Self::Stopped(BulkStop::Failed(error.to_string()))),
+            EnrolError::Extract(_) => Ok(Self::Stopped(BulkStop::of(error))),
             error => Err(error),
         }
     }
@@ -137,7 +144,7 @@ pub(super) fn run<S: Send, R: Send>(
 }
 
 /// One batch: an error leaves the report as it was before.
-fn one<R>(
+pub(super) fn one<R>(
     batch: Vec<(String, Result<Prepared<R>, EnrolError>)>,
     write: &mut impl FnMut(Vec<(String, R)>) -> Result<Vec<Written>, EnrolError>,
     report: &mut BulkReport,

@@ -65,7 +65,7 @@ impl Enroller {
             Err(words) => return Ok(Prepared::Stopped(BulkStop::Unreadable(words))),
         };
         let details = known.as_ref().map_or(&application.details, |subject| &subject.details);
-        match self.chooser.portraits(details, &application.pictures, now) {
+        match self.chooser.with_consent(details, &application.pictures, now) {
             Ok(Ok((portraits, unused))) => {
                 let place = match known {
                     Some(subject) => Place::Known(subject.id),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clearlane_embed::{ExtractError, Extraction, Extractor, Selection};
 use clearlane_store::{Details, ImageDigest, NewTemplate, StoreError};
-use clearlane_template::Template;
+use clearlane_template::{ModelId, Template};
 use jiff::Timestamp;
 
 use super::{EnrolError, Picture};
@@ -19,6 +19,18 @@ use crate::threshold::Calibration;
 pub(super) struct Portrait {
     pub(super) extraction: Extraction,
     pub(super) source: Option<ImageDigest>,
+}
+
+impl Unused {
+    pub(super) fn into_pair(self) -> (usize, Vec<Reason>) {
+        (self.picture, self.reasons)
+    }
+}
+
+impl From<(usize, Vec<Reason>)> for Unused {
+    fn from((picture, reasons): (usize, Vec<Reason>)) -> Self {
+        Self { picture, reasons }
+    }
 }
 
 impl Portrait {
@@ -74,14 +86,36 @@ impl Chooser {
         self.rules.as_ref().map(|rules| rules.policy.as_ref())
     }
 
-    pub(super) fn portraits(
+    pub(super) fn model(&self) -> ModelId {
+        self.extractor.embedder().model_id()
+    }
+
+    /// The threshold at which two pictures show one person, where there are rules.
+    pub(super) fn agreement(&self) -> Option<f32> {
+        self.rules.as_ref().map(|rules| rules.agreement)
+    }
+
+    /// The portraits of one who consents, as the rules ask.
+    pub(super) fn with_consent(
         &self,
         details: &Details,
         pictures: &[Picture<'_>],
         now: Timestamp,
     ) -> Result<Portraits, EnrolError> {
+        let refused = self.policy().map(|policy| policy.consent_refuses(details.consent.as_ref(), now));
+        let mut reasons = refused.unwrap_or_default();
+        match self.portraits(pictures)? {
+            Err(others) => reasons.extend(others),
+            found if reasons.is_empty() => return Ok(found),
+            Ok(_) => {}
+        }
+        Ok(Err(reasons))
+    }
+
+    /// The portraits, whether or not their subject consents.
+    pub(super) fn portraits(&self, pictures: &[Picture<'_>]) -> Result<Portraits, EnrolError> {
         match &self.rules {
-            Some(rules) => self.by_rules(rules, details, pictures, now),
+            Some(rules) => self.by_rules(rules, pictures),
             None => self.all(pictures),
         }
     }
@@ -98,15 +132,8 @@ impl Chooser {
         Ok(if portraits.is_empty() { Err(reasons_of(unused)) } else { Ok((portraits, unused)) })
     }
 
-    fn by_rules(
-        &self,
-        rules: &Rules,
-        details: &Details,
-        pictures: &[Picture<'_>],
-        now: Timestamp,
-    ) -> Result<Portraits, EnrolError> {
+    fn by_rules(&self, rules: &Rules, pictures: &[Picture<'_>]) -> Result<Portraits, EnrolError> {
         let rule = &rules.policy.enrolment;
-        let mut reasons = rules.policy.consent_refuses(details.consent.as_ref(), now);
         let (mut good, mut unfit, mut unused) = (Vec::new(), Vec::new(), Vec::new());
         for (picture, Picture { frame, source }) in pictures.iter().enumerate() {
             let extraction = match self.extractor.extract_any(frame) {
@@ -127,11 +154,8 @@ impl Chooser {
                 unfit.push(extraction.template);
             }
         }
-        if !reasons.is_empty() || good.is_empty() {
-            if good.is_empty() {
-                reasons.extend(reasons_of(unused));
-            }
-            return Ok(Err(reasons));
+        if good.is_empty() {
+            return Ok(Err(reasons_of(unused)));
         }
         good.sort_by_key(|portrait| Reverse(rank(&portrait.extraction.quality)));
         let templates = good.iter().map(|portrait| &portrait.extraction.template).chain(&unfit);

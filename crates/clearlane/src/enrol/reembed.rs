@@ -4,65 +4,41 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use clearlane_embed::{Embedder, Extractor};
 use clearlane_store::{NewTemplate, Register, Subject};
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
 
 use super::batches::{self, BulkProgress, BulkReport, BulkStop, Prepared, Written, written};
-use super::portrait::{Chooser, Portrait, templates};
+use super::maker::{MadeTemplate, MadeTemplates, TemplateMaker};
+use super::portrait::Unused;
 use super::{EnrolError, Picture};
-use crate::policy::Policy;
 use crate::proof::reaches;
 use crate::reason::Reason;
 use crate::references::best_score;
-use crate::threshold::{Calibration, CalibrationError};
 
 /// Gives those who are enrolled templates of a new model, beside those that they have, by the rules of a policy.
 ///
 /// A register holds no pictures, so they are supplied again, and must be shown to be the subject's: by the model of which
-/// the register has templates, where [`Reembedder::with_earlier`] gives one, and else by their digests, which the register
+/// the register has templates, where [`TemplateMaker::with_earlier`] gives one, and else by their digests, which the register
 /// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another.
 pub struct Reembedder {
     register: Arc<Register>,
-    policy: Arc<Policy>,
-    chooser: Chooser,
-    model: ModelId,
-    earlier: Option<Earlier>,
-}
-
-/// The model that knows the subjects already.
-struct Earlier {
-    embedder: Embedder,
-    /// The threshold at which two pictures show one person.
-    threshold: f32,
+    maker: Arc<TemplateMaker>,
 }
 
 /// Whose templates, and which.
 type Ready = (SubjectId, Vec<NewTemplate>);
 
 impl Reembedder {
-    /// Re-embeds with the model of `extractor`, of which `calibration` is, for those at the least whom the policy serves.
-    pub fn new(
-        policy: Arc<Policy>,
-        register: Arc<Register>,
-        extractor: Extractor,
-        calibration: &Calibration,
-    ) -> Result<Self, EnrolError> {
-        let model = extractor.embedder().model_id();
-        of_model("calibration", calibration, model)?;
-        let calibration = calibration.for_policy(&policy).map_err(CalibrationError::from)?;
-        let chooser = Chooser::new(Arc::clone(&policy), extractor, &calibration)?;
-        Ok(Self { register, policy, chooser, model, earlier: None })
+    /// Re-embeds those in `register` with what `maker` makes.
+    pub fn new(register: Arc<Register>, maker: impl Into<Arc<TemplateMaker>>) -> Self {
+        Self { register, maker: maker.into() }
     }
 
-    /// The same, comparing each picture with the subject's templates of an earlier model.
-    pub fn with_earlier(mut self, embedder: Embedder, calibration: &Calibration) -> Result<Self, EnrolError> {
-        of_model("earlier calibration", calibration, embedder.model_id())?;
-        let calibration = calibration.for_policy(&self.policy).map_err(CalibrationError::from)?;
-        let threshold = calibration.threshold_for_fmr(self.policy.enrolment.agreement_fmr)?;
-        self.earlier = Some(Earlier { embedder, threshold });
-        Ok(self)
+    /// What makes the templates.
+    #[must_use]
+    pub fn maker(&self) -> &Arc<TemplateMaker> {
+        &self.maker
     }
 
     /// Re-embeds all subjects of `supplied`: each yields the key of an enrolled subject and a reader of its pictures, which
@@ -81,63 +57,99 @@ impl Reembedder {
     where
         R: FnOnce() -> Result<Vec<Picture<'static>>, String> + Send,
     {
-        let prepare = |key: &str, read: R| self.prepare(key, read, now);
+        let prepare = |key: &str, read: R| {
+            self.prepare(key, now, |models| {
+                let pictures = read().map_err(BulkStop::Unreadable)?;
+                let compared = self.maker.earlier_model().is_some_and(|earlier| models.contains(&earlier));
+                self.maker.make(&pictures, compared).map_err(BulkStop::of)
+            })
+        };
         batches::run(supplied, prepare, |ready| self.write(ready), progress)
     }
 
-    fn prepare<R>(&self, key: &str, read: R, now: Timestamp) -> Result<Prepared<Ready>, EnrolError>
-    where
-        R: FnOnce() -> Result<Vec<Picture<'static>>, String>,
-    {
+    /// Whether somebody is enrolled under this key and has no template of the model: only then are pictures of use.
+    pub fn needs_pictures(&self, key: &str) -> Result<bool, EnrolError> {
+        let Some(subject) = self.register.subject(key)? else { return Ok(false) };
+        Ok(!self.register.models_of(subject.id)?.contains(&self.maker.model()))
+    }
+
+    /// Judges what was made elsewhere, by a [`TemplateMaker`] with the same [digest](TemplateMaker::digest), writes what can be used
+    /// in one transaction, and adds all of it to the report: what it counts is on disk. Each subject is named once.
+    pub fn take_in(
+        &self,
+        made: Vec<(String, Result<MadeTemplates, BulkStop>)>,
+        now: Timestamp,
+        report: &mut BulkReport,
+    ) -> Result<(), EnrolError> {
+        let prepared = made.into_iter().map(|(key, made)| {
+            let prepared = self.prepare(&key, now, |_| made);
+            (key, prepared)
+        });
+        batches::one(prepared.collect(), &mut |ready| self.write(ready), report)
+    }
+
+    fn prepare(
+        &self,
+        key: &str,
+        now: Timestamp,
+        make: impl FnOnce(&[ModelId]) -> Result<MadeTemplates, BulkStop>,
+    ) -> Result<Prepared<Ready>, EnrolError> {
         let Some(subject) = self.register.subject(key)? else {
             return Ok(Prepared::refer(vec![Reason::NotEnrolled]));
         };
         let models = self.register.models_of(subject.id)?;
-        if models.contains(&self.model) {
+        if models.contains(&self.maker.model()) {
             return Ok(Prepared::Already);
         }
-        let pictures = match read() {
-            Ok(pictures) => pictures,
-            Err(words) => return Ok(Prepared::Stopped(BulkStop::Unreadable(words))),
+        let made = match make(&models) {
+            Ok(made) => made,
+            Err(stop) => return Ok(Prepared::Stopped(stop)),
         };
-        let (portraits, unused) = match self.chooser.portraits(&subject.details, &pictures, now) {
-            Ok(Ok(found)) => found,
-            Ok(Err(reasons)) => return Ok(Prepared::refer(reasons)),
-            Err(error) => return Prepared::failed(error),
+        let mut reasons = self.maker.policy().consent_refuses(subject.details.consent.as_ref(), now);
+        let (templates, unused) = match made {
+            MadeTemplates::Usable { templates, unused } if reasons.is_empty() => (templates, unused),
+            MadeTemplates::Usable { .. } => return Ok(Prepared::refer(reasons)),
+            MadeTemplates::Refer(others) => {
+                reasons.extend(others);
+                return Ok(Prepared::refer(reasons));
+            }
         };
-        match self.unproven(&subject, &models, &portraits)? {
-            Some(reason) => Ok(Prepared::refer(vec![reason])),
-            None => Ok(Prepared::Ready((subject.id, templates(portraits)), unused)),
+        if let Some(reason) = self.unproven(&subject, &models, &templates)? {
+            return Ok(Prepared::refer(vec![reason]));
         }
+        let ready = (subject.id, templates.into_iter().map(MadeTemplate::into_new).collect());
+        Ok(Prepared::Ready(ready, unused.into_iter().map(Unused::from).collect()))
     }
 
-    /// Why the portraits are not shown to be the subject's.
+    /// Why the templates are not shown to be of the subject.
     fn unproven(
         &self,
         subject: &Subject,
         models: &[ModelId],
-        portraits: &[Portrait],
+        templates: &[MadeTemplate],
     ) -> Result<Option<Reason>, EnrolError> {
-        if let Some(Earlier { embedder, threshold }) =
-            self.earlier.as_ref().filter(|earlier| models.contains(&earlier.embedder.model_id()))
-        {
-            for portrait in portraits {
-                let probe = embedder.embed(&portrait.extraction.aligned).map_err(EnrolError::Extract)?;
-                let score = best_score(&self.register, embedder.model_id(), subject.id, &probe)?.unwrap_or(-1.0);
-                if !reaches(score, *threshold) {
-                    return Ok(Some(Reason::NotMatched { score, threshold: *threshold }));
+        let earlier = self.maker.earlier_model().filter(|earlier| models.contains(earlier));
+        if let Some((earlier, threshold)) = earlier.zip(self.maker.earlier_threshold()) {
+            for made in templates {
+                let score = match &made.earlier {
+                    Some(probe) => best_score(&self.register, earlier, subject.id, probe)?,
+                    None => None,
+                };
+                let score = score.unwrap_or(-1.0);
+                if !reaches(score, threshold) {
+                    return Ok(Some(Reason::NotMatched { score, threshold }));
                 }
             }
             return Ok(None);
         }
         let known = self.register.sources(subject.id)?;
-        let all = portraits.iter().all(|portrait| portrait.source.is_some_and(|source| known.contains(&source)));
+        let all = templates.iter().all(|made| made.source.is_some_and(|source| known.contains(&source)));
         Ok((!all).then_some(Reason::PictureUnproven))
     }
 
     fn write(&self, ready: Vec<(String, Ready)>) -> Result<Vec<Written>, EnrolError> {
         let (keys, ready): (Vec<_>, Vec<_>) = ready.into_iter().unzip();
-        let added = self.register.add_missing_templates(self.model, &ready)?;
+        let added = self.register.add_missing_templates(self.maker.model(), &ready)?;
         let count = |added: Result<Vec<_>, _>| added.map(|templates| templates.len());
         Ok(keys.into_iter().zip(added).map(|(key, added)| written(key, count(added))).collect())
     }
@@ -145,13 +157,6 @@ impl Reembedder {
 
 impl fmt::Debug for Reembedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reembedder").field("model", &self.model).finish_non_exhaustive()
-    }
-}
-
-fn of_model(part: &'static str, calibration: &Calibration, model: ModelId) -> Result<(), EnrolError> {
-    match calibration.model() {
-        found if found == model => Ok(()),
-        found => Err(EnrolError::OtherModel { part, found, wanted: model }),
+        f.debug_struct("Reembedder").field("maker", &self.maker).finish_non_exhaustive()
     }
 }

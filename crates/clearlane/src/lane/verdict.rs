@@ -229,7 +229,7 @@ fn failed(
     if !matches!(error, StoreError::Refused { .. }) {
         return Err(error);
     }
-    reasons.push(Reason::InternalError { stage });
+    reasons.push(Reason::InternalError { stage: stage.into() });
     failures.push(error);
     Ok(())
 }

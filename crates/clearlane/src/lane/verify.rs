@@ -104,7 +104,7 @@ impl Lane {
         let score = timed(debug_span!("search", entries = 1), &mut course.times.search, || {
             capture.probe.score(&portrait.probe)
         });
-        let score = score.map_err(|_| vec![Reason::InternalError { stage: "comparison" }])?;
+        let score = score.map_err(|_| vec![Reason::InternalError { stage: "comparison".into() }])?;
         // The portrait says whom the document shows, the register who is enrolled: the face has to be both.
         let mut compared = self.compare_with(subject, &capture, course);
         if let Some(comparison) = compared.comparison.as_mut().filter(|enrolled| !reaches(score, enrolled.score)) {
@@ -125,7 +125,7 @@ impl Lane {
             Err(error) => {
                 self.port.references.note(&error);
                 tracing::error!(%error, "the register could not be read");
-                Err(vec![Reason::InternalError { stage: "register" }])
+                Err(vec![Reason::InternalError { stage: "register".into() }])
             }
         }
     }
@@ -152,7 +152,7 @@ impl Lane {
                     self.port.references.note(error);
                 }
                 tracing::error!(%error, "the comparison failed");
-                Compared::refused(vec![Reason::InternalError { stage: "comparison" }])
+                Compared::refused(vec![Reason::InternalError { stage: "comparison".into() }])
             }
         }
     }

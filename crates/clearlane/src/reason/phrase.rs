@@ -16,7 +16,7 @@ impl Reason {
             Self::NoFace => ("no face to be seen", "未检测到人脸"),
             Self::SeveralFaces { .. } => ("more than one face", "检测到多张人脸"),
             Self::QualityTooLow { measure, .. } => {
-                Component::from_name(measure).and_then(covered).unwrap_or(("picture not good enough", "图像质量不足"))
+                covered(*measure).unwrap_or(("picture not good enough", "图像质量不足"))
             }
             Self::FaceTooSmall { .. } => ("face too far away", "人脸距离过远"),
             Self::FaceCut { .. } => ("face not wholly in the picture", "人脸未完整入镜"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use clearlane::{ModelChoice, Policy, Reembedder};
+use clearlane::{ModelChoice, Policy, Reembedder, TemplateMaker};
 use clearlane_embed::{Extractor, Models, Selection};
 use clearlane_store::{Coverage, Register};
 use jiff::Timestamp;
@@ -75,7 +75,8 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
     let register = Arc::new(args.register.open()?);
     let models = args.models.available()?;
     let extractor = args.models.load_extractor(Selection::Only)?.with_orientation(args.how.orientation());
-    let reembedder = reembedder(&policy, &register, &models, extractor, output)?;
+    let maker = maker(Arc::clone(&policy), &register, &models, extractor, output)?;
+    let reembedder = Reembedder::new(Arc::clone(&register), maker);
 
     let (job, supplied) = (Job::begin(candidates.len(), "embedding", output)?, Supplied::by(&candidates, args.how));
     let pictures = candidates.iter().map(|candidate| {
@@ -101,28 +102,28 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
 }
 
 /// With the embedder that knows the register's subjects, where it is available.
-fn reembedder(
-    policy: &Arc<Policy>,
-    register: &Arc<Register>,
+fn maker(
+    policy: Arc<Policy>,
+    register: &Register,
     models: &Models,
     extractor: Extractor,
     output: &Output,
-) -> Result<Reembedder> {
+) -> Result<TemplateMaker> {
     let (name, calibration) = (extractor.embedder().name().to_owned(), thresholds::calibration(extractor.embedder())?);
     let earlier = ModelChoice::earlier(extractor.embedder(), models, register)?;
-    let reembedder = Reembedder::new(Arc::clone(policy), Arc::clone(register), extractor, &calibration)?;
+    let maker = TemplateMaker::new(policy, extractor, &calibration)?;
     let Some((earlier, Coverage { covered, subjects })) = earlier else {
         output.note(&format!(
             "no embedder but {name} is available that the register has templates of: pictures are known by their digests"
         ));
-        return Ok(reembedder);
+        return Ok(maker);
     };
     let known = thresholds::calibration(&earlier)?;
     output.note(&format!(
         "pictures are compared with templates of {} ({covered} of {subjects} subjects)",
         earlier.name()
     ));
-    Ok(reembedder.with_earlier(earlier, &known)?)
+    Ok(maker.with_earlier(earlier, &known)?)
 }
 
 fn text(report: &Report) -> String {

@@ -83,9 +83,7 @@ impl Guidance {
             Some(Reason::FaceCut { .. }) => Self::MoveToCentre,
             Some(Reason::FaceNotUpright) => Self::LookHere,
             Some(Reason::SeveralFaces { .. }) => Self::OneAtATime,
-            Some(Reason::QualityTooLow { measure, .. }) => {
-                Component::from_name(measure).map_or(Self::HoldStill, against)
-            }
+            Some(Reason::QualityTooLow { measure, .. }) => against(*measure),
             _ => Self::HoldStill,
         }
     }
@@ -129,7 +127,7 @@ mod tests {
         for component in Component::ALL {
             let guidance = against(component);
             assert_eq!(guidance == Guidance::HoldStill, component == Component::Sharpness, "{component}");
-            let reason = Reason::QualityTooLow { measure: component.name(), value: 0.0, floor: 20.0 };
+            let reason = Reason::QualityTooLow { measure: component, value: 0.0, floor: 20.0 };
             assert_eq!(Guidance::of(&[reason]), guidance);
         }
     }
@@ -137,9 +135,9 @@ mod tests {
     #[test]
     fn the_largest_shortfall_is_told_and_a_cut_face_before_all() {
         let low = |measure, value| Reason::QualityTooLow { measure, value, floor: 40.0 };
-        let both = [low("Sharpness", 35.0), low("HeadPoseYaw", 5.0)];
+        let both = [low(Component::Sharpness, 35.0), low(Component::HeadPoseYaw, 5.0)];
         assert_eq!(Guidance::of(&both), Guidance::LookHere);
-        let cut = [low("HeadPoseYaw", 5.0), Reason::FaceCut { outside: 0.4 }];
+        let cut = [low(Component::HeadPoseYaw, 5.0), Reason::FaceCut { outside: 0.4 }];
         assert_eq!(Guidance::of(&cut), Guidance::MoveToCentre);
     }
 }
