@@ -75,7 +75,8 @@ impl Drop for Pages {
     }
 }
 
-#[cfg(target_os = "linux")]
+// Miri, which interprets programs to find undefined behaviour, knows neither the advice nor mappings that are given back in parts.
+#[cfg(all(target_os = "linux", not(miri)))]
 fn advise(base: NonNull<u8>, size: usize, huge: bool) {
     // SAFETY: the range is one whole mapping of ours; the advice changes how it is kept, not what it holds. Where the
     // system refuses huge pages, small ones serve; every Linux since 3.4 leaves out of a dump what it is told to.
@@ -87,10 +88,10 @@ fn advise(base: NonNull<u8>, size: usize, huge: bool) {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn advise(_base: NonNull<u8>, _size: usize, _huge: bool) {}
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod system {
     use std::ptr::{self, NonNull};
 
@@ -140,7 +141,7 @@ mod system {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), miri))]
 mod system {
     use std::alloc::{Layout, alloc_zeroed, dealloc};
     use std::ptr::NonNull;
