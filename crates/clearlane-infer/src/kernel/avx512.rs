@@ -13,8 +13,10 @@ pub(crate) struct Avx512Block(pub(super) __m512);
 // SAFETY: each method touches what its contract says; the kernels that use it are only handed out by `KernelSet::of`
 // for a token that proves that the CPU has the instructions.
 unsafe impl Vector for Avx512Block {
+    type Register = Self;
     const REGISTERS: usize = 1;
     const ACCUMULATORS: usize = 28;
+    const DEPTHWISE: [usize; 2] = [2, 10];
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {

@@ -18,15 +18,9 @@ pub(crate) struct Depthwise {
     weights: Vec<Block>,
     bias: Vec<Block>,
     tiles: Vec<(usize, DepthwiseKernel)>,
-    /// Tiles of two rows, where there are kernels for them.
-    two_rows: Option<Vec<(usize, DepthwiseKernel)>>,
+    /// Tiles of a 3 x 3 convolution with stride 1, where there are kernels for it, and how many rows they have.
+    three: Option<(usize, Vec<(usize, DepthwiseKernel)>)>,
     epilogue: Epilogue,
-}
-
-/// The most pixels in each row of a tile of two: their sums share the registers with the nine weights, of which a tile of one row
-/// keeps one at a time. None where registers are few.
-pub(crate) const fn two_rows(accumulators: usize) -> usize {
-    accumulators.saturating_sub(8) / 2
 }
 
 impl Depthwise {
@@ -48,7 +42,8 @@ impl Depthwise {
                 .collect::<Option<Vec<_>>>()
         };
         let plain = (convolution.kernel, convolution.stride, convolution.dilation) == ([3, 3], 1, [1, 1]);
-        let tiles_of_two = || tiles(two_rows(kernels.accumulators), &kernels.depthwise_two_rows);
+        let [rows, pixels] = kernels.depthwise_three;
+        let of_three = || Some((rows, tiles(pixels, &kernels.depthwise_three_kernel)?));
         let positions = convolution.kernel[0] * convolution.kernel[1];
         let weight = |plane: usize, position: usize, lane: usize| {
             convolution.weights.get((plane * LANES + lane) * positions + position).copied().unwrap_or(0.0)
@@ -62,7 +57,7 @@ impl Depthwise {
             weights: weights.collect(),
             bias: blocks(&convolution.bias),
             tiles: tiles(kernels.accumulators, &|pixels| (kernels.depthwise)(pixels, convolution.stride * LANES))?,
-            two_rows: plain.then(tiles_of_two).flatten(),
+            three: plain.then(of_three).flatten(),
             epilogue,
         })
     }
@@ -72,8 +67,8 @@ impl Depthwise {
         for plane in planes {
             let mut y = rows.start;
             while y < rows.end {
-                let (tiles, next) = match &self.two_rows {
-                    Some(tiles) if y + 1 < rows.end => (tiles, y + 2),
+                let (tiles, next) = match &self.three {
+                    Some((height, tiles)) if y + height <= rows.end => (tiles, y + height),
                     _ => (&self.tiles, y + 1),
                 };
                 for &(x, kernel) in tiles {
@@ -126,20 +121,59 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize, const STEP: usize
     }
 }
 
-/// Two rows of a 3 × 3 convolution with stride 1, each input of which is read once: the loads of [`depthwise_tile`] take longer
-/// than its products.
+/// One row or two of a 3 × 3 convolution with stride 1, register after register of a block, so that each input is read once for the
+/// three sums of a row that it is a part of: the loads of [`depthwise_tile`] take longer than its products.
 ///
 /// # Safety
 ///
-/// As for [`depthwise_tile`], for `P` pixels in each of two rows; the taps are those of such a convolution.
+/// As for [`depthwise_tile`], for `P` pixels in each of the rows; the taps are those of such a convolution.
 #[inline(always)]
-pub(crate) unsafe fn depthwise_two_rows<V: Vector, const P: usize>(tile: &DepthwiseTile<'_>) {
+pub(crate) unsafe fn depthwise_three<V: Vector, const P: usize>(tile: &DepthwiseTile<'_>) {
+    for register in 0..V::REGISTERS {
+        let first = register * (LANES / V::REGISTERS);
+        // SAFETY: the caller gives whole blocks, of which the register holds some channels.
+        unsafe {
+            let tile = DepthwiseTile {
+                taps: tile.taps,
+                from: tile.from.add(first),
+                weights: tile.weights.add(first),
+                bias: tile.bias.add(first),
+                epilogue: tile.epilogue.channels_from(first),
+            };
+            if V::DEPTHWISE[0] == 2 {
+                two_rows::<V::Register, P>(&tile);
+            } else {
+                one_row::<V::Register, P>(&tile);
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`depthwise_three`].
+#[inline(always)]
+unsafe fn one_row<V: Vector, const P: usize>(tile: &DepthwiseTile<'_>) {
     // SAFETY: the caller gives pointers that reach what is read and written here.
     unsafe {
-        let mut weights = [V::load(tile.weights); 9];
-        for (position, weight) in weights.iter_mut().enumerate() {
-            *weight = V::load(tile.weights.add(position * LANES));
+        let mut sums = [V::load(tile.bias); P];
+        for row in 0..3 {
+            add_row(&mut sums, &weights::<V, 3>(tile.weights, 3 * row), tile.from.add(row * tile.taps[3]));
         }
+        tile.epilogue.store::<V, P, P>(sums, 0);
+    }
+}
+
+/// Two rows share their inputs as well.
+///
+/// # Safety
+///
+/// As for [`depthwise_three`].
+#[inline(always)]
+unsafe fn two_rows<V: Vector, const P: usize>(tile: &DepthwiseTile<'_>) {
+    // SAFETY: the caller gives pointers that reach what is read and written here.
+    unsafe {
+        let weights = weights::<V, 9>(tile.weights, 0);
         let (mut upper, mut lower) = ([V::load(tile.bias); P], [V::load(tile.bias); P]);
         let pitch = tile.taps[3];
         // Written out: sums that a loop picks from would have to lie in memory.
@@ -154,18 +188,32 @@ pub(crate) unsafe fn depthwise_two_rows<V: Vector, const P: usize>(tile: &Depthw
     }
 }
 
-/// Adds to the sums of a row what three weights make of an input row. What is loaded twice, for a row and the one below or for
-/// neighbouring pixels, the compiler loads once.
+/// The weights of `N` taps from number `first` on.
+///
+/// # Safety
+///
+/// As for [`Vector`]; `from` leads to a block a tap.
+#[inline(always)]
+unsafe fn weights<V: Vector, const N: usize>(from: *const f32, first: usize) -> [V; N] {
+    // SAFETY: the caller gives a block a tap.
+    std::array::from_fn(|tap| unsafe { V::load(from.add((first + tap) * LANES)) })
+}
+
+/// Adds to the sums of a row what three weights make of an input row, input after input, each loaded once.
 ///
 /// # Safety
 ///
 /// As for [`Vector`]; there are three weights, and `from` leads to `P + 2` pixels.
 #[inline(always)]
 unsafe fn add_row<V: Vector, const P: usize>(sums: &mut [V; P], weights: &[V], from: *const f32) {
-    for (pixel, sum) in sums.iter_mut().enumerate() {
+    for input in 0..P + 2 {
+        // SAFETY: the caller gives so many pixels, and the CPU has V's instructions.
+        let value = unsafe { V::load(from.add(input * LANES)) };
         for (column, weight) in weights.iter().enumerate() {
-            // SAFETY: the caller gives so many pixels, and the CPU has V's instructions.
-            unsafe { *sum = V::load(from.add((pixel + column) * LANES)).mul_add(*weight, *sum) };
+            if let Some(sum) = input.checked_sub(column).and_then(|pixel| sums.get_mut(pixel)) {
+                // SAFETY: the CPU has V's instructions.
+                *sum = unsafe { value.mul_add(*weight, *sum) };
+            }
         }
     }
 }

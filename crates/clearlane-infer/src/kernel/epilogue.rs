@@ -178,6 +178,13 @@ impl TileEpilogue {
         Self { to: self.to.wrapping_add(moved), add, ..self }
     }
 
+    /// The same for the channels of each block from `first` on.
+    pub(crate) fn channels_from(self, first: usize) -> Self {
+        let add = if self.add.is_null() { self.add } else { self.add.wrapping_add(first) };
+        let activation = ActivationAt { slopes: self.activation.slopes.wrapping_add(first), ..self.activation };
+        Self { to: self.to.wrapping_add(first), add, activation, ..self }
+    }
+
     /// The same for the row below.
     pub(crate) fn below(self) -> Self {
         Self { to: self.to.wrapping_add(self.to_row), add: self.add.wrapping_add(self.add_row), ..self }

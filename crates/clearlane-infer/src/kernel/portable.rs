@@ -14,8 +14,10 @@ impl PortableBlock {
 
 // SAFETY: each method touches what its contract says and uses no instruction beyond the target's own.
 unsafe impl Vector for PortableBlock {
+    type Register = Self;
     const REGISTERS: usize = 4;
     const ACCUMULATORS: usize = 2;
+    const DEPTHWISE: [usize; 2] = [1, 0];
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {

@@ -7,9 +7,7 @@ use clearlane_simd::Neon;
 use clearlane_simd::{Avx2, Avx512};
 
 use super::dense::{DenseKernel, DenseTile, dense_tile};
-use super::depthwise::{
-    DepthwiseKernel, DepthwiseTile, depthwise_tile, depthwise_two_rows, two_rows as two_rows_of_depthwise,
-};
+use super::depthwise::{DepthwiseKernel, DepthwiseTile, depthwise_three, depthwise_tile};
 use super::integer::set::IntegerKernels;
 use super::product::{ProductKernel, ProductTile, product_tile};
 use super::rowwise::{CombineKernel, CombineRow, PoolKernel, PoolRow, combine_row, pool_row};
@@ -30,8 +28,10 @@ pub(crate) struct KernelSet {
     pub(crate) dense: fn(usize, usize, usize, usize) -> Option<DenseKernel>,
     /// The depthwise kernel for a number of pixels, and of floats between pixels.
     pub(crate) depthwise: fn(usize, usize) -> Option<DepthwiseKernel>,
-    /// The depthwise kernel for a number of pixels in each of two rows, 3 x 3 with stride 1.
-    pub(crate) depthwise_two_rows: fn(usize) -> Option<DepthwiseKernel>,
+    /// Rows of a tile of a 3 x 3 depthwise convolution with stride 1, and the most pixels of each.
+    pub(crate) depthwise_three: [usize; 2],
+    /// The kernel of such a tile for a number of pixels.
+    pub(crate) depthwise_three_kernel: fn(usize) -> Option<DepthwiseKernel>,
     /// The kernel of a product of lists for a number of rows.
     pub(crate) product: fn(usize) -> Option<ProductKernel>,
     pub(crate) tile_input: TileInputKernel,
@@ -108,7 +108,8 @@ macro_rules! instruction_set {
                     registers: <$vector>::REGISTERS,
                     dense: dense_kernel,
                     depthwise: depthwise_kernel,
-                    depthwise_two_rows: depthwise_two_rows_kernel,
+                    depthwise_three: <$vector>::DEPTHWISE,
+                    depthwise_three_kernel,
                     product: product_kernel,
                     tile_input: tiles_in,
                     tile_output: tiles_out,
@@ -176,10 +177,10 @@ macro_rules! instruction_set {
                 }
             }
 
-            fn depthwise_two_rows_kernel(pixels: usize) -> Option<DepthwiseKernel> {
+            fn depthwise_three_kernel(pixels: usize) -> Option<DepthwiseKernel> {
                 match pixels {
-                    _ if pixels > two_rows_of_depthwise(<$vector>::ACCUMULATORS) => None,
-                    _ => by_pixels!(pixels, depthwise_rows; ),
+                    _ if pixels > <$vector>::DEPTHWISE[1] => None,
+                    _ => by_pixels!(pixels, three; ),
                 }
             }
 
@@ -229,10 +230,10 @@ macro_rules! instruction_set {
             }
 
             $(#[$feature])?
-            unsafe fn depthwise_rows<const P: usize>(tile: &DepthwiseTile<'_>) {
-                if const { P <= two_rows_of_depthwise(<$vector>::ACCUMULATORS) } {
+            unsafe fn three<const P: usize>(tile: &DepthwiseTile<'_>) {
+                if const { P <= <$vector>::DEPTHWISE[1] } {
                     // SAFETY: the caller keeps the kernel's contract; the CPU has the set.
-                    unsafe { depthwise_two_rows::<$vector, P>(tile) }
+                    unsafe { depthwise_three::<$vector, P>(tile) }
                 }
             }
 

@@ -253,7 +253,7 @@ fn whole<'a>(
         let sum: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
         let idle = weights.iter().all(|&weight| weight == 0);
         // The unit of a channel without weights is free, and its scale often too small for its bias.
-        let unit = if idle { (bias.abs() / 1e6).max(1e-6) } else { input.scale * scale };
+        let unit = if idle { unit_of(bias) } else { input.scale * scale };
         let steps = f64::from(bias) / f64::from(unit);
         if !(unit.is_normal() && unit > 0.0 && steps.abs() < f64::from(i32::MAX)) {
             return None;
@@ -263,6 +263,14 @@ fn whole<'a>(
     }
     let convolution = Convolution { outputs, inputs, depthwise, kernel, stride, pad, dilation, weights, bias: whole };
     convolution.sums_fit().then_some((convolution, units))
+}
+
+/// The unit of the last place of a number, of which it is less than 2²⁴ whole ones; for zero one that suits what may be added
+/// later.
+fn unit_of(number: f32) -> f32 {
+    const EXPONENT: u32 = 0xff << 23;
+    let power_of_two = f32::from_bits(number.to_bits() & EXPONENT);
+    if number == 0.0 { 1.0 / (1 << 20) as f32 } else { (power_of_two * f32::EPSILON).max(f32::MIN_POSITIVE) }
 }
 
 impl Convolution<'_, i8, i32> {

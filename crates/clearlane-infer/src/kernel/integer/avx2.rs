@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 };
 
 use super::quads::Quads;
-use crate::kernel::avx2::Avx2Block;
+use crate::kernel::avx2::{Avx2Block, Avx2Register};
 
 /// Sums of eight channels, and of the eight after.
 #[derive(Clone, Copy)]
@@ -80,7 +80,7 @@ unsafe impl Quads for Wide {
     #[inline(always)]
     unsafe fn to_float(self) -> Avx2Block {
         // SAFETY: the CPU has AVX2.
-        unsafe { Avx2Block(_mm256_cvtepi32_ps(self.0), _mm256_cvtepi32_ps(self.1)) }
+        unsafe { Avx2Block(Avx2Register(_mm256_cvtepi32_ps(self.0)), Avx2Register(_mm256_cvtepi32_ps(self.1))) }
     }
 
     #[inline(always)]
@@ -89,7 +89,7 @@ unsafe impl Quads for Wide {
         unsafe {
             let low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()));
             let high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(8).cast()));
-            Avx2Block(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+            Avx2Block(Avx2Register(_mm256_cvtepi32_ps(low)), Avx2Register(_mm256_cvtepi32_ps(high)))
         }
     }
 
@@ -98,8 +98,8 @@ unsafe impl Quads for Wide {
         // SAFETY: the caller gives 16 writable bytes, and the CPU has AVX2.
         unsafe {
             let zero = _mm256_set1_epi32(zero);
-            let low = _mm256_add_epi32(_mm256_cvtps_epi32(values.0), zero);
-            let high = _mm256_add_epi32(_mm256_cvtps_epi32(values.1), zero);
+            let low = _mm256_add_epi32(_mm256_cvtps_epi32(values.0.0), zero);
+            let high = _mm256_add_epi32(_mm256_cvtps_epi32(values.1.0), zero);
             // Packing goes lane by lane: the quarters come out as 0, 2, 1, 3.
             let words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0b11_01_10_00);
             let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
