@@ -1,6 +1,8 @@
 //! From pixels to a network's input: normalised planes.
 
-use clearlane_infer::{Wiped, vectorised};
+use std::sync::{Mutex, PoisonError};
+
+use clearlane_infer::{Wiped, vectorised, wipe};
 use ndarray::ArrayView4;
 
 use crate::frame::Frame;
@@ -43,6 +45,23 @@ impl Input {
     }
 }
 
+/// Inputs of one shape, kept from one picture to the next and wiped in between. Buffers of their size that come and go with each
+/// picture leave holes in the heap of every thread that takes one.
+#[derive(Default)]
+pub(crate) struct KeptInputs(Mutex<Vec<Input>>);
+
+impl KeptInputs {
+    /// Does some work with an input of one picture, whose values may be any.
+    pub(crate) fn with<T>(&self, spec: &InputSpec, work: impl FnOnce(&mut Input) -> T) -> T {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut input = kept.unwrap_or_else(|| Input::zeroed(1, spec));
+        let done = work(&mut input);
+        wipe(&mut input.values);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(input);
+        done
+    }
+}
+
 /// Where a frame comes to lie in a network's input: scaled, in the upper left corner; the rest is black.
 pub(crate) struct Letterbox {
     /// Input pixels a row of the frame takes.
@@ -73,9 +92,15 @@ pub(crate) fn stretched(frame: &Frame<'_>, spec: &InputSpec) -> Input {
 }
 
 /// The upright frame in `width` × `height` pixels.
-pub(crate) fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Input {
-    let rotation = frame.rotation();
+fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &InputSpec) -> Input {
     let mut input = Input::zeroed(1, spec);
+    scale_into(&mut input, frame, [width, height], spec);
+    input
+}
+
+/// Writes the upright frame in `width` × `height` pixels over all of an input of one picture.
+pub(crate) fn scale_into(input: &mut Input, frame: &Frame<'_>, [width, height]: [usize; 2], spec: &InputSpec) {
+    let rotation = frame.rotation();
     for (plane, ramp) in input.planes().zip(Ramp::of_planes(spec)) {
         let black = ramp.at(0.0);
         plane[height * spec.width..].fill(black);
@@ -83,7 +108,7 @@ pub(crate) fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &Inpu
     }
     if rotation == Rotation::None {
         vectorised(Scaling { frame, width, height, spec, planes: &mut input.values });
-        return input;
+        return;
     }
     // Few pixels are left to turn once the frame is scaled.
     let [width_there, height_there] = rotation.inverse().turned([width, height]);
@@ -98,7 +123,6 @@ pub(crate) fn scaled(frame: &Frame<'_>, width: usize, height: usize, spec: &Inpu
             }
         });
     }
-    input
 }
 
 /// Packed RGB pictures of the network's own size as one batch.

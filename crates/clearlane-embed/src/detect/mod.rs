@@ -24,7 +24,7 @@ use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
 use crate::manifest::{InputSpec, ModelEntry, Task};
-use crate::tensor::{Input, Letterbox, scaled};
+use crate::tensor::{Input, Letterbox, scale_into};
 
 /// A face that a detector found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -239,7 +239,10 @@ impl Detector {
             let (origin, part) = frame.part_in_memory(view.origin, view.size);
             frame.window(origin, part)
         });
-        let mut faces = self.decode(&shape, &scaled(&window, view.scaled[0], view.scaled[1], &shape.input))?;
+        let mut faces = shape.kept.with(&shape.input, |input| {
+            scale_into(input, &window, view.scaled, &shape.input);
+            self.decode(&shape, input)
+        })?;
         let [left, top] = view.origin.map(|side| side as f32);
         for face in &mut faces {
             let place = |x: f32, y: f32| (x / scale + left, y / scale + top);

@@ -8,6 +8,7 @@ use clearlane_infer::{InferError, Network, Options};
 use super::STRIDES;
 use crate::error::ModelError;
 use crate::manifest::InputSpec;
+use crate::tensor::KeptInputs;
 
 /// An input of another shape is so many fifths of the model's own, rounded up to the coarsest grid's stride: three for frames
 /// of 16 : 9, four for 4 : 3.
@@ -21,6 +22,7 @@ const KEPT: usize = 12;
 pub(super) struct Shape {
     pub(super) network: Network,
     pub(super) input: InputSpec,
+    pub(super) kept: KeptInputs,
 }
 
 /// The network of the model's own input, and those of other shapes, each made when the first frame asks.
@@ -37,7 +39,7 @@ type Tried = ([usize; 2], Option<Arc<Shape>>);
 impl Shape {
     pub(super) fn new(onnx: &[u8], input: InputSpec, options: &Options) -> Result<Self, InferError> {
         let network = Network::with_options(onnx, [3, input.height, input.width], options)?;
-        Ok(Self { network, input })
+        Ok(Self { network, input, kept: KeptInputs::default() })
     }
 
     /// Whether a picture of this size fits into the input.
