@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::port::{ENROLLED, GALLERY, Port};
-use common::{clearlane, fictional, json, json_lines};
+use common::{clearlane, fictional, file, json, json_lines, next_model};
 use serde_json::Value;
 
 /// A process that is killed where the test ends early.
@@ -281,5 +281,72 @@ fn whoever_is_enrolled_twice_is_found_by_workers_one_of_which_is_killed_and_so_i
     }
     for worker in workers {
         worker.stop("-INT");
+    }
+}
+
+#[test]
+fn a_register_gets_templates_of_a_new_embedder_from_workers_whoever_is_killed() {
+    let Some(cluster) = Cluster::start("reembed") else { return };
+    let port = &cluster.port;
+    let (register, alone) = (port.path("reembed.register"), port.path("alone.register"));
+    let people = &ENROLLED[..4];
+    let of = |person: &str| fs::read(fictional(&format!("enrolled/{person}/enrol.jpg"))).unwrap();
+    for person in people {
+        file(&port.path("old"), &format!("{person}.jpg"), &of(person));
+        file(&port.path("new"), &format!("{person}/1.jpg"), &of(person));
+    }
+    let lines = people.iter().map(|person| format!("{person},{person}.jpg,2024-11-25T00:00:00Z,true\n"));
+    let list = format!("subject,image,consent,consent_fingerprint\n{}", lines.collect::<String>());
+    // Somebody else's picture, and one that is none.
+    file(&port.path("new"), &format!("{}/1.jpg", people[1]), &of(people[2]));
+    file(&port.path("new"), &format!("{}/2.jpg", people[3]), b"Dear traveller");
+    let list = file(&port.path("old"), "list.csv", list.as_bytes());
+    port.on(&register, &["enrol"]).arg(list).arg("--policy").arg(port.policy()).assert().success();
+    port.on(&register, &["register", "backup"]).arg(&alone).assert().success();
+    let models = next_model(&port.path("next"));
+    let reembed = |register: &Path, words: &[&str]| {
+        let mut command = port.on(register, words);
+        command.arg(port.path("new")).arg("--policy").arg(port.policy()).arg("--models").arg(&models);
+        command.args(["--embedder", "next"]);
+        command
+    };
+    let expected = json(&mut reembed(&alone, &["register", "reembed"]));
+    assert_eq!((&expected["reembedded"], &expected["coverage"]["covered"]), (&3.into(), &3.into()), "{expected}");
+
+    let _registrar = cluster.registrar("reembed.register");
+    until("the gallery is published", || cluster.status().is_some());
+    let mut coordinate = reembed(&register, &["cluster", "reembed"]);
+    coordinate.args(cluster.connection()).args(["--block", "1", "--hold", "2", "--replicas", "1", "--json"]);
+    let coordinator = Cluster::run(&coordinate);
+    let mut finish = || serde_json::from_slice::<Value>(&coordinate.output().unwrap().stdout).unwrap();
+    // A worker that knows no earlier embedder makes something else, and says so.
+    let mut work = cluster.command(&["cluster", "work", "--embedder", "next"]);
+    work.arg("--policy").arg(port.policy()).arg("--models").arg(&models);
+    let log = port.path("other-worker.log");
+    let other = Running::logged(Cluster::process(&work), &log);
+    let passes_by = "its earlier model is";
+    until("a worker is passed by", || fs::read_to_string(&log).unwrap().contains(passes_by));
+    drop(coordinator);
+    work.args(["--earlier", "clearlane-embedder"]);
+    let (killed, worker) = (Cluster::run(&work), Cluster::run(&work));
+    drop(killed);
+    let report = finish();
+    assert_eq!((&report["resumed"], &report["blocks"]), (&true.into(), &4.into()), "{report}");
+    for part in ["subjects", "reembedded", "templates", "passed_over", "coverage", "lane"] {
+        assert_eq!(report[part], expected[part], "{part}: {report}");
+    }
+    let failed = |report: &Value| {
+        let failed = report["failed"].as_array().unwrap().clone();
+        let words = |one: &Value| ["subject", "image"].map(|part| one[part].as_str().unwrap_or("").to_owned());
+        failed.iter().map(|one| (words(one), one["refer"][0]["reason"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&report), failed(&expected));
+    assert_eq!(report["failed"].as_array().unwrap().len(), 2, "{report}");
+
+    // What was done is not done again, and what was refused is looked at again, by a new job.
+    let again = finish();
+    assert_eq!((&again["passed_over"], &again["resumed"], &again["blocks"]), (&3.into(), &false.into(), &1.into()));
+    for process in [worker, other] {
+        process.stop("-INT");
     }
 }

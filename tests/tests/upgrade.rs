@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use common::{clearlane, file, json};
+use common::{clearlane, file, json, next_model};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -57,23 +57,9 @@ impl Port {
         command
     }
 
-    /// The built-in embedder's network fed otherwise, which is another model: `next`, in a folder of models.
+    /// A folder with the model `next`.
     fn next_model(&self) -> PathBuf {
-        let entries = json(clearlane().args(["models", "list"]));
-        let entries = entries.as_array().unwrap();
-        let entry = |name: &str| &entries.iter().find(|entry| entry["model"]["name"] == name).unwrap()["model"];
-        let digest = entry("clearlane-embedder")["sha256"].as_str().unwrap();
-        let network = fs::read(root().join("models/embedder.onnx")).unwrap();
-        file(self.folder.path(), "models/embedder.onnx", &network);
-        let manifest = format!(
-            "[[model]]\nname = \"next\"\nfile = \"embedder.onnx\"\nsha256 = \"{digest}\"\n\
-             input = {{ width = 112, height = 112, colour = \"rgb\", mean = [124.0, 116.0, 104.0], std = [58.0, 57.0, 57.0] }}\n\
-             licence = \"as the file's\"\nsource = \"a test\"\n[model.task.embedding]\ndimension = 128\n\
-             [[model.task.embedding.calibration]]\npopulation = \"fictional-people\"\nmeasured_on = \"a test\"\n\
-             thresholds = [{{ fmr = 1e-3, threshold = 0.55 }}]\n"
-        );
-        file(self.folder.path(), "models/manifest.toml", manifest.as_bytes());
-        self.path("models")
+        next_model(&self.path("models"))
     }
 
     fn reembed(&self, source: &Path) -> Command {

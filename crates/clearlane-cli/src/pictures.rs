@@ -63,6 +63,11 @@ impl PictureArgs {
         }
     }
 
+    /// What a picture may take.
+    pub(crate) fn limits(self) -> DecodeLimits {
+        DecodeLimits::default().with_max_pixels(self.max_pixels)
+    }
+
     /// The picture at `path`.
     pub(crate) fn open(self, path: &Path) -> Result<Frame<'static>> {
         self.decode(path, &read(path)?)
@@ -70,8 +75,7 @@ impl PictureArgs {
 
     /// A picture whose bytes have been read.
     pub(crate) fn decode(self, path: &Path, bytes: &[u8]) -> Result<Frame<'static>> {
-        let limits = DecodeLimits::default().with_max_pixels(self.max_pixels);
-        Frame::decode(bytes, &limits).map_err(|error| {
+        Frame::decode(bytes, &self.limits()).map_err(|error| {
             let failure = Failure::at(Exit::Input, path, &error);
             match error {
                 DecodeError::TooManyPixels { .. } => failure.with_help("--max-pixels lets larger pictures in"),

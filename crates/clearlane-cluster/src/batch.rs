@@ -2,7 +2,8 @@
 //!
 //! A job stands in the stream of results, under a name that follows from what was asked for: whoever asks the same goes on with it.
 //! Its blocks wait in the stream of work, from which a block goes when it is acknowledged, which a worker does once the brokers have
-//! its result. The first result of a block stays, and brokers refuse a second.
+//! its result. The first result of a block stays, and brokers refuse a second. A result that says that a block could not be done is
+//! taken out, and its block put there again, by whoever opens the job the next time.
 //!
 //! ```text
 //! jobs.NAME             what is asked for, in which run, and how it is divided
@@ -17,6 +18,7 @@ mod coordinator;
 mod duplicates;
 mod job;
 mod patience;
+mod reembedding;
 mod worker;
 
 use data_encoding::HEXLOWER;
@@ -28,13 +30,17 @@ use crate::seal::Place;
 use crate::wire::{Reader, Writer};
 
 pub use duplicates::{DuplicateOptions, DuplicateReport, DuplicateSearch, SubjectPair};
+pub use reembedding::{Reembedding, ReembeddingCandidate, ReembeddingOptions, ReembeddingReport, UnreadablePicture};
 pub use worker::{BatchWorker, BatchWorkerOptions, BatchWorkerProgress};
 
 /// The most blocks of a job.
 pub(crate) const MAX_BLOCKS: u32 = 1 << 16;
 
-/// The largest content of a message: brokers take 1 MiB.
-const MAX_CONTENT: usize = (1 << 20) - (4 << 10);
+/// The largest message, which brokers have to take.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// The largest content of a message.
+const MAX_CONTENT: usize = MAX_MESSAGE - (4 << 10);
 
 /// The longest reason of a block that failed.
 const MAX_REASON: usize = 1024;
@@ -46,16 +52,38 @@ type RunId = [u8; 16];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Duplicates,
+    /// By makers whose digest begins so. Each has a queue of its own, so that no worker is given what another one has to do.
+    Reembedding([u8; 16]),
 }
 
 impl Kind {
-    /// Every kind, by its code.
-    const ALL: [Self; 1] = [Self::Duplicates];
+    fn reembedding(maker: &[u8; 32]) -> Self {
+        let mut begins = [0; 16];
+        begins.copy_from_slice(&maker[..16]);
+        Self::Reembedding(begins)
+    }
 
     /// Its name, in subjects and as its consumer.
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Duplicates => "duplicates",
+            Self::Duplicates => "duplicates".to_owned(),
+            Self::Reembedding(maker) => format!("reembedding-{}", HEXLOWER.encode(&maker)),
+        }
+    }
+
+    /// Its code, and what else there is to it.
+    fn write(self, writer: &mut Writer) -> &mut Writer {
+        match self {
+            Self::Duplicates => writer.u8(0),
+            Self::Reembedding(maker) => writer.u8(2).bytes(&maker),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ClusterError> {
+        match reader.u8()? {
+            0 => Ok(Self::Duplicates),
+            2 => Ok(Self::Reembedding(reader.array()?)),
+            _ => Err(reader.value("kind")),
         }
     }
 
@@ -104,7 +132,7 @@ fn batch_keys(key: &ClusterKey) -> Result<Keys, ClusterError> {
     Keys::new(key.clone(), &[])
 }
 
-/// What came of a block: its content, or why another try would not mend it.
+/// What came of a block: its content, or why it could not be done. Whoever opens the job again has it done again then.
 type Outcome = Result<Zeroizing<Vec<u8>>, String>;
 
 fn seal_outcome(keys: &Keys, id: BlockId, outcome: Result<&[u8], &str>) -> Result<Vec<u8>, ClusterError> {

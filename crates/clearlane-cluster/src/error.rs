@@ -160,8 +160,8 @@ pub enum ClusterError {
         /// What it has to be.
         expected: String,
     },
-    /// The brokers take smaller messages than a subject may need.
-    #[error("the brokers take messages of {most} bytes at most, and a subject may need {needed}: raise max_payload")]
+    /// The brokers take smaller messages than a subject, or a batch's result, may need.
+    #[error("the brokers take messages of {most} bytes at most, and one may need {needed}: raise max_payload")]
     SmallMessages {
         /// What they take.
         most: usize,
@@ -186,6 +186,9 @@ pub enum ClusterError {
     /// The register failed.
     #[error(transparent)]
     Register(#[from] StoreError),
+    /// A re-embedding failed beside the register.
+    #[error(transparent)]
+    Enrol(#[from] clearlane::EnrolError),
     /// The change is in the register, and the brokers have not acknowledged it yet.
     #[error(
         "the change of subject {subject} is in the register and was not acknowledged by the brokers within {waited:?}; it \
@@ -197,14 +200,80 @@ pub enum ClusterError {
         /// How long was waited.
         waited: Duration,
     },
+    /// There is no head of a partition: the registrar is filling a new stream, or has yet to start.
+    #[error("the registrar has not published partition {partition} yet: wait until it has, and begin again")]
+    NoHead {
+        /// The partition.
+        partition: u32,
+    },
+    /// The brokers list fewer subjects of a partition than its head counts.
+    #[error(
+        "the brokers list {listed} of the {expected} subjects of partition {partition}: the registrar publishes the others again;          see that it runs, and begin again"
+    )]
+    SubjectsLost {
+        /// The partition.
+        partition: u32,
+        /// How many subjects are listed.
+        listed: usize,
+        /// How many the head counts.
+        expected: u64,
+    },
+    /// The pictures of a re-embedding take more blocks than a job may have.
+    #[error(
+        "the pictures of {subjects} subjects take more than the {most} blocks of 1 MiB that a job can have: supply a part of them at a time"
+    )]
+    SupplyTooLarge {
+        /// How many subjects there are.
+        subjects: usize,
+        /// How many blocks there may be.
+        most: u32,
+    },
     /// A job is not there any more.
     #[error("the job was removed while it went on: begin it again")]
     JobRemoved,
     /// A job would have more blocks, or larger ones, than there may be.
-    #[error("{subjects} subjects are more than a job can have")]
+    #[error(
+        "{subjects} subjects are more than the {most} that a job can have: search a part of them, in a gallery of their own"
+    )]
     JobTooLarge {
         /// How many there are.
         subjects: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// So many subjects came into one block of a job since it began that it cannot be done.
+    #[error(
+        "block {block} of the job has grown to {subjects} subjects since it began: discard the job, and begin it again"
+    )]
+    BlockOutgrown {
+        /// The block.
+        block: usize,
+        /// How many subjects it has.
+        subjects: usize,
+    },
+    /// More pairs are to be expected by chance than a report has.
+    #[error(
+        "of {subjects} subjects some {expected:.0} pairs are chance at a false match rate of {fmr}, and a report has {most} at most:          choose a lower rate"
+    )]
+    ChancePairs {
+        /// How many subjects there are.
+        subjects: usize,
+        /// The false match rate that was asked for.
+        fmr: f64,
+        /// How many pairs it gives.
+        expected: f64,
+        /// How many a report has.
+        most: usize,
+    },
+    /// More pairs were found than a report has.
+    #[error(
+        "more than {most} pairs score {threshold} at least: discard the search, and begin one with a higher threshold"
+    )]
+    TooManyPairs {
+        /// The threshold.
+        threshold: f32,
+        /// How many a report has.
+        most: usize,
     },
     /// What is asked has stopped.
     #[error("it has stopped: start it again")]

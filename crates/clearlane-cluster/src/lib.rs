@@ -73,12 +73,13 @@
 //!
 //! **Each block of a batch counts once.** [`BatchWorker`]s pull blocks that wait in a stream, and publish what came of each as the first
 //! message of its place, or not at all, before they acknowledge: a block has a result or waits, whoever is killed. What is asked for
-//! ([`DuplicateSearch`]) is the job's name, so that whoever asks again goes on with it.
+//! ([`DuplicateSearch`], [`Reembedding`]) is the job's name, so that whoever asks again goes on with it.
 //!
 //! What the brokers see: how many subjects there are, their numbers, when each changes and how large its state is; who asks
 //! when. What somebody with the cluster key can do: everything that a registrar can; the brokers' permissions ([`Roles`]) keep
 //! lanes and nodes, which have it too, from publishing states. A broker answers its own requests wherever a user says, so that they can
-//! have garbage put there, which the registrar replaces.
+//! have garbage put there, which the registrar replaces. A [`Reembedding`] believes its workers: one who publishes results, with the key, can
+//! have templates of any face written under any name.
 #![forbid(unsafe_code)]
 mod answer;
 mod ask;
@@ -113,7 +114,7 @@ mod wire;
 pub use ask::{Answer, AskOptions, ClusterCandidate, ClusterSearch, Complete, Incomplete, Missing, Why};
 pub use batch::{
     BatchWorker, BatchWorkerOptions, BatchWorkerProgress, DuplicateOptions, DuplicateReport, DuplicateSearch,
-    SubjectPair,
+    Reembedding, ReembeddingCandidate, ReembeddingOptions, ReembeddingReport, SubjectPair, UnreadablePicture,
 };
 pub use error::ClusterError;
 pub use follower::Follower;

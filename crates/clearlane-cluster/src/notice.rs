@@ -1,4 +1,4 @@
-//! What a node or a lane tells the registrar: that a partition as the stream gives it is not what the heads say.
+//! What a node, a lane or a batch tells the registrar: that a partition as the stream gives it is not what the heads say.
 
 use async_nats::Client;
 

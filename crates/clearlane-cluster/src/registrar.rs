@@ -163,10 +163,7 @@ impl Registrar {
         options.check()?;
         let context = cluster.connect().await?;
         stream::gallery(&context, options.replicas, options.bytes).await?;
-        let most = context.client().server_info().max_payload;
-        if most < MAX_STATE {
-            return Err(ClusterError::SmallMessages { most, needed: MAX_STATE });
-        }
+        stream::takes(&context, MAX_STATE)?;
         let config = settle(&context, &key, register.id(), &options).await?;
         let keys = Arc::new(config.keys(&key)?);
         let sealed = config.seal(&key)?.into();

@@ -70,7 +70,7 @@ impl Roles {
         Ok(self)
     }
 
-    /// A worker, which reads the gallery, asks questions, pulls blocks of batches and publishes their results.
+    /// A worker, which reads the gallery, asks questions, says what it misses, pulls blocks of batches and publishes their results.
     pub fn worker(mut self, public_key: &str) -> Result<Self, ClusterError> {
         self.workers.push(checked(public_key)?);
         Ok(self)
@@ -90,8 +90,17 @@ impl Roles {
         .into();
         let mut text = String::from("authorization {\n  users = [\n");
         for key in &self.registrars {
-            let publish =
-                ["gallery.>", "$JS.API.>", "ask.*", "status.nodes", JOB_SUBJECTS, WORK_SUBJECTS].map(str::to_owned);
+            let publish = [
+                "gallery.>",
+                "$JS.API.>",
+                "ask.*",
+                "status.nodes",
+                JOB_SUBJECTS,
+                WORK_SUBJECTS,
+                RESULT_SUBJECTS,
+                NOTICES,
+            ];
+            let publish = publish.map(str::to_owned);
             user(&mut text, "registrar", key, &publish, &["_INBOX.>", NOTICES], false);
         }
         for key in &self.nodes {
@@ -117,6 +126,7 @@ impl Roles {
             format!("$JS.ACK.{WORK_STREAM}.>"),
             format!("$JS.API.STREAM.MSG.GET.{RESULTS_STREAM}"),
             RESULT_SUBJECTS.to_owned(),
+            NOTICES.to_owned(),
         ];
         for key in &self.workers {
             user(&mut text, "worker", key, &work, &["_INBOX.>"], false);

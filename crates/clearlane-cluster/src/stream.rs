@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{GetStreamErrorKind, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, RawMessageError, RawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
+use async_nats::jetstream::{Context, ErrorCode};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
@@ -22,8 +22,19 @@ use crate::keys::ClusterKey;
 /// How long the brokers remember a message's id, so that what is published again after a lost acknowledgement counts once.
 pub(crate) const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
+/// The most bytes of blocks that wait: those of ten million subjects take a tenth. An operator may edit the stream's limit.
+const WORK_BYTES: u64 = 1 << 30;
+/// The most bytes of jobs and results: as many pairs as a report has take a quarter.
+const RESULTS_BYTES: u64 = 2 << 30;
+
 /// Messages that are removed at a time.
 const AT_ONCE: usize = 64;
+
+/// That the brokers take messages of so many bytes.
+pub(crate) fn takes(context: &Context, needed: usize) -> Result<(), ClusterError> {
+    let most = context.client().server_info().max_payload;
+    if most < needed { Err(ClusterError::SmallMessages { most, needed }) } else { Ok(()) }
+}
 
 /// A stream of this library's, as it is set up where there is none.
 fn wanted(name: &str, subjects: &[&str], replicas: usize, bytes: Option<u64>) -> Config {
@@ -71,7 +82,7 @@ pub(crate) async fn work(context: &Context, replicas: usize) -> Result<Stream, C
         // A block that waits already is not put there again.
         max_messages_per_subject: 1,
         discard_new_per_subject: true,
-        ..wanted(WORK_STREAM, &[WORK_SUBJECTS], replicas, None)
+        ..wanted(WORK_STREAM, &[WORK_SUBJECTS], replicas, Some(WORK_BYTES))
     };
     let stream = context.get_or_create_stream(config).await.map_err(ClusterError::broker("make the stream of work"))?;
     let found = &stream.cached_info().config;
@@ -86,7 +97,7 @@ pub(crate) async fn results(context: &Context, replicas: usize) -> Result<Stream
     let config = Config {
         max_messages_per_subject: 1,
         discard_new_per_subject: true,
-        ..wanted(RESULTS_STREAM, &[JOB_SUBJECTS, RESULT_SUBJECTS], replicas, None)
+        ..wanted(RESULTS_STREAM, &[JOB_SUBJECTS, RESULT_SUBJECTS], replicas, Some(RESULTS_BYTES))
     };
     let stream = context.get_or_create_stream(config).await;
     let stream = stream.map_err(ClusterError::broker("make the stream of results"))?;
@@ -134,13 +145,13 @@ pub(crate) async fn subjects(stream: &Stream, filter: &str) -> Result<Vec<String
 
 /// Removes all messages of some subjects, one by one: where brokers of 2.9 purge a part of a stream, its consumers skip
 /// the rest.
-pub(crate) async fn clear(stream: &Stream, filter: &str) -> Result<(), ClusterError> {
+pub(crate) async fn clear(stream: &Stream, subjects: &[String]) -> Result<(), ClusterError> {
     let failed = "remove messages";
     let remove = async |subject: &String| match latest(stream, subject).await.map_err(ClusterError::broker(failed))? {
         Some(message) => remove(stream, message.sequence).await,
         None => Ok(()),
     };
-    for some in subjects(stream, filter).await?.chunks(AT_ONCE) {
+    for some in subjects.chunks(AT_ONCE) {
         try_join_all(some.iter().map(remove)).await?;
     }
     Ok(())
@@ -176,20 +187,20 @@ fn check<T: PartialEq + std::fmt::Debug>(
     Err(ClusterError::Stream { stream, setting, found: format!("{found:?}"), expected: format!("{expected:?}") })
 }
 
+/// A stream, where there is one.
+pub(crate) async fn existing(context: &Context, name: &str) -> Result<Option<Stream>, ClusterError> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+            _ => Err(ClusterError::broker("say what a stream is")(error)),
+        },
+    }
+}
+
 /// What is fixed about the gallery that the brokers hold, where they hold one.
 pub(crate) async fn read_config(context: &Context, key: &ClusterKey) -> Result<Option<GalleryConfig>, ClusterError> {
-    let read = ClusterError::broker::<String>;
-    let stream = match context.get_stream(GALLERY_STREAM).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            use async_nats::jetstream::context::GetStreamErrorKind;
-            let GetStreamErrorKind::JetStream(ref cause) = error.kind() else {
-                return Err(read("say what the gallery's stream is")(error.to_string()));
-            };
-            let missing = cause.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND;
-            return if missing { Ok(None) } else { Err(read("say what the gallery's stream is")(error.to_string())) };
-        }
-    };
+    let Some(stream) = existing(context, GALLERY_STREAM).await? else { return Ok(None) };
     let found =
         latest(&stream, CONFIG_SUBJECT).await.map_err(ClusterError::broker("give the gallery's configuration"))?;
     found.map(|message| GalleryConfig::open(key, &message.payload)).transpose()

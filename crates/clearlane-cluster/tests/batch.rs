@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use clearlane_cluster::{
-    BatchWorker, BatchWorkerOptions, ClusterError, DuplicateOptions, DuplicateReport, DuplicateSearch, Node,
+    BatchWorker, BatchWorkerOptions, ClusterError, DuplicateOptions, DuplicateReport, DuplicateSearch, Health, Node,
     NodeOptions, Partitions, Registrar,
 };
 use clearlane_store::Enrolment;
@@ -90,6 +90,23 @@ async fn context(brokers: &Brokers) -> jetstream::Context {
     jetstream::new(async_nats::connect(brokers.brokers[0].url()).await.unwrap())
 }
 
+/// How many messages a stream has.
+async fn messages(context: &jetstream::Context, stream: &str) -> u64 {
+    context.get_stream(stream).await.unwrap().cached_info().state.messages
+}
+
+/// The workers' consumer as the brokers have it.
+async fn consumer(context: &jetstream::Context) -> jetstream::consumer::PullConsumer {
+    context.get_stream_no_info("CLEARLANE_WORK").await.unwrap().get_consumer("duplicates").await.unwrap()
+}
+
+/// Takes a message out of a stream, as brokers that lose it: the latest of a subject.
+async fn lose(context: &jetstream::Context, stream: &str, subject: &str) {
+    let stream = context.get_stream(stream).await.unwrap();
+    let sequence = stream.get_last_raw_message_by_subject(subject).await.unwrap().sequence;
+    stream.delete_message(sequence).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicates_are_those_of_a_naive_comparison_and_each_block_counts_once_whoever_is_killed() {
     let Some(mut brokers) = Brokers::start(3) else { return };
@@ -112,11 +129,7 @@ async fn duplicates_are_those_of_a_naive_comparison_and_each_block_counts_once_w
     // No node answers yet: a worker has a block, and is killed while it waits for whole answers.
     let killed = worker(&brokers).await;
     let context = context(&brokers).await;
-    let pending = || async {
-        let stream = context.get_stream_no_info("CLEARLANE_WORK").await.unwrap();
-        let consumer: jetstream::consumer::PullConsumer = stream.get_consumer("duplicates").await.unwrap();
-        consumer.cached_info().num_ack_pending
-    };
+    let pending = || async { consumer(&context).await.cached_info().num_ack_pending };
     until("the worker has a block", || async { pending().await == 1 }).await;
     drop(killed);
     let _node = node(&brokers).await;
@@ -156,15 +169,13 @@ async fn duplicates_are_those_of_a_naive_comparison_and_each_block_counts_once_w
     let state = context.get_stream("CLEARLANE_RESULTS").await.unwrap().cached_info().state.clone();
     assert_eq!((state.messages, state.last_sequence), (u64::from(blocks) + 1, u64::from(blocks) + 1));
 
-    // Opened again it has everything, without a worker; removed, nothing is left of it.
+    // Opened again it has everything, without a worker; removed, nothing is left of it but that it was.
     two.close().await.unwrap();
     let mut search = open().await.unwrap();
     while search.advance().await.unwrap() {}
     assert_eq!(search.report(), report);
     search.remove().await.unwrap();
-    for stream in ["CLEARLANE_RESULTS", "CLEARLANE_WORK"] {
-        assert_eq!(context.get_stream(stream).await.unwrap().cached_info().state.messages, 0, "{stream}");
-    }
+    assert_eq!((messages(&context, "CLEARLANE_RESULTS").await, messages(&context, "CLEARLANE_WORK").await), (1, 0));
 }
 
 /// What is said of seven bytes where a block should be.
@@ -200,8 +211,9 @@ async fn who_may_have_more_others_than_were_asked_for_is_named_and_lost_blocks_a
     let other_model = options.model(ModelId::digest([b"another model".as_slice()]));
     let refused = DuplicateSearch::open(key(), &brokers.options(), other_model).await;
     assert!(matches!(refused, Err(ClusterError::OtherModel { .. })));
-    let settings = [options.others(0), options.others(128), options.block(0), options.hold(Duration::ZERO)];
-    for options in settings.into_iter().chain([DuplicateOptions::new(f32::NAN)]) {
+    let settings = [options.others(0), options.others(128), options.block(0), options.fmr(1.0)];
+    let holds = [Duration::ZERO, Duration::from_secs(3601)].map(|hold| options.hold(hold));
+    for options in settings.into_iter().chain(holds).chain([DuplicateOptions::new(f32::NAN)]) {
         let refused = DuplicateSearch::open(key(), &brokers.options(), options).await;
         assert!(matches!(refused, Err(ClusterError::Setting { .. })));
     }
@@ -234,18 +246,25 @@ async fn what_somebody_else_puts_there_stops_nobody_and_a_block_that_cannot_be_d
     let publish =
         async |subject: &str| context.publish(subject.to_owned(), "nothing".into()).await.unwrap().await.unwrap();
 
-    // What was left of a job that is not any more is swept when one is opened.
+    // What was left of a job that is not any more, and what is no block of one that is, is swept when one is opened.
     drop(open(&brokers, options).await);
-    publish("results.00000000000000000000000000000000.7").await;
+    let work = context.get_stream("CLEARLANE_WORK").await.unwrap();
+    let (block, _) = work.info_with_subjects("work.>").await.unwrap().next().await.unwrap().unwrap();
+    let (stem, _) = block.rsplit_once('.').unwrap();
+    let own = stem.replace("work.duplicates.", "results.");
+    let junk =
+        [format!("{own}.5"), format!("{own}.nothing"), format!("{stem}.5"), stem.replace("work", "work.x") + ".0"];
+    for subject in junk.iter().map(String::as_str).chain(["results.00000000000000000000000000000000.7", "work.x"]) {
+        publish(subject).await;
+    }
     publish("jobs.nothing").await;
     let search = open(&brokers, options).await;
     assert!(search.resumed() && search.blocks() == 5);
-    let results = async || context.get_stream("CLEARLANE_RESULTS").await.unwrap().cached_info().state.messages;
-    assert_eq!(results().await, 1);
+    let left = async || (messages(&context, "CLEARLANE_RESULTS").await, messages(&context, "CLEARLANE_WORK").await);
+    assert_eq!(left().await, (1, 5));
 
     // A block that ended whoever had it, one that somebody without the key replaced, and a result of nobody's.
-    let work = context.get_stream("CLEARLANE_WORK").await.unwrap();
-    let consumer: jetstream::consumer::PullConsumer = work.get_consumer("duplicates").await.unwrap();
+    let consumer = consumer(&context).await;
     let mut all = consumer.fetch().max_messages(5).messages().await.unwrap();
     let mut blocks = Vec::new();
     while let Some(message) = all.next().await {
@@ -253,14 +272,13 @@ async fn what_somebody_else_puts_there_stops_nobody_and_a_block_that_cannot_be_d
     }
     let subjects: Vec<_> = blocks.iter().map(|block| block.subject.to_string()).collect();
     let mut fatal = blocks.swap_remove(0);
-    for _ in 0..16 {
+    for _ in 0..64 {
         fatal.ack_with(jetstream::AckKind::Nak(None)).await.unwrap();
         let again = consumer.batch().max_messages(1).expires(Duration::from_secs(1));
         fatal = again.messages().await.unwrap().next().await.unwrap().unwrap();
         assert_eq!(fatal.subject.as_str(), subjects[0]);
     }
-    let replaced = work.get_last_raw_message_by_subject(&subjects[1]).await.unwrap().sequence;
-    work.delete_message(replaced).await.unwrap();
+    lose(&context, "CLEARLANE_WORK", &subjects[1]).await;
     publish(&subjects[1]).await;
     publish(&subjects[2].replace("work.duplicates.", "results.")).await;
     publish("work.duplicates.nothing").await;
@@ -269,18 +287,169 @@ async fn what_somebody_else_puts_there_stops_nobody_and_a_block_that_cannot_be_d
     let report = finish(search).await;
     let number = |subject: &str| subject.rsplit_once('.').unwrap().1.parse::<u32>().unwrap();
     let failed: Vec<_> = report.failed.iter().map(|(block, reason)| (*block, reason.as_str())).collect();
-    let mut expected = [(number(&subjects[0]), "16 workers ended while they had it"), (number(&subjects[1]), CUT_OFF)];
+    let given_out = "it was given out 64 times, and nobody finished it";
+    let mut expected = [(number(&subjects[0]), given_out), (number(&subjects[1]), CUT_OFF)];
     expected.sort_unstable();
     assert_eq!(failed, expected);
     // All but the pair of the two subjects that were not searched for.
     assert_eq!((report.subjects, report.pairs.len()), (3, 9), "{report:?}");
     assert_eq!(worker.progress().failed, 2);
-    until("nothing is left", || async { results().await == 0 && work.get_info().await.unwrap().state.messages == 0 })
-        .await;
+    until("nothing is left but that it was removed", || async { left().await == (1, 0) }).await;
     worker.close().await.unwrap();
 
     // Whoever removes a job ends it for all who wait for it.
     let mut waiting = open(&brokers, options).await;
     open(&brokers, options).await.remove().await.unwrap();
     assert!(matches!(waiting.advance().await, Err(ClusterError::JobRemoved)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_is_of_those_who_were_enrolled_when_it_began_and_says_so() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    of_a_kind(&registrar).await;
+    let _node = node(&brokers).await;
+    let search = open(&brokers, DuplicateOptions::new(0.5)).await;
+    let begun = search.report().positions;
+    assert_eq!(begun.iter().map(|position| position.partition).collect::<Vec<_>>(), [0, 1, 2]);
+
+    // Whoever comes before the first worker is searched for by nobody, and may resemble somebody who came as late.
+    for number in 0..3 {
+        enrol(&registrar, format!("late {number}"), vec![face(100 + number)]).await;
+    }
+    let head = registrar.progress().head;
+    assert!(begun.iter().all(|position| position.head < head));
+    let _worker = worker(&brokers).await;
+    let report = finish(search).await;
+    assert_eq!((report.subjects, report.positions), (5, begun));
+
+    // Of a partition without a head nobody knows who is enrolled.
+    registrar.close().await.unwrap();
+    lose(&context(&brokers).await, "CLEARLANE_GALLERY", "gallery.1.head").await;
+    let refused =
+        DuplicateSearch::open(key(), &brokers.options(), DuplicateOptions::new(0.5).replicas(1)).await.map(drop);
+    assert!(matches!(refused, Err(ClusterError::NoHead { partition: 1 })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_that_the_brokers_lost_is_put_right_and_its_subject_searched_for() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    let subjects = of_a_kind(&registrar).await;
+    let node = node(&brokers).await;
+    until("the node has all of it", || async {
+        node.status().partitions.iter().all(|partition| partition.health == Health::Following)
+    })
+    .await;
+    let context = context(&brokers).await;
+
+    // Before the subjects are listed, and before they are searched for.
+    lose(&context, "CLEARLANE_GALLERY", &format!("gallery.*.{}", subjects[0].0)).await;
+    let search = open(&brokers, DuplicateOptions::new(0.5)).await;
+    lose(&context, "CLEARLANE_GALLERY", &format!("gallery.*.{}", subjects[1].0)).await;
+    let _worker = worker(&brokers).await;
+    let report = finish(search).await;
+    assert_eq!((report.subjects, report.pairs.len(), report.failed.len()), (5, 10, 0), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_keeps_its_block_when_another_coordinator_asks_for_a_shorter_hold() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    enrol(&registrar, "traveller".to_owned(), vec![face(1)]).await;
+    // No node answers: the block is being done until one does.
+    let options = DuplicateOptions::new(0.5);
+    let search = open(&brokers, options).await;
+    let context = context(&brokers).await;
+    let (_one, _two) = (worker(&brokers).await, worker(&brokers).await);
+    until("a worker has the block", || async { consumer(&context).await.cached_info().num_ack_pending == 1 }).await;
+    drop(open(&brokers, options.hold(Duration::from_secs(1))).await);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let info = consumer(&context).await.cached_info().clone();
+    assert_eq!((info.config.ack_wait, info.num_redelivered), (Duration::from_secs(1), 0));
+    let _node = node(&brokers).await;
+    assert_eq!(finish(search).await.subjects, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_failed_is_done_again_by_the_next_coordinator_and_nothing_else_is() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    of_a_kind(&registrar).await;
+    let _node = node(&brokers).await;
+    let options = DuplicateOptions::new(0.5).block(1);
+    let context = context(&brokers).await;
+    let mut search = open(&brokers, options).await;
+    let begun = search.begun();
+    let work = context.get_stream("CLEARLANE_WORK").await.unwrap();
+    let (block, _) = work.info_with_subjects("work.>").await.unwrap().next().await.unwrap().unwrap();
+    lose(&context, "CLEARLANE_WORK", &block).await;
+    context.publish(block, "nothing".into()).await.unwrap().await.unwrap();
+    let _worker = worker(&brokers).await;
+    while search.advance().await.unwrap() {}
+    let failed = search.report();
+    assert_eq!((failed.failed.len(), failed.subjects), (1, 4), "{failed:?}");
+    drop(search);
+
+    let stored = async || context.get_stream("CLEARLANE_RESULTS").await.unwrap().cached_info().state.last_sequence;
+    let before = stored().await;
+    let mut search = open(&brokers, options).await;
+    assert!(search.resumed() && search.begun() == begun);
+    while search.advance().await.unwrap() {}
+    let report = search.report();
+    assert_eq!((report.failed.len(), report.subjects, report.pairs.len()), (0, 5, 10), "{report:?}");
+    assert_eq!(stored().await, before + 1, "one result is new");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_discarded_is_found_and_not_begun_and_a_job_that_the_brokers_lost_goes_on() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let register = support::register(&brokers.path("port.register"));
+    let registrar = registrar(&brokers, &register).await;
+    of_a_kind(&registrar).await;
+    let options = DuplicateOptions::new(0.5).replicas(1);
+    let cluster = brokers.options();
+    let discard = || DuplicateSearch::discard(key(), &cluster, options);
+    let context = context(&brokers).await;
+    assert!(!discard().await.unwrap());
+    assert!(context.get_stream("CLEARLANE_RESULTS").await.is_err(), "nothing is made");
+
+    let mut waiting = open(&brokers, options).await;
+    let standing = async || {
+        let results = context.get_stream("CLEARLANE_RESULTS").await.unwrap();
+        results.get_last_raw_message_by_subject("jobs.*").await.ok().map(|message| message.payload)
+    };
+    let blocks = messages(&context, "CLEARLANE_WORK").await;
+    lose(&context, "CLEARLANE_RESULTS", "jobs.*").await;
+    tokio::select! {
+        ended = waiting.advance() => panic!("{ended:?}"),
+        () = until("the job is there again", async || standing().await.is_some()) => {}
+    }
+    let resumed = open(&brokers, options).await;
+    assert!(resumed.resumed() && resumed.begun() == waiting.begun());
+    assert_eq!(messages(&context, "CLEARLANE_WORK").await, blocks);
+
+    assert!(discard().await.unwrap());
+    assert!(matches!(waiting.advance().await, Err(ClusterError::JobRemoved)), "removed on purpose");
+    assert_eq!(messages(&context, "CLEARLANE_WORK").await, 0);
+    assert!(!discard().await.unwrap());
+    assert!(!open(&brokers, options).await.resumed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_that_do_not_take_the_largest_result_are_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("small.conf");
+    std::fs::write(&config, "max_payload: 65536\n").unwrap();
+    let Some(brokers) = Brokers::with(1, &["-c", config.to_str().unwrap()]) else { return };
+    let cluster = brokers.options();
+    let search = DuplicateSearch::open(key(), &cluster, DuplicateOptions::new(0.5)).await.map(drop);
+    let worker = BatchWorker::start(key(), &cluster, BatchWorkerOptions::default()).await.map(drop);
+    for refused in [search, worker] {
+        assert!(matches!(refused, Err(ClusterError::SmallMessages { most: 65_536, .. })), "{refused:?}");
+    }
 }

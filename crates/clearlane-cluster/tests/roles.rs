@@ -54,18 +54,21 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     sender.send(b"a passage").unwrap();
     assert_eq!(collector.next().await.record, Some((1, b"a passage".to_vec())));
 
+    let client = ConnectOptions::with_nkey(std::fs::read_to_string(seed("registrar")).unwrap().trim().to_owned());
+    let client = client.connect(format!("nats://127.0.0.1:{}", brokers.brokers[0].port)).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream("CLEARLANE_GALLERY").await.unwrap();
     let batch = DuplicateOptions::new(0.5).replicas(1);
     let mut batch = DuplicateSearch::open(key(), &as_role("registrar"), batch).await.unwrap();
+    // What a worker misses, the registrar hears as well.
+    stream.delete_message(published.sequence).await.unwrap();
     let _worker = BatchWorker::start(key(), &as_role("worker"), BatchWorkerOptions::default()).await.unwrap();
     while batch.advance().await.unwrap() {}
     assert_eq!((batch.report().subjects, batch.report().failed.len()), (1, 0));
     batch.remove().await.unwrap();
 
     // What a node misses, the registrar hears, and puts it there again.
-    let client = ConnectOptions::with_nkey(std::fs::read_to_string(seed("registrar")).unwrap().trim().to_owned());
-    let client = client.connect(format!("nats://127.0.0.1:{}", brokers.brokers[0].port)).await.unwrap();
-    let stream = async_nats::jetstream::new(client).get_stream("CLEARLANE_GALLERY").await.unwrap();
-    stream.delete_message(published.sequence).await.unwrap();
+    let state = stream.get_last_raw_message_by_subject(&format!("gallery.*.{}", published.subject.0)).await.unwrap();
+    stream.delete_message(state.sequence).await.unwrap();
     let second = Node::start(key(), &as_role("node"), NodeOptions::new("second", Partitions::ALL)).await.unwrap();
     until("the message is there again", || async {
         second.status().partitions.iter().all(|partition| partition.health == Health::Following)
@@ -88,6 +91,7 @@ async fn each_role_may_do_its_own_work_and_no_other() {
         ("worker", "jobs.1", false),
         ("worker", "work.duplicates.1.1", false),
         ("worker", "results.1.1", true),
+        ("registrar", "results.1.2", true),
         ("worker", "$JS.API.STREAM.PURGE.CLEARLANE_RESULTS", false),
         ("worker", "$JS.API.STREAM.MSG.DELETE.CLEARLANE_WORK", false),
         ("worker", "$JS.API.CONSUMER.DELETE.CLEARLANE_WORK.duplicates", false),

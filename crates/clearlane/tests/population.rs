@@ -28,8 +28,8 @@ const WAYS: [(&str, Way); 6] = [
     ("Port::builder", World::build),
     ("Port::enroller", World::port_enroller),
     ("Enroller::new", World::enroller),
-    ("TemplateMaker::new", World::template_maker),
-    ("TemplateMaker::with_earlier", World::earlier),
+    ("TemplateMaker::new", |_, policy| template_maker(policy)),
+    ("TemplateMaker::with_earlier", |_, policy| earlier(policy)),
 ];
 
 #[test]
@@ -151,20 +151,20 @@ impl World {
     fn enroller(&self, policy: Policy) -> Result<(), MissingPopulation> {
         missing(Enroller::new(policy.into(), self.references.clone(), extractor(), &calibration()))
     }
+}
 
-    fn template_maker(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        missing(TemplateMaker::new(policy.into(), extractor(), &calibration()))
-    }
+fn template_maker(policy: Policy) -> Result<(), MissingPopulation> {
+    missing(TemplateMaker::new(policy.into(), extractor(), &calibration()))
+}
 
-    /// Of the model before, a calibration for everybody is needed as well.
-    fn earlier(&self, policy: Policy) -> Result<(), MissingPopulation> {
-        let known = calibration();
-        let points = known.populations()[0].points().to_vec();
-        let new = |name: &&str| Calibration::new(known.model(), people(name), points.clone(), "a test").unwrap();
-        let everybody = UNKNOWN.iter().map(new).fold(known.clone(), |all, next| all.and(next).unwrap());
-        let maker = TemplateMaker::new(policy.into(), extractor(), &everybody).unwrap();
-        missing(maker.with_earlier(embedder(), &known))
-    }
+/// Of the model before, a calibration for everybody is needed as well.
+fn earlier(policy: Policy) -> Result<(), MissingPopulation> {
+    let known = calibration();
+    let points = known.populations()[0].points().to_vec();
+    let new = |name: &&str| Calibration::new(known.model(), people(name), points.clone(), "a test").unwrap();
+    let everybody = UNKNOWN.iter().map(new).fold(known.clone(), |all, next| all.and(next).unwrap());
+    let maker = TemplateMaker::new(policy.into(), extractor(), &everybody).unwrap();
+    missing(maker.with_earlier(embedder(), &known))
 }
 
 fn missing<T>(made: Result<T, EnrolError>) -> Result<(), MissingPopulation> {

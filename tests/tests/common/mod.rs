@@ -70,3 +70,22 @@ pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&path, bytes).unwrap();
     path
 }
+
+/// The built-in embedder's network fed otherwise, which is another model: `next`, in a folder of models.
+pub(crate) fn next_model(folder: &Path) -> PathBuf {
+    let entries = json(clearlane().args(["models", "list"]));
+    let entries = entries.as_array().unwrap();
+    let entry = |name: &str| &entries.iter().find(|entry| entry["model"]["name"] == name).unwrap()["model"];
+    let digest = entry("clearlane-embedder")["sha256"].as_str().unwrap();
+    let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/embedder.onnx");
+    file(folder, "embedder.onnx", &std::fs::read(network).unwrap());
+    let manifest = format!(
+        "[[model]]\nname = \"next\"\nfile = \"embedder.onnx\"\nsha256 = \"{digest}\"\n\
+         input = {{ width = 112, height = 112, colour = \"rgb\", mean = [124.0, 116.0, 104.0], std = [58.0, 57.0, 57.0] }}\n\
+         licence = \"as the file's\"\nsource = \"a test\"\n[model.task.embedding]\ndimension = 128\n\
+         [[model.task.embedding.calibration]]\npopulation = \"fictional-people\"\nmeasured_on = \"a test\"\n\
+         thresholds = [{{ fmr = 1e-3, threshold = 0.55 }}]\n"
+    );
+    file(folder, "manifest.toml", manifest.as_bytes());
+    folder.to_owned()
+}

@@ -15,6 +15,7 @@ mod inspect;
 mod lane;
 mod models;
 mod records;
+mod reembedding;
 mod register;
 mod verify;
 

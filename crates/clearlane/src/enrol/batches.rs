@@ -74,7 +74,7 @@ pub enum BulkStop {
 
 impl BulkStop {
     /// A model that failed on a picture.
-    pub(super) fn of(error: EnrolError) -> Self {
+    pub(super) fn of(error: &EnrolError) -> Self {
         Self::Failed(error.to_string())
     }
 }
@@ -95,7 +95,7 @@ impl<R> Prepared<R> {
     /// A model that failed on a picture concerns this subject alone; any other error ends the job.
     pub(super) fn failed(error: EnrolError) -> Result<Self, EnrolError> {
         match error {
-            EnrolError::Extract(_) => Ok(Self::Stopped(BulkStop::of(error))),
+            EnrolError::Extract(_) => Ok(Self::Stopped(BulkStop::of(&error))),
             error => Err(error),
         }
     }

@@ -86,6 +86,18 @@ impl TemplateMaker {
         self.earlier.as_ref().map(|earlier| earlier.embedder.model_id())
     }
 
+    /// How many values its templates have.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.chooser.dimension()
+    }
+
+    /// How many values the earlier model's templates have, where there is one.
+    #[must_use]
+    pub fn earlier_dimension(&self) -> Option<usize> {
+        self.earlier.as_ref().map(|earlier| earlier.embedder.dimension())
+    }
+
     /// A digest of all that decides what is made of a picture and which are chosen: two makers with the same one give the same, but
     /// for how their extractors find faces. The policy's rules of consent are the register's matter.
     #[must_use]

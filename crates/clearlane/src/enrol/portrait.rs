@@ -90,6 +90,10 @@ impl Chooser {
         self.extractor.embedder().model_id()
     }
 
+    pub(super) fn dimension(&self) -> usize {
+        self.extractor.embedder().dimension()
+    }
+
     /// The threshold at which two pictures show one person, where there are rules.
     pub(super) fn agreement(&self) -> Option<f32> {
         self.rules.as_ref().map(|rules| rules.agreement)

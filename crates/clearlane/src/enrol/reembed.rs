@@ -35,6 +35,12 @@ impl Reembedder {
         Self { register, maker: maker.into() }
     }
 
+    /// Whose subjects are re-embedded.
+    #[must_use]
+    pub fn register(&self) -> &Arc<Register> {
+        &self.register
+    }
+
     /// What makes the templates.
     #[must_use]
     pub fn maker(&self) -> &Arc<TemplateMaker> {
@@ -61,7 +67,7 @@ impl Reembedder {
             self.prepare(key, now, |models| {
                 let pictures = read().map_err(BulkStop::Unreadable)?;
                 let compared = self.maker.earlier_model().is_some_and(|earlier| models.contains(&earlier));
-                self.maker.make(&pictures, compared).map_err(BulkStop::of)
+                self.maker.make(&pictures, compared).map_err(|error| BulkStop::of(&error))
             })
         };
         batches::run(supplied, prepare, |ready| self.write(ready), progress)

@@ -6,6 +6,7 @@ mod duplicates;
 mod nkey;
 mod node;
 mod publish;
+mod reembed;
 mod status;
 mod users;
 mod work;
@@ -26,6 +27,7 @@ pub(crate) enum ClusterCommand {
     Status(status::StatusArgs),
     Collect(collect::CollectArgs),
     Duplicates(duplicates::DuplicatesArgs),
+    Reembed(reembed::ReembedArgs),
     Work(work::WorkArgs),
     Nkey(nkey::NkeyArgs),
     Users(users::UsersArgs),
@@ -37,6 +39,7 @@ pub(super) fn run(command: &ClusterCommand, output: &Output) -> Result<Exit> {
         ClusterCommand::Status(args) => status::run(args, output),
         ClusterCommand::Collect(args) => collect::run(args, output),
         ClusterCommand::Duplicates(args) => duplicates::run(args, output),
+        ClusterCommand::Reembed(args) => reembed::run(args, output),
         ClusterCommand::Work(args) => work::run(args, output),
         ClusterCommand::Nkey(args) => nkey::run(args, output),
         ClusterCommand::Users(args) => users::run(args, output),
@@ -47,10 +50,12 @@ impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
         match error {
             ClusterError::Register(error) => error.into(),
-            ClusterError::Setting { .. } | ClusterError::NoPartition { .. } | ClusterError::PublicKey { .. } => {
-                Self::of(Exit::Usage, &error)
-            }
-            ClusterError::Name { .. } => Self::of(Exit::Usage, &error),
+            ClusterError::Enrol(error) => error.into(),
+            ClusterError::Setting { .. }
+            | ClusterError::NoPartition { .. }
+            | ClusterError::PublicKey { .. }
+            | ClusterError::ChancePairs { .. }
+            | ClusterError::Name { .. } => Self::of(Exit::Usage, &error),
             ClusterError::OtherModel { .. } | ClusterError::OtherDimension { .. } => Self::of(Exit::Model, &error),
             ClusterError::OtherRegister | ClusterError::Key(_) | ClusterError::NoKey => {
                 Self::of(Exit::Register, &error)

@@ -53,10 +53,12 @@ pub(in crate::commands) struct Supplied<'c> {
     unreadable: Mutex<Vec<Unreadable>>,
 }
 
-struct Unreadable {
-    subject: String,
-    picture: PathBuf,
-    why: String,
+/// A picture that could not be read.
+pub(in crate::commands) struct Unreadable {
+    pub(in crate::commands) subject: String,
+    pub(in crate::commands) picture: PathBuf,
+    /// In words that begin with its path.
+    pub(in crate::commands) why: String,
 }
 
 impl<'c> Supplied<'c> {
@@ -94,21 +96,30 @@ impl<'c> Supplied<'c> {
     /// All that was not used, pictures first.
     pub(in crate::commands) fn failed(self, report: BulkReport) -> Vec<Failed> {
         let unreadable = self.unreadable.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut failed = unused(self.candidates, &unreadable, report.unused);
-        // Whose pictures are listed as unreadable needs no further line that says so.
-        let named: HashSet<String> = unreadable.iter().map(|one| one.subject.clone()).collect();
-        let said = |one: &Unfinished| matches!(one.stop, BulkStop::Unreadable(_)) && named.contains(&one.key);
-        let subjects = report.unfinished.into_iter().filter(|one| !said(one)).map(Failed::subject);
-        failed.extend(unreadable.into_iter().map(|Unreadable { subject, picture, why }| Failed {
-            subject,
-            image: Some(shown(&picture)),
-            reason: why,
-            refer: Vec::new(),
-        }));
-        failed.sort_by(|one, other| (&one.subject, &one.image).cmp(&(&other.subject, &other.image)));
-        failed.extend(subjects);
-        failed
+        failed(self.candidates, unreadable, report)
     }
+}
+
+/// All of the candidates' that was not used, pictures first.
+pub(in crate::commands) fn failed(
+    candidates: &[Candidate],
+    unreadable: Vec<Unreadable>,
+    report: BulkReport,
+) -> Vec<Failed> {
+    let mut failed = unused(candidates, &unreadable, report.unused);
+    // Whose pictures are listed as unreadable needs no further line that says so.
+    let named: HashSet<String> = unreadable.iter().map(|one| one.subject.clone()).collect();
+    let said = |one: &Unfinished| matches!(one.stop, BulkStop::Unreadable(_)) && named.contains(&one.key);
+    let subjects = report.unfinished.into_iter().filter(|one| !said(one)).map(Failed::subject);
+    failed.extend(unreadable.into_iter().map(|Unreadable { subject, picture, why }| Failed {
+        subject,
+        image: Some(shown(&picture)),
+        reason: why,
+        refer: Vec::new(),
+    }));
+    failed.sort_by(|one, other| (&one.subject, &one.image).cmp(&(&other.subject, &other.image)));
+    failed.extend(subjects);
+    failed
 }
 
 /// Unused pictures by their paths. Their places count those that could be read.

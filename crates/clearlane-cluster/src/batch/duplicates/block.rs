@@ -15,8 +15,10 @@ use crate::question::MAX_CANDIDATES;
 use crate::wire::{Reader, Writer};
 use crate::{ClusterError, Position};
 
-/// The most subjects of a block.
+/// The most subjects of a block when a job begins.
 pub(super) const MAX_SUBJECTS: usize = 1024;
+/// The most that it ever has: ids that are given out since may lie between those of a block.
+pub(super) const MAX_GROWN: usize = 4 * MAX_SUBJECTS;
 /// The most pairs that a result has: beyond that it has the best ones, and says who may have more.
 pub(super) const MAX_PAIRS: usize = 1 << 14;
 
@@ -45,8 +47,11 @@ impl Block {
         if !(1..MAX_CANDIDATES).contains(&others) {
             return Err(reader.value("others"));
         }
-        let count = reader.count("count of subjects", MAX_SUBJECTS)?;
-        let subjects = (0..count).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+        let count = reader.count("count of subjects", MAX_GROWN)?;
+        let subjects = (0..count).map(|_| reader.u64()).collect::<Result<Vec<_>, _>>()?;
+        if !subjects.is_sorted_by(|a, b| a < b) {
+            return Err(reader.value("order of subjects"));
+        }
         reader.end()?;
         Ok(Self { gallery, threshold, others, subjects })
     }
@@ -93,7 +98,7 @@ impl Found {
             Ok(Position { partition, sequence, head, time })
         });
         let positions = positions.collect::<Result<_, ClusterError>>()?;
-        let count = reader.count("count of subjects", MAX_SUBJECTS)?;
+        let count = reader.count("count of subjects", MAX_GROWN)?;
         let more = (0..count).map(|_| reader.u64().map(SubjectId)).collect::<Result<_, _>>()?;
         let count = reader.count("count of pairs", MAX_PAIRS)?;
         let pairs = (0..count).map(|_| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use clearlane_template::{SubjectId, Template, TemplateId};
@@ -12,11 +13,11 @@ use parking_lot::Mutex;
 use super::SubjectPair;
 use super::block::{Block, Found, MAX_PAIRS};
 use super::merge::{Oldest, Pairs};
-use crate::batch::patience::{Trouble, patiently};
+use crate::batch::patience::{Trouble, Undone, patiently};
 use crate::gallery::{GALLERY_STREAM, Identity, state_subject};
 use crate::partition::partition_of;
 use crate::wire::Writer;
-use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterSearch, Complete, Why, state, stream};
+use crate::{Answer, AskOptions, ClusterError, ClusterKey, ClusterSearch, Complete, Why, notice, state, stream};
 
 /// How long a node has before another one is asked: batches can wait, and nodes have lanes to answer.
 const HEDGE: Duration = Duration::from_secs(2);
@@ -35,11 +36,12 @@ impl DuplicateWork {
         Self { context, key, searches, budget, search: Mutex::new(None) }
     }
 
-    /// Does a block: its result, or why another try would not mend it.
-    pub(in crate::batch) async fn run(&self, block: &[u8]) -> Result<Writer, String> {
-        let block = Block::decode(block).map_err(|error| error.to_string())?;
+    /// Does a block: its result, or why there is none.
+    pub(in crate::batch) async fn run(&self, block: &[u8]) -> Result<Writer, Undone> {
+        let block = Block::decode(block).map_err(|error| Undone::Failed(error.to_string()))?;
         let search = patiently(|| self.of_gallery(&block.gallery)).await?;
-        let gallery = self.context.get_stream_no_info(GALLERY_STREAM).await.map_err(|error| error.to_string())?;
+        let gallery = self.context.get_stream_no_info(GALLERY_STREAM).await;
+        let gallery = gallery.map_err(|error| Undone::HandedBack(error.to_string()))?;
         // One of the candidates is the subject itself.
         let ask = AskOptions {
             threshold: block.threshold,
@@ -47,7 +49,7 @@ impl DuplicateWork {
             hedge: HEDGE,
             ..AskOptions::new(block.others + 1)
         };
-        let doing = Doing { gallery: &gallery, search: &search, ask: &ask };
+        let doing = Doing { client: self.context.client(), gallery: &gallery, search: &search, ask: &ask };
         let (mut found, mut pairs, mut oldest) = (Found::default(), Pairs::default(), Oldest::default());
         for some in block.subjects.chunks(self.searches) {
             for (subject, answers) in try_join_all(some.iter().map(|&id| doing.subject(SubjectId(id)))).await? {
@@ -73,7 +75,8 @@ impl DuplicateWork {
         found.pairs = pairs.sorted();
         if found.pairs.len() > MAX_PAIRS {
             for cut in found.pairs.drain(MAX_PAIRS..) {
-                let own = [cut.subject, cut.other].into_iter().filter(|subject| block.subjects.contains(&subject.0));
+                let is_own = |subject: &SubjectId| block.subjects.binary_search(&subject.0).is_ok();
+                let own = [cut.subject, cut.other].into_iter().filter(is_own);
                 found.more.extend(own);
             }
             found.more.sort_unstable();
@@ -93,10 +96,11 @@ impl DuplicateWork {
                 *self.search.lock() = Some(Arc::clone(&search));
                 Ok(search)
             }
-            Ok(_) | Err(ClusterError::NoGallery) => {
-                Err(Trouble::Lasting("the gallery's stream was made anew since the job began".to_owned()))
+            Ok(_) => Err(Trouble::Lasting("the gallery's stream was made anew since the job began".to_owned())),
+            // Brokers that start may not know their streams yet.
+            Err(error @ (ClusterError::Broker { .. } | ClusterError::NoGallery)) => {
+                Err(Trouble::Passing(error.to_string()))
             }
-            Err(error @ ClusterError::Broker { .. }) => Err(Trouble::Passing(error.to_string())),
             Err(error) => Err(Trouble::Doubtful(error.to_string())),
         }
     }
@@ -104,6 +108,7 @@ impl DuplicateWork {
 
 /// What doing a block needs.
 struct Doing<'a> {
+    client: Client,
     gallery: &'a Stream<()>,
     search: &'a ClusterSearch,
     ask: &'a AskOptions,
@@ -111,7 +116,7 @@ struct Doing<'a> {
 
 impl Doing<'_> {
     /// The answers for each template of a subject; none where it is gone.
-    async fn subject(&self, subject: SubjectId) -> Result<(SubjectId, Vec<(TemplateId, Complete)>), String> {
+    async fn subject(&self, subject: SubjectId) -> Result<(SubjectId, Vec<(TemplateId, Complete)>), Undone> {
         let templates = patiently(|| self.templates(subject)).await?;
         let mut answers = Vec::with_capacity(templates.len());
         for (id, template) in templates {
@@ -120,15 +125,24 @@ impl Doing<'_> {
         Ok((subject, answers))
     }
 
+    /// The subject's templates, as the brokers show its state. An older state of its own is not told from the newest: whoever the newest
+    /// templates resemble is then found from the other side alone, since nodes hold what the heads say.
     async fn templates(&self, subject: SubjectId) -> Result<Vec<(TemplateId, Template)>, Trouble> {
         let (config, keys) = self.search.gallery();
         let partition = partition_of(subject, config.partitions);
         let found = stream::latest(self.gallery, &state_subject(partition, subject.0)).await;
-        let Some(message) = found.map_err(|error| Trouble::Passing(error.to_string()))? else { return Ok(Vec::new()) };
-        // What somebody else put there the registrar replaces.
-        let state = state::open(keys, config, partition, subject.0, &message.payload);
-        let state = state.map_err(|error| Trouble::Doubtful(format!("subject {subject}: {error}")))?;
-        Ok(state.content.map_or_else(Vec::new, |enrolled| enrolled.templates))
+        let found = found.map_err(|error| Trouble::Passing(error.to_string()))?;
+        let reason = match found.map(|message| state::open(keys, config, partition, subject.0, &message.payload)) {
+            Some(Ok(state)) => return Ok(state.content.map_or_else(Vec::new, |enrolled| enrolled.templates)),
+            Some(Err(error)) => format!("subject {subject}: {error}"),
+            // Whoever is gone has a state that says so.
+            None => format!("subject {subject}: the brokers lost its state"),
+        };
+        // The registrar puts its own there again, and nobody else can.
+        if let Err(error) = notice::send(&self.client, keys, partition).await {
+            tracing::warn!(partition, %error, "the registrar could not be told");
+        }
+        Err(Trouble::Doubtful(reason))
     }
 
     /// A whole answer.
