@@ -31,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// And so many of them.
 const DIFFERING: u32 = 4;
 
-/// Withdrawn rows are compacted away beyond so many bytes, where they are a quarter.
-const WITHDRAWN: u64 = 16 << 20;
-
 /// What is held of a subject.
 struct Live {
     element: Element,
@@ -358,15 +355,12 @@ impl Replica {
 
     /// Gives withdrawn rows' memory back, beside whatever goes on.
     fn tidy(&self) {
-        let memory = self.gallery.memory();
-        let wasteful = memory.withdrawn > WITHDRAWN && memory.withdrawn > memory.total() / 4;
-        if wasteful && self.shared.begin_compaction() {
-            let (gallery, shared) = (Arc::clone(&self.gallery), Arc::clone(&self.shared));
+        if self.gallery.memory().is_wasteful() {
+            let gallery = Arc::clone(&self.gallery);
             rayon::spawn(move || {
-                if let Err(error) = gallery.compact() {
+                if let Err(error) = gallery.tidy() {
                     tracing::warn!(%error, "withdrawn templates keep their memory");
                 }
-                shared.end_compaction();
             });
         }
     }

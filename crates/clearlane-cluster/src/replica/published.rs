@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clearlane_match::Snapshot;
@@ -44,7 +44,6 @@ pub(crate) struct Shared {
     published: RwLock<Published>,
     refused: AtomicU64,
     reloads: AtomicU64,
-    compacting: AtomicBool,
 }
 
 impl Shared {
@@ -61,7 +60,6 @@ impl Shared {
             published: RwLock::new(published),
             refused: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
-            compacting: AtomicBool::new(false),
         }
     }
 
@@ -140,13 +138,5 @@ impl Shared {
     /// Messages that were refused, and how often all was read again.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.refused.load(Ordering::Relaxed), self.reloads.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn begin_compaction(&self) -> bool {
-        !self.compacting.swap(true, Ordering::AcqRel)
-    }
-
-    pub(super) fn end_compaction(&self) {
-        self.compacting.store(false, Ordering::Release);
     }
 }

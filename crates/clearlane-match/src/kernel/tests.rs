@@ -120,7 +120,7 @@ fn neon_is_available_on_64_bit_arm_and_only_there() {
 }
 
 /// Miri, which interprets, would take hours for all dimensions and cases.
-const STEP: usize = if cfg!(miri) { 67 } else { 1 };
+const STEP: usize = if cfg!(miri) { 103 } else { 1 };
 const CASES: u32 = if cfg!(miri) { 2 } else { 64 };
 
 #[test]
