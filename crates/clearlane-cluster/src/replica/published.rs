@@ -56,11 +56,7 @@ impl Shared {
             version: 0,
             details: HashMap::new(),
         };
-        Self {
-            published: RwLock::new(published),
-            refused: AtomicU64::new(0),
-            reloads: AtomicU64::new(0),
-        }
+        Self { published: RwLock::new(published), refused: AtomicU64::new(0), reloads: AtomicU64::new(0) }
     }
 
     /// Shows the state at a head, all of it in one step.
