@@ -22,7 +22,7 @@ pub use clearlane_template::Language;
 ///
 /// As JSON: `{"reason": "under-age", "age": 13, "minimum": 14}`. No reason names a document number, a face or a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr)]
-#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
