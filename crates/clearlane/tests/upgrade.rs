@@ -15,7 +15,7 @@ use clearlane::{
     BulkReport, BulkStop, Calibration, ChoiceReason, Decision, Direction, EnrolError, Enroller, ModelChoice, Picture,
     Policy, Reason, Reembedder, References, TemplateMaker,
 };
-use clearlane_embed::{Component, DecodeLimits, Embedder, Extractor, Frame, Models, Selection, Task};
+use clearlane_embed::{Component, DecodeLimits, Embedder, Extractor, Frame, Models, Orientation, Selection, Task};
 use clearlane_store::{Coverage, Enrolment, ImageDigest, Key, Keyring, NewTemplate, Register};
 use common::{SERVES_FICTIONAL_PEOPLE, eligible, finger, now, policy};
 use jiff::Timestamp;
@@ -133,6 +133,9 @@ fn templates_that_were_made_elsewhere_are_judged_as_those_that_are_made_here() {
     let (reembedder, elsewhere) = (port.comparing(), port.comparing_maker());
     assert_eq!(reembedder.maker().digest(), elsewhere.digest());
     assert_ne!(reembedder.maker().digest(), port.maker().digest(), "one that compares nothing makes something else");
+    let tries_all_ways = port.extractor(port.newer()).with_orientation(Orientation::Auto);
+    let other = TemplateMaker::new(rules("").into(), tries_all_ways, &calibration(&port.newer())).unwrap();
+    assert_ne!(port.maker().digest(), other.digest(), "one that finds other faces makes something else");
     let needed: Vec<_> = supply.iter().map(|(key, _)| reembedder.needs_pictures(key).unwrap()).collect();
     assert_eq!(needed, [true, true, true, true, false]);
     let made = || {

@@ -192,15 +192,15 @@ impl Batch {
         Ok(())
     }
 
-    /// Puts a smaller result in the place of one that was taken in.
-    pub(super) async fn replace(&self, block: u32, content: &[u8]) -> Result<(), ClusterError> {
+    /// Puts another outcome in the place of a result that was taken in.
+    pub(super) async fn replace(&self, block: u32, outcome: Result<&[u8], &str>) -> Result<(), ClusterError> {
         let failed = "replace a result";
         let id = self.id(block);
         let there = stream::latest(&self.results, &id.result_subject()).await;
         if let Some(message) = there.map_err(ClusterError::broker(failed))? {
             stream::remove(&self.results, message.sequence).await?;
         }
-        let sealed = seal_outcome(&self.keys, id, Ok(content))?;
+        let sealed = seal_outcome(&self.keys, id, outcome)?;
         let put = stream::put_first(&self.context, id.result_subject(), sealed.into()).await;
         put.map(drop).map_err(ClusterError::broker(failed))
     }
@@ -276,7 +276,7 @@ impl Batch {
 
     /// That nobody has removed the job. Where the brokers lost it, or somebody else's message stands in its place, it is put there again:
     /// without it the next coordinator would sweep the results.
-    async fn still_stands(&self) -> Result<(), ClusterError> {
+    pub(super) async fn still_stands(&self) -> Result<(), ClusterError> {
         let restored = async {
             let found = stream::latest(&self.results, &job_subject(&self.name)).await;
             let found = found.map_err(ClusterError::broker("say whether the job stands"))?;

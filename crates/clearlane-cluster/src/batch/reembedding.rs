@@ -157,8 +157,8 @@ pub struct Reembedding {
     left: Option<Left>,
 }
 
-/// A block's result without its templates, to be put in the place of the one that is taken in.
-type Left = (u32, Writer);
+/// What is to be put in the place of a block's result that was taken in.
+type Left = (u32, Result<Writer, String>);
 
 impl Reembedding {
     /// Makes the streams of batches where there are none, and goes on with the re-embedding that was begun or begins it. The cluster's
@@ -240,17 +240,16 @@ impl Reembedding {
     /// Given up, it loses nothing. After an error of the register it is opened again.
     pub async fn advance(&mut self) -> Result<bool, ClusterError> {
         loop {
-            if let Some(taking) = &mut self.taking {
-                let taken = taking.await;
-                self.taking = None;
-                self.left = taken.unwrap_or(Err(ClusterError::Stopped))?;
+            if self.taking.is_some() {
+                self.settle().await?;
                 if self.left.is_none() {
                     return Ok(true);
                 }
             }
             if let Some((block, left)) = &self.left {
                 // A large gallery's templates are more than brokers keep.
-                if let Err(error) = self.batch.replace(*block, left.as_slice()).await {
+                let left = left.as_ref().map(Writer::as_slice).map_err(String::as_str);
+                if let Err(error) = self.batch.replace(*block, left).await {
                     tracing::warn!(block, %error, "a result keeps its templates, or is made once more");
                 }
                 self.left = None;
@@ -296,6 +295,16 @@ impl Reembedding {
         }
     }
 
+    /// Waits until what is being taken in is in the register and in the report, for whoever stops here.
+    pub async fn settle(&mut self) -> Result<(), ClusterError> {
+        if let Some(taking) = &mut self.taking {
+            let taken = taking.await;
+            self.taking = None;
+            self.left = taken.unwrap_or(Err(ClusterError::Stopped))?;
+        }
+        Ok(())
+    }
+
     /// What it came to until now.
     #[must_use]
     pub fn report(&self) -> ReembeddingReport {
@@ -317,6 +326,8 @@ impl Reembedding {
             if next.is_empty() {
                 return Ok(());
             }
+            // Nobody's pictures are given out for a job that is over.
+            self.batch.still_stands().await?;
             let (count, supply) = (next.len(), Arc::clone(&self.supply));
             let content = move |(block, candidates)| Ok((block, supply.block(candidates)?));
             let contents = off_runtime(move || next.into_iter().map(content).collect::<Result<Vec<_>, _>>()).await?;

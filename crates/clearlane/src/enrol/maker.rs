@@ -98,13 +98,13 @@ impl TemplateMaker {
         self.earlier.as_ref().map(|earlier| earlier.embedder.dimension())
     }
 
-    /// A digest of all that decides what is made of a picture and which are chosen: two makers with the same one give the same, but
-    /// for how their extractors find faces. The policy's rules of consent are the register's matter.
+    /// A digest of all that decides what is made of a picture and which are chosen, the extractor's models and settings included: two
+    /// makers with the same one give the same. The policy's rules of consent are the register's matter.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"clearlane template maker 1");
-        hash.update(self.model().as_bytes());
+        hash.update(self.chooser.recipe());
         hash.update([u8::from(self.earlier.is_some())]);
         if let Some(Earlier { embedder, threshold }) = &self.earlier {
             hash.update(embedder.model_id().as_bytes());

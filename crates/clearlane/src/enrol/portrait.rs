@@ -94,6 +94,11 @@ impl Chooser {
         self.extractor.embedder().dimension()
     }
 
+    /// A digest of all that a portrait and its rank depend on: see [`Extractor::quality_recipe`].
+    pub(super) fn recipe(&self) -> [u8; 32] {
+        self.extractor.quality_recipe()
+    }
+
     /// The threshold at which two pictures show one person, where there are rules.
     pub(super) fn agreement(&self) -> Option<f32> {
         self.rules.as_ref().map(|rules| rules.agreement)

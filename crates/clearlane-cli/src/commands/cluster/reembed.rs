@@ -142,6 +142,7 @@ pub(super) fn run(args: &ReembedArgs, output: &Output) -> Result<Exit> {
                 break;
             }
         }
+        all.settle().await?;
         let done = all.report();
         let (progress, ended) = (done.bulk.progress, job.end(done.bulk.progress.done));
         let failed = supplied::failed(&candidates, unreadable(&candidates, done.unreadable), done.bulk);

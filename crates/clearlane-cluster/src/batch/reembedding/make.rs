@@ -5,12 +5,20 @@ use clearlane_store::ImageDigest;
 
 use super::block::{File, Made};
 
+/// So many times the pixels of one picture may all of a candidate's have, which are in memory together.
+const TOGETHER: u64 = 4;
+
 /// Makes templates of those files that are pictures.
 pub(super) fn make(maker: &TemplateMaker, limits: &DecodeLimits, candidate: u32, files: &[File<'_>]) -> Made {
     let (mut pictures, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
+    let mut room = limits.max_pixels.saturating_mul(TOGETHER);
     for (place, file) in files.iter().enumerate() {
-        match file.map_err(str::to_owned).and_then(|bytes| picture(bytes, limits)) {
-            Ok(picture) => pictures.push(picture),
+        let limits = limits.with_max_pixels(limits.max_pixels.min(room));
+        match file.map_err(str::to_owned).and_then(|bytes| picture(bytes, &limits)) {
+            Ok(picture) => {
+                room -= u64::from(picture.frame.width()) * u64::from(picture.frame.height());
+                pictures.push(picture);
+            }
             Err(why) => unreadable.push((place, why)),
         }
     }

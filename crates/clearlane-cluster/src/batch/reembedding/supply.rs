@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use clearlane::{BulkReport, BulkStop, DecodeLimits, MadeTemplates, Reembedder, Unfinished};
+use clearlane::{BulkReport, BulkStop, DecodeLimits, MadeTemplates, Reembedder};
 use clearlane_store::ImageDigest;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -87,17 +87,19 @@ impl Supply {
         Ok(Block { maker: self.reembedder.maker().digest(), candidates }.encode())
     }
 
-    /// Takes in what came of a block, in one transaction; whoever is not in its result is made here. Gives what is left to know of the block
-    /// once the templates are in the register, where its result had some.
+    /// Takes in what came of a block, in one transaction; whoever is not in its result is made here. Gives what is to stand in the place
+    /// of its result from then on: without its templates, which are in the register, or the reason why it cannot be read, so that it is done
+    /// again. What the register says of somebody is not kept: whoever goes on asks it again.
     pub(super) fn take_in(
         &self,
         block: u32,
         candidates: Range<u32>,
         outcome: Outcome,
-    ) -> Result<Option<Writer>, ClusterError> {
+    ) -> Result<Option<Result<Writer, String>>, ClusterError> {
         let models = Models::of(self.reembedder.maker());
-        let made = outcome.and_then(|content| decode(&content, models).map_err(|error| error.to_string()));
-        let mut made: HashMap<_, _> = match made {
+        let read = outcome.map(|content| decode(&content, models).map_err(|error| error.to_string()));
+        let unreadable = read.as_ref().ok().and_then(|read| read.as_ref().err()).cloned();
+        let mut made: HashMap<_, _> = match read.flatten() {
             Ok(made) => made.into_iter().map(|made| (made.candidate, made)).collect(),
             Err(reason) => {
                 self.done.lock().failed.insert(block, reason.clone());
@@ -105,20 +107,26 @@ impl Supply {
                 candidates.clone().map(failed).collect()
             }
         };
-        let had_templates = made.values().any(|made| matches!(made.outcome, Ok(MadeTemplates::Usable { .. })));
+        let (usable, refused): (Vec<_>, Vec<_>) =
+            made.values().partition(|made| matches!(made.outcome, Ok(MadeTemplates::Usable { .. })));
+        let left = match unreadable {
+            Some(reason) => Some(Err(reason)),
+            None if usable.is_empty() => None,
+            None => Some(Ok(encode(&refused.into_iter().cloned().collect::<Vec<_>>())?)),
+        };
         let made: Vec<_> = candidates.map(|candidate| (candidate, made.remove(&candidate))).collect();
         let judged = made.into_par_iter().map(|(candidate, made)| match made {
             Some(made) => Ok(self.of_its_files(made)),
             None => self.own(candidate),
         });
-        let left = self.write(judged.collect::<Result<_, _>>()?)?;
-        had_templates.then(|| encode(&left)).transpose()
+        self.write(judged.collect::<Result<_, _>>()?)?;
+        Ok(left)
     }
 
     /// Makes the templates of some candidates here, of those who need them, and takes them in.
     pub(super) fn take_in_own(&self, candidates: Vec<u32>) -> Result<(), ClusterError> {
         let made = candidates.into_par_iter().map(|candidate| self.own(candidate));
-        self.write(made.collect::<Result<_, _>>()?).map(drop)
+        self.write(made.collect::<Result<_, _>>()?)
     }
 
     /// What came of those who were taken in, as they were supplied.
@@ -159,8 +167,8 @@ impl Supply {
         made
     }
 
-    /// Has the reembedder judge and write some, and gives what there is to know of those who got no templates.
-    fn write(&self, made: Vec<Made>) -> Result<Vec<Made>, ClusterError> {
+    /// Has the reembedder judge and write some.
+    fn write(&self, made: Vec<Made>) -> Result<(), ClusterError> {
         let (mut judged, mut pictures) = (Vec::with_capacity(made.len()), HashMap::new());
         for Made { candidate, unreadable, outcome } in made {
             judged.push((self.candidates[candidate as usize].key.clone(), outcome));
@@ -168,12 +176,6 @@ impl Supply {
         }
         let mut taken = BulkReport::default();
         self.reembedder.take_in(judged, Timestamp::now(), &mut taken)?;
-        let left = taken.unfinished.iter().filter_map(|Unfinished { key, stop }| {
-            let candidate = *self.places.get(key)?;
-            let unreadable = pictures.get(&candidate).cloned().unwrap_or_default();
-            Some(Made { candidate, unreadable, outcome: Err(stop.clone()) })
-        });
-        let left = left.collect();
         self.done.lock().add(
             taken,
             pictures.into_iter().flat_map(|(candidate, unreadable)| {
@@ -182,7 +184,7 @@ impl Supply {
                 there.map(|(picture, why)| UnreadablePicture { key: key.clone(), picture, why })
             }),
         );
-        Ok(left)
+        Ok(())
     }
 }
 

@@ -91,6 +91,7 @@ fn difference(own: &Maker, other: &Maker) -> String {
     } else if own.earlier != other.earlier {
         format!("its earlier model is {}, and the earlier one here is {}", earlier(other), earlier(own))
     } else {
-        "the policies' rules of enrolment, or the models' calibrations, differ".to_owned()
+        "the policies' rules of enrolment, the models' calibrations, the detector, or how it looks for faces, differ"
+            .to_owned()
     }
 }
