@@ -212,7 +212,10 @@ fn locally(port: &Port, candidates: &[ReembeddingCandidate]) -> BulkReport {
 fn stops(report: &BulkReport) -> Vec<(&str, &str)> {
     fn why(stop: &BulkStop) -> &str {
         match stop {
-            BulkStop::Refer(reasons) => reasons[0].code(),
+            BulkStop::Refer(reasons) => {
+                assert_eq!(reasons.len(), 1, "{reasons:?}");
+                reasons[0].code()
+            }
             BulkStop::Unreadable(words) | BulkStop::Failed(words) => words,
         }
     }
@@ -366,4 +369,22 @@ async fn whose_pictures_are_too_large_for_a_block_is_made_beside_the_register() 
     let options = ReembeddingOptions::default();
     let refused = Reembedding::open(key(), &brokers.options(), options, port.reembedder(), twice).await;
     assert!(matches!(refused, Err(ClusterError::Setting { setting: "candidates", .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_pictures_of_a_subject_together_have_a_bound() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let port = Port::open();
+    let _registrar = port.publish(&brokers).await;
+    let path = picture("f0000", "enrol.jpg");
+    let frame = Frame::open(&path, &DecodeLimits::default()).unwrap();
+    let limits = DecodeLimits::default().with_max_pixels(u64::from(frame.width()) * u64::from(frame.height()));
+    let options = BatchWorkerOptions::default().reembedding(Arc::new(port.maker()), limits);
+    let _worker = BatchWorker::start(key(), &brokers.options(), options).await.unwrap();
+    let mut reembedding = port.begin(&brokers, &[candidate("f0000", vec![path; 6])]).await;
+    let report = finish(&mut reembedding).await;
+    assert_eq!((report.bulk.progress.enrolled, report.unreadable.len()), (1, 2), "{report:?}");
+    for (place, one) in (4..).zip(&report.unreadable) {
+        assert!(one.picture == place && one.why.contains("pixels together"), "{one:?}");
+    }
 }

@@ -88,7 +88,7 @@ impl Batch {
         let work = stream::work(&context, keeping.replicas).await?;
         let results = stream::results(&context, keeping.replicas).await?;
         consume(&work, kind, keeping.hold).await?;
-        sweep(&keys, &work, &results, &gallery).await?;
+        sweep(&keys, &work, &results, &gallery, &name).await?;
         let before = results.cached_info().state.last_sequence;
         let (job, resumed) = match find(&keys, &results, &name).await? {
             Some((job, _)) if !job.removed => (job, true),
@@ -393,7 +393,13 @@ async fn find(keys: &Keys, results: &Stream, name: &str) -> Result<Option<(Job, 
 
 /// Removes all that is no block of a job that goes on: a worker may publish a result after its job was removed. Jobs of another gallery
 /// or key go as well, since nobody can do them.
-async fn sweep(keys: &Keys, work: &Stream, results: &Stream, gallery: &Identity) -> Result<(), ClusterError> {
+async fn sweep(
+    keys: &Keys,
+    work: &Stream,
+    results: &Stream,
+    gallery: &Identity,
+    own: &str,
+) -> Result<(), ClusterError> {
     // In this order: a job is there before anything of it.
     let mut waiting = stream::subjects(work, WORK_SUBJECTS).await?;
     let mut done = stream::subjects(results, RESULT_SUBJECTS).await?;
@@ -403,7 +409,13 @@ async fn sweep(keys: &Keys, work: &Stream, results: &Stream, gallery: &Identity)
         let found = stream::latest(results, &subject).await.map_err(ClusterError::broker("give a job"))?;
         let Some(message) = found else { continue };
         match Job::open(keys, name, &message.payload).ok().filter(|job| job.gallery == *gallery) {
-            Some(job) => jobs.push(job),
+            Some(job) => {
+                if name != own && !job.removed {
+                    let (kind, begun) = (job.kind.name(), job.begun);
+                    tracing::warn!(kind, %begun, "another batch of this gallery stands at the brokers");
+                }
+                jobs.push(job);
+            }
             None => stream::remove(results, message.sequence).await?,
         }
     }

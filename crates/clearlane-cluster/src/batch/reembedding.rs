@@ -155,6 +155,8 @@ pub struct Reembedding {
     /// What is being taken in.
     taking: Option<JoinHandle<Result<Option<Left>, ClusterError>>>,
     left: Option<Left>,
+    /// What could not be put in its place.
+    kept: Vec<Left>,
 }
 
 /// What is to be put in the place of a block's result that was taken in.
@@ -195,7 +197,7 @@ impl Reembedding {
         });
         let own = own.collect();
         let todo = batch.missing().await?.into();
-        let mut reembedding = Self { batch, supply, blocks, own, todo, taking: None, left: None };
+        let mut reembedding = Self { batch, supply, blocks, own, todo, taking: None, left: None, kept: Vec::new() };
         reembedding.refill().await?;
         Ok(reembedding)
     }
@@ -246,13 +248,12 @@ impl Reembedding {
                     return Ok(true);
                 }
             }
-            if let Some((block, left)) = &self.left {
+            if let Some(left) = &self.left {
                 // A large gallery's templates are more than brokers keep.
-                let left = left.as_ref().map(Writer::as_slice).map_err(String::as_str);
-                if let Err(error) = self.batch.replace(*block, left).await {
-                    tracing::warn!(block, %error, "a result keeps its templates, or is made once more");
+                let replaced = self.replace(left).await;
+                if let (Some(left), false) = (self.left.take(), replaced) {
+                    self.kept.push(left);
                 }
-                self.left = None;
                 return Ok(true);
             }
             match self.refill().await {
@@ -286,13 +287,29 @@ impl Reembedding {
                     }
                     Err(error) => return Err(error),
                 },
-                Next::Done if self.own.is_empty() => return Ok(false),
+                Next::Done if self.own.is_empty() => {
+                    // Once more, where the brokers were away.
+                    while let Some(left) = self.kept.pop() {
+                        self.replace(&left).await;
+                    }
+                    return Ok(false);
+                }
                 Next::Done => {
                     let some = self.own.drain(..OWN.min(self.own.len())).collect();
                     self.taking = Some(tokio::task::spawn_blocking(move || supply.take_in_own(some).map(|()| None)));
                 }
             }
         }
+    }
+
+    /// Puts something in the place of a result, and says whether that was done.
+    async fn replace(&self, (block, left): &Left) -> bool {
+        let left = left.as_ref().map(Writer::as_slice).map_err(String::as_str);
+        let replaced = self.batch.replace(*block, left).await;
+        if let Err(error) = &replaced {
+            tracing::warn!(block, %error, "a result keeps its templates, or is made once more");
+        }
+        replaced.is_ok()
     }
 
     /// Waits until what is being taken in is in the register and in the report, for whoever stops here.

@@ -129,8 +129,10 @@ fn unused(candidates: &[Candidate], unreadable: &[Unreadable], unused: Vec<Unuse
     }
     let by_key: HashMap<&str, &Candidate> =
         candidates.iter().map(|candidate| (candidate.key.as_str(), candidate)).collect();
+    let unreadable: HashSet<(&str, &Path)> =
+        unreadable.iter().map(|one| (one.subject.as_str(), one.picture.as_path())).collect();
     let path = |key: &str, place: usize| {
-        let read = |path: &&PathBuf| !unreadable.iter().any(|one| one.subject == key && one.picture == **path);
+        let read = |path: &&PathBuf| !unreadable.contains(&(key, path.as_path()));
         by_key.get(key).and_then(|candidate| candidate.pictures.iter().filter(read).nth(place))
     };
     let named = |UnusedPicture { key, picture, reasons }| {

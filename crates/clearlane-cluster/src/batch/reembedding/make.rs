@@ -1,6 +1,6 @@
 //! From a candidate's files to templates, or to why there are none: what workers do, and the coordinator of those whom it gives to none.
 
-use clearlane::{BulkStop, DecodeLimits, Frame, Picture, TemplateMaker};
+use clearlane::{BulkStop, DecodeError, DecodeLimits, Frame, Picture, TemplateMaker};
 use clearlane_store::ImageDigest;
 
 use super::block::{File, Made};
@@ -11,12 +11,21 @@ const TOGETHER: u64 = 4;
 /// Makes templates of those files that are pictures.
 pub(super) fn make(maker: &TemplateMaker, limits: &DecodeLimits, candidate: u32, files: &[File<'_>]) -> Made {
     let (mut pictures, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
-    let mut room = limits.max_pixels.saturating_mul(TOGETHER);
+    let together = limits.max_pixels.saturating_mul(TOGETHER);
+    let mut room = together;
     for (place, file) in files.iter().enumerate() {
-        let limits = limits.with_max_pixels(limits.max_pixels.min(room));
-        match file.map_err(str::to_owned).and_then(|bytes| picture(bytes, &limits)) {
+        let within = limits.with_max_pixels(limits.max_pixels.min(room));
+        let decoded = file.map_err(str::to_owned).and_then(|bytes| match Frame::decode(bytes, &within) {
+            Ok(frame) => Ok(Picture { frame, source: Some(ImageDigest::of(bytes)) }),
+            Err(DecodeError::TooManyPixels { .. }) if room < limits.max_pixels => {
+                Err(format!("with it the subject's pictures would have more than {together} pixels together"))
+            }
+            Err(error) => Err(error.to_string()),
+        });
+        match decoded {
             Ok(picture) => {
-                room -= u64::from(picture.frame.width()) * u64::from(picture.frame.height());
+                let pixels = u64::from(picture.frame.width()) * u64::from(picture.frame.height());
+                room = room.saturating_sub(pixels);
                 pictures.push(picture);
             }
             Err(why) => unreadable.push((place, why)),
@@ -31,9 +40,4 @@ pub(super) fn make(maker: &TemplateMaker, limits: &DecodeLimits, candidate: u32,
         maker.make(&pictures, true).map_err(|error| BulkStop::Failed(error.to_string()))
     };
     Made { candidate, unreadable, outcome }
-}
-
-fn picture(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture<'static>, String> {
-    let frame = Frame::decode(bytes, limits).map_err(|error| error.to_string())?;
-    Ok(Picture { frame, source: Some(ImageDigest::of(bytes)) })
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::block::{Block, File, Made, Models, Room, decode, encode};
 use super::make::make;
@@ -206,14 +207,16 @@ pub(super) fn asked(reembedder: &Reembedder, candidates: &[ReembeddingCandidate]
     hash.finalize().into()
 }
 
-fn borrowed(files: &[Result<Vec<u8>, String>]) -> Vec<File<'_>> {
-    files.iter().map(|file| file.as_deref().map_err(String::as_str)).collect()
+fn borrowed(files: &[Result<Zeroizing<Vec<u8>>, String>]) -> Vec<File<'_>> {
+    files.iter().map(|file| file.as_ref().map(|bytes| bytes.as_slice()).map_err(String::as_str)).collect()
 }
 
-/// The bytes of the file at `path`, and of a larger one than `most` a little more.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+/// The bytes of the file at `path`, and of a larger one than `most` a little more; wiped when they are dropped.
+fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    // All room at once: what grows leaves copies behind.
+    let length = file.metadata().map_or(0, |file| file.len()).min(most).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
