@@ -15,8 +15,8 @@ use crate::gallery::{Owner, SegmentView, Shape, Snapshot, Stored};
 use crate::kernel::{BLOCK, Survivor};
 use crate::{GalleryError, Kernel};
 
-/// Rows that are prefetched before the first of them is scored: enough to hide the memory's latency, few enough to stay in
-/// the first-level cache.
+/// Rows that are prefetched before the first of them is scored: enough to hide the memory's latency, few enough to be in the
+/// cache still.
 const WAITING_ROWS: usize = 16;
 
 /// One probe's search, shared by the threads that work on it.
