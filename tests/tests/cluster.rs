@@ -260,6 +260,9 @@ fn whoever_is_enrolled_twice_is_found_by_workers_one_of_which_is_killed_and_so_i
     let worker = Running::logged(Cluster::process(&work), &log);
     until("a worker has a block", || fs::read_to_string(&log).unwrap().contains("a part of a block is tried again"));
     drop((worker, coordinator));
+    let batches = || json(&mut cluster.command(&["cluster", "batches"]))["batches"].clone();
+    let standing = batches();
+    assert_eq!((&standing[0]["kind"], &standing[0]["waiting"]), (&"duplicates".into(), &9.into()), "{standing}");
     let _node = Cluster::run(&cluster.command(&["node", "node-1"]));
     let workers = [Cluster::run(&work), Cluster::run(&work)];
     let output = search.arg("--json").output().unwrap();
@@ -279,6 +282,7 @@ fn whoever_is_enrolled_twice_is_found_by_workers_one_of_which_is_killed_and_so_i
     for (pair, (score, _)) in pairs.iter().zip(by_score) {
         assert!((pair["score"].as_f64().unwrap() - score).abs() < 1e-3, "{pair}");
     }
+    assert_eq!(batches(), Value::Array(Vec::new()));
     for worker in workers {
         worker.stop("-INT");
     }

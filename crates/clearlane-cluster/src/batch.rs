@@ -19,6 +19,7 @@ mod duplicates;
 mod job;
 mod patience;
 mod reembedding;
+mod standing;
 mod worker;
 
 use data_encoding::HEXLOWER;
@@ -31,6 +32,7 @@ use crate::wire::{Reader, Writer};
 
 pub use duplicates::{DuplicateOptions, DuplicateReport, DuplicateSearch, SubjectPair};
 pub use reembedding::{Reembedding, ReembeddingCandidate, ReembeddingOptions, ReembeddingReport, UnreadablePicture};
+pub use standing::{BatchKind, StandingBatch, StandingBatches, discard_batch, standing_batches};
 pub use worker::{BatchWorker, BatchWorkerOptions, BatchWorkerProgress};
 
 /// The most blocks of a job.

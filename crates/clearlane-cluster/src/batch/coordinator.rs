@@ -12,9 +12,10 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::job::Job;
+use super::standing::sweep;
 use super::{BlockId, Kind, Outcome, RunId, batch_keys, job_subject, open_outcome, seal_outcome};
 use crate::feed::{Event, Feed, Follow};
-use crate::gallery::{Identity, JOB_SUBJECTS, RESULT_SUBJECTS, RESULTS_STREAM, WORK_STREAM, WORK_SUBJECTS};
+use crate::gallery::{Identity, RESULTS_STREAM, WORK_STREAM};
 use crate::keys::{Keys, Purpose};
 use crate::wire::Writer;
 use crate::{ClusterError, ClusterKey, stream};
@@ -389,40 +390,4 @@ async fn find(keys: &Keys, results: &Stream, name: &str) -> Result<Option<(Job, 
     let found = stream::latest(results, &job_subject(name)).await;
     let found = found.map_err(ClusterError::broker("say whether the job was begun before"))?;
     found.map(|message| Ok((Job::open(keys, name, &message.payload)?, message.sequence))).transpose()
-}
-
-/// Removes all that is no block of a job that goes on: a worker may publish a result after its job was removed. Jobs of another gallery
-/// or key go as well, since nobody can do them.
-async fn sweep(
-    keys: &Keys,
-    work: &Stream,
-    results: &Stream,
-    gallery: &Identity,
-    own: &str,
-) -> Result<(), ClusterError> {
-    // In this order: a job is there before anything of it.
-    let mut waiting = stream::subjects(work, WORK_SUBJECTS).await?;
-    let mut done = stream::subjects(results, RESULT_SUBJECTS).await?;
-    let mut jobs = Vec::new();
-    for subject in stream::subjects(results, JOB_SUBJECTS).await? {
-        let Some(name) = subject.strip_prefix("jobs.") else { continue };
-        let found = stream::latest(results, &subject).await.map_err(ClusterError::broker("give a job"))?;
-        let Some(message) = found else { continue };
-        match Job::open(keys, name, &message.payload).ok().filter(|job| job.gallery == *gallery) {
-            Some(job) => {
-                if name != own && !job.removed {
-                    let (kind, begun) = (job.kind.name(), job.begun);
-                    tracing::warn!(kind, %begun, "another batch of this gallery stands at the brokers");
-                }
-                jobs.push(job);
-            }
-            None => stream::remove(results, message.sequence).await?,
-        }
-    }
-    // A job that was removed has no blocks.
-    let is_left = |subject: &String| jobs.iter().all(|job| job.block_of(subject).is_none());
-    waiting.retain(is_left);
-    done.retain(is_left);
-    stream::clear(work, &waiting).await?;
-    stream::clear(results, &done).await
 }

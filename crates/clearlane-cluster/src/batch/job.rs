@@ -26,6 +26,13 @@ pub(super) fn name(kind: Kind, gallery: &Identity, asked: &[u8]) -> String {
     HEXLOWER.encode(&hash.finalize()[..16])
 }
 
+/// That a name can be one.
+pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
+    let is_name = name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let reason = "expected the 32 hexadecimal digits that the list of batches shows";
+    if is_name { Ok(()) } else { Err(ClusterError::Setting { setting: "name", reason }) }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) kind: Kind,

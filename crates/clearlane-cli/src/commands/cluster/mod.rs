@@ -1,5 +1,6 @@
 //! `clearlane node` and `clearlane cluster`: one gallery over many machines.
 
+mod batches;
 mod collect;
 mod connection;
 mod duplicates;
@@ -28,6 +29,7 @@ pub(crate) enum ClusterCommand {
     Collect(collect::CollectArgs),
     Duplicates(duplicates::DuplicatesArgs),
     Reembed(reembed::ReembedArgs),
+    Batches(batches::BatchesArgs),
     Work(work::WorkArgs),
     Nkey(nkey::NkeyArgs),
     Users(users::UsersArgs),
@@ -40,6 +42,7 @@ pub(super) fn run(command: &ClusterCommand, output: &Output) -> Result<Exit> {
         ClusterCommand::Collect(args) => collect::run(args, output),
         ClusterCommand::Duplicates(args) => duplicates::run(args, output),
         ClusterCommand::Reembed(args) => reembed::run(args, output),
+        ClusterCommand::Batches(args) => batches::run(args, output),
         ClusterCommand::Work(args) => work::run(args, output),
         ClusterCommand::Nkey(args) => nkey::run(args, output),
         ClusterCommand::Users(args) => users::run(args, output),
