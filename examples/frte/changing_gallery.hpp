@@ -1,5 +1,5 @@
-// A gallery that changes after it was finalised. Headers of NIST's before 3.0 ask for both functions, later ones for neither;
-// they are here under the same names, so that the class of either has them.
+// A gallery that changes after it was finalised. NIST's header of 2018 asks for both functions, 1.0 and 2.0 for the first, 3.0 for
+// neither; they are here under the same names.
 #ifndef CLEARLANE_FRTE_CHANGING_GALLERY_HPP
 #define CLEARLANE_FRTE_CHANGING_GALLERY_HPP
 

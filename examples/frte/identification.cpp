@@ -23,6 +23,7 @@ class Identification final : public FRVT_1N::Interface, public ChangingGallery {
     return ReturnStatus(ReturnCode::NotImplemented);
   }
 
+  // NIST takes one modality a submission, and knows it by what is implemented: who cannot answer irises leaves this one out too.
   ReturnStatus createFaceAndIrisTemplate(const Images &, FRVT::TemplateRole, Bytes &) override {
     return ReturnStatus(ReturnCode::NotImplemented);
   }
