@@ -23,6 +23,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use clearlane_cluster::{AskOptions, ClusterSearch};
+use clearlane_match::Mode;
 use support::key;
 use world::{World, percentiles, probe};
 
@@ -42,26 +43,30 @@ fn main() {
     }
 }
 
-/// What the cluster adds to the search of the same partition, where it runs.
+/// What the cluster adds to the search of the same partition, where it runs: for the ten best of any score, and for those who reach a lane's
+/// threshold.
 async fn latency(subjects: u64, dimension: usize, probes: u64) {
     let world = World::new(subjects, dimension, 3).await;
     let _nodes = world.nodes(2);
     let search = ClusterSearch::connect(key(), &world.brokers.options()).await.unwrap();
-    let options = AskOptions { budget: Duration::from_secs(2), ..AskOptions::new(10) };
+    let budget = Duration::from_secs(2);
     world.ready(&search).await;
-    let (mut whole, mut searched, mut added) = (vec![], vec![], vec![]);
-    for number in 0..probes {
-        let probe = probe(number % subjects, number, dimension);
-        let started = Instant::now();
-        let answer = search.search(&probe, &options).await.unwrap().complete();
-        let took = started.elapsed();
-        let Some(complete) = answer else { continue };
-        whole.push(took);
-        searched.push(complete.searched);
-        added.push(took.saturating_sub(complete.searched));
+    for (mode, threshold) in [(Mode::Certified, -1.0), (Mode::Certified, 0.4), (Mode::SKETCH, 0.4)] {
+        let options = AskOptions { mode, threshold, budget, ..AskOptions::new(10) };
+        let (mut whole, mut searched, mut added) = (vec![], vec![], vec![]);
+        for number in 0..probes {
+            let probe = probe(number % subjects, number, dimension);
+            let started = Instant::now();
+            let answer = search.search(&probe, &options).await.unwrap().complete();
+            let took = started.elapsed();
+            let Some(complete) = answer else { continue };
+            whole.push(took);
+            searched.push(complete.searched);
+            added.push(took.saturating_sub(complete.searched));
+        }
+        println!("{mode:?} from {threshold}: {} of {probes} answers complete; {}", whole.len(), world::load());
+        println!("  search of the slowest partition  {}", percentiles(&mut searched));
+        println!("  whole answer                     {}", percentiles(&mut whole));
+        println!("  added                            {}", percentiles(&mut added));
     }
-    println!("{} of {probes} answers complete; {}", whole.len(), world::load());
-    println!("search of the slowest partition  {}", percentiles(&mut searched));
-    println!("whole answer                     {}", percentiles(&mut whole));
-    println!("added                            {}", percentiles(&mut added));
 }

@@ -113,9 +113,9 @@ mod wire;
 
 pub use ask::{Answer, AskOptions, ClusterCandidate, ClusterSearch, Complete, Incomplete, Missing, Why};
 pub use batch::{
-    BatchKind, BatchWorker, BatchWorkerOptions, BatchWorkerProgress, DuplicateOptions, DuplicateReport, DuplicateSearch,
-    Reembedding, ReembeddingCandidate, ReembeddingOptions, ReembeddingReport, StandingBatch, StandingBatches, SubjectPair,
-    UnreadablePicture, discard_batch, standing_batches,
+    BatchKind, BatchWorker, BatchWorkerOptions, BatchWorkerProgress, DuplicateOptions, DuplicateReport,
+    DuplicateSearch, Reembedding, ReembeddingCandidate, ReembeddingOptions, ReembeddingReport, StandingBatch,
+    StandingBatches, SubjectPair, UnreadablePicture, discard_batch, standing_batches,
 };
 pub use error::ClusterError;
 pub use follower::Follower;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use clearlane_cluster::{
-    BatchKind, BatchWorker, BatchWorkerOptions, ClusterError, DuplicateOptions, DuplicateReport, DuplicateSearch, Health,
-    Node, NodeOptions, Partitions, Registrar, StandingBatch, StandingBatches, discard_batch, standing_batches,
+    BatchKind, BatchWorker, BatchWorkerOptions, ClusterError, DuplicateOptions, DuplicateReport, DuplicateSearch,
+    Health, Node, NodeOptions, Partitions, Registrar, StandingBatch, StandingBatches, discard_batch, standing_batches,
 };
 use clearlane_store::Enrolment;
 use clearlane_template::{ModelId, SubjectId, Template, TemplateId};

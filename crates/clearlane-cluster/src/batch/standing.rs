@@ -168,12 +168,7 @@ impl Standing {
         (left(&self.waiting), left(&self.done))
     }
 
-    async fn clear(
-        &self,
-        work: &Stream,
-        results: &Stream,
-        counts: impl Fn(&Job) -> bool,
-    ) -> Result<(), ClusterError> {
+    async fn clear(&self, work: &Stream, results: &Stream, counts: impl Fn(&Job) -> bool) -> Result<(), ClusterError> {
         let (waiting, done) = self.left_over(counts);
         stream::clear(work, &waiting).await?;
         stream::clear(results, &done).await

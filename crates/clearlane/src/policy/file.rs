@@ -1,4 +1,6 @@
-//! The shape of a policy file, and its validation.
+//! Reading a policy file, and its validation.
+
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -7,180 +9,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use clearlane_embed::{Component, Population};
-use clearlane_store::{Category, Direction, DocumentKind, EndorsementKind};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use toml::Spanned;
 
 use super::earlier::{EarlierCapture, EarlierFile};
 use super::error::in_words;
 use super::{
-    AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, LeapDayBirthday, Likelihood,
-    Modality, PadRule, Place, Policy, PolicyError, PolicyProblem, PortEntry, PortId,
+    AgeRule, CaptureRule, ComparisonRule, EligibleRule, EnrolmentRule, FusionRule, Likelihood, Modality, Place, Policy,
+    PolicyError, PolicyProblem, PortEntry, PortId,
 };
 use crate::evidence::SCORE_LIMIT;
+use tables::{
+    CaptureFile, ComparisonFile, EligibleFile, EnrolmentFile, EvidenceFile, FusionFile, FusionName, ModelUpgradeFile,
+    PolicyFile, PortFile, TravellersFile,
+};
 
 /// Reads the text of a policy; `path` is only named in errors.
 pub(super) fn read(text: &str, path: Option<&Path>) -> Result<Policy, PolicyError> {
     let reader = Reader { text, path };
     let file: PolicyFile = toml::from_str(text).map_err(|error| reader.unreadable(&error))?;
     reader.validate(file)
-}
-
-/// Every table of rules says where the rules come from. Nothing reads it but people.
-type Source = String;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PolicyFile {
-    name: String,
-    in_force_from: Date,
-    in_force_until: Option<Spanned<Date>>,
-    time_zone: Spanned<String>,
-    ports: Spanned<Vec<PortFile>>,
-    travellers: TravellersFile,
-    age: AgeFile,
-    consent: ConsentFile,
-    eligible: Spanned<Vec<EligibleFile>>,
-    excluded: ExcludedFile,
-    capture: CaptureFile,
-    enrolment: EnrolmentFile,
-    comparison: ComparisonFile,
-    #[serde(default)]
-    evidence: Vec<EvidenceFile>,
-    fusion: FusionFile,
-    model_upgrade: ModelUpgradeFile,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PortFile {
-    id: Spanned<PortId>,
-    zh: String,
-    en: String,
-    directions: Spanned<Vec<Direction>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TravellersFile {
-    populations: Spanned<Vec<Spanned<Population>>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct AgeFile {
-    minimum: Spanned<i16>,
-    leap_day_birthday: LeapDayBirthday,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConsentFile {
-    scope: Spanned<Vec<Modality>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct EligibleFile {
-    category: Category,
-    documents: Spanned<Vec<DocumentKind>>,
-    endorsements: Spanned<Vec<EndorsementKind>>,
-    multiple_entry: Option<Spanned<bool>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExcludedFile {
-    documents: Vec<DocumentKind>,
-    endorsements: Vec<EndorsementKind>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct CaptureFile {
-    best_frames: Spanned<usize>,
-    second_face: Spanned<f32>,
-    pad: PadRule,
-    pad_threshold: Spanned<f32>,
-    agreement_fmr: Spanned<f64>,
-    quality: BTreeMap<String, Spanned<f32>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct EnrolmentFile {
-    templates: Spanned<usize>,
-    agreement_fmr: Spanned<f64>,
-    duplicate_fpir: Spanned<f64>,
-    quality: BTreeMap<String, Spanned<f32>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ComparisonFile {
-    fpir: Spanned<f64>,
-    fmr: Spanned<f64>,
-    margin: Spanned<f32>,
-    budget_ms: Spanned<u64>,
-    gallery_age_ms: Option<Spanned<u64>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EvidenceFile {
-    matcher: Spanned<String>,
-    threshold: Option<Spanned<f64>>,
-    likelihood: Option<Spanned<Likelihood>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FusionFile {
-    rule: Spanned<FusionName>,
-    face_floor: Option<Spanned<f32>>,
-    face: Option<Spanned<Likelihood>>,
-    threshold: Option<Spanned<f64>>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelUpgradeFile {
-    coverage: Spanned<f64>,
-    #[serde(rename = "source")]
-    _source: Source,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum FusionName {
-    FaceOnly,
-    Both,
-    Either,
-    Weighted,
 }
 
 struct Reader<'a> {

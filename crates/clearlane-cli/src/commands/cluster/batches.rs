@@ -56,7 +56,10 @@ fn text(StandingBatches { batches, left_over, unreadable, .. }: &StandingBatches
     };
     // Writing to a String cannot fail.
     if *left_over > 0 {
-        _ = writeln!(text, "{left_over} blocks and results of no batch are left over: they go when one begins or is discarded");
+        _ = writeln!(
+            text,
+            "{left_over} blocks and results of no batch are left over: they go when one begins or is discarded"
+        );
     }
     if *unreadable > 0 {
         _ = writeln!(text, "{unreadable} batches of another cluster key: they go when one begins");
