@@ -31,9 +31,10 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// What the partition finds, of the first node that answers freshly.
     pub(super) async fn run(self) -> Result<Found, Why> {
-        let mut asked = FuturesUnordered::new();
-        let (mut tries, mut why) = (0, Why::NoAnswer);
-        let mut next = Instant::now();
+        // The first question waits for no timer, which would round up to the next millisecond.
+        let mut asked = FuturesUnordered::from_iter([self.once()]);
+        let (mut tries, mut why) = (1, Why::NoAnswer);
+        let mut next = Instant::now() + self.hedge;
         loop {
             tokio::select! {
                 biased;
