@@ -5,6 +5,8 @@
 //! cargo run --release -p clearlane-cluster --example measure -- latency 1000000 128 2000      # added latency
 //! cargo run --release -p clearlane-cluster --example measure -- snapshot 1000000 512          # a node comes back
 //! cargo run --release -p clearlane-cluster --example measure -- duplicates 20000 128 2        # each with each, by 2 workers
+//! # 1,000 lanes that ask 100 times a second, and 20 partitions of a hundred million faces on two machines each, for 60 s
+//! cargo run --release -p clearlane-cluster --example measure -- lanes 1000 100 100000000 20 2 60
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What fails here ends the measurement.
 
@@ -15,6 +17,8 @@ mod support;
 mod duplicates;
 #[path = "measure/equal.rs"]
 mod equal;
+#[path = "measure/lanes.rs"]
+mod lanes;
 #[path = "measure/snapshot.rs"]
 mod snapshot;
 #[path = "measure/world.rs"]
@@ -37,8 +41,18 @@ fn main() {
         Some("latency") => runtime.block_on(latency(number(1), number(2) as usize, number(3))),
         Some("snapshot") => runtime.block_on(snapshot::run(number(1), number(2) as usize)),
         Some("duplicates") => runtime.block_on(duplicates::run(number(1), number(2) as usize, number(3))),
+        Some("lanes") => runtime.block_on(lanes::run(lanes::Load {
+            lanes: number(1),
+            rate: number(2),
+            faces: number(3),
+            partitions: number(4) as u32,
+            replicas: number(5) as usize,
+            seconds: number(6),
+            stall: arguments.get(7).map_or(0, |_| number(7)),
+        })),
         _ => eprintln!(
-            "measure equal|latency|snapshot|duplicates SUBJECTS DIMENSION [PROBES|WORKERS [CHANGES_A_SECOND]]"
+            "measure equal|latency|snapshot|duplicates SUBJECTS DIMENSION [PROBES|WORKERS [CHANGES_A_SECOND]]\n\
+             measure lanes LANES QUESTIONS_A_SECOND FACES PARTITIONS MACHINES_EACH SECONDS [STALL_MS]"
         ),
     }
 }

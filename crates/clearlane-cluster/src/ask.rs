@@ -1,5 +1,6 @@
 //! A lane's side: every partition is asked, and the answers make one candidate list, or none.
 
+mod allowance;
 mod outcome;
 mod partition;
 
@@ -17,6 +18,7 @@ use crate::keys::Keys;
 use crate::question::{MAX_CANDIDATES, Question};
 use crate::{ClusterError, ClusterKey, ClusterOptions, Published, head, stream};
 
+use allowance::Allowance;
 pub(crate) use outcome::conclude;
 pub use outcome::{Answer, ClusterCandidate, Complete, Incomplete, Missing, Why};
 use partition::Asking;
@@ -39,7 +41,8 @@ pub struct AskOptions {
     pub after: Vec<(u32, u64)>,
     /// How long the answer may take.
     pub budget: Duration,
-    /// A partition that has not answered after this is asked again, of another node where there is one.
+    /// A partition that has not answered after this is asked again, of another node where there is one. Such questions are half as many as
+    /// the first ones at most, and one beyond that: nodes that have too much to do would get more of it.
     pub hedge: Duration,
 }
 
@@ -108,6 +111,8 @@ pub struct ClusterSearch {
     client: Client,
     config: GalleryConfig,
     keys: Arc<Keys>,
+    /// Of each partition.
+    allowances: Vec<Allowance>,
 }
 
 impl ClusterSearch {
@@ -119,7 +124,9 @@ impl ClusterSearch {
     /// The same over a connection that there is.
     pub(crate) async fn on(context: &Context, key: &ClusterKey) -> Result<Self, ClusterError> {
         let config = stream::read_config(context, key).await?.ok_or(ClusterError::NoGallery)?;
-        Ok(Self { client: context.client(), config, keys: Arc::new(config.keys(key)?) })
+        let keys = Arc::new(config.keys(key)?);
+        let allowances = (0..config.partitions).map(|_| Allowance::default()).collect();
+        Ok(Self { client: context.client(), config, keys, allowances })
     }
 
     /// What is fixed about the gallery, and its keys.
@@ -133,7 +140,7 @@ impl ClusterSearch {
     pub async fn search(&self, probe: &Template, options: &AskOptions) -> Result<Answer, ClusterError> {
         let question = options.question(probe, &self.config)?;
         let deadline = Instant::now() + options.budget.min(LONGEST);
-        let asking = (0..self.config.partitions).map(|partition| {
+        let asking = (0..self.config.partitions).zip(&self.allowances).map(|(partition, allowance)| {
             let asking = Asking {
                 client: &self.client,
                 keys: &self.keys,
@@ -141,6 +148,7 @@ impl ClusterSearch {
                 question: Question { after: options.after(partition), ..question.clone() },
                 deadline,
                 hedge: options.hedge.clamp(Duration::from_millis(1), LONGEST),
+                allowance,
             };
             asking.run()
         });

@@ -123,24 +123,28 @@ pub(crate) async fn put_first(context: &Context, subject: String, payload: Bytes
     }
 }
 
-/// The latest message of a subject; `None` where there is none.
+/// The latest message of a subject; `None` where there is none. Of a subject that is a pattern brokers give what matches it: that is
+/// somebody else's.
 pub(crate) async fn latest(
     stream: &Stream<impl Sync>,
     subject: &str,
 ) -> Result<Option<StreamMessage>, RawMessageError> {
     match stream.get_last_raw_message_by_subject(subject).await {
-        Ok(message) => Ok(Some(message)),
+        Ok(message) => Ok(Some(message).filter(|message| message.subject.as_str() == subject)),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The subjects of a stream that have messages.
+/// The subjects of a stream that have messages, without those that cannot be asked for: patterns, which brokers of 2.9 let
+/// somebody publish to, and what is no UTF-8.
 pub(crate) async fn subjects(stream: &Stream, filter: &str) -> Result<Vec<String>, ClusterError> {
     let failed = "list a stream's subjects";
     let info = stream.info_with_subjects(filter).await.map_err(ClusterError::broker(failed))?;
-    let subjects = info.map_ok(|(subject, _)| subject).try_collect().await;
-    subjects.map_err(ClusterError::broker(failed))
+    let subjects: Result<Vec<String>, _> = info.map_ok(|(subject, _)| subject).try_collect().await;
+    let mut subjects = subjects.map_err(ClusterError::broker(failed))?;
+    subjects.retain(|subject| !subject.contains(['*', '>', char::REPLACEMENT_CHARACTER]));
+    Ok(subjects)
 }
 
 /// Removes all messages of some subjects, one by one: where brokers of 2.9 purge a part of a stream, its consumers skip

@@ -1,5 +1,6 @@
 """What is worn or held before the eyes: sunglasses that hide them, glasses that do not, and everything else."""
 
+import cv2
 import numpy as np
 
 from canvas import EYES, XS, YS, about, filled, rounded, smooth_noise, soft, stroked
@@ -30,6 +31,9 @@ def aviator_lens(w, h):
 
 LENSES = (round_lens, square_lens, wayfarer_lens, cat_lens)
 HELD_LENSES = (aviator_lens,)
+
+# Tints of lenses: grey, brown, amber, green, blue, red.
+TONES = ((1, 1, 1), (1, 0.8, 0.6), (1.1, 0.8, 0.3), (0.8, 1, 0.8), (0.75, 0.9, 1.2), (1.1, 0.6, 0.6))
 
 
 def shapes(rng, held):
@@ -99,6 +103,32 @@ def sunglasses(rng, canvas, held):
     frame(rng, canvas, both, width, paint * canvas.level)
 
 
+def tinted(rng, canvas, held):
+    """Lenses of one shade above and another below, through which light comes but no sight: the eyes are hidden as far as they are dense."""
+    size, drop = (rng.uniform(0.75, 1), rng.uniform(0, 4)) if rng.random() < 0.3 else (1, 0)
+    both = [(outline - outline.mean(0)) * size + outline.mean(0) + [0, drop] for outline in shapes(rng, held)]
+    skin = cv2.GaussianBlur(cv2.resize(canvas.image, (32, 32), interpolation=cv2.INTER_AREA), (0, 0), rng.uniform(1.2, 2.5))
+    skin = cv2.resize(skin, (128, 128), interpolation=cv2.INTER_LINEAR)
+    above = rng.uniform(0.1, 0.8)
+    below = min(above * rng.uniform(0.8, 2.5), 0.95)
+    fall = soft((YS - np.float32(about(rng, 62, 7))) / np.float32(rng.uniform(2, 8)))[:, :, None]
+    tones = np.array(TONES[rng.integers(len(TONES))], np.float32) * rng.uniform(0.85, 1.15, (2, 3)).astype(np.float32)
+    lens = skin * (tones[0] * np.float32(above) * (1 - fall) + tones[1] * np.float32(below) * fall)
+    if rng.random() < 0.4:
+        lens = lens + smooth_noise(rng, int(rng.integers(3, 8)), rng.uniform(2, 20))[:, :, None]
+    density = np.float32(rng.uniform(0.75, 1) if rng.random() < 0.75 else rng.uniform(0.2, 0.75))
+    # Half of the eye's contrast is an eye that is seen, a quarter of it is none.
+    hidden = np.float32(np.clip((density - 0.5) / 0.25, 0, 1))
+    for outline in both:
+        alpha = filled(outline, rng.uniform(0, 1.2))
+        canvas.lay(alpha * density, lens, hides=hidden)
+        canvas.covered = np.maximum(canvas.covered, alpha * hidden)
+    if rng.random() < 0.6:
+        glare(rng, canvas, np.maximum(filled(both[0]), filled(both[1])), rng.uniform(0.1, 0.8) * max(hidden, 0.5))
+    paint = colour(rng) if rng.random() < 0.4 else np.full(3, rng.uniform(0, 60), np.float32)
+    frame(rng, canvas, both, rng.choice([0, 1, 1, 2, 3, 4]), paint * canvas.level)
+
+
 def clear_glasses(rng, canvas, _held):
     """Glasses that one sees through: any frame, lenses at most faintly tinted, some glare."""
     both = shapes(rng, False)
@@ -136,5 +166,5 @@ def visor(rng, canvas, held):
     glare(rng, canvas, alpha, rng.uniform(0.1, 0.7))
 
 
-TRAINED = {"sunglasses": sunglasses, "band": band, "hand": hand}
+TRAINED = {"sunglasses": sunglasses, "tinted": tinted, "band": band, "hand": hand}
 HELD = {"aviators": sunglasses, "visor": visor}

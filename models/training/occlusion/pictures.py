@@ -62,11 +62,13 @@ def dress(rng, canvas, real):
         kind = "surgical" if rng.random() < 0.3 else rng.choice(list(mouths.TRAINED))
         mouths.TRAINED[kind](rng, canvas, False)
     kind = rng.random()
-    if kind < 0.06:
+    if kind < 0.08:
         real.put_on(rng, canvas, "sunglasses")
-    elif kind < 0.25:
-        eyes.TRAINED["sunglasses" if rng.random() < 0.65 else rng.choice(list(eyes.TRAINED))](rng, canvas, False)
-    elif kind < 0.47:
+    elif kind < 0.31:
+        eyes.TRAINED[rng.choice(list(eyes.TRAINED), p=[0.5, 0.27, 0.12, 0.11])](rng, canvas, False)
+    elif kind < 0.34:
+        real.put_on(rng, canvas, "seen")
+    elif kind < 0.54:
         eyes.clear_glasses(rng, canvas, False)
 
 

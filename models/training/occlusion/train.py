@@ -7,6 +7,7 @@ of --minutes.
 
 import argparse
 import copy
+import functools
 import math
 import sys
 import time
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
 
 from canvas import SOURCE  # noqa: F401  (finds the embedder's modules)
 from muon import Muon
-from net import MEAN, STD, Occlusion
+from net import MEAN, STD, ConvNorm, Occlusion
 from pictures import OUTPUTS, picture
 from real import Real
 
@@ -62,12 +64,40 @@ def loss_of(model, x, shares, places):
     return each, F.binary_cross_entropy_with_logits(cells, places)
 
 
+@torch.no_grad()
+def warm_start(model, path, pictures):
+    """The weights of an exported file, batch norms set by what `pictures` bring: the network answers as the file does."""
+    stored = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in onnx.load(path).graph.initializer}
+
+    def fill(module, inputs, name):
+        conv, norm = module
+        weight = stored[f"net.{name}.0.weight"]
+        spread, mean = torch.var_mean(F.conv2d(inputs[0], weight, None, conv.stride, conv.padding), (0, 2, 3))
+        norm.weight.copy_(torch.sqrt(spread + norm.eps))
+        norm.bias.copy_(stored[f"net.{name}.0.bias"] + mean)
+        # Each output's weights are of one length, as Muon likes them; the batch norm takes it away again.
+        scale = 1.5 / (weight.flatten(1).norm(dim=1) + 1e-6)
+        conv.weight.copy_(weight * scale[:, None, None, None])
+        norm.running_mean.copy_(mean * scale)
+        norm.running_var.copy_((spread + norm.eps) * scale**2 - norm.eps)
+
+    hooks = [module.register_forward_pre_hook(functools.partial(fill, name=name)) for name, module in model.named_modules() if isinstance(module, ConvNorm)]
+    for part in ("weight", "bias"):
+        getattr(model.shares, part).copy_(stored[f"net.shares.{part}"])
+        getattr(model.places, part).zero_()
+    model.eval()(pictures)
+    for hook in hooks:
+        hook.remove()
+    return model.train()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", required=True, type=Path, help="what ../embedder/faces.py wrote")
     parser.add_argument("--run", required=True, type=Path, help="folder of the training run")
     parser.add_argument("--minutes", required=True, type=float, help="how long to train from now on")
     parser.add_argument("--start", type=Path, help="checkpoint to begin with")
+    parser.add_argument("--warm", type=Path, help="an exported ONNX file to begin with, where there is no checkpoint")
     parser.add_argument("--pool", type=int, default=12000)
     parser.add_argument("--peak", type=float, default=1.0, help="scales the learning rate")
     args = parser.parse_args()
@@ -88,11 +118,15 @@ def main():
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         seen = state["seen"]
+    pool = Pool(args.pool, rng, pixels, chosen, real)
+    if args.warm and not start:
+        pool.draw(500)
+        model, start = warm_start(model, args.warm, pool.batch()[0]), args.warm
+        average = copy.deepcopy(model)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 4 and p.size(1) > 3 and n.split(".")[0] not in ("shares", "places")]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
     pair = [Muon(matrices, 0.02, decay=0.01), torch.optim.AdamW(others, 3e-3, betas=(0.9, 0.98), weight_decay=1e-4)]
     peaks = [group["lr"] * args.peak for optimiser in pair for group in optimiser.param_groups]
-    pool = Pool(args.pool, rng, pixels, chosen, real)
     began = reported = time.time()
     sums, steps = [], 0
     with open(args.run / "log.txt", "a", buffering=1) as log:

@@ -43,6 +43,11 @@ impl World {
     /// Enrols, publishes, and says how long both took.
     pub(crate) async fn new(subjects: u64, dimension: usize, brokers: usize) -> Self {
         let brokers = Brokers::start(brokers).expect("nats-server has to be installed");
+        Self::on(brokers, PARTITIONS, subjects, dimension).await
+    }
+
+    /// The same on brokers that run.
+    pub(crate) async fn on(brokers: Brokers, partitions: u32, subjects: u64, dimension: usize) -> Self {
         let path = brokers.path("port.register");
         let started = Instant::now();
         let enrol = move || {
@@ -59,7 +64,7 @@ impl World {
         let started = Instant::now();
         let registrar = loop {
             let replicas = brokers.brokers.len().min(3);
-            let options = RegistrarOptions::new(model(), dimension).partitions(PARTITIONS).replicas(replicas);
+            let options = RegistrarOptions::new(model(), dimension).partitions(partitions).replicas(replicas);
             match Registrar::open(Arc::clone(&register), key(), &brokers.options(), options).await {
                 Ok(registrar) => break registrar,
                 Err(error) if started.elapsed() > Duration::from_secs(20) => panic!("{error}"),

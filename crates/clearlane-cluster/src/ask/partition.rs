@@ -7,6 +7,7 @@ use async_nats::{Client, Request};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+use super::allowance::Allowance;
 use super::outcome::Why;
 use crate::gallery::ask_subject;
 use crate::head::{self, TOLERANCE_US};
@@ -26,14 +27,18 @@ pub(super) struct Asking<'a> {
     pub(super) question: Question,
     pub(super) deadline: Instant,
     pub(super) hedge: Duration,
+    pub(super) allowance: &'a Allowance,
 }
 
 impl Asking<'_> {
     /// What the partition finds, of the first node that answers freshly.
     pub(super) async fn run(self) -> Result<Found, Why> {
         // The first question waits for no timer, which would round up to the next millisecond.
+        self.allowance.first();
         let mut asked = FuturesUnordered::from_iter([self.once()]);
         let (mut tries, mut why) = (1, Why::NoAnswer);
+        // Whether somebody has answered, with no list: asking again costs no search.
+        let mut answered = false;
         let mut next = Instant::now() + self.hedge;
         loop {
             tokio::select! {
@@ -41,12 +46,14 @@ impl Asking<'_> {
                 Some(answer) = asked.next(), if !asked.is_empty() => match answer {
                     Ok(found) => return Ok(found),
                     Err(reason) => {
-                        why = reason;
+                        (why, answered) = (reason, true);
                         next = next.min(Instant::now() + PAUSE * 2_u32.pow(tries));
                     }
                 },
                 () = tokio::time::sleep_until(next.into()), if tries < TRIES => {
-                    asked.push(self.once());
+                    if std::mem::take(&mut answered) || self.allowance.second() {
+                        asked.push(self.once());
+                    }
                     tries += 1;
                     next = Instant::now() + self.hedge * 2_u32.pow(tries - 1);
                 },

@@ -12,10 +12,10 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::job::Job;
-use super::standing::sweep;
+use super::standing::{streams, sweep};
 use super::{BlockId, Kind, Outcome, RunId, batch_keys, job_subject, open_outcome, seal_outcome};
 use crate::feed::{Event, Feed, Follow};
-use crate::gallery::{Identity, RESULTS_STREAM, WORK_STREAM};
+use crate::gallery::{Identity, RESULTS_STREAM};
 use crate::keys::{Keys, Purpose};
 use crate::wire::Writer;
 use crate::{ClusterError, ClusterKey, stream};
@@ -182,6 +182,8 @@ impl Batch {
     pub(super) async fn put(&self, blocks: impl IntoIterator<Item = (u32, Writer)>) -> Result<(), ClusterError> {
         let mut blocks = blocks.into_iter().peekable();
         while blocks.peek().is_some() {
+            // Nobody is searched for, and nobody's pictures are given out, for a job that is over.
+            self.still_stands().await?;
             let put = |(block, content): (u32, Writer)| {
                 let id = self.id(block);
                 let sealed = self.keys.seal(Purpose::Block, id.place(), content.as_slice());
@@ -210,6 +212,7 @@ impl Batch {
     pub(super) async fn next(&mut self) -> Result<Next, ClusterError> {
         loop {
             if self.done() == self.job.blocks {
+                self.still_stands().await?;
                 return Ok(Next::Done);
             }
             if let Some((sequence, block)) = self.refused {
@@ -312,9 +315,7 @@ impl Batch {
     /// Removes the job of this name, and begins none. Says whether there was one.
     pub(super) async fn discard(context: &Context, key: &ClusterKey, name: &str) -> Result<bool, ClusterError> {
         let keys = batch_keys(key)?;
-        let (work, results) =
-            (stream::existing(context, WORK_STREAM).await?, stream::existing(context, RESULTS_STREAM).await?);
-        let (Some(work), Some(results)) = (work, results) else { return Ok(false) };
+        let Some((work, results)) = streams(context).await? else { return Ok(false) };
         let Some((job, _)) = find(&keys, &results, name).await?.filter(|(job, _)| !job.removed) else {
             return Ok(false);
         };

@@ -343,8 +343,6 @@ impl Reembedding {
             if next.is_empty() {
                 return Ok(());
             }
-            // Nobody's pictures are given out for a job that is over.
-            self.batch.still_stands().await?;
             let (count, supply) = (next.len(), Arc::clone(&self.supply));
             let content = move |(block, candidates)| Ok((block, supply.block(candidates)?));
             let contents = off_runtime(move || next.into_iter().map(content).collect::<Result<Vec<_>, _>>()).await?;

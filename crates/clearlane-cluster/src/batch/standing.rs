@@ -1,5 +1,6 @@
 //! What stands at the brokers: batches that go on or were given up, and what is left of others.
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -48,8 +49,8 @@ pub struct StandingBatch {
 pub struct StandingBatches {
     /// The batches, the one that was begun first before the others.
     pub batches: Vec<StandingBatch>,
-    /// Blocks and results of no batch that stands: a worker may publish a result after its batch was removed. They go when the next batch
-    /// begins, or when one is discarded.
+    /// Blocks and results of no batch that stands and can be read: a worker may publish a result after its batch was removed. They go when the
+    /// next batch begins.
     pub left_over: usize,
     /// Batches of another cluster key, which go when the next batch begins.
     pub unreadable: usize,
@@ -59,9 +60,7 @@ pub struct StandingBatches {
 pub async fn standing_batches(key: &ClusterKey, cluster: &ClusterOptions) -> Result<StandingBatches, ClusterError> {
     let context = cluster.connect().await?;
     let gallery = stream::read_config(&context, key).await?.map(|config| config.identity());
-    let (work, results) =
-        (stream::existing(&context, WORK_STREAM).await?, stream::existing(&context, RESULTS_STREAM).await?);
-    let (Some(work), Some(results)) = (work, results) else { return Ok(StandingBatches::default()) };
+    let Some((work, results)) = streams(&context).await? else { return Ok(StandingBatches::default()) };
     let there = Standing::read(&batch_keys(key)?, &work, &results).await?;
     let of = |job: &Job, subjects: &[String]| subjects.iter().filter_map(|one| job.block_of(one)).count() as u32;
     let standing = |(name, job): (&str, &Job)| StandingBatch {
@@ -83,19 +82,21 @@ pub async fn standing_batches(key: &ClusterKey, cluster: &ClusterOptions) -> Res
     Ok(StandingBatches { batches, left_over: waiting.len() + done.len(), unreadable })
 }
 
-/// Removes the batch of this name with all that belongs to it, and what is left over of others. What a re-embedding has written into the
-/// register stays there; whoever goes on with the batch hears that it was removed. Says whether there was one.
+/// Removes the batch of this name with all that belongs to it. What a re-embedding has written into the register stays there; whoever goes
+/// on with the batch hears that it was removed. Says whether there was one.
 pub async fn discard_batch(key: &ClusterKey, cluster: &ClusterOptions, name: &str) -> Result<bool, ClusterError> {
     job::check_name(name)?;
     let context = cluster.connect().await?;
-    let found = Batch::discard(&context, key, name).await?;
-    let (work, results) =
-        (stream::existing(&context, WORK_STREAM).await?, stream::existing(&context, RESULTS_STREAM).await?);
-    if let (Some(work), Some(results)) = (work, results) {
-        let there = Standing::read(&batch_keys(key)?, &work, &results).await?;
-        there.clear(&work, &results, |_| true).await?;
-    }
-    Ok(found)
+    // Says at once where the key is another than the cluster's.
+    stream::read_config(&context, key).await?;
+    Batch::discard(&context, key, name).await
+}
+
+/// The streams of work and of results; `None` where no batch was ever begun.
+pub(super) async fn streams(context: &Context) -> Result<Option<(Stream, Stream)>, ClusterError> {
+    let Some(results) = stream::existing(context, RESULTS_STREAM).await? else { return Ok(None) };
+    let work = context.get_stream(WORK_STREAM).await;
+    Ok(Some((work.map_err(ClusterError::broker("give the stream of work"))?, results)))
 }
 
 /// Removes all that is no block of a job of this gallery that goes on, warning of other jobs than the `own`. Jobs of another gallery or key
@@ -118,7 +119,9 @@ pub(super) async fn sweep(
             None => stream::remove(results, *sequence).await?,
         }
     }
-    there.clear(work, results, |job| job.gallery == *gallery).await
+    let (waiting, done) = there.left_over(|job| job.gallery == *gallery);
+    stream::clear(work, &waiting).await?;
+    stream::clear(results, &done).await
 }
 
 /// Everything that the brokers have of batches.
@@ -166,11 +169,5 @@ impl Standing {
             subjects.iter().filter(is_left).cloned().collect()
         };
         (left(&self.waiting), left(&self.done))
-    }
-
-    async fn clear(&self, work: &Stream, results: &Stream, counts: impl Fn(&Job) -> bool) -> Result<(), ClusterError> {
-        let (waiting, done) = self.left_over(counts);
-        stream::clear(work, &waiting).await?;
-        stream::clear(results, &done).await
     }
 }

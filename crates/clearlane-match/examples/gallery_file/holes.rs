@@ -36,13 +36,17 @@ impl Holes {
 
     /// Takes the rows of the pieces that are whole by now out of the file that `path` will be.
     pub(crate) fn leave(&mut self, path: &Path, rows: usize) -> Result<(), Box<dyn Error>> {
-        let (folder, name) = (path.parent().ok_or("no folder")?, path.file_name().ok_or("no name")?);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut begins = path.file_name().ok_or("no name")?.as_encoded_bytes().to_vec();
+        begins.push(b'.');
         let unfinished = |entry: &std::fs::DirEntry| {
-            let found = entry.file_name();
-            let begins = found.as_encoded_bytes().starts_with(name.as_encoded_bytes());
-            begins && found.as_encoded_bytes().ends_with(b".unfinished")
+            let name = entry.file_name();
+            name.as_encoded_bytes().starts_with(&begins) && name.as_encoded_bytes().ends_with(b".unfinished")
         };
-        let found = std::fs::read_dir(folder)?.flatten().find(unfinished).ok_or("no unfinished file")?;
+        let mut found = std::fs::read_dir(folder)?.flatten().filter(unfinished);
+        let (Some(found), None) = (found.next(), found.next()) else {
+            return Err("expected one unfinished file of this name: remove those of earlier runs".into());
+        };
         let file = OpenOptions::new().write(true).open(found.path())?;
         while self.pieces < rows as u64 / PIECE_ROWS {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -68,6 +72,8 @@ impl Holes {
             .map_err(|_| "the row that was made cannot be sealed")?;
         sealed[content..].copy_from_slice(&tag);
         file.write_all_at(&sealed, HEADER + row / PIECE_ROWS * self.piece + row % PIECE_ROWS * self.row)?;
+        // What is on disk can be dropped from the page cache.
+        file.sync_data()?;
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ struct Args {
     #[arg(long)]
     certified: bool,
     /// Leave holes in the file where rows would be, and make those that searches ask for
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["certified", "exhaustive"])]
     holes: bool,
     /// Exhaustive searches: each reads all rows
     #[arg(long, default_value_t = 0)]
@@ -126,13 +126,17 @@ impl Args {
         cold: bool,
         search: impl Fn() -> Result<SearchOutcome, GalleryError>,
     ) -> Result<(SearchOutcome, f64, f64), Box<dyn Error>> {
+        let mut last = None;
         loop {
             if cold {
                 forget(&self.path)?;
             }
             let (start, before) = (Instant::now(), processor());
             match search() {
-                Err(GalleryError::AlteredRow { row, .. }) if self.holes => self.fill(row)?,
+                Err(GalleryError::AlteredRow { row, .. }) if self.holes && last != Some(row) => {
+                    self.fill(row)?;
+                    last = Some(row);
+                }
                 outcome => return Ok((outcome?, start.elapsed().as_secs_f64(), processor() - before)),
             }
         }
@@ -229,7 +233,8 @@ fn processor() -> f64 {
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()).unwrap_or_default() / 1e6
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()).unwrap_or_default() * 1024.0
+        / 1e9
 }
 
 /// Does what the command line asks for.

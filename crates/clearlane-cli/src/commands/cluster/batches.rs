@@ -13,15 +13,15 @@ use crate::output::{Output, table};
 /// Show the batches that the brokers keep, or remove one
 ///
 /// A search for people who are enrolled twice, or a re-embedding, stays at the brokers until its result is printed. One that was given up
-/// stays, with up to 64 blocks of pictures where it is a re-embedding, and so does its work: workers go on with it.
+/// stays, with up to 64 blocks of pictures where it is a re-embedding, and so does its work: workers go on with it. It takes the registrar's
+/// user.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BatchesArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
 
-    /// Remove the batch of this name, and what is left over of others; what a re-embedding has written into the register stays. Exit code 1
-    /// where there is none
+    /// Remove the batch of this name; what a re-embedding has written into the register stays. Exit code 1 where there is none
     #[arg(long, value_name = "NAME")]
     discard: Option<String>,
 }
@@ -37,7 +37,7 @@ pub(super) fn run(args: &BatchesArgs, output: &Output) -> Result<Exit> {
         let cluster = args.connection.options("batches");
         if let Some(name) = &args.discard {
             let found = discard_batch(&key, &cluster, name).await?;
-            let words = if found { "it is removed" } else { "there is no such batch; what was left over is removed" };
+            let words = if found { "the batch is removed" } else { "there is no such batch: nothing is removed" };
             output.result(&json!({ "name": name, "removed": found }), || format!("{words}\n"))?;
             return Ok(Exit::answer(found));
         }
@@ -56,10 +56,7 @@ fn text(StandingBatches { batches, left_over, unreadable, .. }: &StandingBatches
     };
     // Writing to a String cannot fail.
     if *left_over > 0 {
-        _ = writeln!(
-            text,
-            "{left_over} blocks and results of no batch are left over: they go when one begins or is discarded"
-        );
+        _ = writeln!(text, "{left_over} blocks and results of no batch are left over: they go when one begins");
     }
     if *unreadable > 0 {
         _ = writeln!(text, "{unreadable} batches of another cluster key: they go when one begins");
