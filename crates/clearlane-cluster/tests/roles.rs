@@ -9,7 +9,7 @@ use async_nats::ConnectOptions;
 use clearlane_cluster::{
     AskOptions, BatchWorker, BatchWorkerOptions, ClusterError, ClusterSearch, CollectorState, DuplicateOptions,
     DuplicateSearch, Follower, GallerySettings, Health, Node, NodeOptions, Partitions, RecordCollector, RecordSender,
-    Registrar, Roles, cluster_status, create_user_key,
+    Registrar, Roles, cluster_status, create_user_key, discard_batch, standing_batches,
 };
 use clearlane_store::Enrolment;
 use support::{Brokers, face, key, registrar_options, until};
@@ -59,12 +59,24 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     let stream = async_nats::jetstream::new(client).get_stream("CLEARLANE_GALLERY").await.unwrap();
     let batch = DuplicateOptions::new(0.5).replicas(1);
     let mut batch = DuplicateSearch::open(key(), &as_role("registrar"), batch).await.unwrap();
+    // Which batches stand is the registrar's to know and to change.
+    let standing = async |role: &str| standing_batches(&key(), &as_role(role)).await;
+    let [only] = &standing("registrar").await.unwrap().batches[..] else { panic!("one batch") };
+    for role in ["node", "lane-1", "worker"] {
+        assert!(standing(role).await.is_err(), "{role}");
+        assert!(discard_batch(&key(), &as_role(role), &only.name).await.is_err(), "{role}");
+    }
+    assert_eq!(standing("registrar").await.unwrap().batches.len(), 1);
     // What a worker misses, the registrar hears as well.
     stream.delete_message(published.sequence).await.unwrap();
     let _worker = BatchWorker::start(key(), &as_role("worker"), BatchWorkerOptions::default()).await.unwrap();
     while batch.advance().await.unwrap() {}
     assert_eq!((batch.report().subjects, batch.report().failed.len()), (1, 0));
+    let others = DuplicateOptions::new(0.5).replicas(1).others(5);
+    DuplicateSearch::open(key(), &as_role("registrar"), others).await.unwrap();
     batch.remove().await.unwrap();
+    let [only] = &standing("registrar").await.unwrap().batches[..] else { panic!("one batch") };
+    assert!(discard_batch(&key(), &as_role("registrar"), &only.name).await.unwrap());
 
     // What a node misses, the registrar hears, and puts it there again.
     let state = stream.get_last_raw_message_by_subject(&format!("gallery.*.{}", published.subject.0)).await.unwrap();

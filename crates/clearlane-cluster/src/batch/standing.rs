@@ -1,5 +1,7 @@
 //! What stands at the brokers: batches that go on or were given up, and what is left of others.
 
+use std::collections::HashMap;
+
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use jiff::Timestamp;
@@ -7,7 +9,7 @@ use serde::Serialize;
 
 use super::coordinator::Batch;
 use super::job::{self, Job};
-use super::{Kind, batch_keys};
+use super::{BlockId, Kind, RunId, batch_keys};
 use crate::gallery::{Identity, JOB_SUBJECTS, RESULT_SUBJECTS, RESULTS_STREAM, WORK_STREAM, WORK_SUBJECTS};
 use crate::keys::Keys;
 use crate::{ClusterError, ClusterKey, ClusterOptions, stream};
@@ -62,7 +64,9 @@ pub async fn standing_batches(key: &ClusterKey, cluster: &ClusterOptions) -> Res
     let gallery = stream::read_config(&context, key).await?.map(|config| config.identity());
     let Some((work, results)) = streams(&context).await? else { return Ok(StandingBatches::default()) };
     let there = Standing::read(&batch_keys(key)?, &work, &results).await?;
-    let of = |job: &Job, subjects: &[String]| subjects.iter().filter_map(|one| job.block_of(one)).count() as u32;
+    let runs = there.runs(|_| true);
+    let (waiting, done) = (runs.count(&there.waiting), runs.count(&there.done));
+    let of = |counts: &HashMap<RunId, u32>, job: &Job| counts.get(&job.run).copied().unwrap_or(0);
     let standing = |(name, job): (&str, &Job)| StandingBatch {
         name: name.to_owned(),
         kind: match job.kind {
@@ -72,14 +76,14 @@ pub async fn standing_batches(key: &ClusterKey, cluster: &ClusterOptions) -> Res
         begun: job.begun,
         of_this_gallery: gallery == Some(job.gallery),
         blocks: job.blocks,
-        waiting: of(job, &there.waiting),
-        done: of(job, &there.done),
+        waiting: of(&waiting, job),
+        done: of(&done, job),
     };
     let mut batches: Vec<_> = there.jobs().filter(|(_, job)| !job.removed).map(standing).collect();
     batches.sort_by_key(|batch| batch.begun);
-    let (waiting, done) = there.left_over(|_| true);
+    let left_over = runs.left_over(&there.waiting).len() + runs.left_over(&there.done).len();
     let unreadable = there.found.iter().filter(|found| found.job.is_none()).count();
-    Ok(StandingBatches { batches, left_over: waiting.len() + done.len(), unreadable })
+    Ok(StandingBatches { batches, left_over, unreadable })
 }
 
 /// Removes the batch of this name with all that belongs to it. What a re-embedding has written into the register stays there; whoever goes
@@ -119,9 +123,9 @@ pub(super) async fn sweep(
             None => stream::remove(results, *sequence).await?,
         }
     }
-    let (waiting, done) = there.left_over(|job| job.gallery == *gallery);
-    stream::clear(work, &waiting).await?;
-    stream::clear(results, &done).await
+    let runs = there.runs(|job| job.gallery == *gallery);
+    stream::clear(work, &runs.left_over(&there.waiting)).await?;
+    stream::clear(results, &runs.left_over(&there.done)).await
 }
 
 /// Everything that the brokers have of batches.
@@ -161,13 +165,33 @@ impl Standing {
         self.found.iter().filter_map(|found| Some((&*found.name, found.job.as_ref()?)))
     }
 
-    /// Blocks that wait, and results, of none of the jobs that count. A job that was removed has no blocks.
-    fn left_over(&self, counts: impl Fn(&Job) -> bool) -> (Vec<String>, Vec<String>) {
-        let jobs: Vec<_> = self.jobs().map(|(_, job)| job).filter(|job| counts(job)).collect();
-        let left = |subjects: &[String]| {
-            let is_left = |subject: &&String| jobs.iter().all(|job| job.block_of(subject).is_none());
-            subjects.iter().filter(is_left).cloned().collect()
-        };
-        (left(&self.waiting), left(&self.done))
+    /// The jobs that count. One that was removed has no blocks.
+    fn runs(&self, counts: impl Fn(&Job) -> bool) -> Runs<'_> {
+        Runs(self.jobs().map(|(_, job)| job).filter(|job| counts(job)).map(|job| (job.run, job)).collect())
+    }
+}
+
+/// Jobs by their runs: which of them a subject belongs to is looked up once, however many there are.
+struct Runs<'a>(HashMap<RunId, &'a Job>);
+
+impl Runs<'_> {
+    /// The run that a subject names a block of.
+    fn of(&self, subject: &str) -> Option<RunId> {
+        let job = self.0.get(&BlockId::of(subject)?.run)?;
+        job.block_of(subject).map(|_| job.run)
+    }
+
+    /// How many of the subjects belong to each run.
+    fn count(&self, subjects: &[String]) -> HashMap<RunId, u32> {
+        let mut counts = HashMap::new();
+        for run in subjects.iter().filter_map(|subject| self.of(subject)) {
+            *counts.entry(run).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The subjects that belong to none.
+    fn left_over(&self, subjects: &[String]) -> Vec<String> {
+        subjects.iter().filter(|subject| self.of(subject).is_none()).cloned().collect()
     }
 }

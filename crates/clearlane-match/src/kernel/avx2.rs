@@ -164,7 +164,6 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
         for (lines, quads) in lines.chunks(SUMMED / FIELDS).zip(quads.chunks(SUMMED / FIELDS)) {
             let mut sums = [_mm256_setzero_si256(); PARTS];
             for (line, quads) in lines.iter().zip(quads) {
-                prefetch_ahead(line);
                 for (codes, sum) in line.as_chunks::<32>().0.iter().zip(&mut sums) {
                     let mut codes = load_32(codes);
                     for quad in quads {

@@ -91,7 +91,9 @@ pub(super) fn scan_planes(probe: &PlaneProbe, blocks: &[u8], thresholds: &[i32],
             let words = words.map(|word| _mm512_set1_epi64(word as i64));
             for (group, planes) in planes.iter_mut().enumerate() {
                 // SAFETY: a block has `GROUPS` lines for each of the probe's words.
-                let codes = unsafe { load_line(block, line * GROUPS + group) };
+                let codes = unsafe { line_of(block, line * GROUPS + group) };
+                prefetch_ahead(codes);
+                let codes = load_line(codes);
                 for (plane, word) in planes.iter_mut().zip(words) {
                     *plane = _mm512_add_epi64(*plane, _mm512_popcnt_epi64(_mm512_xor_si512(codes, word)));
                 }
@@ -147,7 +149,7 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
             }
             for (group, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: a block has `GROUPS` lines for each `FIELDS` of the probe's quads.
-                let mut codes = unsafe { load_line(block, line * GROUPS + group) };
+                let mut codes = load_line(unsafe { line_of(block, line * GROUPS + group) });
                 for (sum, values) in sums.iter_mut().zip(values) {
                     *sum = _mm512_dpbusd_epi32(*sum, _mm512_and_si512(codes, field), values);
                     codes = _mm512_srli_epi16::<BITS>(codes);
@@ -169,17 +171,20 @@ fn scan_fields<const FIELDS: usize, const BITS: u32>(
     }
 }
 
-/// Line `line` of a block; prefetches what lies ahead of it.
+/// Line `line` of a block.
 ///
 /// # Safety
 /// The block has more than `line` lines.
 #[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn load_line(block: &[u8], line: usize) -> __m512i {
-    debug_assert!((line + 1) * LINE <= block.len());
+unsafe fn line_of(block: &[u8], line: usize) -> &[u8; LINE] {
+    debug_assert!(line < block.len() / LINE);
     // SAFETY: the line lies within the block, says the caller.
-    let line = unsafe { block.get_unchecked(line * LINE..(line + 1) * LINE) };
-    prefetch_ahead(line);
+    unsafe { block.as_chunks().0.get_unchecked(line) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_line(line: &[u8; LINE]) -> __m512i {
     // SAFETY: a line has 64 bytes.
     unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
 }

@@ -184,7 +184,6 @@ fn scan_fields<const FIELDS: usize, const BITS: i32>(
             for quads in quads.chunks(LINES) {
                 let mut sums = [[vdupq_n_s16(0); 2]; 4];
                 for (quads, line) in quads.iter().zip(&mut lines) {
-                    prefetch_ahead(line);
                     for (mut codes, [low, high]) in load_line(line).into_iter().zip(&mut sums) {
                         for quad in quads {
                             let quad = i32::from_le_bytes(quad.map(|value| value as u8));
