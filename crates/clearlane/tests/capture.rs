@@ -125,7 +125,7 @@ fn an_attack_in_any_frame_with_a_face_counts_and_not_only_in_those_of_the_probe(
 fn an_application_shows_one_person_in_all_its_pictures_the_poor_ones_included() {
     let gate = Gate::open();
     let floors =
-        "quality = { SingleFacePresent = 50, InterEyeDistance = 20, EyesVisible = 60, MouthOcclusionPrevention = 60 }";
+        "quality = { SingleFacePresent = 50, InterEyeDistance = 20, EyesVisible = 98, MouthOcclusionPrevention = 60 }";
     let policy = policy(&format!("{floors} => quality = {{ Sharpness = {} }}", gate.sharpest()));
     let enroller =
         Enroller::new(policy.into(), gate.references.clone(), gate.extractor.clone(), &gate.calibration).unwrap();

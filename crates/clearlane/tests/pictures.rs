@@ -261,7 +261,7 @@ impl Gate {
     }
 
     fn builder(&self, changes: &str) -> PortBuilder {
-        let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 50, MouthOcclusionPrevention = 50 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
+        let floors = "quality = { InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 90, MouthOcclusionPrevention = 50 } => quality = { InterEyeDistance = 5 }\nfpir = 1e-5 => fpir = 1e-3";
         let policy = policy(&format!("{floors}\n{ENROLMENT_FLOORS}\n{SERVES_LFW}\n{changes}"));
         clearlane::Port::builder(self.references.clone())
             .policy(policy)
@@ -281,7 +281,7 @@ impl Gate {
 }
 
 /// No floors for enrolments: the research models have none that sees what covers a face.
-const ENROLMENT_FLOORS: &str = "quality = { SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 60, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 } => quality = {}";
+const ENROLMENT_FLOORS: &str = "quality = { SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 98, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 } => quality = {}";
 
 /// Where the research models and LFW are; `None`, said on one line, where they are not.
 fn research_data() -> Option<(PathBuf, PathBuf)> {

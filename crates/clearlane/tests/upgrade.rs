@@ -287,8 +287,8 @@ fn calibration(embedder: &Embedder) -> Calibration {
 /// The shipped policy without quality floors and PAD, with other changes.
 fn rules(changes: &str) -> Policy {
     policy(&format!(
-        "quality = {{ InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 50, MouthOcclusionPrevention = 50 }} => quality = {{}}
-         quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 60, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{}}
+        "quality = {{ InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 90, MouthOcclusionPrevention = 50 }} => quality = {{}}
+         quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 98, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{}}
          pad = \"required\" => pad = \"off\"
          {SERVES_FICTIONAL_PEOPLE}
          {changes}"
