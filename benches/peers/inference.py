@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = [
     ("MobileFaceNet", "mobilefacenet.onnx", 3, 112, 112, 60),
     ("MobileFaceNet, int8", "mobilefacenet-int8.onnx", 3, 112, 112, 100),
-    ("IResNet-50", "iresnet50-random.onnx", 3, 112, 112, 6),
+    ("IResNet-50", "iresnet50.onnx", 3, 112, 112, 6),
     ("SCRFD-500M at 320", "scrfd_500m_bnkps_320.onnx", 3, 320, 320, 50),
     ("YuNet at 320", "yunet_n_320_320.onnx", 3, 320, 320, 60),
     ("SCRFD-2.5G at 320", "scrfd_2.5g_bnkps.onnx", 3, 320, 320, 15),
@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
 
-    export_iresnet50(arguments.work / "iresnet50-random.onnx")
+    export_iresnet50(arguments.work / "iresnet50.onnx")
     quantised = arguments.work / "mobilefacenet-int8.onnx"
     if arguments.faces and not quantised.exists():
         quantise(arguments.models / "mobilefacenet.onnx", arguments.faces, quantised)

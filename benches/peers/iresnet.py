@@ -30,7 +30,7 @@ class Graph:
 
     def matrix(self, *extents):
         """Uniform, so that a layer's outputs vary about as much as its inputs."""
-        bound = np.prod(extents[1:]) ** -0.5
+        bound = (3 / np.prod(extents[1:])) ** 0.5
         return self.weight(self.random.uniform(-bound, bound, extents))
 
     def conv(self, x, inputs, outputs, side, stride):

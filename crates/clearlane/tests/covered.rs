@@ -24,7 +24,7 @@ const LENIENT: &str = "";
 
 /// The same with the pilot's floors for lanes.
 const STRICT: &str =
-    "quality = { InterEyeDistance = 20 } => quality = { EyesVisible = 50, MouthOcclusionPrevention = 50 }";
+    "quality = { InterEyeDistance = 20 } => quality = { EyesVisible = 90, MouthOcclusionPrevention = 50 }";
 
 struct Gate {
     extractor: Extractor,

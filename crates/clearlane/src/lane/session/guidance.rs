@@ -70,10 +70,11 @@ impl Guidance {
         })
     }
 
-    /// What helps most against the reasons why a frame was poor: the largest shortfall decides.
+    /// What helps most against the reasons why a frame was poor: the value that is the smallest share of its floor decides, since floors
+    /// differ. Of a face that is turned away one eye is hidden too, and turning helps both.
     pub(super) fn of(reasons: &[Reason]) -> Self {
         let shortfall = |reason: &Reason| match reason {
-            Reason::QualityTooLow { value, floor, .. } => floor - value,
+            Reason::QualityTooLow { value, floor, .. } => 1.0 - value / floor,
             // A face that is cut or too small says nothing of its other qualities.
             _ => f32::INFINITY,
         };
@@ -137,6 +138,11 @@ mod tests {
         let low = |measure, value| Reason::QualityTooLow { measure, value, floor: 40.0 };
         let both = [low(Component::Sharpness, 35.0), low(Component::HeadPoseYaw, 5.0)];
         assert_eq!(Guidance::of(&both), Guidance::LookHere);
+        let turned = [
+            Reason::QualityTooLow { measure: Component::EyesVisible, value: 70.0, floor: 90.0 },
+            Reason::QualityTooLow { measure: Component::HeadPoseYaw, value: 5.0, floor: 20.0 },
+        ];
+        assert_eq!(Guidance::of(&turned), Guidance::LookHere);
         let cut = [low(Component::HeadPoseYaw, 5.0), Reason::FaceCut { outside: 0.4 }];
         assert_eq!(Guidance::of(&cut), Guidance::MoveToCentre);
     }
