@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use clearlane_cluster::{
-    AskOptions, BatchWorker, BatchWorkerOptions, ClusterError, ClusterSearch, CollectorState, DuplicateOptions,
-    DuplicateSearch, Follower, GallerySettings, Health, Node, NodeOptions, Partitions, RecordCollector, RecordSender,
-    Registrar, Roles, cluster_status, create_user_key, discard_batch, standing_batches,
+    AskOptions, BatchWorker, BatchWorkerOptions, ClusterError, ClusterOptions, ClusterSearch, CollectorState,
+    DuplicateOptions, DuplicateSearch, Follower, GallerySettings, Health, Node, NodeOptions, Partitions,
+    RecordCollector, RecordSender, Registrar, Roles, cluster_status, create_user_key, discard_batch, standing_batches,
 };
 use clearlane_store::Enrolment;
 use support::{Brokers, face, key, registrar_options, until};
@@ -59,27 +59,13 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     let stream = async_nats::jetstream::new(client).get_stream("CLEARLANE_GALLERY").await.unwrap();
     let batch = DuplicateOptions::new(0.5).replicas(1);
     let mut batch = DuplicateSearch::open(key(), &as_role("registrar"), batch).await.unwrap();
-    // Batches are listed and removed by the registrar.
-    let standing = async |role: &str| standing_batches(&key(), &as_role(role)).await;
-    let [only] = &standing("registrar").await.unwrap().batches[..] else { panic!("one batch") };
-    for role in ["node", "lane-1", "worker"] {
-        let user = as_role(role);
-        let refused = tokio::join!(standing(role), discard_batch(&key(), &user, &only.name));
-        let Err(ClusterError::Broker { .. }) = refused.0 else { panic!("{role}: {refused:?}") };
-        let Err(ClusterError::Broker { .. }) = refused.1 else { panic!("{role}: {refused:?}") };
-    }
-    assert_eq!(standing("registrar").await.unwrap().batches.len(), 1);
     // What a worker misses, the registrar hears as well.
     stream.delete_message(published.sequence).await.unwrap();
     let _worker = BatchWorker::start(key(), &as_role("worker"), BatchWorkerOptions::default()).await.unwrap();
     while batch.advance().await.unwrap() {}
     assert_eq!((batch.report().subjects, batch.report().failed.len()), (1, 0));
-    let others = DuplicateOptions::new(0.5).replicas(1).others(5);
-    DuplicateSearch::open(key(), &as_role("registrar"), others).await.unwrap();
     batch.remove().await.unwrap();
-    let [only] = &standing("registrar").await.unwrap().batches[..] else { panic!("one batch") };
-    assert!(discard_batch(&key(), &as_role("registrar"), &only.name).await.unwrap());
-    assert!(standing("registrar").await.unwrap().batches.is_empty());
+    batches_are_the_registrars_to_list_and_remove(as_role).await;
 
     // What a node misses, the registrar hears, and puts it there again.
     let state = stream.get_last_raw_message_by_subject(&format!("gallery.*.{}", published.subject.0)).await.unwrap();
@@ -132,4 +118,19 @@ async fn each_role_may_do_its_own_work_and_no_other() {
     // What lane-1 could publish in its own name is no record that it sealed, and the centre says so.
     let refused = collector.next().await;
     assert!(refused.record.is_none() && refused.fault.is_some() && refused.lane == "lane-1", "{refused:?}");
+}
+
+async fn batches_are_the_registrars_to_list_and_remove(as_role: impl Fn(&str) -> ClusterOptions) {
+    let options = DuplicateOptions::new(0.5).replicas(1);
+    DuplicateSearch::open(key(), &as_role("registrar"), options).await.unwrap();
+    let standing = async |role: &str| standing_batches(&key(), &as_role(role)).await;
+    let [only] = &standing("registrar").await.unwrap().batches[..] else { panic!("one batch") };
+    for role in ["node", "lane-1", "worker"] {
+        let (secret, user) = (key(), as_role(role));
+        let refused = tokio::join!(standing(role), discard_batch(&secret, &user, &only.name));
+        let Err(ClusterError::Broker { .. }) = refused.0 else { panic!("{role}: {refused:?}") };
+        let Err(ClusterError::Broker { .. }) = refused.1 else { panic!("{role}: {refused:?}") };
+    }
+    assert!(discard_batch(&key(), &as_role("registrar"), &only.name).await.unwrap());
+    assert!(standing("registrar").await.unwrap().batches.is_empty());
 }
