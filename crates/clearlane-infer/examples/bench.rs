@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use clearlane_infer::{Backend, Isa, Network, Options};
+use clearlane_infer::{Backend, Network, Options};
 use ndarray::Array4;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,17 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [file, extents @ ..] = &arguments[..] else { return Err("which model?".into()) };
     let number = |index: usize, default: usize| extents.get(index).map_or(Ok(default), |text| text.parse());
     let input = [number(0, 3)?, number(1, 112)?, number(2, 112)?];
-    let backend = match extents.get(3).map_or("auto", String::as_str) {
-        "auto" => Backend::Auto,
-        "tract" => Backend::Tract,
-        name => {
-            let isa = Isa::by_name(name);
-            Backend::Kernels(isa.ok_or_else(|| {
-                let names: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
-                format!("expected auto, tract or one of {names:?}, got {name}")
-            })?)
-        }
-    };
+    let backend: Backend = extents.get(3).map_or("auto", String::as_str).parse()?;
     let (batch, runs, threads) = (number(4, 1)?, number(5, 200)?, number(6, 1)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
 

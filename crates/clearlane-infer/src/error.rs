@@ -1,3 +1,5 @@
+use clearlane_simd::Isa;
+
 /// Why a model did not load, or did not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -132,5 +134,23 @@ pub enum QuantiseError {
     NotFinite {
         /// The value's name in the graph.
         value: String,
+    },
+}
+
+/// Why there is no [`Backend`](crate::Backend) of a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownBackend {
+    /// There are kernels for this instruction set, and the processor does not have it.
+    #[error("this processor has no {isa}; it has {}", Isa::available().into_iter().map(Isa::name).collect::<Vec<_>>().join(", "))]
+    Processor {
+        /// One of [`Isa::NAMES`].
+        isa: &'static str,
+    },
+    /// No backend has this name.
+    #[error("expected one of auto, tract, {}, got {name:?}", Isa::NAMES.join(", "))]
+    Name {
+        /// The name as it was given.
+        name: String,
     },
 }

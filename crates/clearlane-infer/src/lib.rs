@@ -37,7 +37,7 @@ mod sync;
 mod wiped;
 
 pub use clearlane_simd::{Isa, Loops, vectorised};
-pub use error::{InferError, QuantiseError};
+pub use error::{InferError, QuantiseError, UnknownBackend};
 pub use kernel::allocator::WipingAllocator;
 pub use network::{Network, NodeBackend, NodeInfo, OutputInfo, Outputs, StepProfile, declared_input};
 pub use options::{Backend, Options};

@@ -1,4 +1,8 @@
+use std::str::FromStr;
+
 use clearlane_simd::Isa;
+
+use crate::error::UnknownBackend;
 
 /// How a network runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +40,24 @@ pub enum Backend {
     Kernels(Isa),
     /// tract, for every node: the reference that kernels are tested against.
     Tract,
+}
+
+/// By name: `auto`, `tract`, or the instruction set of the kernels, one of [`Isa::NAMES`].
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackend> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "tract" => Ok(Self::Tract),
+            _ => Isa::by_name(name).map(Self::Kernels).ok_or_else(|| {
+                match Isa::NAMES.iter().find(|known| **known == name) {
+                    Some(isa) => UnknownBackend::Processor { isa },
+                    None => UnknownBackend::Name { name: name.to_owned() },
+                }
+            }),
+        }
+    }
 }
 
 impl Backend {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use clearlane_infer::{Backend, InferError, Isa, Network, Options};
+use clearlane_infer::{Backend, InferError, Isa, Network, Options, UnknownBackend};
 use common::{Graph, images, int, ints, model, text};
 use ndarray::{Array4, Axis};
 use tract_onnx::pb::tensor_proto::DataLocation;
@@ -32,6 +32,25 @@ fn a_network_runs_with_the_kernels_of_each_instruction_set_that_the_processor_ha
     let bytes = small(&[1, 3, 4, 4]).onnx(&["Relu_1"]);
     for isa in Isa::available() {
         assert!(Network::with_options(&bytes, [3, 4, 4], &Options::on(Backend::Kernels(isa))).is_ok(), "{isa}");
+    }
+}
+
+/// What is refused on one processor for want of instructions says so; a name that nobody has is refused in the same words on all.
+#[test]
+fn a_backend_is_found_by_its_name() {
+    assert_eq!("auto".parse(), Ok(Backend::Auto));
+    assert_eq!("tract".parse(), Ok(Backend::Tract));
+    for &isa in Isa::NAMES {
+        let expected = Isa::by_name(isa).map(Backend::Kernels).ok_or(UnknownBackend::Processor { isa });
+        assert_eq!(isa.parse(), expected, "{isa}");
+    }
+    for name in ["gpu", "", "AVX2"] {
+        let unknown = name.parse::<Backend>().expect_err("no such backend");
+        assert_eq!(unknown, UnknownBackend::Name { name: name.to_owned() });
+        assert_eq!(
+            unknown.to_string(),
+            format!("expected one of auto, tract, avx512, avxvnni, avx2, neon, portable, got {name:?}")
+        );
     }
 }
 

@@ -1,8 +1,9 @@
 //! ONNX networks on arrays.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
-use clearlane_infer::{Backend, Isa, NodeBackend, Options};
+use clearlane_infer::{Backend, NodeBackend, Options};
 use clearlane_template::shown;
 use numpy::ndarray::Ix4;
 use numpy::{IntoPyArray as _, PyArrayDyn};
@@ -27,7 +28,8 @@ impl Network {
     #[new]
     #[pyo3(signature = (onnx, input, *, backend="auto", refit=false))]
     fn new(onnx: &Bound<'_, PyAny>, input: [usize; 3], backend: &str, refit: bool) -> Result<Self> {
-        let options = Options::on(self::backend(backend)?);
+        let backend = Backend::from_str(backend).map_err(|error| Failure::input(format!("backend: {error}")))?;
+        let options = Options::on(backend);
         let options = if refit { options.refitted() } else { options };
         let given = onnx.cast::<PyBytes>().ok().map(PyBytesMethods::as_bytes);
         let path = if given.is_some() { None } else { Some(onnx.extract::<PathBuf>()?) };
@@ -85,16 +87,5 @@ impl Network {
 
     fn __repr__(&self) -> String {
         format!("Network(input_shape={:?}, outputs={})", self.input_shape(), self.0.outputs().len())
-    }
-}
-
-fn backend(name: &str) -> Result<Backend> {
-    match name {
-        "auto" => Ok(Backend::Auto),
-        "tract" => Ok(Backend::Tract),
-        _ => Isa::by_name(name).map(Backend::Kernels).ok_or_else(|| {
-            let known: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
-            Failure::input(format!("backend: expected one of auto, tract, {}, got {name:?}", known.join(", ")))
-        }),
     }
 }

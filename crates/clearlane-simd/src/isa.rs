@@ -24,6 +24,9 @@ macro_rules! instruction_sets {
         }
 
         impl Isa {
+            /// The names of all instruction sets that there are kernels for, on whatever processor, the widest first.
+            pub const NAMES: &'static [&'static str] = &[$($name,)* Self::PORTABLE];
+
             /// All that this processor has, the widest first; [`Isa::Portable`] is always the last.
             #[must_use]
             pub fn available() -> Vec<Self> {
@@ -42,12 +45,12 @@ macro_rules! instruction_sets {
                 Self::Portable
             }
 
-            /// Its name: `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
+            /// Its name, one of [`Isa::NAMES`].
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
                     $(#[cfg($only)] Self::$token(_) => $name,)*
-                    Self::Portable => "portable",
+                    Self::Portable => Self::PORTABLE,
                 }
             }
 
@@ -79,6 +82,8 @@ instruction_sets! {
 }
 
 impl Isa {
+    const PORTABLE: &'static str = "portable";
+
     /// The instruction set of this name; `None` where the processor has none of that name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
