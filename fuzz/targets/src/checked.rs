@@ -1,15 +1,21 @@
-//! Panics that the product catches are found too: a lane answers with a referral, and nobody would see them here.
+//! Panics that the product catches are found too: a lane answers with a referral, and nobody would see them here. So is memory that
+//! an input takes beyond what its target allows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::{Mutex, Once, PoisonError};
 
+use peak_alloc::PeakAlloc;
+
 use crate::Target;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Where this project's own code panicked since somebody looked.
 static OWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Runs a target. An error says what panicked: the target itself, or code of this project in any thread, whoever caught it.
-/// A panic in a dependency that the product catches is what the catching is for.
+/// Runs a target, one at a time. An error says what panicked: the target itself, or code of this project in any thread, whoever
+/// caught it; or what memory it took. A panic in a dependency that the product catches is what the catching is for.
 pub fn check(target: &Target, bytes: &[u8]) -> Result<(), String> {
     static WATCH: Once = Once::new();
     // In place of libFuzzer's own hook too, which ends the process at any panic.
@@ -21,9 +27,15 @@ pub fn check(target: &Target, bytes: &[u8]) -> Result<(), String> {
             }
         }));
     });
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(bytes)));
+    let taken = MEMORY.peak_usage().saturating_sub(before);
     let own = std::mem::take(&mut *OWN.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome {
+        Ok(()) if own.is_empty() && taken > target.memory << 20 => {
+            Err(format!("{} KiB were held at once, more than {} MiB", taken >> 10, target.memory))
+        }
         Ok(()) if own.is_empty() => Ok(()),
         Err(_) if own.is_empty() => Err("a panic in a dependency was not caught".to_owned()),
         _ => Err(own.join("; ")),

@@ -1,0 +1,73 @@
+//! The boxes of a JP2 file, as far as they decide what its decoder does (ISO/IEC 15444-1, annex I).
+
+use super::super::{DecodeError, damaged, truncated, unsupported};
+use super::{CODESTREAM, MAX_COMPONENTS};
+
+/// What of a file is decoded.
+pub(super) struct Contents<'a> {
+    /// The file up to the end of its first codestream. Readers ignore those after it (I.5.4); the decoder would take the last.
+    pub(super) file: &'a [u8],
+    pub(super) codestream: &'a [u8],
+    /// Channels that a palette makes of the components (I.5.3.4 and I.5.3.5); 0 without one.
+    pub(super) channels: u64,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn find(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut channels = 0;
+        if bytes.starts_with(CODESTREAM) {
+            return Ok(Self { file: bytes, codestream: bytes, channels });
+        }
+        let mut rest = bytes;
+        while let Some((kind, content)) = next(&mut rest)? {
+            match &kind {
+                b"jp2h" => channels = channels.max(mapped(content)?),
+                b"jp2c" if content.starts_with(CODESTREAM) => {
+                    let file = &bytes[..bytes.len() - rest.len()];
+                    return Ok(Self { file, codestream: content, channels });
+                }
+                b"jp2c" => return Err(damaged("the JPEG 2000 codestream does not begin as one")),
+                _ => {}
+            }
+        }
+        Err(truncated("the JPEG 2000 file has no codestream"))
+    }
+}
+
+/// The channels that a header's palette and component mapping ask for.
+fn mapped(mut header: &[u8]) -> Result<u64, DecodeError> {
+    let mut channels = 0;
+    while let Some((kind, content)) = next(&mut header)? {
+        channels = channels.max(match (&kind, content) {
+            (b"cmap", entries) => entries.len().div_ceil(4) as u64,
+            (b"pclr", &[_, _, columns, ..]) => u64::from(columns),
+            _ => 0,
+        });
+    }
+    if channels > MAX_COMPONENTS {
+        Err(unsupported("JPEG 2000 with a palette of more than five channels"))
+    } else {
+        Ok(channels)
+    }
+}
+
+/// Takes the first box off: its type and content (I.4); `None` where no bytes are left.
+fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<([u8; 4], &'a [u8])>, DecodeError> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let ended = || truncated("the JPEG 2000 file ends within a box");
+    let (&[a, b, c, d, ref kind @ ..], _) = rest.split_first_chunk::<8>().ok_or_else(ended)?;
+    let (header, length) = match u32::from_be_bytes([a, b, c, d]) {
+        0 => (8, rest.len() as u64),
+        1 => (16, rest.get(8..16).ok_or_else(ended)?.iter().fold(0, |length, &byte| length << 8 | u64::from(byte))),
+        length => (8, u64::from(length)),
+    };
+    if length < header {
+        return Err(damaged("a box of the JPEG 2000 file is shorter than its header"));
+    }
+    let length = usize::try_from(length).ok().filter(|&length| length <= rest.len()).ok_or_else(ended)?;
+    let (this, after) = rest.split_at(length);
+    *rest = after;
+    Ok(Some((*kind, &this[header as usize..])))
+}

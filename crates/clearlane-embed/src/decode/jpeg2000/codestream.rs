@@ -1,0 +1,239 @@
+//! The headers of a codestream (ISO/IEC 15444-1, annex A), read as the decoder reads them: what they ask for in memory is known
+//! before it begins. A codestream that two readers could take for two things is refused, whether or not the standard allows it.
+
+use super::super::{DecodeError, DecodeLimits, check_pixels, damaged, truncated, unsupported};
+use super::MAX_COMPONENTS;
+
+/// Tiles of a picture: each has lists of its own. Scanners of maps write thousands, cameras and passports one.
+const MAX_TILES: u64 = 1024;
+
+/// What the decoder holds: of a sample, as coefficient, value and byte; of a code block, in its lists and trees, which double as
+/// they grow; of a quality layer of a code block; of a code block for each change of the order of progression; and of a byte of packed
+/// packet headers, four of which may be an empty list.
+const BYTES_A_SAMPLE: u64 = 24;
+const BYTES_A_BLOCK: u64 = 600;
+const BYTES_A_LAYER: u64 = 80;
+const BYTES_A_CHANGE: u64 = 48;
+const BYTES_A_PACKED_BYTE: u64 = 16;
+
+/// Sub-bands that have a step of quantisation, of 32 levels (A.6.4).
+const MAX_STEPS: usize = 3 * 32 + 1;
+
+/// Parts of a tile (A.4.2).
+const MAX_TILE_PARTS: u8 = 255;
+
+/// Marker codes (table A.2).
+const SOT: u8 = 0x90;
+const SOD: u8 = 0x93;
+const EOC: u8 = 0xD9;
+const COD: u8 = 0x52;
+const COC: u8 = 0x53;
+const QCD: u8 = 0x5C;
+const QCC: u8 = 0x5D;
+const RGN: u8 = 0x5E;
+const POC: u8 = 0x5F;
+const PPM: u8 = 0x60;
+
+/// What the headers say of the decoder's work.
+pub(super) struct Layout {
+    size: Size,
+    /// The smallest sides of code blocks, as exponents of 2.
+    block: [u32; 2],
+    levels: u32,
+    layers: u64,
+    /// Changes of the order of progression.
+    changes: u64,
+    /// Bytes of packed packet headers.
+    packed: u64,
+}
+
+impl Layout {
+    /// Refuses a picture that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
+    pub(super) fn read(codestream: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        let (size, mut rest) = Size::read(codestream, limits)?;
+        let mut parts = vec![0_u8; size.tiles() as usize];
+        let mut layout = Self { size, block: [10; 2], levels: 0, layers: 1, changes: 0, packed: 0 };
+        // A tile-part's header ends where its data begins; the main header, where the first tile-part does.
+        let mut tile = layout.header(&mut rest, SOT)?;
+        loop {
+            let &[tile_high, tile_low, a, b, c, d, _, _] = tile else {
+                return Err(damaged("a tile of the JPEG 2000 codestream has no legal header"));
+            };
+            let index = usize::from(u16::from_be_bytes([tile_high, tile_low]));
+            let of_tile = parts.get_mut(index).filter(|parts| **parts < MAX_TILE_PARTS);
+            *of_tile.ok_or_else(|| damaged("the JPEG 2000 codestream has a part of a tile too many"))? += 1;
+            // Counted from the marker on, twelve bytes before; a last tile-part may be of any length.
+            let length = match u32::from_be_bytes([a, b, c, d]) {
+                0 => rest.len(),
+                length => (length as usize)
+                    .checked_sub(12)
+                    .ok_or_else(|| damaged("a tile of the JPEG 2000 codestream is shorter than its header"))?,
+            };
+            let (mut part, after) = rest.split_at_checked(length).ok_or_else(ended)?;
+            layout.header(&mut part, SOD)?;
+            rest = after;
+            match rest.split_first_chunk::<2>() {
+                Some((&[0xFF, SOT], _)) => tile = segment(&mut rest)?.1,
+                Some((&[0xFF, EOC], _)) | None => break,
+                Some(_) => return Err(damaged("the JPEG 2000 codestream has something between its tiles")),
+            }
+        }
+        if parts.contains(&0) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(layout) }
+    }
+
+    /// Takes marker segments off up to and with the marker `end`, whose segment is returned: none follows [`SOD`].
+    fn header<'a>(&mut self, rest: &mut &'a [u8], end: u8) -> Result<&'a [u8], DecodeError> {
+        loop {
+            match rest.split_first_chunk::<2>() {
+                Some((&[0xFF, SOD], after)) if end == SOD => {
+                    *rest = after;
+                    return Ok(&[]);
+                }
+                // Markers without a segment, which mean nothing (A.2).
+                Some((&[0xFF, 0x30..=0x3F], after)) => {
+                    *rest = after;
+                    continue;
+                }
+                _ => {}
+            }
+            let (code, parameters) = segment(rest)?;
+            if code == end {
+                return Ok(parameters);
+            }
+            if !self.take(code, parameters) {
+                return Err(damaged(
+                    "a header of the JPEG 2000 codestream has a segment that is not of its length, or of no known kind",
+                ));
+            }
+        }
+    }
+
+    /// Notes what a marker segment asks for. Whether it has the length that its parameters take, for a picture of under 257 components:
+    /// the decoder goes by one of these, and others by the other.
+    fn take(&mut self, code: u8, parameters: &[u8]) -> bool {
+        match (code, parameters) {
+            (COD, &[style, _, high, low, _, ref blocks @ ..]) => {
+                self.layers = self.layers.max(u64::from(u16::from_be_bytes([high, low])));
+                self.take_blocks(style, blocks)
+            }
+            (COC, &[_, style, ref blocks @ ..]) => self.take_blocks(style, blocks),
+            (QCD, &[style, ref steps @ ..]) | (QCC, &[_, style, ref steps @ ..]) => match style & 31 {
+                0 => steps.len() <= MAX_STEPS,
+                1 => steps.len() == 2,
+                _ => steps.len().is_multiple_of(2) && steps.len() <= 2 * MAX_STEPS,
+            },
+            (RGN, parameters) => parameters.len() == 3,
+            (POC, changes) => {
+                self.changes += (changes.len() / 7) as u64;
+                changes.len().is_multiple_of(7)
+            }
+            (PPM, headers) => {
+                self.packed += headers.len() as u64;
+                true
+            }
+            // Lengths of tile-parts and of packets, a tile's packed headers, the registration of components, comments.
+            (0x55 | 0x57 | 0x58 | 0x61 | 0x63 | 0x64, _) => true,
+            _ => false,
+        }
+    }
+
+    /// Sides of code blocks, and of the precincts that cut them (A.6.1, tables A.15, A.18 and A.21; B.7).
+    fn take_blocks(&mut self, style: u8, parameters: &[u8]) -> bool {
+        let Some((&[levels, width, height, _, _], precincts)) = parameters.split_first_chunk() else { return false };
+        self.levels = self.levels.max(u32::from(levels));
+        let block = [width, height].map(|exponent| u32::from(exponent & 15) + 2);
+        let least = |sides: [u32; 2], other: [u32; 2]| [sides[0].min(other[0]), sides[1].min(other[1])];
+        self.block = least(self.block, block);
+        let given = if style & 1 == 1 { precincts } else { &[] };
+        for (resolution, &precinct) in given.iter().enumerate() {
+            let precinct = [precinct & 15, precinct >> 4]
+                .map(|exponent| u32::from(exponent).saturating_sub(u32::from(resolution > 0)));
+            self.block = least(self.block, precinct);
+        }
+        precincts.len() == if style & 1 == 1 { usize::from(levels) + 1 } else { 0 }
+    }
+
+    /// The most that decoding holds at once, in bytes, where a palette makes `channels` of the components.
+    pub(super) fn memory(&self, channels: u64) -> u64 {
+        let Size { components, area, tile, .. } = self.size;
+        let samples = area.saturating_mul(components + channels).saturating_mul(BYTES_A_SAMPLE);
+        // Up to one more than fits at either end of a side, and as many again for rounding (B.5 and B.7).
+        let in_sub_band = |level: u32| {
+            let [across, down] = [0, 1].map(|side| (tile[side] >> level) / (1 << self.block[side]) + 3);
+            across.saturating_mul(down)
+        };
+        let levels = self.levels.min(32);
+        let blocks =
+            (1..=levels).fold(in_sub_band(levels), |blocks, level| blocks.saturating_add(3 * in_sub_band(level)));
+        let a_block = BYTES_A_BLOCK + BYTES_A_LAYER * self.layers + BYTES_A_CHANGE.saturating_mul(self.changes);
+        let packed = self.packed * BYTES_A_PACKED_BYTE;
+        samples.saturating_add(blocks.saturating_mul(components).saturating_mul(a_block)).saturating_add(packed)
+    }
+}
+
+/// What the SIZ marker segment says (A.5.1), which comes first.
+struct Size {
+    components: u64,
+    /// Pixels of the picture.
+    area: u64,
+    /// Tiles across and down.
+    tiles: [u64; 2],
+    /// The largest tile's width and height in pixels.
+    tile: [u64; 2],
+}
+
+impl Size {
+    /// The size, and what comes after it.
+    fn read<'a>(codestream: &'a [u8], limits: &DecodeLimits) -> Result<(Self, &'a [u8]), DecodeError> {
+        let illegal = || damaged("the JPEG 2000 codestream has no legal size");
+        let mut rest = codestream.get(2..).unwrap_or_default();
+        let (_, parameters) = segment(&mut rest)?;
+        let (fields, components) = parameters.split_first_chunk::<36>().ok_or_else(illegal)?;
+        let side = |at: usize| fields[at..at + 4].iter().fold(0, |side, &byte| side << 8 | u64::from(byte));
+        let [right, bottom, left, top, tile_width, tile_height, tile_left, tile_top] =
+            [2, 6, 10, 14, 18, 22, 26, 30].map(side);
+        if right <= left || bottom <= top || tile_width == 0 || tile_height == 0 || tile_left > left || tile_top > top {
+            return Err(illegal());
+        }
+        let (width, height) = (right - left, bottom - top);
+        check_pixels(width as u32, height as u32, limits)?;
+        let count = u64::from(u16::from_be_bytes([fields[34], fields[35]]));
+        if !(1..=MAX_COMPONENTS).contains(&count) {
+            return Err(unsupported("JPEG 2000 of more than five components"));
+        }
+        if components.len() as u64 != 3 * count {
+            return Err(illegal());
+        }
+        let tiles = [(right - tile_left).div_ceil(tile_width), (bottom - tile_top).div_ceil(tile_height)];
+        let size = Self {
+            components: count,
+            area: width * height,
+            tiles,
+            tile: [tile_width.min(width), tile_height.min(height)],
+        };
+        if size.tiles() > MAX_TILES { Err(unsupported("JPEG 2000 of more than 1024 tiles")) } else { Ok((size, rest)) }
+    }
+
+    fn tiles(&self) -> u64 {
+        self.tiles[0].saturating_mul(self.tiles[1])
+    }
+}
+
+/// Takes the first marker segment off: its marker's code, and its parameters.
+fn segment<'a>(rest: &mut &'a [u8]) -> Result<(u8, &'a [u8]), DecodeError> {
+    let (&[marker, code, high, low], _) = rest.split_first_chunk().ok_or_else(ended)?;
+    if marker != 0xFF {
+        return Err(damaged("the JPEG 2000 codestream has no marker where one has to be"));
+    }
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length < 2 {
+        return Err(damaged("a segment of the JPEG 2000 codestream is shorter than its length"));
+    }
+    let (this, after) = rest.split_at_checked(2 + length).ok_or_else(ended)?;
+    *rest = after;
+    Ok((code, &this[4..]))
+}
+
+fn ended() -> DecodeError {
+    truncated("the JPEG 2000 codestream ends early")
+}

@@ -1,0 +1,194 @@
+//! A JPEG 2000 file that asks its decoder for more than the limits allow is refused, however it hides that: what is checked is what
+//! is decoded.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use clearlane_embed::{DecodeError, DecodeLimits, Frame};
+use common::bytes;
+
+/// Marker codes (ISO/IEC 15444-1, table A.2).
+const SIZ: u8 = 0x51;
+const COD: u8 = 0x52;
+const QCD: u8 = 0x5C;
+const POC: u8 = 0x5F;
+const PPM: u8 = 0x60;
+
+/// Four times what the picture takes.
+const LIMITS: DecodeLimits =
+    DecodeLimits { max_pixels: 1 << 20, max_file_bytes: 64 << 20, max_memory_bytes: 1 << 20, max_scans: 1 };
+
+/// A codestream: the segments of its main header, and its tile-parts from their headers on, with the number of their tile.
+#[derive(Clone)]
+struct Codestream {
+    header: Vec<(u8, Vec<u8>)>,
+    parts: Vec<(u16, Vec<u8>)>,
+}
+
+impl Codestream {
+    fn read(bytes: &[u8]) -> Self {
+        let mut rest = &bytes[2..];
+        let (mut header, mut parts) = (Vec::new(), Vec::new());
+        while rest[1] != 0xD9 {
+            let length = 2 + usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+            if rest[1] == 0x90 {
+                let part = u32::from_be_bytes(rest[6..10].try_into().unwrap()) as usize;
+                parts.push((u16::from_be_bytes([rest[4], rest[5]]), rest[12..part].to_vec()));
+                rest = &rest[part..];
+            } else {
+                header.push((rest[1], rest[4..length].to_vec()));
+                rest = &rest[length..];
+            }
+        }
+        Self { header, parts }
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut bytes = vec![0xFF, 0x4F];
+        for (code, parameters) in &self.header {
+            bytes.extend(segment(*code, parameters));
+        }
+        for (tile, part) in &self.parts {
+            let length = 12 + part.len() as u32;
+            bytes.extend(segment(0x90, &[&tile.to_be_bytes()[..], &length.to_be_bytes(), &[0, 0]].concat()));
+            bytes.extend(part);
+        }
+        bytes.extend([0xFF, 0xD9]);
+        bytes
+    }
+
+    fn parameters(&mut self, code: u8) -> &mut Vec<u8> {
+        &mut self.header.iter_mut().find(|(found, _)| *found == code).unwrap().1
+    }
+}
+
+fn segment(code: u8, parameters: &[u8]) -> Vec<u8> {
+    [&[0xFF, code], &(parameters.len() as u16 + 2).to_be_bytes()[..], parameters].concat()
+}
+
+fn pattern() -> Codestream {
+    Codestream::read(&bytes("pattern.j2k"))
+}
+
+/// The picture's coding style with precincts of one sample each, of three resolutions: lists and trees a sample.
+fn small_blocks() -> Vec<u8> {
+    let mut style = pattern().parameters(COD).clone();
+    style[0] |= 1;
+    style.extend([0x00, 0x11, 0x11]);
+    style
+}
+
+fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
+}
+
+/// The pattern's file with other boxes in its header, and with any codestreams.
+fn file(in_header: &[u8], codestreams: &[&[u8]]) -> Vec<u8> {
+    let whole = bytes("pattern.jp2");
+    let at = |kind: &[u8]| whole.windows(4).position(|four| four == kind).unwrap() - 4;
+    let header = [&whole[at(b"jp2h") + 8..at(b"jp2c")], in_header].concat();
+    let boxes = codestreams.iter().flat_map(|codestream| boxed(b"jp2c", codestream));
+    [&whole[..at(b"jp2h")], &boxed(b"jp2h", &header)].concat().into_iter().chain(boxes).collect()
+}
+
+fn pixels(bytes: &[u8]) -> Vec<u8> {
+    Frame::decode(bytes, &LIMITS).unwrap().to_rgb8().to_vec()
+}
+
+#[test]
+fn what_a_codestream_asks_for_counts_wherever_it_says_so() {
+    let memory = |bytes: &[u8]| matches!(Frame::decode(bytes, &LIMITS), Err(DecodeError::MemoryLimit { .. }));
+    let with = |change: &dyn Fn(&mut Codestream)| {
+        let mut changed = pattern();
+        change(&mut changed);
+        changed.write()
+    };
+    let small = small_blocks();
+    assert!(memory(&with(&|it| *it.parameters(COD) = small.clone())), "in the main header");
+    assert!(memory(&with(&|it| it.parts[3].1.splice(0..0, segment(COD, &small)).for_each(drop))), "in a tile's header");
+    let component = [&[0, 1], &small[5..]].concat();
+    assert!(memory(&with(&|it| it.header.push((0x53, component.clone())))), "of one component");
+    let more = |it: &mut Codestream| it.parts.push((0, [&segment(COD, &small)[..], &[0xFF, 0x93]].concat()));
+    assert!(memory(&with(&more)), "in another part of a tile");
+    // Blocks of four columns and 1024 rows, of a picture that has one row: each holds four samples, and not 4096.
+    let flat = |it: &mut Codestream| {
+        it.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0, 1]);
+        it.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0, 1]);
+        it.parameters(COD)[6..8].copy_from_slice(&[0, 8]);
+        it.parts.truncate(1);
+    };
+    assert!(memory(&with(&flat)), "of a flat picture");
+    // Each change of the order lists all packets once more.
+    assert!(memory(&with(&|it| it.header.push((POC, [0, 0, 0, 1, 3, 3, 0].repeat(1000))))), "of many orders");
+    assert!(memory(&with(&|it| it.header.push((PPM, vec![0; 60_001])))), "of many packed headers");
+}
+
+#[test]
+fn what_two_readers_could_take_for_two_pictures_is_refused() {
+    let damaged = |bytes: &[u8]| matches!(Frame::decode(bytes, &LIMITS), Err(DecodeError::Damaged { .. }));
+    let with = |change: &dyn Fn(&mut Codestream)| {
+        let mut changed = pattern();
+        change(&mut changed);
+        changed.write()
+    };
+    // A segment within another, for a reader that goes by the parameters and not by the length.
+    let hidden = segment(COD, &small_blocks());
+    for code in [SIZ, COD] {
+        assert!(damaged(&with(&|it| it.parameters(code).extend(&hidden))), "in {code:x}");
+    }
+    let steps = [&[0, 0x42][..], &[0x48, 0].repeat(7)].concat();
+    for (code, parameters) in [(0x53, vec![0, 0, 2, 4, 4, 0, 1]), (0x5D, steps), (0x5E, vec![0, 0, 0])] {
+        let legal = with(&|it| it.header.push((code, parameters.clone())));
+        assert!(!damaged(&legal), "{code:x}");
+        assert!(damaged(&with(&|it| it.header.push((code, [&parameters[..], &hidden].concat())))), "in {code:x}");
+    }
+    // The end of the codestream within a tile's header, of unknown markers, and of steps for more levels than there are.
+    assert!(Frame::decode(&with(&|it| it.parts[0].1.splice(0..0, [0xFF, 0xD9]).for_each(drop)), &LIMITS).is_err());
+    assert!(damaged(&with(&|it| it.header.push((0x7F, Vec::new())))));
+    assert!(damaged(&with(&|it| it.parameters(QCD).extend([0x48; 60_000]))));
+    assert!(damaged(&with(&|it| it.parts.extend(vec![(0, vec![0xFF, 0x93]); 256]))));
+    assert!(damaged(&with(&|it| it.parts.push((9, vec![0xFF, 0x93])))));
+}
+
+#[test]
+fn what_means_nothing_to_a_picture_is_passed_over() {
+    let mut picture = pattern();
+    picture.header.push((0x64, b"\0\x01a comment".to_vec()));
+    picture.header.push((0x63, vec![0; 12]));
+    picture.parts[0].1.splice(0..0, segment(0x64, b"\0\x01of a tile"));
+    // A marker without parameters (A.2): what comes after it is a marker again.
+    picture.parts[0].1.splice(0..0, [0xFF, 0x30]);
+    let expected = pixels(&bytes("pattern.j2k"));
+    assert_eq!(pixels(&picture.write()), expected);
+    assert_eq!(pixels(&[&picture.write()[..], b"and what comes after it"].concat()), expected);
+}
+
+#[test]
+fn of_several_codestreams_the_first_is_decoded() {
+    let first = pattern();
+    let mut other = pattern();
+    *other.parameters(COD) = small_blocks();
+    // A picture of more than two thousand million tiles.
+    let mut tiles = pattern();
+    tiles.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    tiles.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0xA0, 0, 0, 0, 0xA0, 0]);
+    let expected = pixels(&file(&[], &[&first.write()]));
+    for other in [other, tiles] {
+        assert_eq!(pixels(&file(&[], &[&first.write(), &other.write()])), expected);
+        assert!(Frame::decode(&file(&[], &[&other.write(), &first.write()]), &LIMITS).is_err());
+    }
+    assert!(Frame::decode(&file(&[], &[b"no codestream", &first.write()]), &LIMITS).is_err());
+}
+
+#[test]
+fn a_palette_makes_no_more_channels_than_a_picture_has() {
+    let codestream = pattern().write();
+    let unsupported = |boxes: &[u8]| {
+        matches!(Frame::decode(&file(boxes, &[&codestream]), &LIMITS), Err(DecodeError::Unsupported { .. }))
+    };
+    let palette = |columns: u8| boxed(b"pclr", &[&[0, 1, columns][..], &vec![7; 2 * usize::from(columns)]].concat());
+    let mapping = |entries: usize| boxed(b"cmap", &[0, 0, 1, 0].repeat(entries));
+    assert!(!unsupported(&[palette(3), mapping(3)].concat()));
+    assert!(unsupported(&[palette(3), mapping(100_000)].concat()));
+    assert!(unsupported(&palette(200)));
+}
