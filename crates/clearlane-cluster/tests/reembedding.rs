@@ -32,6 +32,8 @@ struct Port {
     folder: TempDir,
     models: Models,
     register: Arc<Register>,
+    /// The policy's floors of an enrolment's pictures, since they were enrolled.
+    floors: &'static str,
 }
 
 impl Port {
@@ -42,7 +44,7 @@ impl Port {
         models.add_folder(folder.path()).unwrap();
         let keys = Keyring::new(Key::random().unwrap());
         let register = Arc::new(Register::create(folder.path().join("port.register"), keys).unwrap());
-        let port = Self { folder, models, register };
+        let port = Self { folder, models, register, floors: "" };
         let extractor = port.extractor(port.old());
         for person in PEOPLE {
             let bytes = fs::read(picture(person, "enrol.jpg")).unwrap();
@@ -70,7 +72,8 @@ impl Port {
 
     /// Without the old model beside: it makes something else.
     fn other_maker(&self) -> TemplateMaker {
-        TemplateMaker::new(rules().into(), self.extractor(self.newer()), &calibration(&self.newer())).unwrap()
+        TemplateMaker::new(rules(self.floors).into(), self.extractor(self.newer()), &calibration(&self.newer()))
+            .unwrap()
     }
 
     fn maker(&self) -> TemplateMaker {
@@ -144,11 +147,12 @@ fn calibration(embedder: &Embedder) -> Calibration {
     Calibration::from_manifest(embedder.model_id(), embedder.calibrations()).unwrap()
 }
 
-/// The shipped policy without quality floors, for people who do not exist.
-fn rules() -> Policy {
+/// The shipped policy with other quality floors, for people who do not exist.
+fn rules(floors: &str) -> Policy {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shenzhen-bay-and-gongbei.toml");
     let text = fs::read_to_string(path).unwrap();
-    let lines = text.lines().map(|line| if line.starts_with("quality = ") { "quality = {}" } else { line });
+    let floors = format!("quality = {{{floors}}}");
+    let lines = text.lines().map(|line| if line.starts_with("quality = ") { &floors } else { line });
     Policy::from_toml(&lines.collect::<Vec<_>>().join("\n").replace("east-asian-adults", "fictional-people")).unwrap()
 }
 
@@ -265,6 +269,19 @@ async fn workers_make_what_one_machine_makes() {
     assert_eq!(again.blocks(), 0);
     assert_eq!(finish(&mut again).await.bulk.progress.already, 2);
     assert!(port.register.check(|_, _| {}).unwrap().is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_ask_no_quality_again_of_a_picture_that_was_enrolled_from() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let port = Port { floors: "Sharpness = 100", ..Port::open() };
+    let _registrar = port.publish(&brokers).await;
+    let worker = port.worker(&brokers).await;
+    let another = candidate("f0001", [picture("f0001", "plain-1.jpg")]);
+    let mut reembedding = port.begin(&brokers, &[supply(&["f0000"]), vec![another]].concat()).await;
+    let report = finish(&mut reembedding).await;
+    assert_eq!(stops(&report.bulk), [("f0001", "quality-too-low")]);
+    assert_eq!((port.covered(), worker.progress().blocks), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

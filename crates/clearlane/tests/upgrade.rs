@@ -79,6 +79,32 @@ fn a_picture_must_be_shown_to_be_the_subjects() {
 }
 
 #[test]
+fn floors_that_were_raised_since_an_enrolment_take_nobody_out() {
+    let port = Port::open();
+    let strict = || port.maker_by(rules_with_floors("Sharpness = 100", ""));
+    assert_ne!(strict().digest(), port.maker().digest());
+    let reembedder = || Reembedder::new(port.register.clone(), strict());
+    let comparing = || strict().with_earlier(port.old(), &calibration(&port.old())).unwrap();
+    // Another picture of the same person has to reach them, though the old model knows who it is.
+    let compared = Reembedder::new(port.register.clone(), comparing());
+    let another = reembed(&compared, vec![supplied("f0000", "f0000/plain-1.jpg")]);
+    assert_eq!(stops(&another), [("f0000", "quality-too-low")]);
+    // So has one that was made elsewhere, by somebody who was not told that it is what the person was enrolled from.
+    let elsewhere = |enrolled: &[ImageDigest]| {
+        let pictures = readers(supply(&["f0000"])).remove(0).1().unwrap();
+        let made = comparing().make(&pictures, enrolled, true).unwrap();
+        let mut report = BulkReport::default();
+        compared.take_in(vec![("f0000".to_owned(), Ok(made))], now(), &mut report).unwrap();
+        report
+    };
+    assert_eq!(stops(&elsewhere(&[])), [("f0000", "quality-too-low")]);
+    assert_eq!(elsewhere(&compared.enrolled_from("f0000").unwrap()).progress.enrolled, 1);
+    assert_eq!(compared.enrolled_from("nobody").unwrap(), []);
+    assert_eq!(reembed(&reembedder(), supply(&PEOPLE)).progress.enrolled, 3);
+    assert_eq!(port.register.coverage(port.newer().model_id()).unwrap().share(), 1.0);
+}
+
+#[test]
 fn who_gets_no_templates_is_reported_with_the_reason_and_the_others_get_theirs() {
     let port = Port::open();
     let withdrawn = port.register.subject("f0003").unwrap().unwrap().id;
@@ -140,7 +166,7 @@ fn templates_that_were_made_elsewhere_are_judged_as_those_that_are_made_here() {
     assert_eq!(needed, [true, true, true, true, false]);
     let made = || {
         let make = |(key, read): (String, Reader)| {
-            let made = read().map(|pictures| elsewhere.make(&pictures, true).unwrap());
+            let made = read().map(|pictures| elsewhere.make(&pictures, &[], true).unwrap());
             (key, made.map_err(BulkStop::Unreadable))
         };
         readers(supply.clone()).into_iter().map(make).collect::<Vec<_>>()
@@ -220,8 +246,11 @@ impl Port {
     }
 
     fn maker(&self) -> TemplateMaker {
-        let calibration = calibration(&self.newer());
-        TemplateMaker::new(rules("").into(), self.extractor(self.newer()), &calibration).unwrap()
+        self.maker_by(rules(""))
+    }
+
+    fn maker_by(&self, policy: Policy) -> TemplateMaker {
+        TemplateMaker::new(policy.into(), self.extractor(self.newer()), &calibration(&self.newer())).unwrap()
     }
 
     /// As [`Self::maker`], with the old model's templates beside.
@@ -286,9 +315,14 @@ fn calibration(embedder: &Embedder) -> Calibration {
 
 /// The shipped policy without quality floors and PAD, with other changes.
 fn rules(changes: &str) -> Policy {
+    rules_with_floors("", changes)
+}
+
+/// The same with floors of an enrolment's pictures.
+fn rules_with_floors(floors: &str, changes: &str) -> Policy {
     policy(&format!(
         "quality = {{ InterEyeDistance = 20, HeadPoseYaw = 20, HeadPosePitch = 20, Sharpness = 20, EyesVisible = 90, MouthOcclusionPrevention = 50 }} => quality = {{}}
-         quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 98, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{}}
+         quality = {{ SingleFacePresent = 80, InterEyeDistance = 40, HeadPoseYaw = 40, HeadPosePitch = 40, Sharpness = 40, EyesVisible = 98, MouthOcclusionPrevention = 60, FaceOcclusionPrevention = 60 }} => quality = {{{floors}}}
          pad = \"required\" => pad = \"off\"
          {SERVES_FICTIONAL_PEOPLE}
          {changes}"

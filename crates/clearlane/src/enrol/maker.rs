@@ -103,7 +103,7 @@ impl TemplateMaker {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(b"clearlane template maker 1");
+        hash.update(b"clearlane template maker 2");
         hash.update(self.chooser.recipe());
         hash.update([u8::from(self.earlier.is_some())]);
         if let Some(Earlier { embedder, threshold }) = &self.earlier {
@@ -121,9 +121,16 @@ impl TemplateMaker {
         hash.finalize().into()
     }
 
-    /// What the pictures of one person come to; `compared` where the earlier model's templates are wanted too.
-    pub fn make(&self, pictures: &[Picture<'_>], compared: bool) -> Result<MadeTemplates, EnrolError> {
-        let (portraits, unused) = match self.chooser.portraits(pictures)? {
+    /// What the pictures of one person come to; `compared` where the earlier model's templates are wanted too. Of pictures with one of
+    /// the digests `enrolled` ([`Reembedder::enrolled_from`](super::Reembedder::enrolled_from)) no quality is asked again: a policy whose
+    /// floors were raised meanwhile takes nobody out of the gallery.
+    pub fn make(
+        &self,
+        pictures: &[Picture<'_>],
+        enrolled: &[ImageDigest],
+        compared: bool,
+    ) -> Result<MadeTemplates, EnrolError> {
+        let (portraits, unused) = match self.chooser.portraits(pictures, enrolled)? {
             Ok(found) => found,
             Err(reasons) => return Ok(MadeTemplates::Refer(reasons)),
         };

@@ -113,7 +113,7 @@ impl Chooser {
     ) -> Result<Portraits, EnrolError> {
         let refused = self.policy().map(|policy| policy.consent_refuses(details.consent.as_ref(), now));
         let mut reasons = refused.unwrap_or_default();
-        match self.portraits(pictures)? {
+        match self.portraits(pictures, &[])? {
             Err(others) => reasons.extend(others),
             found if reasons.is_empty() => return Ok(found),
             Ok(_) => {}
@@ -121,10 +121,15 @@ impl Chooser {
         Ok(Err(reasons))
     }
 
-    /// The portraits, whether or not their subject consents.
-    pub(super) fn portraits(&self, pictures: &[Picture<'_>]) -> Result<Portraits, EnrolError> {
+    /// The portraits, whether or not their subject consents. Floors are not asked of a picture that is `enrolled` from already: it was
+    /// good enough then.
+    pub(super) fn portraits(
+        &self,
+        pictures: &[Picture<'_>],
+        enrolled: &[ImageDigest],
+    ) -> Result<Portraits, EnrolError> {
         match &self.rules {
-            Some(rules) => self.by_rules(rules, pictures),
+            Some(rules) => self.by_rules(rules, pictures, enrolled),
             None => self.all(pictures),
         }
     }
@@ -141,7 +146,12 @@ impl Chooser {
         Ok(if portraits.is_empty() { Err(reasons_of(unused)) } else { Ok((portraits, unused)) })
     }
 
-    fn by_rules(&self, rules: &Rules, pictures: &[Picture<'_>]) -> Result<Portraits, EnrolError> {
+    fn by_rules(
+        &self,
+        rules: &Rules,
+        pictures: &[Picture<'_>],
+        enrolled: &[ImageDigest],
+    ) -> Result<Portraits, EnrolError> {
         let rule = &rules.policy.enrolment;
         let (mut good, mut unfit, mut unused) = (Vec::new(), Vec::new(), Vec::new());
         for (picture, Picture { frame, source }) in pictures.iter().enumerate() {
@@ -152,7 +162,8 @@ impl Chooser {
                     continue;
                 }
             };
-            let mut low = too_low(&rule.quality, &extraction.quality);
+            let again = source.is_some_and(|source| enrolled.contains(&source));
+            let mut low = if again { Vec::new() } else { too_low(&rule.quality, &extraction.quality) };
             if let Err(error) = self.extractor.limits(&extraction.face, extraction.outside) {
                 low.insert(0, unusable(error)?);
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use clearlane_store::{NewTemplate, Register, Subject};
+use clearlane_store::{ImageDigest, NewTemplate, Register, Subject};
 use clearlane_template::{ModelId, SubjectId};
 use jiff::Timestamp;
 
@@ -20,7 +20,8 @@ use crate::references::best_score;
 ///
 /// A register holds no pictures, so they are supplied again, and must be shown to be the subject's: by the model of which
 /// the register has templates, where [`TemplateMaker::with_earlier`] gives one, and else by their digests, which the register
-/// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another.
+/// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another. Of the latter no
+/// quality is asked again.
 pub struct Reembedder {
     register: Arc<Register>,
     maker: Arc<TemplateMaker>,
@@ -64,10 +65,14 @@ impl Reembedder {
         R: FnOnce() -> Result<Vec<Picture<'static>>, String> + Send,
     {
         let prepare = |key: &str, read: R| {
-            self.prepare(key, now, |models| {
-                let pictures = read().map_err(BulkStop::Unreadable)?;
+            self.prepare(key, now, |subject, models| {
+                let pictures = match read() {
+                    Ok(pictures) => pictures,
+                    Err(why) => return Ok(Err(BulkStop::Unreadable(why))),
+                };
+                let enrolled = self.register.sources(subject.id)?;
                 let compared = self.maker.earlier_model().is_some_and(|earlier| models.contains(&earlier));
-                self.maker.make(&pictures, compared).map_err(|error| BulkStop::of(&error))
+                Ok(self.maker.make(&pictures, &enrolled, compared).map_err(|error| BulkStop::of(&error)))
             })
         };
         batches::run(supplied, prepare, |ready| self.write(ready), progress)
@@ -79,6 +84,12 @@ impl Reembedder {
         Ok(!self.register.models_of(subject.id)?.contains(&self.maker.model()))
     }
 
+    /// The pictures that this subject was enrolled from, as far as the register knows: none where nobody is enrolled under the key.
+    pub fn enrolled_from(&self, key: &str) -> Result<Vec<ImageDigest>, EnrolError> {
+        let Some(subject) = self.register.subject(key)? else { return Ok(Vec::new()) };
+        Ok(self.register.sources(subject.id)?)
+    }
+
     /// Judges what was made elsewhere, by a [`TemplateMaker`] with the same [digest](TemplateMaker::digest), writes what can be used
     /// in one transaction, and adds all of it to the report: what it counts is on disk. Each subject is named once.
     pub fn take_in(
@@ -88,7 +99,7 @@ impl Reembedder {
         report: &mut BulkReport,
     ) -> Result<(), EnrolError> {
         let prepared = made.into_iter().map(|(key, made)| {
-            let prepared = self.prepare(&key, now, |_| made);
+            let prepared = self.prepare(&key, now, |_, _| Ok(made));
             (key, prepared)
         });
         batches::one(prepared.collect(), &mut |ready| self.write(ready), report)
@@ -98,7 +109,7 @@ impl Reembedder {
         &self,
         key: &str,
         now: Timestamp,
-        make: impl FnOnce(&[ModelId]) -> Result<MadeTemplates, BulkStop>,
+        make: impl FnOnce(&Subject, &[ModelId]) -> Result<Result<MadeTemplates, BulkStop>, EnrolError>,
     ) -> Result<Prepared<Ready>, EnrolError> {
         let Some(subject) = self.register.subject(key)? else {
             return Ok(Prepared::refer(vec![Reason::NotEnrolled]));
@@ -107,7 +118,7 @@ impl Reembedder {
         if models.contains(&self.maker.model()) {
             return Ok(Prepared::Already);
         }
-        let made = match make(&models) {
+        let made = match make(&subject, &models)? {
             Ok(made) => made,
             Err(stop) => return Ok(Prepared::Stopped(stop)),
         };

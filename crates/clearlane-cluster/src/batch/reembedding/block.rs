@@ -2,7 +2,8 @@
 //! not hear.
 //!
 //! ```text
-//! block    maker 32 | count 2 | count × (candidate 4 | count 2 | count × (kind 1 (0: a file, 1: why it cannot be read) | 4 + n))
+//! block    maker 32 | count 2 | count × (candidate 4 | count 2 | count × (kind 1 (0: a file, 1: why it cannot be read, 2: a file that
+//!            the candidate was enrolled from) | 4 + n))
 //! result   count 2 | count × (candidate 4 | count 2 | count × (picture 2 | why 4 + n) | outcome)
 //! outcome  0 usable: count 2 | count × (template | source 32 | earlier 1 (0, 1) | template, where it is 1)
 //!            | count 2 | count × (picture 2 | reasons 4 + n (JSON))
@@ -28,8 +29,16 @@ const MADE: usize = 2 * 4 * 1024 + 256;
 /// What stands before the candidates, in a block.
 const HEADER: usize = 34;
 
-/// The bytes of a picture's file, or why it cannot be read.
-pub(super) type File<'a> = Result<&'a [u8], &'a str>;
+/// A picture's file, or why it cannot be read.
+pub(super) type File<'a> = Result<Readable<'a>, &'a str>;
+
+/// A file that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Readable<'a> {
+    pub(super) bytes: &'a [u8],
+    /// Whether the candidate was enrolled from it.
+    pub(super) enrolled: bool,
+}
 
 /// How many bytes a block's candidates may still take.
 pub(super) struct Room(usize);
@@ -63,7 +72,7 @@ pub(super) struct Block<'a> {
 
 impl<'a> Block<'a> {
     pub(super) fn encode(&self) -> Writer {
-        let bytes = |file: &File<'_>| 5 + file.map_or(MAX_REASON, <[u8]>::len);
+        let bytes = |file: &File<'_>| 5 + file.map_or(MAX_REASON, |file| file.bytes.len());
         let of_one = |(_, files): &(u32, Vec<File<'_>>)| 6 + files.iter().map(bytes).sum::<usize>();
         let mut writer = Writer::with_capacity(HEADER + self.candidates.iter().map(of_one).sum::<usize>());
         writer.bytes(&self.maker).u16(self.candidates.len() as u16);
@@ -71,7 +80,7 @@ impl<'a> Block<'a> {
             writer.u32(*candidate).u16(files.len() as u16);
             for file in files {
                 match file {
-                    Ok(bytes) => writer.u8(0).list(bytes),
+                    Ok(file) => writer.u8(if file.enrolled { 2 } else { 0 }).list(file.bytes),
                     Err(why) => words(writer.u8(1), why),
                 };
             }
@@ -86,7 +95,7 @@ impl<'a> Block<'a> {
         let candidates = (0..count).map(|_| {
             let (candidate, count) = (reader.u32()?, reader.u16()?);
             let files = (0..count).map(|_| match reader.u8()? {
-                0 => Ok(Ok(reader.list(MAX_CONTENT)?)),
+                kind @ (0 | 2) => Ok(Ok(Readable { bytes: reader.list(MAX_CONTENT)?, enrolled: kind == 2 })),
                 1 => {
                     let why = std::str::from_utf8(reader.list(MAX_REASON)?);
                     why.map(Err).map_err(|_| reader.value("why a picture cannot be read"))
@@ -303,7 +312,8 @@ mod tests {
     #[test]
     fn a_block_is_read_as_it_was_written_and_a_long_reason_is_cut() {
         let long = "ü".repeat(MAX_REASON);
-        let candidates = vec![(3, vec![Ok(&b"a picture"[..]), Err("no such file")]), (5, vec![Err(long.as_str())])];
+        let files = [false, true].map(|enrolled| Ok(Readable { bytes: &b"a picture"[..], enrolled }));
+        let candidates = vec![(3, [&files[..], &[Err("no such file")]].concat()), (5, vec![Err(long.as_str())])];
         let written = Block { maker: [1; 32], candidates: candidates.clone() }.encode();
         let read = Block::decode(written.as_slice()).unwrap();
         assert_eq!((read.maker, &read.candidates[0]), ([1; 32], &candidates[0]));

@@ -3,7 +3,7 @@
 use clearlane::{BulkStop, DecodeError, DecodeLimits, Frame, Picture, TemplateMaker};
 use clearlane_store::ImageDigest;
 
-use super::block::{File, Made};
+use super::block::{File, Made, Readable};
 
 /// So many times the pixels of one picture may all of a candidate's have, which are in memory together.
 const TOGETHER: u64 = 4;
@@ -11,17 +11,23 @@ const TOGETHER: u64 = 4;
 /// Makes templates of those files that are pictures.
 pub(super) fn make(maker: &TemplateMaker, limits: &DecodeLimits, candidate: u32, files: &[File<'_>]) -> Made {
     let (mut pictures, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
+    let mut from = Vec::new();
     let together = limits.max_pixels.saturating_mul(TOGETHER);
     let mut room = together;
     for (place, file) in files.iter().enumerate() {
         let within = limits.with_max_pixels(limits.max_pixels.min(room));
-        let decoded = file.map_err(str::to_owned).and_then(|bytes| match Frame::decode(bytes, &within) {
-            Ok(frame) => Ok(Picture { frame, source: Some(ImageDigest::of(bytes)) }),
-            Err(DecodeError::TooManyPixels { .. }) if room < limits.max_pixels => {
-                Err(format!("with it the subject's pictures would have more than {together} pixels together"))
-            }
-            Err(error) => Err(error.to_string()),
-        });
+        let decoded =
+            file.map_err(str::to_owned).and_then(|Readable { bytes, enrolled }| match Frame::decode(bytes, &within) {
+                Ok(frame) => {
+                    let source = ImageDigest::of(bytes);
+                    from.extend(enrolled.then_some(source));
+                    Ok(Picture { frame, source: Some(source) })
+                }
+                Err(DecodeError::TooManyPixels { .. }) if room < limits.max_pixels => {
+                    Err(format!("with it the subject's pictures would have more than {together} pixels together"))
+                }
+                Err(error) => Err(error.to_string()),
+            });
         match decoded {
             Ok(picture) => {
                 let pixels = u64::from(picture.frame.width()) * u64::from(picture.frame.height());
@@ -37,7 +43,7 @@ pub(super) fn make(maker: &TemplateMaker, limits: &DecodeLimits, candidate: u32,
         Err(BulkStop::Unreadable("none of the subject's pictures can be read".to_owned()))
     } else {
         // Whether the register has templates of the earlier model is known to the coordinator alone, which looks at them then.
-        maker.make(&pictures, true).map_err(|error| BulkStop::Failed(error.to_string()))
+        maker.make(&pictures, &from, true).map_err(|error| BulkStop::Failed(error.to_string()))
     };
     Made { candidate, unreadable, outcome }
 }

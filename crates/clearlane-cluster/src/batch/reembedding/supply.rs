@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::block::{Block, File, Made, Models, Room, decode, encode};
+use super::block::{Block, File, Made, Models, Readable, Room, decode, encode};
 use super::make::make;
 use super::plan::divide;
 use super::{ReembeddingCandidate, ReembeddingReport, UnreadablePicture};
@@ -81,10 +81,10 @@ impl Supply {
                 files.push(file);
             }
             if room.take(&sizes) {
-                supplied.push((candidate, files));
+                supplied.push((candidate, files, self.reembedder.enrolled_from(key)?));
             }
         }
-        let candidates = supplied.iter().map(|(candidate, files)| (*candidate, borrowed(files))).collect();
+        let candidates = supplied.iter().map(|(candidate, files, from)| (*candidate, borrowed(files, from))).collect();
         Ok(Block { maker: self.reembedder.maker().digest(), candidates }.encode())
     }
 
@@ -152,7 +152,8 @@ impl Supply {
             return Ok(Made::failed(candidate, why));
         }
         let files: Vec<_> = pictures.iter().map(|path| read(path, self.limits.max_file_bytes)).collect();
-        Ok(make(self.reembedder.maker(), &self.limits, candidate, &borrowed(&files)))
+        let from = self.reembedder.enrolled_from(key)?;
+        Ok(make(self.reembedder.maker(), &self.limits, candidate, &borrowed(&files, &from)))
     }
 
     /// What a worker made, if it is of the files that are there now.
@@ -207,8 +208,10 @@ pub(super) fn asked(reembedder: &Reembedder, candidates: &[ReembeddingCandidate]
     hash.finalize().into()
 }
 
-fn borrowed(files: &[Result<Zeroizing<Vec<u8>>, String>]) -> Vec<File<'_>> {
-    files.iter().map(|file| file.as_ref().map(|bytes| bytes.as_slice()).map_err(String::as_str)).collect()
+/// The files, and which of them are those that the candidate was enrolled `from`.
+fn borrowed<'a>(files: &'a [Result<Zeroizing<Vec<u8>>, String>], from: &[ImageDigest]) -> Vec<File<'a>> {
+    let read = |bytes: &'a Zeroizing<Vec<u8>>| Readable { bytes, enrolled: from.contains(&ImageDigest::of(bytes)) };
+    files.iter().map(|file| file.as_ref().map(read).map_err(String::as_str)).collect()
 }
 
 /// The bytes of the file at `path`, and of a larger one than `most` a little more; wiped when they are dropped.
