@@ -121,8 +121,8 @@ impl Chooser {
         Ok(Err(reasons))
     }
 
-    /// The portraits, whether or not their subject consents. Floors are not asked of a picture that is `enrolled` from already: it was
-    /// good enough then.
+    /// The portraits, whether or not their subject consents. Floors are not asked of a picture that is `enrolled` from already: what
+    /// was good enough then would else leave somebody without a template.
     pub(super) fn portraits(
         &self,
         pictures: &[Picture<'_>],

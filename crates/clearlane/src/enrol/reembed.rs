@@ -20,8 +20,8 @@ use crate::references::best_score;
 ///
 /// A register holds no pictures, so they are supplied again, and must be shown to be the subject's: by the model of which
 /// the register has templates, where [`TemplateMaker::with_earlier`] gives one, and else by their digests, which the register
-/// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another. Of the latter no
-/// quality is asked again.
+/// keeps of the pictures that it enrolled from. A picture under the wrong name would otherwise let one pass as another. Of a picture
+/// that the subject was enrolled from no quality is asked again, by whatever rules that was.
 pub struct Reembedder {
     register: Arc<Register>,
     maker: Arc<TemplateMaker>,

@@ -23,8 +23,8 @@ use crate::registers::RegisterArgs;
 /// A register keeps no pictures, by design, so they are supplied again: SOURCE is a folder SUBJECT/IMAGE or a CSV file with
 /// the columns subject and image, as `enrol` takes them. The policy's rules of enrolment apply. Each picture must be shown to
 /// be the subject's: it is compared with their templates of the available embedder that covers most of the register, and
-/// without such an embedder it must be a picture that they were enrolled from, whose digests the register keeps. Of such a
-/// picture no quality is asked again.
+/// without such an embedder it must be a picture that they were enrolled from, whose digests the register keeps. Of a picture
+/// that they were enrolled from no quality is asked again, whether or not they were enrolled by a policy.
 ///
 /// What is done is on disk. Ctrl-C stops after the current batch; the same command run again goes on where it stopped,
 /// since those who have templates of the embedder are passed over. Templates of different models are never compared: a lane

@@ -330,7 +330,7 @@ mod tests {
         assert!(!room.take(&[0; MAX_PICTURES + 1]));
         let mut files = Vec::new();
         while room.take(&[20_000, 0]) {
-            files.push(vec![Ok(&[0; 20_000][..]), Err("no such file")]);
+            files.push(vec![Ok(Readable { bytes: &[0; 20_000], enrolled: true }), Err("no such file")]);
         }
         assert!(files.len() > 30, "{}", files.len());
         let block = Block { maker: [0; 32], candidates: (0..).zip(files).collect() }.encode();

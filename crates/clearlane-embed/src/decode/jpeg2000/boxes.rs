@@ -8,23 +8,28 @@ pub(super) struct Contents<'a> {
     /// The file up to the end of its first codestream. Readers ignore those after it (I.5.4); the decoder would take the last.
     pub(super) file: &'a [u8],
     pub(super) codestream: &'a [u8],
+    /// Bytes of what describes it, of which the decoder makes copies: a colour profile above all.
+    pub(super) described: u64,
     /// Channels that a palette makes of the components (I.5.3.4 and I.5.3.5); 0 without one.
     pub(super) channels: u64,
 }
 
 impl<'a> Contents<'a> {
     pub(super) fn find(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut channels = 0;
+        let (mut described, mut channels) = (0, 0);
         if bytes.starts_with(CODESTREAM) {
-            return Ok(Self { file: bytes, codestream: bytes, channels });
+            return Ok(Self { file: bytes, codestream: bytes, described, channels });
         }
         let mut rest = bytes;
         while let Some((kind, content)) = next(&mut rest)? {
             match &kind {
-                b"jp2h" => channels = channels.max(mapped(content)?),
+                b"jp2h" => {
+                    described += content.len() as u64;
+                    channels = channels.max(mapped(content)?);
+                }
                 b"jp2c" if content.starts_with(CODESTREAM) => {
                     let file = &bytes[..bytes.len() - rest.len()];
-                    return Ok(Self { file, codestream: content, channels });
+                    return Ok(Self { file, codestream: content, described, channels });
                 }
                 b"jp2c" => return Err(damaged("the JPEG 2000 codestream does not begin as one")),
                 _ => {}
@@ -51,8 +56,11 @@ fn mapped(mut header: &[u8]) -> Result<u64, DecodeError> {
     }
 }
 
-/// Takes the first box off: its type and content (I.4); `None` where no bytes are left.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<([u8; 4], &'a [u8])>, DecodeError> {
+/// A box's type and content.
+type Named<'a> = ([u8; 4], &'a [u8]);
+
+/// Takes the first box off (I.4); `None` where no bytes are left.
+fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Named<'a>>, DecodeError> {
     if rest.is_empty() {
         return Ok(None);
     }

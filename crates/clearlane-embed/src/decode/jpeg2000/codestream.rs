@@ -1,5 +1,6 @@
-//! The headers of a codestream (ISO/IEC 15444-1, annex A), read as the decoder reads them: what they ask for in memory is known
-//! before it begins. A codestream that two readers could take for two things is refused, whether or not the standard allows it.
+//! The headers of a codestream (ISO/IEC 15444-1, annex A), read as the decoder reads them, so that the most that it can hold is known
+//! before it begins. A codestream that two readers could take for two things is refused, whether or not the standard allows it; so is
+//! what no portrait needs and what has a decoder work without end.
 
 use super::super::{DecodeError, DecodeLimits, check_pixels, damaged, truncated, unsupported};
 use super::MAX_COMPONENTS;
@@ -7,17 +8,28 @@ use super::MAX_COMPONENTS;
 /// Tiles of a picture: each has lists of its own. Scanners of maps write thousands, cameras and passports one.
 const MAX_TILES: u64 = 1024;
 
+/// The decoder adds the largest precinct's side to a coordinate, in 32 bits.
+const MAX_COORDINATE: u64 = 1 << 31;
+
 /// What the decoder holds: of a sample, as coefficient, value and byte; of a code block, in its lists and trees, which double as
-/// they grow; of a quality layer of a code block; of a code block for each change of the order of progression; and of a byte of packed
-/// packet headers, four of which may be an empty list.
+/// they grow; of a quality layer of a code block, and of a segment of its codeword; of a component of a tile; of a part of a tile.
 const BYTES_A_SAMPLE: u64 = 24;
 const BYTES_A_BLOCK: u64 = 600;
 const BYTES_A_LAYER: u64 = 80;
-const BYTES_A_CHANGE: u64 = 48;
-const BYTES_A_PACKED_BYTE: u64 = 16;
+const BYTES_A_SEGMENT: u64 = 48;
+const BYTES_A_COMPONENT: u64 = 1024;
+const BYTES_A_PART: u64 = 256;
 
-/// Sub-bands that have a step of quantisation, of 32 levels (A.6.4).
-const MAX_STEPS: usize = 3 * 32 + 1;
+/// Segments of a codeword that ends with each coding pass, and of one that ends with those that leave arithmetic coding out (table
+/// A.19, D.4 and D.6): of 32 bit planes, each but the first in three passes.
+const SEGMENTS_OF_PASSES: u64 = 3 * 32 - 2;
+const SEGMENTS_OF_BYPASS: u64 = 2 * 32 - 2;
+
+/// Levels of decomposition (A.6.1).
+const MAX_LEVELS: usize = 32;
+
+/// Sub-bands that have a step of quantisation (A.6.4).
+const MAX_STEPS: usize = 3 * MAX_LEVELS + 1;
 
 /// Parts of a tile (A.4.2).
 const MAX_TILE_PARTS: u8 = 255;
@@ -31,28 +43,27 @@ const COC: u8 = 0x53;
 const QCD: u8 = 0x5C;
 const QCC: u8 = 0x5D;
 const RGN: u8 = 0x5E;
-const POC: u8 = 0x5F;
-const PPM: u8 = 0x60;
 
 /// What the headers say of the decoder's work.
 pub(super) struct Layout {
     size: Size,
-    /// The smallest sides of code blocks, as exponents of 2.
-    block: [u32; 2],
-    levels: u32,
+    /// For each resolution, the smallest sides of code blocks, as exponents of 2.
+    blocks: [[u32; 2]; MAX_LEVELS + 1],
+    /// The fewest levels that a component of a tile has, and the most.
+    levels: [usize; 2],
     layers: u64,
-    /// Changes of the order of progression.
-    changes: u64,
-    /// Bytes of packed packet headers.
-    packed: u64,
+    /// Segments of a code block beyond one for each layer.
+    segments: u64,
+    parts: u64,
 }
 
 impl Layout {
     /// Refuses a picture that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
     pub(super) fn read(codestream: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let (size, mut rest) = Size::read(codestream, limits)?;
-        let mut parts = vec![0_u8; size.tiles() as usize];
-        let mut layout = Self { size, block: [10; 2], levels: 0, layers: 1, changes: 0, packed: 0 };
+        let mut of_tiles = vec![0_u8; size.tiles() as usize];
+        let (blocks, levels) = ([[10; 2]; MAX_LEVELS + 1], [MAX_LEVELS, 0]);
+        let mut layout = Self { size, blocks, levels, layers: 1, segments: 0, parts: 0 };
         // A tile-part's header ends where its data begins; the main header, where the first tile-part does.
         let mut tile = layout.header(&mut rest, SOT)?;
         loop {
@@ -60,14 +71,13 @@ impl Layout {
                 return Err(damaged("a tile of the JPEG 2000 codestream has no legal header"));
             };
             let index = usize::from(u16::from_be_bytes([tile_high, tile_low]));
-            let of_tile = parts.get_mut(index).filter(|parts| **parts < MAX_TILE_PARTS);
+            let of_tile = of_tiles.get_mut(index).filter(|parts| **parts < MAX_TILE_PARTS);
             *of_tile.ok_or_else(|| damaged("the JPEG 2000 codestream has a part of a tile too many"))? += 1;
-            // Counted from the marker on, twelve bytes before; a last tile-part may be of any length.
-            let length = match u32::from_be_bytes([a, b, c, d]) {
-                0 => rest.len(),
-                length => (length as usize)
-                    .checked_sub(12)
-                    .ok_or_else(|| damaged("a tile of the JPEG 2000 codestream is shorter than its header"))?,
+            layout.parts += 1;
+            // Counted from the marker on, twelve bytes before.
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            let Some(length) = length.checked_sub(12) else {
+                return Err(unsupported("JPEG 2000 with a tile that does not say its length"));
             };
             let (mut part, after) = rest.split_at_checked(length).ok_or_else(ended)?;
             layout.header(&mut part, SOD)?;
@@ -78,7 +88,7 @@ impl Layout {
                 Some(_) => return Err(damaged("the JPEG 2000 codestream has something between its tiles")),
             }
         }
-        if parts.contains(&0) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(layout) }
+        if of_tiles.contains(&0) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(layout) }
     }
 
     /// Takes marker segments off up to and with the marker `end`, whose segment is returned: none follows [`SOD`].
@@ -100,18 +110,16 @@ impl Layout {
             if code == end {
                 return Ok(parameters);
             }
-            if !self.take(code, parameters) {
-                return Err(damaged(
-                    "a header of the JPEG 2000 codestream has a segment that is not of its length, or of no known kind",
-                ));
+            if !self.take(code, parameters)? {
+                return Err(damaged("a header of the JPEG 2000 codestream has a segment that is not of its length"));
             }
         }
     }
 
     /// Notes what a marker segment asks for. Whether it has the length that its parameters take, for a picture of under 257 components:
     /// the decoder goes by one of these, and others by the other.
-    fn take(&mut self, code: u8, parameters: &[u8]) -> bool {
-        match (code, parameters) {
+    fn take(&mut self, code: u8, parameters: &[u8]) -> Result<bool, DecodeError> {
+        Ok(match (code, parameters) {
             (COD, &[style, _, high, low, _, ref blocks @ ..]) => {
                 self.layers = self.layers.max(u64::from(u16::from_be_bytes([high, low])));
                 self.take_blocks(style, blocks)
@@ -123,51 +131,59 @@ impl Layout {
                 _ => steps.len().is_multiple_of(2) && steps.len() <= 2 * MAX_STEPS,
             },
             (RGN, parameters) => parameters.len() == 3,
-            (POC, changes) => {
-                self.changes += (changes.len() / 7) as u64;
-                changes.len().is_multiple_of(7)
-            }
-            (PPM, headers) => {
-                self.packed += headers.len() as u64;
-                true
-            }
-            // Lengths of tile-parts and of packets, a tile's packed headers, the registration of components, comments.
-            (0x55 | 0x57 | 0x58 | 0x61 | 0x63 | 0x64, _) => true,
-            _ => false,
-        }
+            // Lengths of tile-parts and of packets, the registration of components, comments.
+            (0x55 | 0x57 | 0x58 | 0x63 | 0x64, _) => true,
+            // Each change goes through all packets once more, and each packed header is a list of its own.
+            (0x5F, _) => return Err(unsupported("JPEG 2000 that changes its order of progression")),
+            (0x60 | 0x61, _) => return Err(unsupported("JPEG 2000 with packed packet headers")),
+            (COD | COC | QCD | QCC, _) => false,
+            (code, _) => return Err(unsupported(&format!("JPEG 2000 with a segment of kind {code:02X}"))),
+        })
     }
 
-    /// Sides of code blocks, and of the precincts that cut them (A.6.1, tables A.15, A.18 and A.21; B.7).
+    /// Sides of code blocks, and of the precincts that cut them (A.6.1, tables A.15, A.18, A.19 and A.21; B.7).
     fn take_blocks(&mut self, style: u8, parameters: &[u8]) -> bool {
-        let Some((&[levels, width, height, _, _], precincts)) = parameters.split_first_chunk() else { return false };
-        self.levels = self.levels.max(u32::from(levels));
-        let block = [width, height].map(|exponent| u32::from(exponent & 15) + 2);
-        let least = |sides: [u32; 2], other: [u32; 2]| [sides[0].min(other[0]), sides[1].min(other[1])];
-        self.block = least(self.block, block);
-        let given = if style & 1 == 1 { precincts } else { &[] };
-        for (resolution, &precinct) in given.iter().enumerate() {
+        let Some((&[levels, width, height, blocks, _], given)) = parameters.split_first_chunk() else { return false };
+        let levels = usize::from(levels);
+        self.levels = [self.levels[0].min(levels), self.levels[1].max(levels.min(MAX_LEVELS))];
+        self.segments = self.segments.max(match blocks {
+            blocks if blocks & 4 > 0 => SEGMENTS_OF_PASSES,
+            blocks if blocks & 1 > 0 => SEGMENTS_OF_BYPASS,
+            _ => 0,
+        });
+        let sides = [width, height].map(|exponent| u32::from(exponent & 15) + 2);
+        let precincts = style & 1 == 1;
+        for (resolution, least) in self.blocks.iter_mut().enumerate() {
+            let precinct = if precincts { given.get(resolution).copied().unwrap_or(0xFF) } else { 0xFF };
             let precinct = [precinct & 15, precinct >> 4]
                 .map(|exponent| u32::from(exponent).saturating_sub(u32::from(resolution > 0)));
-            self.block = least(self.block, precinct);
+            *least = [0, 1].map(|side| least[side].min(sides[side]).min(precinct[side]));
         }
-        precincts.len() == if style & 1 == 1 { usize::from(levels) + 1 } else { 0 }
+        given.len() == if precincts { levels + 1 } else { 0 }
     }
 
     /// The most that decoding holds at once, in bytes, where a palette makes `channels` of the components.
     pub(super) fn memory(&self, channels: u64) -> u64 {
         let Size { components, area, tile, .. } = self.size;
-        let samples = area.saturating_mul(components + channels).saturating_mul(BYTES_A_SAMPLE);
-        // Up to one more than fits at either end of a side, and as many again for rounding (B.5 and B.7).
-        let in_sub_band = |level: u32| {
-            let [across, down] = [0, 1].map(|side| (tile[side] >> level) / (1 << self.block[side]) + 3);
-            across.saturating_mul(down)
-        };
-        let levels = self.levels.min(32);
-        let blocks =
-            (1..=levels).fold(in_sub_band(levels), |blocks, level| blocks.saturating_add(3 * in_sub_band(level)));
-        let a_block = BYTES_A_BLOCK + BYTES_A_LAYER * self.layers + BYTES_A_CHANGE.saturating_mul(self.changes);
-        let packed = self.packed * BYTES_A_PACKED_BYTE;
-        samples.saturating_add(blocks.saturating_mul(components).saturating_mul(a_block)).saturating_add(packed)
+        let [fewest, most] = self.levels;
+        // Tiles are decoded one after the other. Of each resolution there are three sub-bands, of the lowest one (B.5); and of blocks up to
+        // one more than fits at either end of a side, and as many again for rounding (B.7).
+        let blocks = (0..=most).fold(0_u64, |blocks, resolution| {
+            let halved = if resolution == 0 { fewest } else { fewest.saturating_sub(resolution - 1).max(1) };
+            let sides = self.blocks[resolution];
+            let [across, down] = [0, 1].map(|side| (tile[side] >> halved) / (1 << sides[side]) + 3);
+            let sub_bands = if resolution == 0 { 1 } else { 3 };
+            blocks.saturating_add(across.saturating_mul(down).saturating_mul(sub_bands))
+        });
+        let a_block = BYTES_A_BLOCK + BYTES_A_LAYER * self.layers + BYTES_A_SEGMENT * self.segments;
+        [
+            area.saturating_mul((components + channels) * BYTES_A_SAMPLE),
+            blocks.saturating_mul(components * a_block),
+            self.size.tiles() * components * BYTES_A_COMPONENT,
+            self.parts * BYTES_A_PART,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 }
 
@@ -194,6 +210,9 @@ impl Size {
             [2, 6, 10, 14, 18, 22, 26, 30].map(side);
         if right <= left || bottom <= top || tile_width == 0 || tile_height == 0 || tile_left > left || tile_top > top {
             return Err(illegal());
+        }
+        if right > MAX_COORDINATE || bottom > MAX_COORDINATE {
+            return Err(unsupported("JPEG 2000 with coordinates beyond 2^31"));
         }
         let (width, height) = (right - left, bottom - top);
         check_pixels(width as u32, height as u32, limits)?;
