@@ -111,8 +111,8 @@ fn what_a_codestream_asks_for_counts_wherever_it_says_so() {
     assert!(memory(&with(&more)), "in another part of a tile");
     // Blocks of four columns and 1024 rows, of a picture that has one row: each holds four samples, and not 4096.
     let flat = |it: &mut Codestream| {
-        it.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0, 1]);
-        it.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0, 1]);
+        it.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0x10, 0, 0, 0, 0, 1]);
+        it.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0x10, 0, 0, 0, 0, 1]);
         it.parameters(COD)[6..8].copy_from_slice(&[0, 8]);
         it.parts.truncate(1);
     };
@@ -120,8 +120,20 @@ fn what_a_codestream_asks_for_counts_wherever_it_says_so() {
     assert!(memory(&with(&|it| it.parameters(COD)[8] |= 4)), "in segments of codewords");
     let parts = |it: &mut Codestream| (0..9).for_each(|tile| it.parts.extend(vec![(tile, vec![0xFF, 0x93]); 254]));
     assert!(memory(&with(&parts)), "in parts of tiles");
+    let data = |it: &mut Codestream| it.parts[0].1.extend(vec![0; 200_000]);
+    assert!(memory(&with(&data)), "in the data of code blocks");
     let profile = boxed(*b"colr", &[&[2, 0, 0][..], &vec![0; 300_000]].concat());
     assert!(memory(&file(&profile, &[&pattern().write()])), "in a colour profile");
+    let palette = boxed(*b"pclr", &[&[0xFF, 0xFF, 3, 7, 7, 7][..], &vec![0; 3 * 0xFFFF]].concat());
+    assert!(memory(&file(&palette, &[&pattern().write()])), "in a palette");
+    // A page of A4 at 300 points an inch is within what a picture may take where nothing else is said.
+    let page = |it: &mut Codestream| {
+        it.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0x09, 0xB0, 0, 0, 0x0D, 0xB4]);
+        it.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0x09, 0xB0, 0, 0, 0x0D, 0xB4]);
+        it.parts.truncate(1);
+    };
+    let page = Frame::decode(&with(&page), &DecodeLimits::default());
+    assert!(!matches!(page, Err(DecodeError::MemoryLimit { .. })), "{page:?}");
 }
 
 #[test]
@@ -159,6 +171,14 @@ fn what_would_have_a_decoder_work_without_end_is_not_supported() {
         it.parts.truncate(1);
     };
     assert_eq!(reason(&last), "JPEG 2000 with coordinates beyond 2^31");
+    // A row of 4097 blocks in each of 60 precincts.
+    let thin = |it: &mut Codestream| {
+        it.parameters(SIZ)[2..10].copy_from_slice(&[0, 0, 0x40, 4, 0, 0, 0, 60]);
+        it.parameters(SIZ)[18..26].copy_from_slice(&[0, 0, 0x40, 4, 0, 0, 0, 60]);
+        *it.parameters(COD) = vec![1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0x0F];
+        it.parts.truncate(1);
+    };
+    assert_eq!(reason(&thin), "JPEG 2000 with so many code blocks side by side");
 }
 
 #[test]

@@ -3,12 +3,17 @@
 use super::super::{DecodeError, damaged, truncated, unsupported};
 use super::{CODESTREAM, MAX_COMPONENTS};
 
+/// Copies that the decoder makes of what describes a picture, and what it holds of an entry of a palette: a list of up to five numbers,
+/// twice.
+const COPIES: u64 = 4;
+const BYTES_AN_ENTRY: u64 = 160;
+
 /// What of a file is decoded.
 pub(super) struct Contents<'a> {
     /// The file up to the end of its first codestream. Readers ignore those after it (I.5.4); the decoder would take the last.
     pub(super) file: &'a [u8],
     pub(super) codestream: &'a [u8],
-    /// Bytes of what describes it, of which the decoder makes copies: a colour profile above all.
+    /// Bytes that the decoder's copies of what describes it take: colour profiles and palettes.
     pub(super) described: u64,
     /// Channels that a palette makes of the components (I.5.3.4 and I.5.3.5); 0 without one.
     pub(super) channels: u64,
@@ -24,8 +29,9 @@ impl<'a> Contents<'a> {
         while let Some((kind, content)) = next(&mut rest)? {
             match &kind {
                 b"jp2h" => {
-                    described += content.len() as u64;
-                    channels = channels.max(mapped(content)?);
+                    let palette = Palette::read(content)?;
+                    described += content.len() as u64 * COPIES + palette.entries * BYTES_AN_ENTRY;
+                    channels = channels.max(palette.channels);
                 }
                 b"jp2c" if content.starts_with(CODESTREAM) => {
                     let file = &bytes[..bytes.len() - rest.len()];
@@ -39,20 +45,32 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// The channels that a header's palette and component mapping ask for.
-fn mapped(mut header: &[u8]) -> Result<u64, DecodeError> {
-    let mut channels = 0;
-    while let Some((kind, content)) = next(&mut header)? {
-        channels = channels.max(match (&kind, content) {
-            (b"cmap", entries) => entries.len().div_ceil(4) as u64,
-            (b"pclr", &[_, _, columns, ..]) => u64::from(columns),
-            _ => 0,
-        });
-    }
-    if channels > MAX_COMPONENTS {
-        Err(unsupported("JPEG 2000 with a palette of more than five channels"))
-    } else {
-        Ok(channels)
+/// What a header's palettes and component mapping ask for.
+#[derive(Default)]
+struct Palette {
+    entries: u64,
+    channels: u64,
+}
+
+impl Palette {
+    fn read(mut header: &[u8]) -> Result<Self, DecodeError> {
+        let mut palette = Self::default();
+        while let Some((kind, content)) = next(&mut header)? {
+            let channels = match (&kind, content) {
+                (b"cmap", mapped) => mapped.len().div_ceil(4) as u64,
+                (b"pclr", &[high, low, columns, ..]) => {
+                    palette.entries += u64::from(u16::from_be_bytes([high, low]));
+                    u64::from(columns)
+                }
+                _ => 0,
+            };
+            palette.channels = palette.channels.max(channels);
+        }
+        if palette.channels > MAX_COMPONENTS {
+            Err(unsupported("JPEG 2000 with a palette of more than five channels"))
+        } else {
+            Ok(palette)
+        }
     }
 }
 

@@ -11,14 +11,21 @@ const MAX_TILES: u64 = 1024;
 /// The decoder adds the largest precinct's side to a coordinate, in 32 bits.
 const MAX_COORDINATE: u64 = 1 << 31;
 
-/// What the decoder holds: of a sample, as coefficient, value and byte; of a code block, in its lists and trees, which double as
-/// they grow; of a quality layer of a code block, and of a segment of its codeword; of a component of a tile; of a part of a tile.
-const BYTES_A_SAMPLE: u64 = 24;
+/// What the decoder holds: of a pixel, while one component after the other is transformed, and of each sample of it; of a code block, in
+/// its lists and trees, which double as they grow; of a quality layer of a code block, and of a segment of its codeword; of a component
+/// of a tile; of a part of a tile; of a byte of a code block's data, which may be all of them, put together from its segments.
+const BYTES_A_PIXEL: u64 = 20;
+const BYTES_A_SAMPLE: u64 = 9;
 const BYTES_A_BLOCK: u64 = 600;
-const BYTES_A_LAYER: u64 = 80;
+const BYTES_A_LAYER: u64 = 120;
 const BYTES_A_SEGMENT: u64 = 48;
 const BYTES_A_COMPONENT: u64 = 1024;
 const BYTES_A_PART: u64 = 256;
+const BYTES_A_BYTE: u64 = 2;
+
+/// The decoder makes a tag tree (B.10.2) of a precinct's blocks as if they were a square of as many as its longer side has. So many
+/// blocks of so many squares may a picture's trees have: some seconds' work.
+const MAX_IN_TREES: u64 = 1 << 26;
 
 /// Segments of a codeword that ends with each coding pass, and of one that ends with those that leave arithmetic coding out (table
 /// A.19, D.4 and D.6): of 32 bit planes, each but the first in three passes.
@@ -55,15 +62,18 @@ pub(super) struct Layout {
     /// Segments of a code block beyond one for each layer.
     segments: u64,
     parts: u64,
+    /// Bytes of the codestream.
+    length: u64,
 }
 
 impl Layout {
-    /// Refuses a picture that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
+    /// Refuses a picture whose trees take too much work, and one that lacks a tile, which its decoder would leave black: a face is whole or none (A.4.2).
     pub(super) fn read(codestream: &[u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let (size, mut rest) = Size::read(codestream, limits)?;
         let mut of_tiles = vec![0_u8; size.tiles() as usize];
         let (blocks, levels) = ([[10; 2]; MAX_LEVELS + 1], [MAX_LEVELS, 0]);
-        let mut layout = Self { size, blocks, levels, layers: 1, segments: 0, parts: 0 };
+        let mut layout =
+            Self { size, blocks, levels, layers: 1, segments: 0, parts: 0, length: codestream.len() as u64 };
         // A tile-part's header ends where its data begins; the main header, where the first tile-part does.
         let mut tile = layout.header(&mut rest, SOT)?;
         loop {
@@ -88,7 +98,13 @@ impl Layout {
                 Some(_) => return Err(damaged("the JPEG 2000 codestream has something between its tiles")),
             }
         }
-        if of_tiles.contains(&0) { Err(truncated("the JPEG 2000 codestream lacks a tile")) } else { Ok(layout) }
+        if of_tiles.contains(&0) {
+            return Err(truncated("the JPEG 2000 codestream lacks a tile"));
+        }
+        if layout.in_trees() > MAX_IN_TREES {
+            return Err(unsupported("JPEG 2000 with so many code blocks side by side"));
+        }
+        Ok(layout)
     }
 
     /// Takes marker segments off up to and with the marker `end`, whose segment is returned: none follows [`SOD`].
@@ -162,25 +178,40 @@ impl Layout {
         given.len() == if precincts { levels + 1 } else { 0 }
     }
 
-    /// The most that decoding holds at once, in bytes, where a palette makes `channels` of the components.
-    pub(super) fn memory(&self, channels: u64) -> u64 {
-        let Size { components, area, tile, .. } = self.size;
+    /// For each resolution of a component of a tile, the most code blocks that a sub-band has across and down, and how many sub-bands there
+    /// are: three, of the lowest one (B.5). Blocks are up to one more than fit at either end of a side, and as many again for rounding (B.7).
+    fn sub_bands(&self) -> impl Iterator<Item = ([u64; 2], u64)> {
         let [fewest, most] = self.levels;
-        // Tiles are decoded one after the other. Of each resolution there are three sub-bands, of the lowest one (B.5); and of blocks up to
-        // one more than fits at either end of a side, and as many again for rounding (B.7).
-        let blocks = (0..=most).fold(0_u64, |blocks, resolution| {
+        (0..=most).map(move |resolution| {
             let halved = if resolution == 0 { fewest } else { fewest.saturating_sub(resolution - 1).max(1) };
-            let sides = self.blocks[resolution];
-            let [across, down] = [0, 1].map(|side| (tile[side] >> halved) / (1 << sides[side]) + 3);
-            let sub_bands = if resolution == 0 { 1 } else { 3 };
+            let blocks = [0, 1].map(|side| (self.size.tile[side] >> halved) / (1 << self.blocks[resolution][side]) + 3);
+            (blocks, if resolution == 0 { 1 } else { 3 })
+        })
+    }
+
+    /// The code blocks of all tag trees, each as often as the longer side of its tree is long.
+    fn in_trees(&self) -> u64 {
+        let a_component = self.sub_bands().fold(0_u64, |sum, ([across, down], sub_bands)| {
+            let longest = across.max(down).next_power_of_two();
+            sum.saturating_add(across.saturating_mul(down).saturating_mul(longest).saturating_mul(sub_bands))
+        });
+        a_component.saturating_mul(self.size.components * self.size.tiles())
+    }
+
+    /// The most that decoding holds at once, in bytes, where a palette makes `channels` of the components. Tiles are decoded one after the
+    /// other.
+    pub(super) fn memory(&self, channels: u64) -> u64 {
+        let Size { components, area, .. } = self.size;
+        let blocks = self.sub_bands().fold(0_u64, |blocks, ([across, down], sub_bands)| {
             blocks.saturating_add(across.saturating_mul(down).saturating_mul(sub_bands))
         });
         let a_block = BYTES_A_BLOCK + BYTES_A_LAYER * self.layers + BYTES_A_SEGMENT * self.segments;
         [
-            area.saturating_mul((components + channels) * BYTES_A_SAMPLE),
+            area.saturating_mul(BYTES_A_PIXEL + BYTES_A_SAMPLE * (components + channels)),
             blocks.saturating_mul(components * a_block),
             self.size.tiles() * components * BYTES_A_COMPONENT,
             self.parts * BYTES_A_PART,
+            self.length * BYTES_A_BYTE,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)

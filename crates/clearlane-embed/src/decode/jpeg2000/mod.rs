@@ -21,9 +21,6 @@ const CODESTREAM: &[u8] = b"\xFF\x4F\xFF\x51";
 /// Three colours or four inks, and alpha.
 const MAX_COMPONENTS: u64 = 5;
 
-/// Copies that the decoder makes of what describes a picture.
-const COPIES: u64 = 4;
-
 /// Whether these bytes begin as JPEG 2000 does.
 pub(super) fn is_jpeg2000(bytes: &[u8]) -> bool {
     bytes.starts_with(FILE) || bytes.starts_with(CODESTREAM)
@@ -33,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Frame<'stati
     let Contents { file, codestream, described, channels } = Contents::find(bytes)?;
     let max_memory_bytes = limits.max_memory_bytes;
     let memory = Layout::read(codestream, limits)?.memory(channels);
-    if memory.saturating_add(described.saturating_mul(COPIES)) > max_memory_bytes {
+    if memory.saturating_add(described) > max_memory_bytes {
         return Err(DecodeError::MemoryLimit { max_memory_bytes });
     }
     // The library means never to panic; a portrait that shows otherwise is damaged, and no reason for a lane to stop.
