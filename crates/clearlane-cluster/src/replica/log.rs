@@ -79,6 +79,8 @@ type Copied = (File, HashMap<u64, u64>, u64);
 struct Rewriting {
     /// The old log's length when it began: what came since is copied at the end.
     cut: u64,
+    /// Its waste then, which is left out: what later messages take the place of meanwhile stands in the new one.
+    waste: u64,
     done: mpsc::Receiver<Result<Copied, ClusterError>>,
 }
 
@@ -183,7 +185,7 @@ impl Log {
         self.flush()?;
         let (sender, done) = mpsc::channel();
         let path = self.path.clone();
-        self.rewriting = Some(Rewriting { cut: self.length, done });
+        self.rewriting = Some(Rewriting { cut: self.length, waste: self.waste, done });
         rayon::spawn(move || {
             places.sort_unstable_by_key(|place| place.offset);
             // Whoever has cleared the log meanwhile has no use for it.
@@ -196,7 +198,7 @@ impl Log {
     pub(super) fn rewritten(&mut self) -> Result<Option<Moved>, ClusterError> {
         let Some(rewriting) = &self.rewriting else { return Ok(None) };
         let Ok(done) = rewriting.done.try_recv() else { return Ok(None) };
-        let cut = rewriting.cut;
+        let (cut, waste) = (rewriting.cut, rewriting.waste);
         self.rewriting = None;
         let (mut file, places, end) = done?;
         self.flush()?;
@@ -213,7 +215,7 @@ impl Log {
         };
         let copied = replace().map_err(ClusterError::file(&self.path))?;
         self.file = BufWriter::with_capacity(1 << 20, file);
-        (self.length, self.waste) = (end + copied, 0);
+        (self.length, self.waste) = (end + copied, self.waste.saturating_sub(waste));
         Ok(Some(Moved { places, cut, end }))
     }
 }
