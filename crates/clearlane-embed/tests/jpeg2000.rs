@@ -69,6 +69,13 @@ fn pattern() -> Codestream {
     Codestream::read(&bytes("pattern.j2k"))
 }
 
+/// The pattern, changed.
+fn with(change: &dyn Fn(&mut Codestream)) -> Vec<u8> {
+    let mut changed = pattern();
+    change(&mut changed);
+    changed.write()
+}
+
 /// The picture's coding style with precincts of one sample each, of three resolutions: lists and trees a sample.
 fn small_blocks() -> Vec<u8> {
     let mut style = pattern().parameters(COD).clone();
@@ -97,11 +104,6 @@ fn pixels(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn what_a_codestream_asks_for_counts_wherever_it_says_so() {
     let memory = |bytes: &[u8]| matches!(Frame::decode(bytes, &LIMITS), Err(DecodeError::MemoryLimit { .. }));
-    let with = |change: &dyn Fn(&mut Codestream)| {
-        let mut changed = pattern();
-        change(&mut changed);
-        changed.write()
-    };
     let small = small_blocks();
     assert!(memory(&with(&|it| *it.parameters(COD) = small.clone())), "in the main header");
     assert!(memory(&with(&|it| it.parts[3].1.splice(0..0, segment(COD, &small)).for_each(drop))), "in a tile's header");
@@ -138,17 +140,13 @@ fn what_a_codestream_asks_for_counts_wherever_it_says_so() {
 
 #[test]
 fn what_would_have_a_decoder_work_without_end_is_not_supported() {
-    let reason = |change: &dyn Fn(&mut Codestream)| {
-        let mut changed = pattern();
-        change(&mut changed);
-        match Frame::decode(&changed.write(), &LIMITS) {
-            Err(DecodeError::Unsupported { reason }) => reason,
-            other => panic!("{other:?}"),
-        }
+    let reason = |change: &dyn Fn(&mut Codestream)| match Frame::decode(&with(change), &LIMITS) {
+        Err(DecodeError::Unsupported { reason }) => reason,
+        other => panic!("{other:?}"),
     };
     let change = [0, 0, 0, 1, 3, 3, 0];
     for header in [true, false] {
-        let with = |code: u8, parameters: &[u8]| {
+        let segmented = |code: u8, parameters: &[u8]| {
             reason(&|it| {
                 if header {
                     it.header.push((code, parameters.to_vec()));
@@ -157,10 +155,10 @@ fn what_would_have_a_decoder_work_without_end_is_not_supported() {
                 }
             })
         };
-        assert_eq!(with(POC, &change), "JPEG 2000 that changes its order of progression");
-        assert_eq!(with(0x60, &[0, 0, 0, 0, 0]), "JPEG 2000 with packed packet headers");
-        assert_eq!(with(0x61, &[0]), "JPEG 2000 with packed packet headers");
-        assert_eq!(with(0x7F, &[]), "JPEG 2000 with a segment of kind 7F");
+        assert_eq!(segmented(POC, &change), "JPEG 2000 that changes its order of progression");
+        assert_eq!(segmented(0x60, &[0, 0, 0, 0, 0]), "JPEG 2000 with packed packet headers");
+        assert_eq!(segmented(0x61, &[0]), "JPEG 2000 with packed packet headers");
+        assert_eq!(segmented(0x7F, &[]), "JPEG 2000 with a segment of kind 7F");
     }
     // The last column that there is: a precinct would end beyond it, where a decoder's sums begin again from zero.
     let last = |it: &mut Codestream| {
@@ -192,11 +190,6 @@ fn a_tile_that_does_not_say_its_length_is_not_supported() {
 #[test]
 fn what_two_readers_could_take_for_two_pictures_is_refused() {
     let damaged = |bytes: &[u8]| matches!(Frame::decode(bytes, &LIMITS), Err(DecodeError::Damaged { .. }));
-    let with = |change: &dyn Fn(&mut Codestream)| {
-        let mut changed = pattern();
-        change(&mut changed);
-        changed.write()
-    };
     // A segment within another, for a reader that goes by the parameters and not by the length.
     let hidden = segment(COD, &small_blocks());
     for code in [SIZ, COD] {
