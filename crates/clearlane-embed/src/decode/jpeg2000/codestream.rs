@@ -23,8 +23,8 @@ const BYTES_A_COMPONENT: u64 = 1024;
 const BYTES_A_PART: u64 = 256;
 const BYTES_A_BYTE: u64 = 2;
 
-/// The decoder makes a tag tree (B.10.2) of a precinct's blocks as if they were a square of as many as its longer side has. So many
-/// blocks of so many squares may a picture's trees have: some seconds' work.
+/// A tag tree (B.10.2) takes the decoder as much work as if a precinct's blocks were a square with their longer side. The bound is on
+/// blocks times that side, summed over all trees of a picture: some seconds' work.
 const MAX_IN_TREES: u64 = 1 << 26;
 
 /// Segments of a codeword that ends with each coding pass, and of one that ends with those that leave arithmetic coding out (table
